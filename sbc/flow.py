@@ -1,0 +1,26 @@
+"""A flow: the transport association a message came by or shall leave by (RFC 5626 s3.2)."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Transport = Literal["UDP", "TCP", "TLS"]
+Address = tuple[str, int]  # numeric host without brackets, port
+
+
+class Flow(NamedTuple):
+    """`local` names the listener (its bound address); `connection` is 0 for UDP and for "any connection to `remote`"."""
+
+    realm: str
+    transport: Transport
+    local: Address
+    remote: Address
+    connection: int = 0
+
+    @property
+    def reliable(self) -> bool:
+        return self.transport != "UDP"
+
+    @property
+    def secure(self) -> bool:
+        return self.transport == "TLS"
