@@ -1,0 +1,393 @@
+"""A call: a table of what follows when one of its two legs says one of the five words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
+from sbc.call.bridge import Invitation
+from sbc.call.callee import CalleeLeg, Target
+from sbc.call.caller import CallerLeg
+from sbc.call.causes import refusal_to_caller
+from sbc.call.context import Context
+from sbc.call.leg import Leg
+from sbc.call.record import Facts, LegFacts, record_of
+from sbc.call.states import CallState
+from sbc.call.targets import Lookup, locate, target_at
+from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Word
+from sbc.clock import Now
+from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
+from sbc.errors import SipError
+from sbc.flow import Address
+from sbc.policy.limits import Refused, Reservation
+from sbc.policy.snapshot import Party, Realm, Route, Snapshot
+from sbc.sdp.offer import MediaLeg, relay_sides
+from sbc.sip.timers import Timer
+from sbc.sip.transactions import ServerTransaction
+
+RELAY_FIGURES_WITHIN_S = 1.0  # then the record is written without them: it must not be forgotten
+NO_MEDIA = 'Q.850;cause=41;text="no media"'
+
+
+class Call:
+    """Built once the caller is known and allowed; `begin` starts it, `ended` is called when nothing of it is left."""
+
+    def __init__(
+        self,
+        context: Context,
+        snapshot: Snapshot,
+        route: Route,
+        invitation: Invitation,
+        facts: Facts,
+        reservation: Reservation,
+        ended: Callable[[Call], None],
+    ) -> None:
+        self.context = context
+        self.snapshot = snapshot  # edits, codecs and routes: the policy the call began with
+        self.route = route
+        self.invitation = invitation
+        self.facts = facts
+        self.state = CallState.SCREENED
+        self.a: CallerLeg | None = None
+        self.b: CalleeLeg | None = None
+        self._ended = ended
+        self._reservation = reservation
+        self._reservation_b: Reservation | None = None
+        self._remaining = list(route.send_to)
+        self._cause = Cause(480, by="sbc", note="no target could be reached")  # the best of what the targets said so far
+        self._target: Target | None = None
+        self._relay: str | None = None
+        self._relay_realms = ("", "")
+        self._ports: RelayPorts | None = None
+        self._relays = 0
+        self._silent: set[Side] = set()
+        self._timer: Timer | None = None  # ring time, then longest call, then the wait for the relay's figures
+        self._outcome: tuple[Cause, str] | None = None
+
+    def begin(self, party: Party, transaction: ServerTransaction, now: Now) -> None:
+        """Take the caller's INVITE; every way on from here ends in a record."""
+        realm = self.snapshot.realms[party.realm]
+        media = MediaLeg(party.media, session_id(self.context))
+        self.facts.a.media = media
+        self.a = CallerLeg(self.context, party, realm, transaction, media, self.hear, now)
+        transaction.user = self.a
+        try:
+            self.a.begin(transaction.request, now)
+        except SipError as error:
+            self._cause = Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error))
+            self._refuse(now)
+
+    def flow_closed(self, now: Now) -> None:
+        """The caller's connection is gone. A call that is connected goes on: media does not need it."""
+        if self.a is not None:
+            self.a.flow_closed(now)
+
+    def hear(self, leg: Leg, word: Word, now: Now) -> None:
+        """A leg speaks. Legs of attempts that were given up are not listened to any more."""
+        if leg is not self.a and leg is not self.b:
+            return
+        action = TABLE.get((self.state, leg.side, type(word)))
+        if action is not None:
+            action(self, leg, word, now)
+        elif self.state is not CallState.ENDED:
+            self.context.emit(Log("warning", "unexpected word", {"call": self.facts.id, "state": self.state.value, "word": repr(word)}))
+
+    # Finding a callee
+
+    def _find(self, leg: Leg, word: Offered, now: Now) -> None:
+        self._try_next(now)
+
+    def _try_next(self, now: Now) -> None:
+        """The next target of the route that can be reached, or the refusal."""
+        self._drop_attempt(now)
+        while self._remaining:
+            party = self.snapshot.party(self._remaining.pop(0))
+            found = self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation.called, now)
+            if isinstance(found, Cause):
+                self._note_attempt(party, found)
+            elif isinstance(found, Lookup):
+                self._ask(party, found, now)
+                return
+            else:
+                self._prepare(found, now)
+                return
+        self._refuse(now)
+
+    def _reserve(self, party: Party, now: Now) -> Cause | None:
+        """A place among the callee's limits; an emergency call gets one whatever they say."""
+        limits = self.context.limits
+        reserved = limits.reserve_exempt(party) if self.route.emergency else limits.reserve(party, now)
+        if isinstance(reserved, Refused):
+            return Cause(503, by="sbc", note=f"limit {reserved.which} of {party.name}")
+        self._reservation_b = reserved
+        return None
+
+    def _ask(self, party: Party, lookup: Lookup, now: Now) -> None:
+        question = self.context.ids.tag()
+
+        def answered(addresses: tuple[Address, ...], now: Now) -> None:
+            if self.state is CallState.ENDED:
+                return
+            found: Target | Cause = Cause(503, by="sbc", note=f"{lookup.host} has no address")
+            for address in addresses:
+                found = target_at(self.context, self.snapshot, party, self.invitation.called, address)
+                if isinstance(found, Target):
+                    self._prepare(found, now)
+                    return
+            assert isinstance(found, Cause)
+            self._note_attempt(party, found)
+            self._try_next(now)
+
+        self.context.questions[question] = answered
+        self.context.emit(Resolve(question, lookup.host, lookup.port))
+
+    def _prepare(self, target: Target, now: Now) -> None:
+        """A relay between the two realms; kept when the attempt before used the same."""
+        assert self.a is not None
+        self._target = target
+        realms = (self.a.realm.name, target.party.realm)
+        if self._relay is not None and self._relay_realms == realms and self._ports is not None:
+            self._dial(now)
+            return
+        self._close_relay()
+        self._relays += 1
+        self._relay = f"{self.facts.id}-{self._relays}"
+        self._relay_realms = realms
+        self.context.relays[self._relay] = self
+        self.context.emit(OpenRelay(self._relay, *realms))
+
+    def relay_opened(self, relay: str, ports: RelayPorts, now: Now) -> None:
+        if relay != self._relay or self.state is CallState.ENDED:
+            self.context.emit(CloseRelay(relay))
+            return
+        self._ports = ports
+        self._dial(now)
+
+    def relay_failed(self, relay: str, reason: str, now: Now) -> None:
+        self.context.relays.pop(relay, None)
+        if relay != self._relay or self.state is CallState.ENDED:
+            return
+        self._relay = None
+        self._cause = Cause(503, by="sbc", note=f"media: {reason}")
+        self._refuse(now)
+
+    def _dial(self, now: Now) -> None:
+        assert self.a is not None and self._target is not None and self._ports is not None
+        target = self._target
+        realm = self.snapshot.realms[target.party.realm]
+        media = MediaLeg(target.party.media, session_id(self.context))
+        self.a.media.listen(self._public(self.a.realm, self._ports.a))
+        media.listen(self._public(realm, self._ports.b))
+        self.b = CalleeLeg(self.context, target, realm, media, self.hear)
+        self.facts.b = LegFacts(target.party, target.flow, self.b.call_id, media)
+        self.state = CallState.DIALLING
+        self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
+        self.b.dial(self.invitation, self.a.described, now)
+
+    @staticmethod
+    def _public(realm: Realm, address: Address) -> Address:
+        """The address peers are told: behind 1:1 NAT the ports are the same, the host is not."""
+        return realm.relay_advertise, address[1]
+
+    # While it rings
+
+    def _progress(self, leg: Leg, word: Progressed, now: Now) -> None:
+        assert self.a is not None
+        self.state = CallState.RINGING
+        if self.facts.times.progressed is None:
+            self.facts.times.progressed = now.wall
+        self.a.tell(word, now)
+        if word.description is not None:
+            self._update_relay()
+
+    def _ring_over(self, now: Now) -> None:
+        self._next(Cause(408, by="sbc", note="not answered in time"), now)
+
+    def _refused_by_callee(self, leg: Leg, word: Released, now: Now) -> None:
+        self._next(word.cause, now)
+
+    def _next(self, cause: Cause, now: Now) -> None:
+        """The attempt failed: the next target if the route says so for this status, else the caller hears it."""
+        assert self._target is not None
+        self._note_attempt(self._target.party, cause)
+        if cause.status in self.route.next_on and self._remaining:
+            self._try_next(now)
+        else:
+            self._refuse(now)
+
+    def _abandon(self, leg: Leg, word: Released, now: Now) -> None:
+        """The caller hung up while it rang."""
+        self._drop_attempt(now)
+        self._end(word.cause, "a" if word.cause.by == "peer" else "sbc", now)
+
+    # Connected
+
+    def _connect(self, leg: Leg, word: Answered, now: Now) -> None:
+        assert self.a is not None and self.b is not None
+        self._stop_timer()
+        self.state = CallState.CONNECTED
+        self.facts.times.answered = now.wall
+        self.facts.attempts.append({"target": self.b.party.name, "status": 200})
+        if self.facts.times.progressed is None:
+            self.facts.times.progressed = now.wall
+        self.a.tell(word, now)
+        if self.state is not CallState.CONNECTED:
+            return
+        self._update_relay()
+        longest = [party.limits.longest_call for party in (self.a.party, self.b.party) if party.limits and party.limits.longest_call]
+        if longest and not self.route.emergency:
+            self._timer = self.context.timers.start(now.monotonic + min(longest), self._too_long)
+
+    def _too_long(self, now: Now) -> None:
+        self.release(Cause(200, by="sbc", note="longest_call reached"), now)
+
+    def _change(self, leg: Leg, word: Changed, now: Now) -> None:
+        if word.description is None:
+            self._update_relay()
+        else:
+            self._far(leg).tell(word, now)
+
+    def _changed(self, leg: Leg, word: Answered, now: Now) -> None:
+        self._far(leg).tell(word, now)
+        if word.refused is None:
+            self._update_relay()
+
+    def _hang_up(self, leg: Leg, word: Released, now: Now) -> None:
+        self._far(leg).tell(word, now)
+        self._end(word.cause, leg.side.value if word.cause.by == "peer" else "sbc", now)
+
+    def release(self, cause: Cause, now: Now) -> None:
+        """End both sides for a reason of our own, in any state."""
+        if self.state is CallState.ENDED:
+            return
+        if self.state is CallState.CONNECTED:
+            assert self.a is not None and self.b is not None
+            self.a.tell(Released(cause), now)
+            self.b.tell(Released(cause), now)
+            self._end(cause, "sbc", now)
+        else:
+            self._cause = cause
+            self._refuse(now)
+
+    def _far(self, leg: Leg) -> Leg:
+        far = self.b if leg is self.a else self.a
+        assert far is not None
+        return far
+
+    # Media
+
+    def _update_relay(self) -> None:
+        if self._relay is None or self.a is None or self.b is None:
+            return
+        self._silent.clear()
+        a, b = relay_sides(self.a.media, self.b.media, latch_a=(self.a.flow.remote[0],), latch_b=(self.b.flow.remote[0],))
+        self.context.emit(UpdateRelay(self._relay, a, b))
+
+    def media_happened(self, event: MediaEvent, now: Now) -> None:
+        if event.relay != self._relay or self.state is not CallState.CONNECTED:
+            return
+        match event.kind:
+            case EventKind.FIRST_PACKET:
+                self._silent.discard(event.side)
+            case EventKind.SILENCE:
+                self._silent.add(event.side)
+                self.context.emit(Log("warning", "no media", {"call": self.facts.id, "side": event.side.value}))
+                if len(self._silent) == len(Side):
+                    self.release(Cause(200, "", 41, (NO_MEDIA,), by="sbc", note="no media from either side"), now)
+            case EventKind.KEY_FAILURE:
+                self.context.emit(Log("warning", "SRTP does not authenticate", {"call": self.facts.id, "side": event.side.value}))
+
+    def relay_closed(self, relay: str, stats: RelayStats, now: Now) -> None:
+        self.context.relays.pop(relay, None)
+        if relay == self._relay and self._outcome is not None:
+            self._write(stats, now)
+
+    def _close_relay(self) -> None:
+        if self._relay is not None:
+            if self._ports is not None:
+                self.context.emit(CloseRelay(self._relay))
+            self._relay = self._ports = None
+
+    # The end
+
+    def _note_attempt(self, party: Party, cause: Cause) -> None:
+        attempt: dict[str, object] = {"target": party.name, "status": cause.status}
+        if cause.note:
+            attempt["note"] = cause.note
+        self.facts.attempts.append(attempt)
+        self._cause = cause
+
+    def _drop_attempt(self, now: Now) -> None:
+        """CANCEL whatever is under way; from now on the leg speaks to nobody."""
+        self._stop_timer()
+        b, self.b = self.b, None
+        if b is not None:
+            b.abandon(now)
+        if self._reservation_b is not None:
+            self.context.limits.release(self._reservation_b)
+            self._reservation_b = None
+
+    def _refuse(self, now: Now) -> None:
+        assert self.a is not None
+        self._drop_attempt(now)
+        cause = self._cause
+        self.a.tell(Released(refusal_to_caller(cause)), now)
+        self._end(cause, "b" if cause.by == "peer" else "sbc", now)
+
+    def _end(self, cause: Cause, released_by: str, now: Now) -> None:
+        """Entered once, from everywhere: nothing is forgotten, nothing leaks."""
+        assert self.state is not CallState.ENDED
+        self.state = CallState.ENDED
+        self.facts.times.ended = now.wall
+        self._stop_timer()
+        for reservation in (self._reservation, self._reservation_b):
+            if reservation is not None:
+                self.context.limits.release(reservation)
+        self._outcome = (cause, released_by)
+        if self._relay is None or self._ports is None:
+            self._write(None, now)
+            return
+        self._timer = self.context.timers.start(now.monotonic + RELAY_FIGURES_WITHIN_S, self._write_without_figures)
+        self.context.emit(CloseRelay(self._relay))
+
+    def _write_without_figures(self, now: Now) -> None:
+        self._write(None, now)
+
+    def _write(self, stats: RelayStats | None, now: Now) -> None:
+        assert self._outcome is not None
+        outcome, self._outcome = self._outcome, None
+        self._stop_timer()
+        self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats)))
+        self._ended(self)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def session_id(context: Context) -> int:
+    """For o=: 62 random bits, so that it fits the signed 64 bits some peers read it with."""
+    return int.from_bytes(context.ids.random(8), "big") >> 2
+
+
+# (state, who speaks, word) -> what follows. Each action takes the word of its own row, hence Any.
+TABLE: Mapping[tuple[CallState, Side, type[Word]], Callable[[Call, Leg, Any, Now], None]] = {
+    (CallState.SCREENED, Side.A, Offered): Call._find,
+    (CallState.SCREENED, Side.A, Released): Call._abandon,
+    (CallState.DIALLING, Side.A, Released): Call._abandon,
+    (CallState.DIALLING, Side.B, Progressed): Call._progress,
+    (CallState.DIALLING, Side.B, Answered): Call._connect,
+    (CallState.DIALLING, Side.B, Released): Call._refused_by_callee,
+    (CallState.RINGING, Side.A, Released): Call._abandon,
+    (CallState.RINGING, Side.B, Progressed): Call._progress,
+    (CallState.RINGING, Side.B, Answered): Call._connect,
+    (CallState.RINGING, Side.B, Released): Call._refused_by_callee,
+    (CallState.CONNECTED, Side.A, Changed): Call._change,
+    (CallState.CONNECTED, Side.B, Changed): Call._change,
+    (CallState.CONNECTED, Side.A, Answered): Call._changed,
+    (CallState.CONNECTED, Side.B, Answered): Call._changed,
+    (CallState.CONNECTED, Side.A, Released): Call._hang_up,
+    (CallState.CONNECTED, Side.B, Released): Call._hang_up,
+}

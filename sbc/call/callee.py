@@ -1,0 +1,190 @@
+"""The leg that faces the callee: we are the UAC (RFC 3261 s13.2). One leg is one attempt at one target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from media.api import Side
+from sbc.call.bridge import Invitation, from_of
+from sbc.call.causes import cause_of_response
+from sbc.call.context import ALLOW, SUPPORTED, Context
+from sbc.call.leg import SDP_TYPE, Hear, Leg
+from sbc.call.session_timer import SESSION_EXPIRES_S, read_min_se
+from sbc.call.words import Answered, Cause, Progressed, Released, Word
+from sbc.clock import Now
+from sbc.effects import Send
+from sbc.errors import SipError
+from sbc.flow import Flow
+from sbc.policy.snapshot import Party, Realm
+from sbc.sdp.offer import Description, MediaLeg
+from sbc.sip.dialog import Dialog
+from sbc.sip.fields.cseq import CSeq
+from sbc.sip.fields.nameaddr import NameAddr
+from sbc.sip.message import Request, Response
+from sbc.sip.multipart import sdp_of
+from sbc.sip.transactions import ClientTransaction
+from sbc.sip.uri import Uri
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one attempt goes: the Request-URI (a registered Contact, or number and peer), and the way there."""
+
+    party: Party
+    uri: Uri
+    flow: Flow
+
+
+class CalleeLeg(Leg):
+    def __init__(self, context: Context, target: Target, realm: Realm, media: MediaLeg, hear: Hear) -> None:
+        super().__init__(context, Side.B, target.party, realm, target.flow, media, hear)
+        self.target = target
+        self.call_id = context.ids.call_id()
+        self._invitation: Invitation | None = None
+        self._body = b""
+        self._invite: ClientTransaction | None = None
+        self._answered: ClientTransaction | None = None  # kept while further 2xx may come
+        self._cancelled = False
+        self._min_se_retried = False
+
+    def dial(self, invitation: Invitation, far: Description | None, now: Now) -> None:
+        """Send the INVITE; `far` is the caller's offer, None: the caller sent none and we make one of our own."""
+        self.far = far
+        self._invitation = invitation
+        self._body = self.media.make_offer(far, self.context.ids)
+        self.context.dialogs[self.call_id, self.local_tag] = self
+        self._send_invite(1, self._timer.offer, now)
+
+    def _send_invite(self, cseq: int, interval: tuple[tuple[str, str], ...], now: Now) -> None:
+        assert self._invitation is not None
+        to = self.target.uri.with_(params=(), headers="")
+        headers = (("Contact", self.contact), ("Allow", ALLOW), ("Supported", SUPPORTED), *interval, *self._invitation.headers)
+        request = Request.build(
+            "INVITE",
+            self.target.uri,
+            via=self.sent_by.via(self.context.ids.branch()),
+            from_=from_of(self._invitation, self.sent_by.host, self.local_tag),
+            to=NameAddr("", to),
+            call_id=self.call_id,
+            cseq=CSeq(cseq, "INVITE"),
+            max_forwards=self._invitation.max_forwards,
+            headers=headers,
+            body=self._body,
+            content_type=SDP_TYPE,
+        )
+        self._invite = self.context.transactions.client(request, self.flow, now, self)
+
+    def tell(self, word: Word, now: Now) -> None:
+        if self.dialog is None and isinstance(word, Released):
+            self._cancel(now)
+        elif self.dialog is not None and self._invite is None:
+            super().tell(word, now)
+        else:
+            raise AssertionError(f"{word!r} to a callee who has not answered")
+
+    def abandon(self, now: Now) -> None:
+        """The call has no more use for this attempt; what still comes is undone here."""
+        if self.dialog is None:
+            self._cancel(now)
+
+    def _cancel(self, now: Now) -> None:
+        """CANCEL, held back until the peer has said anything at all (RFC 3261 s9.1)."""
+        if self._cancelled or self.ended:
+            return
+        self._cancelled = self.ended = True
+        if self._invite is not None:
+            self.context.transactions.cancel(self._invite, now, self)
+
+    def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
+        if transaction is self._invite:
+            if response.status < 200:
+                self._receive_progress(response, now)
+            elif response.status < 300:
+                self._receive_answer(transaction, response, now)
+            else:
+                self._receive_refusal(transaction, response, now)
+        elif response.cseq.method == "INVITE" and self._is_other_fork(response):
+            self._end_fork(transaction, response, now)
+        else:
+            super().receive_response(transaction, response, now)
+
+    def _receive_progress(self, response: Response, now: Now) -> None:
+        if self.ended:
+            return
+        description = None
+        body = sdp_of(response)
+        if body is not None:
+            try:
+                description = self.media.receive_answer(body)
+            except SipError:  # early media we cannot use is no reason to end a call that may still be answered
+                description = None
+            else:
+                self.described = description
+        self.hear(self, Progressed(response.status, response.reason, description), now)
+
+    def _receive_answer(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
+        self._invite, self._answered = None, transaction
+        self.dialog = Dialog.from_response(transaction.request, response)
+        self._acknowledge(response)
+        if self._cancelled:  # 200 crossed our CANCEL (RFC 3261 s13.2.2.4)
+            self.ended = False
+            self._say_bye(Cause(200, by="sbc"), now)
+            return
+        body = sdp_of(response)
+        try:
+            if body is not None:
+                self.described = self.media.receive_answer(body)
+            elif self.described is None:
+                raise SipError(status=488, reason="Not Acceptable Here")
+        except SipError as error:
+            self._give_up(Cause(error.status, error.reason, by="sbc", note="bad answer"), now)
+            return
+        self._timer.agree_as_client(response)
+        self._timer.start(now)
+        self.hear(self, Answered(self.described), now)
+
+    def _receive_refusal(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
+        if response.status == 422 and not self._min_se_retried and not self.ended:
+            self._retry_with_longer_interval(transaction, response, now)
+            return
+        self._fail(cause_of_response(response), now)
+
+    def _retry_with_longer_interval(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
+        """Same Call-ID and From tag, next CSeq, the interval the peer wants (RFC 4028 s7.3)."""
+        self._min_se_retried = True
+        least = read_min_se(response)
+        interval = (("Session-Expires", str(max(least, SESSION_EXPIRES_S))), ("Min-SE", str(least)))
+        self._send_invite(transaction.request.cseq.number + 1, interval, now)
+
+    def _fail(self, cause: Cause, now: Now) -> None:
+        self._invite = None
+        already_ended = self.ended
+        self.ended = True
+        self.context.dialogs.pop((self.call_id, self.local_tag), None)
+        if not already_ended:
+            self.hear(self, Released(cause), now)
+
+    def transaction_failed(self, transaction: ClientTransaction, cause: Literal["timeout", "transport"], now: Now) -> None:
+        if transaction is self._invite:
+            self._fail(Cause(408 if cause == "timeout" else 503, by="sbc", note=cause), now)
+        else:
+            super().transaction_failed(transaction, cause, now)
+
+    def _end(self, now: Now) -> None:
+        super()._end(now)
+        if self._answered is not None:  # or the call would live on in memory for another 32 s
+            self._answered.release()
+            self._answered = None
+
+    # Other forks: the first 2xx won (RFC 3261 s13.2.2.4)
+
+    def _is_other_fork(self, response: Response) -> bool:
+        return self.dialog is not None and 200 <= response.status < 300 and response.to.tag != self.dialog.remote_tag
+
+    def _end_fork(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
+        fork = Dialog.from_response(transaction.request, response)
+        ack = fork.ack(response.cseq.number, via=self.sent_by.via(self.context.ids.branch()))
+        self.context.emit(Send(ack.encode(), self.flow))
+        bye = fork.request("BYE", via=self.sent_by.via(self.context.ids.branch()), contact=None)
+        self.context.transactions.client(bye, self.flow, now, self)

@@ -1,0 +1,128 @@
+"""What every leg and call may use: identifiers, timers, transactions, the dialog table, and one way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Protocol
+
+from media.api import MediaEvent, RelayPorts, RelayStats
+from sbc.clock import Ids, Now
+from sbc.effects import Effect
+from sbc.flow import Address, Flow, Transport
+from sbc.policy.limits import Limits
+from sbc.policy.snapshot import Party, Realm, Snapshot, User
+from sbc.sip.fields.via import Via
+from sbc.sip.message import Request, Response
+from sbc.sip.timers import Timers
+from sbc.sip.transactions import Transactions
+from sbc.sip.uri import Uri, format_host
+
+# What we can do inside a dialog; anything else is answered 405 (RFC 3261 s8.2.1).
+DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
+ALLOW = ", ".join(DIALOG_METHODS)
+SUPPORTED = "timer"
+
+
+class DialogUser(Protocol):
+    """Owner of a dialog: whoever gets the requests inside it."""
+
+    def receive_request(self, request: Request, flow: Flow, now: Now) -> None: ...
+
+
+class RelayUser(Protocol):
+    """Owner of a media relay."""
+
+    def relay_opened(self, relay: str, ports: RelayPorts, now: Now) -> None: ...
+    def relay_failed(self, relay: str, reason: str, now: Now) -> None: ...
+    def relay_closed(self, relay: str, stats: RelayStats, now: Now) -> None: ...
+    def media_happened(self, event: MediaEvent, now: Now) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SentBy:
+    """How one of our listeners names itself to its peers: in Via and in Contact."""
+
+    transport: Transport
+    host: str
+    port: int
+
+    def via(self, branch: str) -> Via:
+        return Via(self.transport, self.host, self.port, branch, wants_rport=True)
+
+    def contact(self, user: str) -> str:
+        suffix = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
+        return f"<sip:{user}@{format_host(self.host, self.port)}{suffix}>"
+
+
+@dataclass(slots=True)
+class Context:
+    ids: Ids
+    snapshot: Snapshot
+    timers: Timers
+    transactions: Transactions
+    limits: Limits
+    emit: Callable[[Effect], None]
+    registered: Callable[[str, Now], tuple[Uri, Flow] | None]  # where the user or trunk of that name is to be found
+    dialogs: dict[tuple[str, str], DialogUser] = field(default_factory=dict)  # (Call-ID, our tag)
+    relays: dict[str, RelayUser] = field(default_factory=dict)
+    questions: dict[str, Callable[[tuple[Address, ...], Now], None]] = field(default_factory=dict)
+    server_names: dict[Flow, str] = field(default_factory=dict)  # TLS: the domain the peer's certificate must carry
+    draining: bool = False
+    _sent_by: dict[tuple[str, Transport, str, int], SentBy] = field(default_factory=dict)
+
+    def sent_by(self, flow: Flow) -> SentBy:
+        """Our own address as the peers of this flow see it; with `advertise`, the public one (1:1 NAT)."""
+        key = (flow.realm, flow.transport, *flow.local)
+        known = self._sent_by.get(key)
+        if known is None:
+            realm = self.snapshot.realms.get(flow.realm)
+            advertised = {listener.local: listener.advertise for listener in realm.listeners} if realm else {}
+            host = advertised.get(flow.local, flow.local[0])
+            known = self._sent_by[key] = SentBy(flow.transport, host, flow.local[1])
+        return known
+
+    def replace_snapshot(self, snapshot: Snapshot) -> None:
+        """Limits, bans and addresses follow the new policy at once; calls keep the one they began with."""
+        self.snapshot = snapshot
+        self._sent_by.clear()
+
+    def answer(self, request: Request, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Response:
+        """A response of ours outside the calls' own business."""
+        return Response.answer(request, status, reason, to_tag="" if status == 100 else self.ids.tag(), headers=headers)
+
+
+def flow_to(realm: Realm, transport: Transport, host: str, port: int) -> Flow | None:
+    """A flow from this realm's listener of that transport, of the peer's address family; None: there is no such listener."""
+    for listener in realm.listeners:
+        if listener.transport == transport and (":" in listener.address) == (":" in host):
+            return Flow(realm.name, transport, (listener.address, listener.port), (host, port))
+    return None
+
+
+def flow_within(party: Party, realm: Realm, flow: Flow, hop: Uri, routed: bool) -> Flow:
+    """Where a request inside a dialog goes (RFC 3261 s12.2.1.1), given the flow the dialog began on.
+
+    Connections and registered users are only ever reached where they came from: behind a NAT their Contact is of
+    no use (RFC 5626 s4.3). A trunk on UDP is reached at its Contact or first Route, unless that is a name, or a
+    private address behind a public source.
+    """
+    if flow.reliable or isinstance(party, User):
+        return flow
+    try:
+        address = ip_address(hop.host)
+        behind_nat = not routed and address.is_private and not ip_address(flow.remote[0]).is_private
+    except ValueError:
+        return flow
+    if behind_nat:
+        return flow
+    match (hop.param("transport") or "udp").lower():
+        case "udp":
+            return flow._replace(remote=(hop.host, hop.port or 5060))
+        case "tcp":
+            return flow_to(realm, "TCP", hop.host, hop.port or 5060) or flow
+        case "tls":
+            return flow_to(realm, "TLS", hop.host, hop.port or 5061) or flow
+        case _:
+            return flow

@@ -1,0 +1,131 @@
+"""The call record: one per attempt, answered or not, with times to the millisecond (ITU-T Q.825 in spirit, JSON in form)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from media.api import RelayStats, SideStats
+from sbc.call.causes import q850_of
+from sbc.call.words import Cause
+from sbc.flow import Flow
+from sbc.policy.snapshot import Party, Trunk
+from sbc.sdp.offer import MediaLeg
+from sbc.sip.status import REASONS
+
+RECORD_VERSION = 1
+
+
+@dataclass(slots=True)
+class Times:
+    """Seconds since the epoch; None: never happened."""
+
+    began: float
+    progressed: float | None = None
+    answered: float | None = None
+    ended: float | None = None
+
+
+@dataclass(slots=True)
+class LegFacts:
+    party: Party
+    flow: Flow
+    call_id: str
+    media: MediaLeg | None = None
+
+    def as_json(self) -> dict[str, object]:
+        host, port = self.flow.remote
+        agreed = self.media.agreed if self.media else None
+        return {
+            "trunk" if isinstance(self.party, Trunk) else "user": self.party.name,
+            "realm": self.flow.realm,
+            "transport": self.flow.transport,
+            "peer": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "call_id": self.call_id,
+            "codecs": [codec.name for codec, _ in agreed.pairs] if agreed else [],
+            "srtp": agreed.send_keys.suite.value if agreed and agreed.send_keys else None,
+        }
+
+
+@dataclass(slots=True)
+class Facts:
+    """Collected while the call goes on, by the call alone."""
+
+    id: str
+    times: Times
+    caller: str
+    called: str
+    dialled: str  # as the caller sent it, before the dial plan
+    a: LegFacts
+    b: LegFacts | None = None
+    route: str | None = None
+    route_line: str | None = None
+    emergency: bool = False
+    attempts: list[dict[str, object]] = field(default_factory=list)
+
+
+def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | None) -> dict[str, object]:
+    """`released_by`: "a", "b" or "sbc"."""
+    times = facts.times
+    ended = times.ended if times.ended is not None else times.began
+    return {
+        "version": RECORD_VERSION,
+        "id": facts.id,
+        "began": timestamp(times.began),
+        "progressed": timestamp(times.progressed),
+        "answered": timestamp(times.answered),
+        "ended": timestamp(ended),
+        "post_dial_delay_ms": milliseconds(times.began, times.progressed or times.answered),
+        "ring_ms": milliseconds(times.progressed, times.answered or (ended if times.progressed else None)),
+        "duration_ms": milliseconds(times.answered, ended) or 0,
+        "caller": facts.caller,
+        "called": facts.called,
+        "dialled": facts.dialled,
+        "emergency": facts.emergency,
+        "route": facts.route,
+        "route_line": facts.route_line,
+        "answered_call": times.answered is not None,
+        "released_by": released_by,
+        "sip_status": cause.status,
+        "sip_reason": cause.reason or REASONS.get(cause.status, ""),
+        "q850": q850_of(cause),
+        "note": cause.note or None,
+        "attempts": facts.attempts,
+        "a": facts.a.as_json() | side_json(stats.a if stats else None),
+        "b": facts.b.as_json() | side_json(stats.b if stats else None) if facts.b else None,
+    }
+
+
+def side_json(stats: SideStats | None) -> dict[str, object]:
+    """What was heard from this side's peer and sent to it; figures never measured are absent, not zero."""
+    if stats is None:
+        return {"media": None}
+    return {
+        "media": {
+            "packets_received": stats.packets_received,
+            "octets_received": stats.octets_received,
+            "packets_sent": stats.packets_sent,
+            "octets_sent": stats.octets_sent,
+            "rtcp_received": stats.rtcp_received,
+            "rtcp_sent": stats.rtcp_sent,
+            "lost": stats.lost if stats.packets_received else None,
+            "jitter_ms": round(stats.jitter_ms, 2) if stats.packets_received else None,
+            "wrong_source": stats.wrong_source,
+            "srtp_auth_failed": stats.srtp_auth_failed,
+            "replayed": stats.replayed,
+            "malformed": stats.malformed,
+            "payload_type_mismatch": stats.payload_type_mismatch,
+            "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
+        }
+    }
+
+
+def timestamp(seconds: float | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def milliseconds(start: float | None, end: float | None) -> int | None:
+    return None if start is None or end is None else max(0, round((end - start) * 1000))

@@ -1,0 +1,67 @@
+"""The five words legs speak: Offered, Progressed, Answered, Changed, Released. Nothing of SIP's dialogs crosses with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sbc.sdp.offer import Description
+
+By = Literal["peer", "sbc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something ended or was refused.
+
+    `status` is the SIP status that says it best (200: normal clearing), `reason` its phrase (empty: the standard one),
+    `q850` the ITU-T Q.850 cause when a peer told one, `reasons` the Reason header values to carry on (RFC 3326),
+    `headers` further ones to send along with a refusal, `note` a short word for the call record.
+    """
+
+    status: int = 200
+    reason: str = ""
+    q850: int | None = None
+    reasons: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    by: By = "peer"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A call wants to begin; None: without an offer (RFC 3261 s13.2.1)."""
+
+    description: Description | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """Not 100: that one is hop by hop."""
+
+    status: int
+    reason: str
+    description: Description | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to `Offered` or `Changed`. `refused` is only ever set after `Changed`: everything stays as it was."""
+
+    description: Description | None
+    refused: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A new offer within the call. None: what the peer said of itself changed, the far side need not know."""
+
+    description: Description | None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    cause: Cause
+
+
+Word = Offered | Progressed | Answered | Changed | Released

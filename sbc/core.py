@@ -1,0 +1,116 @@
+"""The product without its sockets: hand it an input and the time, take effects from it (see docs/decisions)."""
+
+from __future__ import annotations
+
+from sbc.call.context import Context
+from sbc.call.words import Cause
+from sbc.clock import Ids, Now
+from sbc.effects import Effect, Send
+from sbc.flow import Flow
+from sbc.inputs import (
+    DrainBegun,
+    DrainEnded,
+    FlowClosed,
+    Input,
+    MalformedIn,
+    MediaHappened,
+    PolicyChanged,
+    RelayClosed,
+    RelayFailed,
+    RelayOpened,
+    RequestIn,
+    Resolved,
+    ResponseIn,
+    SendFailed,
+)
+from sbc.policy.limits import Limits
+from sbc.policy.snapshot import Snapshot
+from sbc.reception import Reception
+from sbc.registrar.bindings import Bindings
+from sbc.sip.timers import Timers
+from sbc.sip.transactions import Transactions
+
+
+class Core:
+    """No I/O, no clock, no randomness inside: the same inputs at the same times give the same effects."""
+
+    def __init__(self, snapshot: Snapshot, ids: Ids) -> None:
+        self._effects: list[Effect] = []
+        self._timers = Timers()
+        self._bindings = Bindings()
+        self._context = Context(
+            ids=ids,
+            snapshot=snapshot,
+            timers=self._timers,
+            transactions=Transactions(self._timers, self._send),
+            limits=Limits(),
+            emit=self._effects.append,
+            registered=self._bindings.lookup,
+        )
+        self._reception = Reception(self._context, self._bindings)
+
+    def receive(self, happened: Input, now: Now) -> None:
+        context = self._context
+        match happened:
+            case RequestIn(request, flow):
+                self._reception.receive_request(request, flow, now)
+            case ResponseIn(response, flow):
+                context.transactions.receive_response(response, flow, now)
+            case SendFailed(key):
+                context.transactions.transport_failed(key, now)
+            case RelayOpened(relay, ports):
+                context.relays[relay].relay_opened(relay, ports, now)
+            case RelayClosed(relay, stats):
+                context.relays[relay].relay_closed(relay, stats, now)
+            case RelayFailed(relay, reason):
+                context.relays[relay].relay_failed(relay, reason, now)
+            case MediaHappened(event):
+                if event.relay in context.relays:
+                    context.relays[event.relay].media_happened(event, now)
+            case MalformedIn(error, request, flow):
+                self._reception.receive_malformed(error, request, flow)
+            case FlowClosed(flow):
+                self._reception.flow_closed(flow, now)
+            case Resolved(question, addresses):
+                context.questions.pop(question)(addresses, now)
+            case PolicyChanged(snapshot):
+                context.replace_snapshot(snapshot)
+            case DrainBegun():
+                context.draining = True
+            case DrainEnded():
+                self._reception.release_all(Cause(200, by="sbc", note="shut down"), now)
+
+    def handle_timeout(self, now: Now) -> None:
+        """Everything that is due by `now`."""
+        self._timers.fire(now)
+
+    def next_timeout(self) -> float | None:
+        """Monotonic seconds of the next thing to be done; None: nothing is waiting."""
+        return self._timers.next()
+
+    def take_effects(self) -> list[Effect]:
+        """What is to be done, in order. The list is the caller's."""
+        effects = self._effects[:]
+        self._effects.clear()
+        return effects
+
+    def busy(self) -> int:
+        """Calls in progress."""
+        return len(self._reception.calls)
+
+    def leftovers(self) -> dict[str, int]:
+        """What is still in the tables, by kind; empty when every call and transaction is over."""
+        context = self._context
+        tables = {
+            "calls": len(self._reception.calls),
+            "dialogs": len(context.dialogs),
+            "relays": len(context.relays),
+            "questions": len(context.questions),
+            "transactions": len(context.transactions),
+            "timers": len(self._timers),
+        }
+        return {name: count for name, count in tables.items() if count}
+
+    def _send(self, data: bytes, flow: Flow, key: str) -> None:
+        name = self._context.server_names.get(flow, "") if flow.transport == "TLS" else ""
+        self._effects.append(Send(data, flow, key, name))

@@ -1,0 +1,98 @@
+"""Who sent this? By digest where the request brings an answer to our challenge, else by address; a stranger may earn a challenge."""
+
+from __future__ import annotations
+
+from sbc.call.context import Context
+from sbc.clock import Now
+from sbc.errors import ParseError
+from sbc.flow import Flow
+from sbc.policy.decide import account, identify, password
+from sbc.policy.snapshot import Party, Realm
+from sbc.shield.budgets import Budget, source_key
+from sbc.sip.digest import DigestRealm, Verified
+from sbc.sip.fields.auth import Credentials
+from sbc.sip.message import Request, Response
+from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION
+
+CHALLENGED_METHODS = frozenset({"REGISTER", "INVITE"})
+CHALLENGES_PER_SOURCE = (5.0, 20.0)  # per second, burst: an office of 20 phones behind one NAT comes back from a power cut
+CHALLENGES_IN_ALL = (2000.0, 4000.0)  # a bound on what spoofed sources can make us send; a storm of 10,000 users fits in seconds
+FAILURES_PER_SOURCE = (0.1, 10.0)  # wrong passwords: after ten, one try in ten seconds
+
+
+class Doorkeeper:
+    """`admit` answers with the party, with a challenge to send, or with None: not a word."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._realms: dict[str, DigestRealm] = {}
+        self._secret = context.ids.random(32)
+        self._per_source = Budget(*CHALLENGES_PER_SOURCE)
+        self._in_all = Budget(*CHALLENGES_IN_ALL)
+        self._failures = Budget(*FAILURES_PER_SOURCE)
+
+    def admit(self, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
+        """The order of proof: digest, then address. Nothing is remembered of a stranger but a token in a bounded bucket."""
+        if realm.has_digest_users:
+            credentials = self._credentials(request, realm)
+            if credentials is not None:
+                return self._verify(credentials, request, realm, flow, now)
+        trunk = identify(self._context.snapshot, realm.name, flow.remote[0])
+        if trunk is not None:
+            return trunk
+        if realm.has_digest_users and request.method in CHALLENGED_METHODS and is_ours(request, realm):
+            return self._challenge(request, realm, flow, now, stale=False)
+        return None
+
+    def _credentials(self, request: Request, realm: Realm) -> Credentials | None:
+        for name in (AUTHORIZATION, PROXY_AUTHORIZATION):
+            for value in request.headers.all(name):
+                try:
+                    credentials = Credentials.parse(value)
+                except ParseError:
+                    continue
+                if credentials.scheme.lower() == "digest" and credentials.params.get("realm") == realm.digest_realm:
+                    return credentials
+        return None
+
+    def _verify(self, credentials: Credentials, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
+        source = source_key(flow.remote[0])
+
+        def secret_for(user: str) -> str | None:
+            return password(self._context.snapshot, realm.name, user)
+
+        outcome = self._digest(realm).verify(credentials, request.method, request.body, secret_for, source, now, request.uri)
+        if isinstance(outcome, Verified):
+            return account(self._context.snapshot, realm.name, outcome.user)
+        if outcome.reason != "stale" and not self._failures.take(source, now.monotonic):
+            return None
+        return self._challenge(request, realm, flow, now, stale=outcome.reason == "stale")
+
+    def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
+        """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
+        source = source_key(flow.remote[0])
+        if not (self._per_source.take(source, now.monotonic) and self._in_all.take("", now.monotonic)):
+            return None
+        rows = self._digest(realm).challenge(source, now, stale)
+        size = None if flow.reliable else len(request.encode())
+        while rows:
+            response = self._context.answer(request, 401, headers=tuple(("WWW-Authenticate", row) for row in rows))
+            if size is None or len(response.encode()) + ROOM_FOR_RECEIVED <= size:
+                return response
+            rows = rows[1:]  # the strongest is the one old phones do not know: the last stays longest
+        return None
+
+    def _digest(self, realm: Realm) -> DigestRealm:
+        known = self._realms.get(realm.digest_realm)
+        if known is None:
+            known = self._realms[realm.digest_realm] = DigestRealm(realm.digest_realm, self._secret)
+        return known
+
+
+ROOM_FOR_RECEIVED = len(";received=255.255.255.255") + len("65535") + 1  # what the top Via gains on its way back
+
+
+def is_ours(request: Request, realm: Realm) -> bool:
+    """The Request-URI names this realm: one of its domains, or an address it listens on."""
+    host = request.uri.host
+    return host in realm.domains or any(host in (listener.address, listener.advertise) for listener in realm.listeners)

@@ -1,0 +1,277 @@
+"""Every request that is no retransmission comes by here: in a dialog or new, who is it, may they, where to.
+
+The order identify → normalise → limit → route is fixed: a number normalised after routing is how `00449…` slips past
+a block on `+449`.
+"""
+
+from __future__ import annotations
+
+from sbc.call.bridge import invitation_of
+from sbc.call.call import Call
+from sbc.call.causes import cause_of_request
+from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context
+from sbc.call.leg import Leg
+from sbc.call.record import Facts, LegFacts, Times, record_of
+from sbc.call.words import Cause
+from sbc.clock import Now
+from sbc.doorkeeper import Doorkeeper
+from sbc.effects import CloseFlow, Send, WriteRecord
+from sbc.errors import SipError
+from sbc.flow import Flow
+from sbc.policy.decide import dialled, emergency_route, identify, normalise, route
+from sbc.policy.limits import Refused, Reservation
+from sbc.policy.snapshot import Party, Realm, Route, User
+from sbc.registrar.bindings import Bindings, contact_rows
+from sbc.shield.budgets import Budget, source_key
+from sbc.sip.fields.via import Via
+from sbc.sip.message import Request, Response
+from sbc.sip.names import VIA
+from sbc.sip.transactions import ServerTransaction, stateless_response
+from sbc.sip.uri import Uri
+from sbc.sip.validate import check_request, hops_left
+
+MergeKey = tuple[str, str, int]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2)
+
+METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
+EXTENSIONS = frozenset({"timer"})
+RETRY_WHEN_DRAINING_S = 10
+STRANGERS_PER_SECOND = 5.0  # answers to strangers, when the policy wants any and sets no other limit
+OPTIONS_HEADERS = (
+    ("Allow", ", ".join(sorted(METHODS))),
+    ("Accept", "application/sdp"),
+    ("Accept-Encoding", "identity"),
+    ("Accept-Language", "en"),
+    ("Supported", SUPPORTED),
+)
+
+
+class Reception:
+    def __init__(self, context: Context, bindings: Bindings) -> None:
+        self.calls: dict[Call, MergeKey] = {}
+        self._context = context
+        self._bindings = bindings
+        self._doorkeeper = Doorkeeper(context)
+        self._merged: dict[MergeKey, Call] = {}  # RFC 3261 s8.2.2.2
+        self._on_connection: dict[Flow, set[Call]] = {}
+        self._answers_to_strangers = Budget(STRANGERS_PER_SECOND, STRANGERS_PER_SECOND)
+
+    def receive_request(self, request: Request, flow: Flow, now: Now) -> None:
+        if self._context.transactions.absorb(request, flow, now):
+            return
+        if request.method == "CANCEL":
+            self._cancel(request, flow, now)
+        elif request.to.tag:
+            self._within_dialog(request, flow, now)
+        elif request.method != "ACK":  # an ACK is never answered
+            self._begin(request, flow, now)
+
+    def receive_malformed(self, error: SipError, request: Request | None, flow: Flow) -> None:
+        """A stateless 400 (or what the error says) to whom we know; a stranger on UDP hears nothing (TRN-08)."""
+        if request is None or request.method == "ACK":
+            return
+        if flow.reliable or identify(self._context.snapshot, flow.realm, flow.remote[0]) is not None:
+            self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
+
+    def flow_closed(self, flow: Flow, now: Now) -> None:
+        self._context.transactions.flow_closed(flow)
+        self._bindings.flow_closed(flow)
+        for call in tuple(self._on_connection.get(flow, ())):
+            call.flow_closed(now)
+
+    def release_all(self, cause: Cause, now: Now) -> None:
+        for call in tuple(self.calls):
+            call.release(cause, now)
+
+    # In a dialog
+
+    def _cancel(self, request: Request, flow: Flow, now: Now) -> None:
+        """200 to the CANCEL whenever it matches, whatever has become of the INVITE (RFC 3261 s9.2)."""
+        invite = self._context.transactions.invite_to_cancel(request)
+        if invite is None:
+            self._gone(request, flow)
+            return
+        transaction = self._context.transactions.server(request, flow, now, None)
+        leg = invite.user
+        tag = leg.local_tag if isinstance(leg, Leg) else self._context.ids.tag()
+        self._context.transactions.respond(transaction, Response.answer(request, 200, to_tag=tag), now)
+        if isinstance(leg, Leg):
+            leg.cancel(cause_of_request(request), now)
+
+    def _within_dialog(self, request: Request, flow: Flow, now: Now) -> None:
+        user = self._context.dialogs.get((request.call_id, request.to.tag))
+        if user is None:
+            self._gone(request, flow)
+            return
+        try:
+            if request.method != "ACK":
+                check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
+            user.receive_request(request, flow, now)
+        except SipError as error:
+            self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
+
+    def _gone(self, request: Request, flow: Flow) -> None:
+        """481 to whom we know; tags are secrets, so a stranger who names a wrong one is guessing."""
+        if request.method == "ACK":
+            return
+        if flow.reliable or identify(self._context.snapshot, flow.realm, flow.remote[0]) or self._bindings.at(flow):
+            self._answer_stateless(self._context.answer(request, 481), request, flow)
+
+    # New requests
+
+    def _begin(self, request: Request, flow: Flow, now: Now) -> None:
+        realm = self._context.snapshot.realms.get(flow.realm)
+        if realm is None:
+            return
+        admitted = self._doorkeeper.admit(request, realm, flow, now)
+        if isinstance(admitted, Response):
+            self._answer_stateless(admitted, request, flow)
+            return
+        registered = self._bindings.at(flow) if admitted is None and request.method == "OPTIONS" else None
+        if admitted is None and registered is None:
+            self._answer_stranger(request, flow, now)
+            return
+        transaction = self._context.transactions.server(request, flow, now, None)
+        try:
+            check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=request.method != "INVITE")
+            self._serve(admitted, transaction, realm, flow, now)
+        except SipError as error:
+            self._context.transactions.respond(transaction, self._context.answer(request, error.status, error.reason, error.headers), now)
+
+    def _serve(self, party: Party | None, transaction: ServerTransaction, realm: Realm, flow: Flow, now: Now) -> None:
+        request = transaction.request
+        if request.method == "OPTIONS":
+            self._respond(transaction, 200, OPTIONS_HEADERS, now)
+        elif request.method == "INVITE" and party is not None:
+            self._invite(party, transaction, realm, now)
+        elif request.method == "REGISTER" and party is not None:
+            self._register(party, transaction, flow, now)
+        else:  # BYE and the like without a dialog
+            raise SipError(status=481, reason="Call/Transaction Does Not Exist")
+
+    def _register(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
+        if not isinstance(party, User) and party.registers is None:
+            raise SipError(f"{party.name} is not allowed to register", status=403, reason="Forbidden")
+        self._refuse_when_draining()
+        bindings = self._bindings.register(party.name, transaction.request, flow, now)
+        self._respond(transaction, 200, contact_rows(bindings, now), now)
+
+    def _invite(self, party: Party, transaction: ServerTransaction, realm: Realm, now: Now) -> None:
+        request = transaction.request
+        number = dialled(request.uri)
+        facts = Facts(
+            id=self._context.ids.tag(),
+            times=Times(now.wall),
+            caller=caller_of(party, request),
+            called=number,
+            dialled=number,
+            a=LegFacts(party, transaction.flow, request.call_id),
+        )
+        try:
+            self._refuse_repeated(request, transaction.flow, party)
+            hops = hops_left(request)
+            chosen = self._normalise(party, request.uri, facts)
+            reservation = self._reserve(party, facts, now)
+            chosen = chosen or self._route(party, facts, reservation)
+        except SipError as error:
+            facts.times.ended = now.wall
+            cause = Cause(error.status, error.reason, by="sbc", note=str(error))
+            self._context.emit(WriteRecord(record_of(facts, cause, "sbc", None)))
+            raise
+        facts.route, facts.route_line = chosen.name, chosen.line
+        invitation = invitation_of(request, facts.called, facts.caller, hops, emergency=facts.emergency)
+        call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._ended)
+        self._admit(call, request, transaction.flow)
+        call.begin(party, transaction, now)
+
+    def _normalise(self, party: Party, uri: Uri, facts: Facts) -> Route | None:
+        """The number to call. The route too when it is an emergency number: those are matched as dialled, before the dial plan."""
+        chosen = emergency_route(self._context.snapshot, party, uri)
+        if chosen is not None:
+            facts.emergency = True
+            facts.called = str(uri) if uri.scheme == "urn" else facts.dialled  # urn:service:sos stays what it is (RFC 5031)
+        else:
+            facts.called = normalise(party, facts.dialled)
+        return chosen
+
+    def _reserve(self, party: Party, facts: Facts, now: Now) -> Reservation:
+        """A place among the party's limits. Emergency calls get one whatever the limits say, and while we drain.
+
+        Raises SipError: 503 without Retry-After to a trunk, which has other ways (and would stop all its traffic), 486 to a user.
+        """
+        if facts.emergency:
+            return self._context.limits.reserve_exempt(party)
+        self._refuse_when_draining()
+        reserved = self._context.limits.reserve(party, now)
+        if isinstance(reserved, Refused):
+            headers = (("Reason", 'Q.850;cause=34;text="limit"'),)
+            raise SipError(f"limit {reserved.which} of {reserved.name}", status=reserved.status, reason=reserved.reason, headers=headers)
+        return reserved
+
+    def _route(self, party: Party, facts: Facts, reservation: Reservation) -> Route:
+        chosen = route(self._context.snapshot, party, facts.called)
+        if chosen is None:
+            self._context.limits.release(reservation)
+            raise SipError("no route", status=404, reason="Not Found")
+        return chosen
+
+    def _refuse_when_draining(self) -> None:
+        if self._context.draining:
+            headers = (("Retry-After", str(RETRY_WHEN_DRAINING_S)),)
+            raise SipError("draining", status=503, reason="Service Unavailable", headers=headers)
+
+    def _refuse_repeated(self, request: Request, flow: Flow, party: Party) -> None:
+        """482: our own Via is on it already (RFC 3261 s16.3 step 4), or it came by two ways (s8.2.2.2).
+
+        Users are spared the second: a PBX that forks one call to two phones behind us sends the same INVITE twice.
+        """
+        us = self._context.sent_by(flow)
+        for value in request.headers.values(VIA)[1:]:
+            via = Via.parse(value)
+            if (via.host, via.port) == (us.host, us.port):
+                raise SipError("our own Via", status=482, reason="Loop Detected")
+        if not isinstance(party, User) and merge_key(request) in self._merged:
+            raise SipError("merged request", status=482, reason="Loop Detected")
+
+    def _admit(self, call: Call, request: Request, flow: Flow) -> None:
+        self.calls[call] = merge_key(request)
+        self._merged[self.calls[call]] = call
+        if flow.reliable:
+            self._on_connection.setdefault(flow, set()).add(call)
+
+    def _ended(self, call: Call) -> None:
+        """Nothing is left of the call: forget it everywhere."""
+        self._merged.pop(self.calls.pop(call), None)
+        assert call.a is not None
+        flow = call.a.flow
+        if flow.reliable and flow in self._on_connection:
+            self._on_connection[flow].discard(call)
+            if not self._on_connection[flow]:
+                del self._on_connection[flow]
+
+    # Answers
+
+    def _respond(self, transaction: ServerTransaction, status: int, headers: tuple[tuple[str, str], ...], now: Now) -> None:
+        self._context.transactions.respond(transaction, self._context.answer(transaction.request, status, headers=headers), now)
+
+    def _answer_stateless(self, response: Response, request: Request, flow: Flow) -> None:
+        self._context.emit(Send(*stateless_response(response, request, flow)))
+
+    def _answer_stranger(self, request: Request, flow: Flow, now: Now) -> None:
+        strangers = self._context.snapshot.strangers
+        if strangers.answer is not None:
+            if self._answers_to_strangers.take(source_key(flow.remote[0]), now.monotonic):
+                self._answer_stateless(self._context.answer(request, strangers.answer), request, flow)
+        elif flow.reliable:
+            self._context.emit(CloseFlow(flow))
+
+
+def caller_of(party: Party, request: Request) -> str:
+    """The caller's number or name; "" when From has none that could be passed on."""
+    try:
+        return normalise(party, dialled(request.from_.uri))
+    except SipError:
+        return ""
+
+
+def merge_key(request: Request) -> MergeKey:
+    return request.call_id, request.from_.tag, request.cseq.number

@@ -1,0 +1,37 @@
+"""The cast: an office PBX outside, two carriers inside, and Alice with her phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.world import Agent, World
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    world.expect_nothing_left()
+
+
+@pytest.fixture
+def office(world: World) -> Agent:
+    return world.agent("office", ("10.0.0.20", 5060), "outside")
+
+
+@pytest.fixture
+def carrier(world: World) -> Agent:
+    return world.agent("carrier", ("10.1.0.2", 5060), "inside")
+
+
+@pytest.fixture
+def backup(world: World) -> Agent:
+    return world.agent("backup", ("10.1.0.3", 5060), "inside")
+
+
+@pytest.fixture
+def alice(world: World) -> Agent:
+    """On a TCP connection, as a phone behind a NAT is."""
+    return world.agent("alice", ("203.0.113.7", 40123), "outside", "TCP", connection=7)
