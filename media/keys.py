@@ -1,0 +1,126 @@
+"""SRTP and SRTCP of one direction under one master key (RFC 3711, RFC 7714), by libsrtp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pylibsrtp import Error, Policy, Session
+
+from media.api import Keys, Suite
+
+# Packets a stream may be late by: 2.5 s of 20 ms audio. RFC 3711 s3.3.2 wants at least 64; libsrtp's own default is 128.
+REPLAY_WINDOW = 128
+
+# SSRCs one key serves. Each costs libsrtp a context of some kilobytes and a place in a linear search, and none may be
+# forgotten: its replay window (in) and roll-over counter (out) would start again. A long call with many transfers sees tens.
+MAX_SOURCES = 128
+
+_PROFILES = {
+    Suite.AES_CM_128_HMAC_SHA1_80: Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    Suite.AES_CM_128_HMAC_SHA1_32: Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+    Suite.AEAD_AES_128_GCM: Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+    Suite.AEAD_AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+}
+
+
+class Refused(Exception):
+    """The context does not take the packet. Its state has not moved."""
+
+
+class AuthenticationFailed(Refused):
+    pass
+
+
+class Replayed(Refused):
+    """Seen before, or older than the window; when sending: the same sequence number again, which would repeat keystream."""
+
+
+class Unusable(Refused):
+    """Too short, too long for libsrtp, key exhausted, or one SSRC too many."""
+
+
+# libsrtp's status is only told apart by its text.
+_REFUSALS: dict[str, type[Refused]] = {
+    "authentication failure": AuthenticationFailed,
+    "replay check failed (bad index)": Replayed,
+    "replay check failed (index too old)": Replayed,
+    "packet index is too old to consider": Replayed,
+}
+
+
+class _Context:
+    __slots__ = ("_session", "_sources")
+
+    def __init__(self, keys: Keys, direction: int) -> None:
+        policy = Policy(key=keys.master, ssrc_type=direction, srtp_profile=_PROFILES[keys.suite])
+        policy.window_size = REPLAY_WINDOW
+        policy.allow_repeat_tx = False
+        self._session = Session(policy)
+        self._sources: set[bytes] = set()
+
+    def _run(self, transform: Callable[[bytes], bytes], packet: bytes, source: bytes) -> bytes:
+        known = source in self._sources
+        if not known and len(self._sources) >= MAX_SOURCES:
+            raise Unusable
+        try:
+            result = transform(packet)
+        except Error as error:
+            raise _REFUSALS.get(str(error), Unusable) from None
+        except ValueError:  # longer than libsrtp's buffer
+            raise Unusable from None
+        if not known:
+            self._sources.add(source)  # after authentication: strangers cannot fill the table
+        return result
+
+
+class Inbound(_Context):
+    """Takes protection off. `before` is the context this one replaces: peers change keys while packets are in flight,
+    so it serves until the first packet under the new key (RFC 4568 s6.4 has the receiver ready for both).
+    """
+
+    __slots__ = ("before",)
+
+    def __init__(self, keys: Keys, before: Inbound | None = None) -> None:
+        super().__init__(keys, Policy.SSRC_ANY_INBOUND)
+        self.before = before
+        if before is not None:
+            before.before = None
+
+    def rtp(self, packet: bytes) -> bytes:
+        """Plain RTP of a well-formed SRTP packet. Raises Refused."""
+        try:
+            plain = self._run(self._session.unprotect, packet, packet[8:12])
+        except AuthenticationFailed:
+            if self.before is None:
+                raise
+            return self.before.rtp(packet)
+        self.before = None
+        return plain
+
+    def rtcp(self, packet: bytes) -> bytes:
+        """Plain RTCP of an SRTCP packet of at least eight octets. Raises Refused."""
+        try:
+            plain = self._run(self._session.unprotect_rtcp, packet, packet[4:8])
+        except AuthenticationFailed:
+            if self.before is None:
+                raise
+            return self.before.rtcp(packet)
+        self.before = None
+        return plain
+
+
+class Outbound(_Context):
+    """Puts protection on."""
+
+    __slots__ = ()
+
+    def __init__(self, keys: Keys) -> None:
+        super().__init__(keys, Policy.SSRC_ANY_OUTBOUND)
+
+    def rtp(self, packet: bytes) -> bytes:
+        """SRTP of a well-formed RTP packet. Raises Refused."""
+        return self._run(self._session.protect, packet, packet[8:12])
+
+    def rtcp(self, packet: bytes) -> bytes:
+        """SRTCP of a well-formed RTCP packet. Raises Refused."""
+        return self._run(self._session.protect_rtcp, packet, packet[4:8])

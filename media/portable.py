@@ -1,0 +1,117 @@
+"""The engine in Python: sockets on an asyncio loop, SRTP by libsrtp. Runs without compiler or privilege."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import select
+import socket
+import time
+from collections.abc import Callable
+
+from media.api import EventKind
+from media.control import RelayControl
+from media.relay import Half, SocketAddress
+from media.rtp import MAX_PACKET
+
+# Packets taken per wake-up of the loop: some 2 ms of work, after which signalling has its turn.
+BATCH = 64
+
+# Expedited forwarding, ECN clear (RFC 3246, RFC 4594 s4.1).
+TRAFFIC_CLASS = 46 << 2
+
+_DATAGRAM = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+
+_Receive = Callable[[int], tuple[bytes, SocketAddress]]
+_Handle = Callable[[bytes, SocketAddress, float], None]
+
+
+class PortableEngine(RelayControl):
+    """See MediaEngine. Every socket sits in one epoll of the engine's own, and the loop watches only that:
+    opening costs the loop nothing, and one wake-up serves all sockets that are ready.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        choose: Callable[[int], int] = secrets.randbelow,
+        sweep_every: float = 1.0,
+    ) -> None:
+        super().__init__(clock, choose)
+        self._loop = loop
+        self._poll = select.epoll()
+        self._readers: dict[int, tuple[_Receive, _Handle]] = {}
+        self._sockets: dict[Half, tuple[socket.socket, socket.socket]] = {}
+        self._sweep_every = sweep_every
+        self._sweeper = loop.call_later(sweep_every, self._sweep)
+        loop.add_reader(self._poll.fileno(), self._serve)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._sweeper.cancel()
+        if not self._poll.closed:
+            self._loop.remove_reader(self._poll.fileno())
+            self._poll.close()
+
+    def _attach(self, half: Half, address: str, port: int) -> None:
+        rtp = _bound(address, port)
+        try:
+            rtcp = _bound(address, port + 1)
+        except OSError:
+            rtp.close()
+            raise
+        half.send_rtp, half.send_rtcp = rtp.sendto, rtcp.sendto
+        self._sockets[half] = rtp, rtcp
+        self._listen(rtp, half.receive)
+        self._listen(rtcp, half.receive_rtcp)
+
+    def _listen(self, bound: socket.socket, handle: _Handle) -> None:
+        descriptor = bound.fileno()
+        self._readers[descriptor] = bound.recvfrom, handle
+        self._poll.register(descriptor, select.EPOLLIN)
+
+    def _detach(self, half: Half) -> None:
+        for bound in self._sockets.pop(half):
+            del self._readers[bound.fileno()]
+            bound.close()  # leaves the epoll by itself
+        del half.send_rtp, half.send_rtcp
+
+    def _post(self, half: Half, kind: EventKind) -> None:
+        self._loop.call_soon(self._deliver, half, kind)
+
+    def _serve(self) -> None:
+        """One datagram from each socket that is ready. The epoll is level-triggered: what stays comes up again."""
+        now = self._clock()
+        for descriptor, _ in self._poll.poll(0, BATCH):
+            reader = self._readers.get(descriptor)
+            if reader is None:  # closed here, but a child process between fork and exec keeps it in the epoll
+                continue
+            receive, handle = reader
+            try:
+                packet, source = receive(MAX_PACKET + 1)  # one more than is allowed: cut packets must not pass for whole ones
+            except OSError:  # gone again: a wrong checksum shows as ready until it is read
+                continue
+            handle(packet, source, now)
+
+    def _sweep(self) -> None:
+        self.sweep()
+        self._sweeper = self._loop.call_later(self._sweep_every, self._sweep)
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    """A non-blocking UDP socket. Raises OSError."""
+    if ":" in address:
+        bound = socket.socket(socket.AF_INET6, _DATAGRAM)
+        level, option = socket.IPPROTO_IPV6, socket.IPV6_TCLASS
+    else:
+        bound = socket.socket(socket.AF_INET, _DATAGRAM)
+        level, option = socket.IPPROTO_IP, socket.IP_TOS
+    try:
+        bound.bind((address, port))
+        bound.setsockopt(level, option, TRAFFIC_CLASS)
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,142 @@
+"""What a relay reads of RTP and RTCP: whether a packet is well formed, and reception figures (RFC 3550)."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+# What an Ethernet carries, and the size of libsrtp's buffer in pylibsrtp. Media packets are never longer.
+MAX_PACKET = 1500
+
+RTP_HEADER = 12
+RTCP_HEADER = 8  # the common header and the sender's SSRC
+
+# RFC 5761 s4: with multiplexing, second octets 192-223 (payload types 64-95 with the marker bit) are RTCP.
+FIRST_RTCP_TYPE = 192
+LAST_RTCP_TYPE = 223
+
+_SENDER_REPORT = 200
+_RECEIVER_REPORT = 201
+_REPORT_BLOCK = 24
+_SENDER_INFO = 20
+
+# RFC 3550 A.1: a jump forward of less than MAX_DROPOUT is loss, a step back of less than MAX_MISORDER is reordering,
+# anything else is a restarted stream once a second packet in sequence confirms it.
+MAX_DROPOUT = 3000
+MAX_MISORDER = 100
+
+_SEQUENCE_TIMESTAMP_SSRC = Struct("!HII").unpack_from
+_UINT16 = Struct("!H").unpack_from
+
+
+def well_formed_rtp(packet: bytes) -> bool:
+    """Version 2, and header, CSRC list and extension inside the packet (RFC 3550 A.1). Holds for SRTP too."""
+    length = len(packet)
+    if not RTP_HEADER <= length <= MAX_PACKET or packet[0] & 0xC0 != 0x80:
+        return False
+    header = RTP_HEADER + 4 * (packet[0] & 0x0F)
+    if packet[0] & 0x10:
+        if length < header + 4:
+            return False
+        header += 4 + 4 * _UINT16(packet, header + 2)[0]
+    return header <= length
+
+
+def padding_fits(packet: bytes) -> bool:
+    """The padding count of a well-formed, decrypted packet with the P bit is between 1 and the payload (RFC 3550 A.1)."""
+    header = RTP_HEADER + 4 * (packet[0] & 0x0F)
+    if packet[0] & 0x10:
+        header += 4 + 4 * _UINT16(packet, header + 2)[0]
+    return 1 <= packet[-1] <= len(packet) - header
+
+
+def starts_like_rtcp(packet: bytes) -> bool:
+    """All that can be said of a packet that may still be encrypted: SRTCP leaves the first eight octets clear."""
+    return RTCP_HEADER <= len(packet) <= MAX_PACKET and packet[0] & 0xC0 == 0x80 and FIRST_RTCP_TYPE <= packet[1] <= LAST_RTCP_TYPE
+
+
+def well_formed_rtcp(packet: bytes) -> bool:
+    """The lengths of a compound packet add up and reports hold their blocks (RFC 3550 A.2); RFC 5506 reduced size passes."""
+    end = len(packet)
+    at = 0
+    while at < end:
+        if end - at < 4 or packet[at] & 0xC0 != 0x80 or not FIRST_RTCP_TYPE <= packet[at + 1] <= LAST_RTCP_TYPE:
+            return False
+        size = 4 + 4 * _UINT16(packet, at + 2)[0]
+        if at + size > end:
+            return False
+        if packet[at] & 0x20 and at + size != end:
+            return False  # RFC 3550 s6.4.1: only the last packet of a compound is padded
+        kind = packet[at + 1]
+        if kind in (_SENDER_REPORT, _RECEIVER_REPORT):
+            fixed = RTCP_HEADER + (_SENDER_INFO if kind == _SENDER_REPORT else 0)
+            if size < fixed + _REPORT_BLOCK * (packet[at] & 0x1F):
+                return False
+        at += size
+    return at > 0
+
+
+class Reception:
+    """Expected packets and interarrival jitter of what one peer sends (RFC 3550 A.1, A.3, A.8).
+
+    A new SSRC, or a restart of the sequence, begins a new count; what was expected before is kept.
+    """
+
+    __slots__ = ("_before", "_first", "_highest", "_jitter", "_probation", "_rate", "_ssrc", "_timestamp", "_transit")
+
+    def __init__(self) -> None:
+        self._ssrc = -1
+        self._first = 0  # sequence number the count began with
+        self._highest = 0  # extended: cycles * 65536 + sequence number
+        self._before = 0  # packets expected of earlier sources
+        self._probation = -1  # the sequence number that would confirm a restart
+        self._rate = 0
+        self._timestamp = 0
+        self._transit = 0.0
+        self._jitter = 0.0
+
+    @property
+    def expected(self) -> int:
+        """Packets the peer must have sent, by its sequence numbers."""
+        return self._before + (self._highest - self._first + 1 if self._ssrc >= 0 else 0)
+
+    @property
+    def jitter_ms(self) -> float:
+        return self._jitter * 1000 / self._rate if self._rate else 0.0
+
+    def count(self, packet: bytes, rate: int, arrival: float) -> None:
+        """One valid packet that arrived at `arrival` (seconds); `rate` is the clock of its payload type in Hz, 0: unknown."""
+        sequence, timestamp, ssrc = _SEQUENCE_TIMESTAMP_SSRC(packet, 2)
+        if ssrc != self._ssrc:
+            self._start(sequence, ssrc)
+        else:
+            ahead = (sequence - self._highest) & 0xFFFF
+            if ahead < MAX_DROPOUT:
+                self._highest += ahead
+            elif ahead <= 0x10000 - MAX_MISORDER:
+                if sequence != self._probation:
+                    self._probation = (sequence + 1) & 0xFFFF
+                    return
+                self._start((sequence - 1) & 0xFFFF, ssrc)
+                self._highest += 1
+        if not rate:
+            return
+        transit = arrival * rate - timestamp
+        if rate != self._rate:
+            self._rate = rate
+            self._jitter = 0.0
+        elif timestamp == self._timestamp:
+            return  # packets of one telephone event share a timestamp (RFC 4733 s2.2.1.2): the wait between them is not jitter
+        else:
+            # Modulo 2^32, for the timestamp wraps.
+            difference = (transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000
+            self._jitter += (abs(difference) - self._jitter) / 16
+        self._transit = transit
+        self._timestamp = timestamp
+
+    def _start(self, sequence: int, ssrc: int) -> None:
+        self._before = self.expected
+        self._ssrc = ssrc
+        self._first = self._highest = sequence
+        self._probation = -1
+        self._rate = 0
+        self._jitter = 0.0

@@ -1,0 +1,45 @@
+"""The contract of MediaEngine, held against every engine there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+import uvloop
+
+from tests.unit.media.contract_rules import LifeOfARelay
+from tests.unit.media.contract_srtp import Encryption
+from tests.unit.media.contract_traffic import Traffic
+from tests.unit.media.worlds import FakeWorld, LoopbackWorld, World
+
+WORLDS: dict[str, Callable[[], World]] = {
+    "fake": FakeWorld,
+    "portable-asyncio": lambda: LoopbackWorld(asyncio.new_event_loop),
+    "portable-uvloop": lambda: LoopbackWorld(uvloop.new_event_loop),
+}
+
+
+@pytest.fixture(params=WORLDS)
+def make_world(request: pytest.FixtureRequest) -> Callable[[], World]:
+    return WORLDS[request.param]
+
+
+@pytest.fixture
+def world(make_world: Callable[[], World]) -> Iterator[World]:
+    world = make_world()
+    world.begin()
+    yield world
+    world.end()
+
+
+class TestLifeOfARelay(LifeOfARelay):
+    pass
+
+
+class TestTraffic(Traffic):
+    pass
+
+
+class TestEncryption(Encryption):
+    pass

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from media.api import Keys, MediaError, Suite
+from media.keys import MAX_SOURCES, REPLAY_WINDOW, AuthenticationFailed, Inbound, Outbound, Replayed, Unusable
+from tests.unit.media import oracle
+from tests.unit.media.packets import keys, rtcp, rtp
+
+VECTORS = Path(__file__).parents[2] / "vectors/srtp"
+
+
+def vectors(name: str, part: str) -> list[dict[str, Any]]:
+    cases: list[dict[str, Any]] = json.loads((VECTORS / name).read_text())[part]
+    return cases
+
+
+GENERATED = [each for each in vectors("generated_packets.json", "suites") if each["suite"] in list(Suite)]
+LIBSRTP = [
+    each
+    for each in vectors("libsrtp_packets.json", "cases")
+    if each["suite"] in list(Suite) and not each.keys() & {"rfc6904_encrypted_ext_ids"} and not each.get("mki")
+]
+RFC_7714 = [each for each in vectors("rfc7714_gcm.json", "cases") if each["suite"] in list(Suite) and each["kind"].endswith("_encrypt")]
+
+
+def keys_of(case: dict[str, Any]) -> Keys:
+    return Keys(Suite(case["suite"]), bytes.fromhex(case["master_key"] + case["master_salt"]))
+
+
+def test_every_suite_has_vectors() -> None:
+    assert {each["suite"] for each in GENERATED} == set(Suite)
+    assert LIBSRTP
+    assert {each["suite"] for each in RFC_7714} == {Suite.AEAD_AES_128_GCM, Suite.AEAD_AES_256_GCM}
+
+
+@pytest.mark.parametrize("case", GENERATED, ids=lambda case: case["suite"])
+def test_SRTP_01_SRTP_03_generated_packets(case: dict[str, Any]) -> None:
+    inbound, outbound = Inbound(keys_of(case)), Outbound(keys_of(case))
+    for each in case["srtp"]:  # across the roll-over: ROC 0, then 1
+        plain, protected = bytes.fromhex(each["plain_packet"]), bytes.fromhex(each["protected_packet"])
+        assert inbound.rtp(protected) == plain
+        assert outbound.rtp(plain) == protected
+    for each in case["srtcp"]:
+        plain, protected = bytes.fromhex(each["plain_packet"]), bytes.fromhex(each["protected_packet"])
+        assert inbound.rtcp(protected) == plain
+        assert outbound.rtcp(plain) == protected
+
+
+@pytest.mark.parametrize("case", LIBSRTP, ids=lambda case: f"{case['suite']} {case['kind']}")
+def test_SRTP_01_libsrtp_packets(case: dict[str, Any]) -> None:
+    plain, protected = bytes.fromhex(case["plain_packet"]), bytes.fromhex(case["protected_packet"])
+    inbound, outbound = Inbound(keys_of(case)), Outbound(keys_of(case))
+    if case["kind"] == "srtp":
+        assert inbound.rtp(protected) == plain
+        assert outbound.rtp(plain) == protected
+    else:
+        assert inbound.rtcp(protected) == plain
+        assert case["srtcp_index"] != 1 or outbound.rtcp(plain) == protected
+
+
+@pytest.mark.parametrize("case", RFC_7714, ids=lambda case: f"{case['suite']} {case['kind']}")
+def test_SRTP_03_the_oracle_agrees_with_rfc_7714(case: dict[str, Any]) -> None:
+    """These vectors begin at the session keys, which libsrtp does not take: they prove the oracle, the oracle the engine."""
+    key, salt = bytes.fromhex(case["session_key"]), bytes.fromhex(case["session_salt"])
+    plain = bytes.fromhex(case["plain_packet"])
+    if case["kind"] == "srtp_encrypt":
+        sealed = oracle.gcm_rtp(key, salt, case["roc"], plain, 12)
+    else:
+        sealed = oracle.gcm_rtcp(key, salt, case["srtcp_index"], plain)
+    assert sealed.hex() == case["protected_packet"]
+
+
+def test_SRTP_01_the_oracle_derives_keys_as_rfc_3711() -> None:
+    case = vectors("kdf_keystream.json", "key_derivation")[0]
+    key, salt = bytes.fromhex(case["master_key"]), bytes.fromhex(case["master_salt"])
+    assert oracle.derive(key, salt, 0, 16).hex() == case["cipher_key"]
+    assert oracle.derive(key, salt, 1, len(case["auth_key"]) // 2).hex() == case["auth_key"]
+    assert oracle.derive(key, salt, 2, 14).hex() == case["cipher_salt"]
+
+
+@pytest.mark.parametrize("suite", Suite)
+def test_SRTP_04_against_the_oracle(suite: Suite) -> None:
+    inbound, outbound = Inbound(keys(5, suite)), Outbound(keys(5, suite))
+    for index in range(65530, 65545):
+        expected = oracle.protect_rtp(keys(5, suite), index >> 16, rtp(index))
+        assert outbound.rtp(rtp(index)) == expected
+        assert inbound.rtp(expected) == rtp(index)
+    for index in range(1, 4):
+        expected = oracle.protect_rtcp(keys(5, suite), index, rtcp())
+        assert outbound.rtcp(rtcp()) == expected
+        assert inbound.rtcp(expected) == rtcp()
+
+
+def test_unencrypted_srtcp_is_refused() -> None:
+    sealed = bytearray(Outbound(keys(1)).rtcp(rtcp()))
+    sealed[-14] &= 0x7F  # the E bit
+    with pytest.raises((AuthenticationFailed, Unusable)):
+        Inbound(keys(1)).rtcp(bytes(sealed))
+
+
+@pytest.mark.parametrize("suite", Suite)
+def test_one_changed_bit_is_one_failure(suite: Suite) -> None:
+    sealed = Outbound(keys(1, suite)).rtp(rtp(1))
+    inbound = Inbound(keys(1, suite))
+    for place in range(12, len(sealed)):
+        with pytest.raises(AuthenticationFailed):
+            inbound.rtp(sealed[:place] + bytes((sealed[place] ^ 1,)) + sealed[place + 1 :])
+    assert inbound.rtp(sealed) == rtp(1)
+
+
+def test_SRTP_04_the_window_is_as_wide_as_stated() -> None:
+    outbound, inbound = Outbound(keys(1)), Inbound(keys(1))
+    packets = [outbound.rtp(rtp(sequence)) for sequence in range(REPLAY_WINDOW + 1)]
+    inbound.rtp(packets[-1])
+    assert inbound.rtp(packets[1]) == rtp(1)
+    with pytest.raises(Replayed):
+        inbound.rtp(packets[0])
+    with pytest.raises(Replayed):
+        inbound.rtp(packets[1])
+
+
+def test_no_sequence_number_is_protected_twice() -> None:
+    outbound = Outbound(keys(1))
+    outbound.rtp(rtp(1))
+    with pytest.raises(Replayed):
+        outbound.rtp(rtp(1, payload=b"different"))
+
+
+def test_sources_are_bounded_and_strangers_do_not_count() -> None:
+    inbound = Inbound(keys(1))
+    for ssrc in range(2 * MAX_SOURCES):
+        with pytest.raises(AuthenticationFailed):
+            inbound.rtp(Outbound(keys(2)).rtp(rtp(1, ssrc=ssrc)))
+    peer = [Outbound(keys(1)) for _ in range(2)]
+    for ssrc in range(MAX_SOURCES):
+        assert inbound.rtp(peer[0].rtp(rtp(1, ssrc=ssrc))) == rtp(1, ssrc=ssrc)
+    with pytest.raises(Unusable):
+        inbound.rtp(peer[1].rtp(rtp(1, ssrc=MAX_SOURCES)))
+    with pytest.raises(Unusable):
+        peer[0].rtp(rtp(1, ssrc=MAX_SOURCES))
+    assert inbound.rtp(peer[0].rtp(rtp(2, ssrc=0))) == rtp(2, ssrc=0)
+
+
+def test_only_the_last_key_is_kept_beside_the_new_one() -> None:
+    first = Inbound(keys(1))
+    second = Inbound(keys(2), first)
+    third = Inbound(keys(3), second)
+    with pytest.raises(AuthenticationFailed):
+        third.rtp(Outbound(keys(1)).rtp(rtp(1)))
+    assert third.rtcp(Outbound(keys(2)).rtcp(rtcp())) == rtcp()
+    assert third.rtcp(Outbound(keys(3)).rtcp(rtcp())) == rtcp()
+    with pytest.raises(AuthenticationFailed):
+        third.rtp(Outbound(keys(2)).rtp(rtp(1)))
+
+
+def test_SRTP_07_secrets_stay_secret() -> None:
+    secret = keys(1)
+    for each in (secret, Inbound(secret), Outbound(secret)):
+        assert secret.master.hex() not in repr(each)
+        assert "master" not in repr(each)
+    with pytest.raises(MediaError) as short:
+        Keys(Suite.AES_CM_128_HMAC_SHA1_80, b"not long enough")
+    assert "enough" not in str(short.value)

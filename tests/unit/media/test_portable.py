@@ -1,0 +1,142 @@
+"""What only an engine with sockets can do wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import os
+import socket
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+
+from media import portable
+from media.api import Interface, MediaError, PortsExhausted, SideSpec
+from media.portable import BATCH, PortableEngine
+from tests.unit.media.packets import keys, rtp
+from tests.unit.media.worlds import LoopbackWorld
+
+
+@pytest.fixture
+def world() -> Iterator[LoopbackWorld]:
+    world = LoopbackWorld(asyncio.new_event_loop)
+    world.begin()
+    yield world
+    world.end()
+
+
+@pytest.mark.parametrize(("number", "error"), [(errno.EMFILE, PortsExhausted), (errno.ENOBUFS, PortsExhausted), (errno.EACCES, MediaError)])
+def test_limits_of_the_machine_are_temporary(world: LoopbackWorld, number: int, error: type[MediaError]) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with mock.patch.object(portable, "_bound", side_effect=OSError(number, os.strerror(number))), pytest.raises(MediaError) as raised:
+        world.open()
+    assert type(raised.value) is error
+    assert len(os.listdir("/proc/self/fd")) == before
+    world.open()
+
+
+def test_RTP_10_packets_are_marked_for_expedited_forwarding(world: LoopbackWorld) -> None:
+    world.engine.provide({"near": Interface("127.0.0.2", 42000, 42999), "away": Interface("::1", 42000, 42999)})
+    ports = world.open()
+    bob = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    bob.bind(("::1", 0))
+    bob.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
+    alice = world.peer()
+    world.engine.update(
+        "call", SideSpec(remote=alice.address, payload_types={8: 8}), SideSpec(remote=bob.getsockname()[:2], payload_types={8: 8})
+    )
+    alice.send(rtp(1), ports.a)
+    world.until(lambda: world.engine.stats("call").b.packets_sent == 1)
+    _, ancillary, _, _ = bob.recvmsg(2048, 64)
+    bob.close()
+    assert [int.from_bytes(data[:4], sys.byteorder) for _, _, data in ancillary] == [46 << 2]
+
+
+def test_one_wake_up_takes_one_packet_of_each_socket(world: LoopbackWorld) -> None:
+    """A flood on one port costs the other calls, and signalling, no more than a packet's time."""
+    ports = world.open()
+    alice, bob = world.peer(), world.peer("127.0.0.11")
+    world.engine.update("call", SideSpec(remote=alice.address, payload_types={8: 8}), SideSpec(remote=bob.address, payload_types={8: 8}))
+    for sequence in range(BATCH):
+        alice.send(rtp(sequence), ports.a)
+    bob.send(rtp(1), ports.b)
+    world.until(lambda: world.engine.stats("call").b.packets_received == 1)
+    assert world.engine.stats("call").a.packets_received < BATCH
+    assert len(world.expect(bob, BATCH)) == BATCH
+
+
+def test_a_packet_that_cannot_be_sent_is_not_counted_as_sent(world: LoopbackWorld) -> None:
+    ports = world.open()
+    alice = world.peer()
+    broadcast = SideSpec(remote=("255.255.255.255", 4000), payload_types={8: 8})  # refused by the kernel
+    world.engine.update("call", SideSpec(remote=alice.address, payload_types={8: 8}), broadcast)
+    alice.send(rtp(1), ports.a)
+    world.until(lambda: world.engine.stats("call").a.packets_received == 1)
+    assert world.engine.stats("call").b.packets_sent == 0
+
+
+def test_a_socket_that_a_child_process_inherited_does_not_confuse(world: LoopbackWorld) -> None:
+    """Between fork and exec a child holds copies, and the epoll goes on reporting a socket that was closed here."""
+    ports = world.open()
+    descriptors = [int(name) for name in os.listdir("/proc/self/fd")]
+    kept = [descriptor for descriptor in descriptors if _local(descriptor) == ports.a]
+    copy = os.dup(kept[0])
+    world.engine.close("call")
+    world.peer().send(rtp(1), ports.a)
+    world.turn()
+    world.open("next")
+    os.close(copy)
+
+
+def _local(descriptor: int) -> object:
+    try:
+        borrowed = socket.socket(fileno=os.dup(descriptor))
+    except OSError:
+        return None
+    with borrowed:
+        return borrowed.getsockname() if borrowed.family == socket.AF_INET else None
+
+
+def test_shutdown_twice_and_without_relays() -> None:
+    loop = asyncio.new_event_loop()
+    engine = PortableEngine(loop)
+    engine.shutdown()
+    engine.shutdown()
+    loop.close()
+
+
+def test_shutdown_leaves_nothing_on_the_loop() -> None:
+    loop = asyncio.new_event_loop()
+    engine = PortableEngine(loop)
+    gone = weakref.ref(engine)
+    engine.shutdown()
+    del engine
+    loop.run_until_complete(asyncio.sleep(0))
+    gc.collect()
+    assert gone() is None
+    loop.close()
+
+
+def test_a_closed_relay_is_freed_without_the_collector(world: LoopbackWorld) -> None:
+    spec = SideSpec(remote=("127.0.0.10", 4000), receive_keys=keys(1), send_keys=keys(2), payload_types={8: 8})
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(10):
+            world.engine.open(str(number), "near", "away")
+            world.engine.update(str(number), spec, spec)
+            world.engine.close(str(number))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_importing_media_needs_nothing_of_the_product() -> None:
+    """media never imports sbc."""
+    script = "import sys, media.portable, media.fake; sys.exit(any(name.split('.')[0] == 'sbc' for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
