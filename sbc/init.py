@@ -1,0 +1,138 @@
+"""`sbc init DIR`: a first policy to fill in, development certificates and secrets. Never overwrites anything."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from sbc import devcerts
+from sbc.errors import ConfigError
+from sbc.policy import schema
+
+SECRETS = ("office", "alice")
+_TARGETS = (
+    *("policies/sbc.yaml", "policies/schema.json"),
+    *("certs/ca.pem", "certs/ca.key", "certs/edge.pem", "certs/edge.key"),
+    *(f"certs/{user}.secret" for user in SECRETS),
+)
+
+_POLICY = """\
+# yaml-language-server: $schema=./schema.json
+#
+# What is not allowed here is refused. Lines marked FILL IN are examples until you change them.
+# Check it with: sbc check
+version: 1
+
+# The networks we stand between.
+realms:
+  outside:                            # where PBXs and phones come from
+    signalling: ["tls://{host}:5061"]
+    # advertise: 203.0.113.10         # FILL IN behind 1:1 NAT: the public address, which peers are told
+    relay: {{address: {bare}, ports: 20000-29999}}
+    certificate: edge                 # certs/edge.pem and certs/edge.key: replace the development certificate
+{domains}
+  inside:                             # where the carrier is
+    signalling: ["udp://{host}:5060", "tcp://{host}:5060"]
+    relay: {{address: {bare}, ports: 30000-39999}}
+
+trunks:
+  carrier:
+    realm: inside
+    accept_from: ["{carrier}"]        # FILL IN: the carrier's signalling addresses
+    peer: sip:{carrier_host}              # FILL IN: where it takes calls; ;transport=tcp or ;transport=tls when it wants that
+    media: plain
+    limits: carrier
+  office:                             # a PBX that registers to us
+    realm: outside
+    accepts_registration: {{user: office, password: {{file: ../certs/office.secret}}}}
+    media: encrypted
+    limits: office
+    dial_plan: {{"00": "+"}}            # FILL IN what is dialled here: "0": "+49" in Germany, "1": "+1" in America
+
+users:
+  alice:                              # one phone
+    realm: outside
+    password: {{file: ../certs/alice.secret}}
+    media: encrypted
+    limits: person
+    dial_plan: {{"00": "+"}}
+
+# The first route that matches wins; no match answers 404.
+routes:
+  - name: to-alice
+    when: {{realm: outside, to: alice}}
+    send_to: [alice]
+  - name: outbound
+    when: {{realm: outside, to: "+*"}}  # FILL IN: add not_to: ["+882*", …] for expensive destinations nobody calls
+    send_to: [carrier]
+    ring_for: 2m
+  - name: inbound
+    when: {{trunk: carrier, to: "*"}}   # FILL IN your numbers: to: "+4930123*"
+    send_to: [office]
+
+media:
+  encrypted: {{srtp: [sdes], codecs: [PCMA, PCMU, G729, telephone-event], silence: 5m}}
+  plain: {{srtp: off, codecs: [PCMA, PCMU, G729, telephone-event]}}
+
+# Counted for each trunk or user that names them.
+limits:
+  carrier: {{calls: 100, new_calls: 10/s, longest_call: 4h}}
+  office: {{calls: 30, new_calls: 5/s, longest_call: 4h}}
+  person: {{calls: 2, new_calls: 1/s, longest_call: 4h}}
+  stranger: {{requests: 5/s}}
+
+# Dialled as they stand here; exempt from every limit.
+emergency:
+  outside: {{numbers: ["112", "911"], send_to: [carrier]}}   # FILL IN your country's numbers
+  inside: none
+
+strangers: {{answer: nothing, limits: stranger}}
+"""
+
+
+def write_tree(directory: Path, address: str | None = None, names: Sequence[str] = ()) -> list[str]:
+    """Create policies/ and certs/ in `directory`; the lines to tell the operator.
+
+    `address` is ours in both networks (default: the one that leads to the Internet); `names` are host names for the certificate, the
+    first of them also the name phones use. ConfigError, with nothing written, if any of the files exists.
+    """
+    if existing := [target for target in _TARGETS if (directory / target).exists()]:
+        lines = "".join(f"\n  {directory / target}" for target in existing)
+        raise ConfigError(f"nothing written, because these would be overwritten:{lines}")
+    address = address or _own_address()
+    policies, certs = directory / "policies", directory / "certs"
+    policies.mkdir(parents=True, exist_ok=True)
+    devcerts.make(certs, [*names, address], SECRETS)
+    devcerts.write_new(policies / "schema.json", schema.text().encode(), devcerts.PUBLIC_MODE)
+    devcerts.write_new(policies / "sbc.yaml", _policy(address, names).encode(), devcerts.PUBLIC_MODE)
+    return [
+        *(f"created {directory / target}" for target in _TARGETS),
+        "next: edit the lines marked FILL IN in " + str(policies / "sbc.yaml"),
+        f"open in the firewall, for phones and PBXs: TCP {address} 5061, UDP {address} 20000-29999",
+        f"open in the firewall, for the carrier: UDP and TCP {address} 5060, UDP {address} 30000-39999",
+        "passwords of the accounts: " + ", ".join(str(certs / f"{user}.secret") for user in SECRETS),
+    ]
+
+
+def _policy(address: str, names: Sequence[str]) -> str:
+    six = ":" in address
+    domains = f"    domains: [{', '.join(names)}]" if names else "    # domains: [sbc.example.net]    # FILL IN: the name phones use"
+    return _POLICY.format(
+        host=f"[{address}]" if six else address,
+        bare=f'"{address}"' if six else address,
+        carrier="2001:db8::10" if six else "192.0.2.10",  # documentation addresses: nobody calls from there
+        carrier_host="[2001:db8::10]" if six else "192.0.2.10",
+        domains=domains,
+    )
+
+
+def _own_address() -> str:
+    """The address we would reach the Internet from. Connecting a UDP socket sends nothing."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737 documentation address
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"

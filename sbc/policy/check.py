@@ -1,0 +1,308 @@
+"""Checks across objects: names that must exist, addresses that must not collide, rules that could never work. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sbc.policy import model
+from sbc.policy.document import Document, Plain
+from sbc.policy.problems import Path, Place, Problem, did_you_mean
+from sbc.policy.values import DEFAULT_PORTS
+
+FEW_PORTS = 100  # fewer is a typing error more often than a wish: 50 calls
+
+# Audio formats peers really offer; another one may be right, but is more often a typing error.
+KNOWN_CODECS = (
+    *("PCMU", "PCMA", "G729", "G722", "G723", "G726-16", "G726-24", "G726-32", "G726-40", "G728", "GSM", "GSM-EFR", "iLBC", "L16"),
+    *("opus", "speex", "SILK", "AMR", "AMR-WB", "EVS", "telephone-event", "CN"),
+)
+NOT_AUDIO = {"telephone-event", "cn"}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The objects that are valid by themselves; `routes` by their position in the list."""
+
+    realms: Mapping[str, model.RealmModel]
+    trunks: Mapping[str, model.TrunkModel]
+    users: Mapping[str, model.UserModel]
+    routes: Mapping[int, model.RouteModel]
+    limits: Mapping[str, model.LimitsModel]
+    media: Mapping[str, model.MediaModel]
+    emergency: Mapping[str, model.EmergencyModel]
+    no_emergency: frozenset[str]
+    strangers: model.StrangersModel
+
+    def parties(self) -> Iterable[tuple[str, str, model.TrunkModel | model.UserModel]]:
+        """(section, name, object) of all trunks and users."""
+        yield from (("trunks", name, trunk) for name, trunk in self.trunks.items())
+        yield from (("users", name, user) for name, user in self.users.items())
+
+
+def check(document: Document, policy: Policy) -> tuple[list[Problem], list[Problem]]:
+    """Errors and warnings."""
+    checker = _Checker(document, policy)
+    checker.references()
+    checker.realms()
+    checker.listeners()
+    checker.relays()
+    checker.parties()
+    checker.sources()
+    checker.accounts()
+    checker.routes()
+    checker.emergency()
+    checker.limits()
+    checker.media()
+    return checker.errors, checker.warnings
+
+
+class _Checker:
+    def __init__(self, document: Document, policy: Policy) -> None:
+        self._document = document
+        self._policy = policy
+        self.errors: list[Problem] = []
+        self.warnings: list[Problem] = []
+        # All names of a section, those of faulty objects too: a reference to them is not a second error.
+        self._names = {section: self._names_of(section) for section in model.PolicyModel.model_fields}
+
+    # What each check is about stands at `path`, its value unless it is an object.
+
+    def error(self, path: Path, what: str) -> None:
+        self.errors.append(Problem(self._place(path), path, what))
+
+    def warn(self, path: Path, what: str) -> None:
+        self.warnings.append(Problem(self._place(path), path, what))
+
+    def _place(self, path: Path) -> Place:
+        place = self._document.key_place if isinstance(self._document.plain(path), dict) else self._document.place
+        return place(path)
+
+    def _names_of(self, section: str) -> dict[str, None]:
+        entries = self._plain(section)
+        return dict.fromkeys(entries) if isinstance(entries, dict) else {}
+
+    def references(self) -> None:
+        """Every name that refers to something, in faulty objects too."""
+        for section in ("trunks", "users"):
+            for name in self._names[section]:
+                for key, target in (("realm", "realms"), ("media", "media"), ("limits", "limits")):
+                    self._reference((section, name, key), target)
+        routes = self._plain("routes")
+        for index in range(len(routes) if isinstance(routes, list) else 0):
+            for key, target in (("trunk", "trunks"), ("user", "users"), ("realm", "realms")):
+                self._reference(("routes", index, "when", key), target)
+            self._references(("routes", index, "send_to"), "trunks", "users")
+        for name in self._names["emergency"]:
+            if name not in self._names["realms"]:
+                what = f"there is no realm {name!r}{did_you_mean(name, self._names['realms'])}"
+                self.error(("emergency", name), what)
+            self._references(("emergency", name, "send_to"), "trunks", "users")
+        self._reference(("strangers", "limits"), "limits")
+
+    def _references(self, path: Path, *sections: str) -> None:
+        names = self._plain(*path)
+        for index in range(len(names) if isinstance(names, list) else 0):
+            self._reference((*path, index), *sections)
+
+    def _reference(self, path: Path, *sections: str) -> None:
+        name = self._plain(*path)
+        if isinstance(name, bool) or not isinstance(name, (str, int)) or any(str(name) in self._names[section] for section in sections):
+            return
+        known = [known for section in sections for known in self._names[section]]
+        what = " or ".join({"realms": "realm", "trunks": "trunk", "users": "user"}.get(section, section) for section in sections)
+        self.error(path, f"there is no {what} {str(name)!r}{did_you_mean(str(name), known)}")
+
+    def _plain(self, *path: str | int) -> Plain:
+        """What is written at `path`; None when nothing is."""
+        return self._document.plain(path) if self._document.trim(path) == path else None
+
+    def realms(self) -> None:
+        for name, realm in self._policy.realms.items():
+            path: Path = ("realms", name)
+            secure = any(listener.transport == "TLS" for listener in realm.signalling)
+            if secure and realm.certificate is None:
+                self.error((*path, "signalling"), "tls:// needs 'certificate: NAME' (certs/NAME.pem and certs/NAME.key)")
+            if realm.client_ca is not None and not secure:
+                self.error((*path, "client_ca"), "asks for client certificates, but no listener is tls://")
+            families = {_version(listener.address) for listener in realm.signalling}
+            if realm.advertise is not None and _version(realm.advertise) not in families:
+                self.error((*path, "advertise"), "no listener has an address of this family")
+            if _version(realm.relay.address) not in families:
+                self.warn((*path, "relay", "address"), "no listener has an address of this family")
+            size = realm.relay.ports.last - realm.relay.ports.first + 1
+            if size < FEW_PORTS:
+                self.warn((*path, "relay", "ports"), f"room for {size // 2} calls only")
+
+    def listeners(self) -> None:
+        taken: dict[tuple[bool, str, int], Path] = {}
+        for name, realm in self._policy.realms.items():
+            for index, listener in enumerate(realm.signalling):
+                path: Path = ("realms", name, "signalling", index)
+                socket = (listener.transport == "UDP", listener.address, listener.port)  # TLS and TCP cannot share one
+                if socket in taken:
+                    other = self._document.place(taken[socket])
+                    self.error(path, f"this address and port is already listened on at {other}")
+                taken.setdefault(socket, path)
+
+    def relays(self) -> None:
+        sockets = [
+            (realm_name, listener)
+            for realm_name, realm in self._policy.realms.items()
+            for listener in realm.signalling
+            if listener.transport == "UDP"
+        ]
+        seen: list[tuple[str, model.RelayModel]] = []
+        for name, realm in self._policy.realms.items():
+            path: Path = ("realms", name, "relay", "ports")
+            relay = realm.relay
+            for _, listener in sockets:
+                if listener.address == relay.address and relay.ports.first <= listener.port <= relay.ports.last:
+                    self.error(path, f"contains the signalling port of {listener}")
+            for other_name, other in seen:
+                same = other.address == relay.address
+                if same and relay.ports.first <= other.ports.last and other.ports.first <= relay.ports.last:
+                    self.error(path, f"overlaps with the ports of realm {other_name!r} on the same address")
+            seen.append((name, relay))
+
+    def parties(self) -> None:
+        for name in self._names["users"]:
+            if name in self._names["trunks"]:
+                place = self._document.key_place(("trunks", name))
+                self.error(("users", name), f"there is a trunk of this name at {place}; routes could not tell them apart")
+        for section, name, party in self._policy.parties():
+            limits = self._policy.limits.get(party.limits or "")
+            if limits is not None and limits.requests is not None:
+                self.error((section, name, "limits"), "'requests' is counted for strangers only; take it out of these limits")
+            self._keys_in_clear(section, name, party)
+        for name, trunk in self._policy.trunks.items():
+            self._peer(name, trunk)
+
+    def _keys_in_clear(self, section: str, name: str, party: model.TrunkModel | model.UserModel) -> None:
+        """RFC 4568 s7: SDES sends the keys in the SDP, so that anybody who reads the signalling can decrypt the speech."""
+        realm, media = self._policy.realms.get(party.realm), self._policy.media.get(party.media)
+        if realm is None or media is None or media.srtp == "off":
+            return
+        open_listeners = [
+            listener
+            for listener in realm.signalling
+            if listener.transport != "TLS" and not ipaddress.ip_address(listener.address).is_loopback
+        ]
+        path: Path = (section, name, "media")
+        if isinstance(party, model.TrunkModel) and party.peer is not None:
+            if party.peer.transport != "TLS":
+                self.warn(path, f"SRTP keys cross the network readable: the peer is reached by {party.peer.transport}, not TLS")
+        elif not any(listener.transport == "TLS" for listener in realm.signalling):
+            self.warn(path, f"SRTP keys cross the network readable: realm {party.realm!r} has no tls:// listener")
+        elif open_listeners:
+            self.warn(path, f"SRTP keys cross the network readable when signalling comes by {open_listeners[0]} instead of tls://")
+
+    def _peer(self, name: str, trunk: model.TrunkModel) -> None:
+        path: Path = ("trunks", name, "peer")
+        if trunk.peer is None:
+            return
+        if trunk.accepts_registration is not None:
+            self.error(path, "calls go to where it registered from (accepts_registration) or to 'peer': remove one")
+        realm = self._policy.realms.get(trunk.realm)
+        if realm is None:
+            return
+        fitting = [listener for listener in realm.signalling if listener.transport == trunk.peer.transport]
+        if not fitting:
+            self.error(path, f"realm {trunk.realm!r} has no {trunk.peer.transport.lower()}:// listener to send from")
+            return
+        version = _version(trunk.peer.host)
+        if version is not None and all(_version(listener.address) != version for listener in fitting):
+            self.error(path, f"realm {trunk.realm!r} has no {trunk.peer.transport.lower()}:// listener of this address family")
+        port = trunk.peer.port or DEFAULT_PORTS[trunk.peer.transport]
+        if any((listener.address, listener.port) == (trunk.peer.host, port) for listener in fitting):
+            self.error(path, "is our own listener: calls would come back to us")
+
+    def sources(self) -> None:
+        taken: dict[tuple[str, str], Path] = {}
+        for name, trunk in self._policy.trunks.items():
+            for index, network in enumerate(trunk.accept_from or ()):
+                path: Path = ("trunks", name, "accept_from", index)
+                key = (trunk.realm, str(network))
+                if key in taken:
+                    place = self._document.place(taken[key])
+                    self.error(path, f"{network} is already trunk {taken[key][1]!r} at {place}; of nested networks the longest wins")
+                taken.setdefault(key, path)
+
+    def accounts(self) -> None:
+        taken: dict[tuple[str, str], Path] = {(user.realm, name): ("users", name) for name, user in self._policy.users.items()}
+        for name, trunk in self._policy.trunks.items():
+            if trunk.accepts_registration is not None:
+                path: Path = ("trunks", name, "accepts_registration", "user")
+                key = (trunk.realm, trunk.accepts_registration.user)
+                if key in taken:
+                    place = self._document.key_place(taken[key])
+                    self.error(path, f"{key[1]!r} is already an account of realm {trunk.realm!r} at {place}")
+                taken.setdefault(key, path)
+
+    def routes(self) -> None:
+        names: dict[str, int] = {}
+        for index, route in self._policy.routes.items():
+            path: Path = ("routes", index)
+            if route.name in names:
+                place = self._document.place(("routes", names[route.name], "name"))
+                self.error((*path, "name"), f"{route.name!r} is already a route at {place}")
+            names.setdefault(route.name, index)
+            when = route.when
+            trunk = self._policy.trunks.get(when.trunk or "")
+            if trunk is not None and trunk.accept_from is None and trunk.accepts_registration is None:
+                why = f"trunk {when.trunk!r} has neither accept_from nor accepts_registration, so no call is ever its call"
+                self.warn((*path, "when", "trunk"), why)
+            self._targets((*path, "send_to"), route.send_to)
+
+    def _targets(self, path: Path, send_to: Sequence[str]) -> None:
+        for index, name in enumerate(send_to):
+            here: Path = (*path, index)
+            if name in send_to[:index]:
+                self.error(here, f"{name!r} is already in this list")
+            trunk = self._policy.trunks.get(name)
+            if trunk is not None and trunk.peer is None and trunk.accepts_registration is None:
+                self.error(here, f"trunk {name!r} cannot be reached: it has neither 'peer' nor 'accepts_registration'")
+
+    def emergency(self) -> None:
+        for name, emergency in self._policy.emergency.items():
+            self._targets(("emergency", name, "send_to"), emergency.send_to)
+        for name in self._names["realms"]:
+            if name not in self._names["emergency"]:
+                what = f"has no 'emergency': say where its emergency calls go, or 'emergency: {{{name}: none}}'"
+                self.warn(("realms", name), what)
+
+    def limits(self) -> None:
+        name = self._policy.strangers.limits
+        rules = self._policy.limits.get(name or "")
+        if rules is not None and (rules.calls is not None or rules.new_calls is not None or rules.longest_call is not None):
+            self.error(("strangers", "limits"), "strangers make no calls; only 'requests' is counted for them")
+
+    def media(self) -> None:
+        for name, media in self._policy.media.items():
+            folded = [codec.lower() for codec in media.codecs]
+            for index, codec in enumerate(media.codecs):
+                path: Path = ("media", name, "codecs", index)
+                if folded[index] in folded[:index]:
+                    self.error(path, f"{codec!r} is already in this list")
+                elif folded[index] not in map(str.lower, KNOWN_CODECS):
+                    self.warn(path, f"{codec!r} is not a usual codec name{did_you_mean(codec, KNOWN_CODECS)}")
+            if not set(folded) - NOT_AUDIO:
+                self.error(("media", name, "codecs"), "no audio codec among them: every call would be refused")
+            if media.suites is not None:
+                self._suites(("media", name, "suites"), media)
+
+    def _suites(self, path: Path, media: model.MediaModel) -> None:
+        if media.srtp == "off":
+            self.error(path, "suites without SRTP: 'srtp' is off")
+        for index, suite in enumerate(media.suites or ()):
+            if suite in (media.suites or ())[:index]:
+                self.error((*path, index), f"{suite!s} is already in this list")
+
+
+def _version(host: str) -> int | None:
+    """4 or 6 of a numeric address; None of a name."""
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return None

@@ -1,0 +1,223 @@
+"""From valid models to the `Snapshot`: names become objects, lists become tables that are fast to ask. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from media.api import Interface, Suite
+from sbc.policy import model
+from sbc.policy.check import Policy
+from sbc.policy.document import Document
+from sbc.policy.problems import Path as Keys
+from sbc.policy.snapshot import (
+    Credentials,
+    DialPlan,
+    LimitRules,
+    Listener,
+    Party,
+    Patterns,
+    PrefixTable,
+    Realm,
+    Route,
+    RouteTable,
+    Snapshot,
+    Strangers,
+    Trunk,
+    User,
+)
+from sbc.sdp.rules import MediaRules
+
+DEFAULT_NEXT_ON = frozenset({408, *range(500, 600)})  # the far end is dead or out of order; anything else is an answer
+EMERGENCY_NEXT_ON = frozenset(range(300, 700))  # nothing that one trunk says ends an emergency call
+DEFAULT_RING_FOR = 180.0  # RFC 3261 s16.6: timer C is more than 3 minutes at a proxy; we give up before it
+# Strongest first; with AES-NI the GCM suites are the cheapest as well.
+ALL_SUITES = (
+    Suite.AEAD_AES_256_GCM,
+    Suite.AEAD_AES_128_GCM,
+    Suite.AES_CM_128_HMAC_SHA1_80,
+    Suite.AES_CM_128_HMAC_SHA1_32,
+)
+
+
+def compile_policy(document: Document, policy: Policy, secrets: Mapping[Keys, str], digest: str, folder: Path, certs: Path) -> Snapshot:
+    """`policy` has passed every check; `document` gives the lines of the routes, `folder` and `certs` are absolute."""
+    limits = {name: _limits(name, rules) for name, rules in policy.limits.items()}
+    media = {name: _media(rules) for name, rules in policy.media.items()}
+    trunks = {name: _trunk(name, trunk, media, limits, secrets) for name, trunk in policy.trunks.items()}
+    users = {name: _user(name, user, media, limits, secrets) for name, user in policy.users.items()}
+    accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
+    accounts |= {(trunk.realm, trunk.registers.user): trunk for trunk in trunks.values() if trunk.registers is not None}
+    with_digest = {realm for realm, _ in accounts}
+    routes = tuple(_route(document, index, route) for index, route in policy.routes.items())
+    strangers = policy.strangers
+    return Snapshot(
+        version=1,
+        digest=digest,
+        realms={name: _realm(name, realm, name in with_digest, folder, certs) for name, realm in policy.realms.items()},
+        trunks=trunks,
+        users=users,
+        routes=routes,
+        emergency={name: _emergency(document, name, rule) for name, rule in policy.emergency.items()},
+        strangers=Strangers(strangers.answer, limits[strangers.limits] if strangers.limits is not None else None),
+        limits=limits,
+        sources={name: _sources(policy, name) for name in policy.realms},
+        accounts=accounts,
+        route_tables=_route_tables(routes, [*trunks.values(), *users.values()]),
+    )
+
+
+def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, folder: Path, certs: Path) -> Realm:
+    def told(address: str) -> str:
+        """What peers are told instead of `address`."""
+        return realm.advertise if realm.advertise is not None and (":" in realm.advertise) == (":" in address) else address
+
+    certificate = realm.certificate
+    main = realm.advertise or realm.signalling[0].address
+    domains = tuple(realm.domains) if realm.domains is not None else (main,)
+    return Realm(
+        name=name,
+        listeners=tuple(Listener(each.transport, each.address, each.port, told(each.address)) for each in realm.signalling),
+        advertise=realm.advertise,
+        relay=Interface(realm.relay.address, realm.relay.ports.first, realm.relay.ports.last),
+        relay_advertise=told(realm.relay.address),
+        certificate=certificate,
+        certificate_file=str(certs / f"{certificate}.pem") if certificate is not None else None,
+        key_file=str(certs / f"{certificate}.key") if certificate is not None else None,
+        client_ca=str(folder / realm.client_ca) if realm.client_ca is not None else None,
+        domains=domains,
+        digest_realm=domains[0],
+        has_digest_users=has_digest_users,
+    )
+
+
+def _trunk(
+    name: str,
+    trunk: model.TrunkModel,
+    media: Mapping[str, MediaRules],
+    limits: Mapping[str, LimitRules],
+    secrets: Mapping[Keys, str],
+) -> Trunk:
+    account = trunk.accepts_registration
+    return Trunk(
+        name=name,
+        realm=trunk.realm,
+        accept_from=tuple(map(str, trunk.accept_from or ())),
+        peer=trunk.peer,
+        registers=Credentials(account.user, secrets["trunks", name, "accepts_registration", "password"]) if account is not None else None,
+        media=media[trunk.media],
+        limits=limits[trunk.limits] if trunk.limits is not None else None,
+        dial_plan=_dial_plan(trunk.dial_plan),
+    )
+
+
+def _user(
+    name: str,
+    user: model.UserModel,
+    media: Mapping[str, MediaRules],
+    limits: Mapping[str, LimitRules],
+    secrets: Mapping[Keys, str],
+) -> User:
+    return User(
+        name=name,
+        realm=user.realm,
+        password=secrets["users", name, "password"],
+        media=media[user.media],
+        limits=limits[user.limits] if user.limits is not None else None,
+        dial_plan=_dial_plan(user.dial_plan),
+    )
+
+
+def _dial_plan(plan: Mapping[str, str] | None) -> DialPlan:
+    return tuple(sorted((plan or {}).items(), key=lambda entry: -len(entry[0])))
+
+
+def _limits(name: str, rules: model.LimitsModel) -> LimitRules:
+    return LimitRules(name, rules.calls, rules.new_calls, rules.longest_call, rules.requests, rules.shared or False)
+
+
+def _media(rules: model.MediaModel) -> MediaRules:
+    return MediaRules(
+        codecs=tuple(rules.codecs),
+        srtp="required" if rules.srtp == "sdes" else rules.srtp,
+        suites=tuple(rules.suites) if rules.suites is not None else ALL_SUITES,
+        silence=rules.silence,
+    )
+
+
+def _patterns(texts: Iterable[str]) -> Patterns:
+    texts = list(texts)
+    return Patterns(
+        exact=frozenset(text for text in texts if not text.endswith("*")),
+        prefixes=tuple(text[:-1] for text in texts if text.endswith("*")),
+    )
+
+
+def _route(document: Document, index: int, route: model.RouteModel) -> Route:
+    return Route(
+        name=route.name,
+        to=_patterns(route.when.to),
+        not_to=_patterns(route.when.not_to or ()),
+        send_to=tuple(route.send_to),
+        next_on=frozenset().union(*route.next_on) if route.next_on is not None else DEFAULT_NEXT_ON,
+        ring_for=route.ring_for if route.ring_for is not None else DEFAULT_RING_FOR,
+        line=str(document.place(("routes", index))),
+        when_realm=route.when.realm,
+        when_trunk=route.when.trunk,
+        when_user=route.when.user,
+    )
+
+
+def _emergency(document: Document, realm: str, rule: model.EmergencyModel) -> Route:
+    return Route(
+        name=f"emergency.{realm}",
+        to=_patterns(rule.numbers),
+        not_to=Patterns(),
+        send_to=tuple(rule.send_to),
+        next_on=EMERGENCY_NEXT_ON,
+        ring_for=DEFAULT_RING_FOR,
+        line=str(document.key_place(("emergency", realm))),
+        when_realm=realm,
+        emergency=True,
+    )
+
+
+def _sources(policy: Policy, realm: str) -> PrefixTable:
+    tables: dict[int, dict[int, dict[int, str]]] = {4: defaultdict(dict), 6: defaultdict(dict)}
+    for name, trunk in policy.trunks.items():
+        if trunk.realm == realm:
+            for network in trunk.accept_from or ():
+                shift = (32 if network.version == 4 else 128) - network.prefixlen
+                tables[network.version][shift][network.first >> shift] = name
+    return PrefixTable(v4=tuple(sorted(tables[4].items())), v6=tuple(sorted(tables[6].items())))
+
+
+def _route_tables(routes: tuple[Route, ...], parties: list[Party]) -> dict[str, RouteTable]:
+    by_party: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, route in enumerate(routes):
+        key = ("realm", route.when_realm) if route.when_realm is not None else ("party", route.when_trunk or route.when_user or "")
+        by_party[key].append(index)
+    shared: dict[tuple[int, ...], RouteTable] = {}  # a realm's parties mostly have the same routes: one table, not thousands
+    tables: dict[str, RouteTable] = {}
+    for party in parties:
+        indexes = tuple(sorted((*by_party.get(("party", party.name), ()), *by_party.get(("realm", party.realm), ()))))
+        if indexes not in shared:
+            shared[indexes] = _route_table(routes, indexes)
+        tables[party.name] = shared[indexes]
+    return tables
+
+
+def _route_table(routes: tuple[Route, ...], indexes: tuple[int, ...]) -> RouteTable:
+    exact: dict[str, list[int]] = defaultdict(list)
+    prefixes: dict[str, list[int]] = defaultdict(list)
+    for index in indexes:
+        for number in routes[index].to.exact:
+            exact[number].append(index)
+        for prefix in set(routes[index].to.prefixes):
+            prefixes[prefix].append(index)
+    return RouteTable(
+        exact={number: tuple(found) for number, found in exact.items()},
+        prefixes={prefix: tuple(found) for prefix, found in prefixes.items()},
+        lengths=tuple(sorted({len(prefix) for prefix in prefixes})),
+    )

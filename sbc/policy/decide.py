@@ -1,0 +1,141 @@
+"""The questions the core asks the policy, in this order: who is it, is it an emergency, which number, where to. Pure.
+
+The order is fixed: a number that is normalised after routing is how `00449…` slips past a block on `+449`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from ipaddress import IPv6Address
+
+from sbc.errors import SipError
+from sbc.policy.snapshot import Party, Route, Snapshot, Trunk, User
+from sbc.sip.uri import Uri
+
+MAX_NAME = 64  # the longest pattern the language can write; a longer name can only match `*`, and nobody has one
+_CACHED_ADDRESSES = 4096  # IPv6 text is slow to read; about 1 MB when full
+
+# ASCII only, on purpose: `str.isdigit()` and `\d` accept the digits of thirty scripts.
+_DIALLED = re.compile(r"[+0-9*#()\-. ]+")  # RFC 3966 s5.1.1: visual separators; people and PBXs add spaces
+_SEPARATORS = str.maketrans("", "", "()-. ")
+_E164 = re.compile(r"\+[1-9][0-9]{0,14}")  # ITU-T E.164 s6.2.1: at most 15 digits; no country code begins with 0
+_SHORT = re.compile(r"[0-9*#]{1,32}")  # extensions, service codes, national numbers without a dial plan
+_NAME = re.compile(r"[!-~]+")
+_MAX_DIALLED = 256  # before any other work; RFC 4475's longest user part is longer than any number
+
+
+class NumberRefused(SipError):
+    """Neither a number nor a name (RFC 3261 s21.4.22)."""
+
+    status = 484
+    reason = "Address Incomplete"
+
+
+def identify(snapshot: Snapshot, realm: str, source: str) -> Trunk | None:
+    """The trunk whose `accept_from` has the longest prefix of `source`, a numeric address of that realm.
+
+    IPv4-mapped IPv6 counts as IPv4. What a message says of itself (From, P-Asserted-Identity) never identifies a trunk.
+    """
+    table = snapshot.sources[realm]
+    if ":" in source:
+        number = _ipv6(source)
+        prefixes = table.v6
+        if number >> 32 == 0xFFFF:
+            number, prefixes = number & 0xFFFFFFFF, table.v4
+    else:
+        a, b, c, d = source.split(".")
+        number = int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
+        prefixes = table.v4
+    for shift, names in prefixes:
+        name = names.get(number >> shift)
+        if name is not None:
+            return snapshot.trunks[name]
+    return None
+
+
+def account(snapshot: Snapshot, realm: str, username: str) -> Party | None:
+    """The user, or the trunk that accepts registration, with this digest user name."""
+    return snapshot.accounts.get((realm, username))
+
+
+def password(snapshot: Snapshot, realm: str, username: str) -> str | None:
+    match snapshot.accounts.get((realm, username)):
+        case User(password=secret):
+            return secret
+        case Trunk(registers=credentials) if credentials is not None:
+            return credentials.password
+    return None
+
+
+def emergency_route(snapshot: Snapshot, party: Party, uri: Uri) -> Route | None:
+    """The emergency route of the party's realm, if `uri` is urn:service:sos (RFC 5031) or one of its numbers exactly as dialled."""
+    route = snapshot.emergency.get(party.realm)
+    if route is None:
+        return None
+    if uri.scheme == "urn":
+        service = (uri.user or "").lower()  # RFC 5031 s4.2: compared case-insensitively
+        return route if service == "service:sos" or service.startswith("service:sos.") else None
+    return route if without_separators(_subscriber(uri)) in route.to.exact else None
+
+
+def without_separators(number: str) -> str:
+    """`1-1-2` is 112 (RFC 3966 s5.1.1)."""
+    return number.translate(_SEPARATORS)
+
+
+def dialled(uri: Uri) -> str:
+    """The called number or name, without parameters, ready for `normalise`."""
+    number = _subscriber(uri)
+    if uri.scheme == "tel" and not number.startswith("+"):
+        context = uri.param("phone-context") or ""
+        if context.startswith("+"):
+            return context + number  # RFC 3966 s5.1.5: a local number within a global prefix
+    return number
+
+
+def normalise(party: Party, number: str) -> str:
+    """`number` as routes and records know it: +E.164, or unchanged if it is a short number or a name. NumberRefused otherwise.
+
+    Separators go, the party's dial plan is applied once, by its longest prefix.
+    """
+    if len(number) > _MAX_DIALLED:
+        raise NumberRefused("longer than any number or name")
+    if not _DIALLED.fullmatch(number):
+        if number.startswith("+") or not _NAME.fullmatch(number) or len(number) > MAX_NAME:
+            raise NumberRefused("neither a number nor a name")
+        return number
+    number = number.translate(_SEPARATORS)
+    for prefix, replacement in party.dial_plan:
+        if number.startswith(prefix) and (prefix or not number.startswith("+")):
+            number = replacement + number[len(prefix) :]
+            break
+    if not (_E164 if number.startswith("+") else _SHORT).fullmatch(number):
+        raise NumberRefused("not a telephone number")
+    return number
+
+
+def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
+    """The first route for calls of `party` to the normalised number or name `called`; None: answer 404."""
+    table = snapshot.route_tables[party.name]
+    found = list(table.exact.get(called, ()))
+    for length in table.lengths:
+        if length > len(called):
+            break
+        found += table.prefixes.get(called[:length], ())
+    found.sort()
+    for index in found:
+        candidate = snapshot.routes[index]
+        if not candidate.not_to.match(called):
+            return candidate
+    return None
+
+
+def _subscriber(uri: Uri) -> str:
+    """`;npdi;rn=…` and the like (RFC 4694) may ride in the user part; they are not part of the number."""
+    return uri.decoded_user.partition(";")[0]
+
+
+@lru_cache(maxsize=_CACHED_ADDRESSES)
+def _ipv6(text: str) -> int:
+    return int(IPv6Address(text))

@@ -1,0 +1,191 @@
+"""From a folder of YAML files to a `Snapshot`, or to everything that is wrong with them at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from sbc.policy import model, values
+from sbc.policy.check import Policy, check
+from sbc.policy.compile import compile_policy
+from sbc.policy.document import Document
+from sbc.policy.material import check_certificates, read_secrets
+from sbc.policy.problems import Path as Keys
+from sbc.policy.problems import Place, PolicyErrors, Problem, did_you_mean
+from sbc.policy.snapshot import Snapshot
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`warnings` do not keep the policy from being used, but the operator should see them."""
+
+    snapshot: Snapshot
+    warnings: tuple[Problem, ...]
+
+
+def load_policy(folder: Path) -> Loaded:
+    """Read and compile all *.yaml files of `folder` (not of its subfolders), in the order of their names.
+
+    Secrets and client_ca are relative to `folder`; certificates are in `certs/` beside it.
+    Raises PolicyErrors with every problem found. Reads files; touches no network.
+    """
+    document, digest = _read(folder)
+    if document.broken:
+        raise PolicyErrors(_in_order(document.problems))
+    policy = _validate(document)
+    problems, warnings = check(document, policy)
+    secrets = read_secrets(document, policy, folder, problems)
+    certs = folder.absolute().parent / "certs"
+    check_certificates(document, policy, folder, certs, problems, warnings)
+    if errors := document.problems + problems:
+        raise PolicyErrors(_in_order(errors))
+    snapshot = compile_policy(document, policy, secrets, digest, folder.absolute(), certs)
+    return Loaded(snapshot, tuple(_in_order(warnings)))
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    return sorted(set(problems), key=lambda problem: (problem.place, problem.what))
+
+
+def _read(folder: Path) -> tuple[Document, str]:
+    document, digest = Document(str(folder)), hashlib.sha256()
+    files = sorted(file for file in folder.glob("*.yaml") if not file.name.startswith("."))
+    if not files:
+        raise PolicyErrors([Problem(Place(str(folder)), (), "no *.yaml file there")])
+    for file in files:
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            document.problems.append(Problem(Place(str(file)), (), f"cannot be read: {error.strerror}"))
+            document.broken = True
+            continue
+        digest.update(b"%d:%s" % (len(data), data))
+        document.read(str(file), data)
+    return document, digest.hexdigest()[:12]
+
+
+def _validate(document: Document) -> Policy:
+    """Every object by itself, so that one mistake does not hide another one elsewhere."""
+    raw = document.plain()
+    assert isinstance(raw, dict)
+    for section in raw:
+        if section not in model.PolicyModel.model_fields:
+            what = f"unknown key{did_you_mean(section, model.PolicyModel.model_fields)}"
+            document.problems.append(Problem(document.key_place((section,)), (section,), what))
+    if "version" not in raw:
+        document.problems.append(Problem(document.root.place, (), "needs 'version: 1'"))
+    elif raw["version"] != 1:
+        document.problems.append(Problem(document.place(("version",)), ("version",), "this program knows version 1 of the language"))
+    if "realms" not in raw:
+        document.problems.append(Problem(document.root.place, (), "needs 'realms'"))
+    return Policy(
+        realms=_objects(document, raw, "realms", model.RealmModel),
+        trunks=_objects(document, raw, "trunks", model.TrunkModel),
+        users=_objects(document, raw, "users", model.UserModel),
+        routes=_routes(document, raw),
+        limits=_objects(document, raw, "limits", model.LimitsModel),
+        media=_objects(document, raw, "media", model.MediaModel),
+        emergency=_objects(document, raw, "emergency", model.EmergencyModel),
+        no_emergency=_realms_without_emergency(raw.get("emergency")),
+        strangers=_object(document, raw.get("strangers", {}), ("strangers",), model.StrangersModel) or model.StrangersModel(),
+    )
+
+
+def _objects(document: Document, raw: Mapping[str, Any], section: str, kind: type[M]) -> dict[str, M]:
+    entries = raw.get(section, {})
+    if entries is None:
+        return {}
+    if not isinstance(entries, dict):
+        document.problems.append(Problem(document.place((section,)), (section,), "must be a mapping: each object by its name"))
+        return {}
+    if section == "realms" and section in raw and not entries:
+        document.problems.append(Problem(document.place((section,)), (section,), "needs at least one realm"))
+    found: dict[str, M] = {}
+    for name, entry in entries.items():
+        try:
+            values.name(name)
+        except ValueError as error:
+            document.problems.append(Problem(document.key_place((section, name)), (section, name), str(error)))
+        if section == "emergency" and entry == "none":
+            continue
+        if (valid := _object(document, entry, (section, name), kind)) is not None:
+            found[name] = valid
+    return found
+
+
+def _routes(document: Document, raw: Mapping[str, Any]) -> dict[int, model.RouteModel]:
+    entries = raw.get("routes", [])
+    if entries is None:
+        return {}
+    if not isinstance(entries, list):
+        document.problems.append(Problem(document.place(("routes",)), ("routes",), "must be a list: '- name: …', the first match wins"))
+        return {}
+    valid = {index: _object(document, entry, ("routes", index), model.RouteModel) for index, entry in enumerate(entries)}
+    return {index: route for index, route in valid.items() if route is not None}
+
+
+def _realms_without_emergency(entries: object) -> frozenset[str]:
+    return frozenset(name for name, entry in entries.items() if entry == "none") if isinstance(entries, dict) else frozenset()
+
+
+def _object(document: Document, entry: object, path: Keys, kind: type[M]) -> M | None:
+    try:
+        return kind.model_validate(entry)
+    except ValidationError as errors:
+        found = [_problem(document, path, kind, error) for error in errors.errors(include_url=False, include_input=False)]
+        # A key without a value has been reported as that already.
+        document.problems += [problem for problem in found if document.plain(document.trim(problem.path)) is not None]
+        return None
+
+
+def _problem(document: Document, path: Keys, kind: type[BaseModel], error: ErrorDetails) -> Problem:
+    location = error["loc"]
+    full = (*path, *(part for part in location if part != "[key]"))
+    match error["type"]:
+        case "extra_forbidden":
+            known = _keys_at(kind, location[:-1])
+            return Problem(document.key_place(full), full, f"unknown key{did_you_mean(str(location[-1]), known)}")
+        case "missing":
+            owner = document.trim(full[:-1])
+            return Problem(document.key_place(owner), owner, f"needs {location[-1]!r}")
+        case "value_error":
+            what = str(error["ctx"]["error"])
+        case "model_type" | "model_attributes_type":
+            what = "must be a mapping: 'key: value', or {key: value}"
+        case "list_type":
+            what = "must be a list: [one, other]"
+        case "dict_type":
+            what = "must be a mapping: {key: value}"
+        case "too_short":
+            what = "must not be empty"
+        case "int_type":
+            what = "must be a number"
+        case "bool_type":
+            what = "must be true or false"
+        case "literal_error":
+            what = f"must be {error['ctx']['expected']}"
+        case "greater_than_equal":
+            what = f"must be at least {error['ctx']['ge']}"
+        case _:
+            what = error["msg"]
+    trimmed = document.trim(full)
+    place = document.key_place(trimmed) if "[key]" in location else document.place(trimmed)
+    return Problem(place, trimmed, what)
+
+
+def _keys_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys that may be written in the object at `location` within a `kind`."""
+    for part in location:
+        if isinstance(part, str) and part in kind.model_fields:
+            annotation = kind.model_fields[part].annotation
+            inner = (item for item in (annotation, *get_args(annotation)) if isinstance(item, type) and issubclass(item, BaseModel))
+            kind = next(inner, kind)
+    return list(kind.model_fields)

@@ -1,0 +1,143 @@
+"""The files a policy refers to: secrets and certificates. Reading and checking them is the only I/O besides the policy itself."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from sbc.policy.check import Policy
+from sbc.policy.document import Document
+from sbc.policy.model import SecretModel
+from sbc.policy.problems import Path as Keys
+from sbc.policy.problems import Problem
+
+MAX_SECRET_OCTETS = 1024  # longer than any password a PBX takes; a mistaken path to something else is noticed
+MAX_PEM_OCTETS = 4 * 1024 * 1024  # the authorities of a whole operating system fit
+EXPIRY_WARNING = timedelta(days=30)
+
+Secrets = Mapping[Keys, str]
+
+
+class _UnusableError(Exception):
+    """The text completes "NAME …" and never contains what the file contains."""
+
+
+def read_secrets(document: Document, policy: Policy, folder: Path, problems: list[Problem]) -> Secrets:
+    """All passwords by the path they stand at."""
+    wanted: dict[Keys, SecretModel] = {("users", name, "password"): user.password for name, user in policy.users.items()}
+    for name, trunk in policy.trunks.items():
+        if trunk.accepts_registration is not None:
+            wanted["trunks", name, "accepts_registration", "password"] = trunk.accepts_registration.password
+    secrets: dict[Keys, str] = {}
+    for path, secret in wanted.items():
+        try:
+            secrets[path] = _secret(secret, folder)
+        except _UnusableError as error:
+            here = (*path, "file" if secret.file is not None else "env")
+            problems.append(Problem(document.place(here), here, str(error)))
+    return secrets
+
+
+def check_certificates(
+    document: Document, policy: Policy, folder: Path, certs: Path, problems: list[Problem], warnings: list[Problem]
+) -> None:
+    """Each realm's certificate exists, belongs to its key and is in date; each client_ca holds certificates."""
+    for name, realm in policy.realms.items():
+        if realm.certificate is not None:
+            path: Keys = ("realms", name, "certificate")
+            try:
+                certificate = _key_pair(certs / f"{realm.certificate}.pem", certs / f"{realm.certificate}.key")
+            except _UnusableError as error:
+                problems.append(Problem(document.place(path), path, str(error)))
+            else:
+                if what := _date_problem(certificate):
+                    warnings.append(Problem(document.place(path), path, what))
+        if realm.client_ca is not None:
+            path = ("realms", name, "client_ca")
+            try:
+                _certificates(folder / realm.client_ca)
+            except _UnusableError as error:
+                problems.append(Problem(document.place(path), path, str(error)))
+
+
+def _secret(secret: SecretModel, folder: Path) -> str:
+    if secret.env is not None:
+        text = os.environ.get(secret.env)
+        if text is None:
+            raise _UnusableError(f"environment variable {secret.env!r} is not set")
+        where = f"environment variable {secret.env!r}"
+    else:
+        assert secret.file is not None
+        file = folder / secret.file
+        where = str(file)
+        try:
+            text = _private(file, MAX_SECRET_OCTETS).decode()
+        except UnicodeDecodeError:
+            raise _UnusableError(f"{where} is not UTF-8") from None
+        text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise _UnusableError(f"{where} is empty")
+    if not text.isprintable():
+        raise _UnusableError(f"{where} must be one line of printable text")
+    return text
+
+
+def _private(file: Path, limit: int) -> bytes:
+    """Contents of a file that only its owner and group may read."""
+    data, mode = _contents(file, limit)
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise _UnusableError(f"{file} is open to every user of this machine: chmod 600 {file}")
+    return data
+
+
+def _contents(file: Path, limit: int) -> tuple[bytes, int]:
+    try:
+        with file.open("rb") as opened:
+            info = os.fstat(opened.fileno())
+            if not stat.S_ISREG(info.st_mode):
+                raise _UnusableError(f"{file} is not a file")
+            data = opened.read(limit + 1)
+    except OSError as error:
+        raise _UnusableError(f"{file}: {error.strerror}") from None
+    if len(data) > limit:
+        raise _UnusableError(f"{file} is longer than {limit} octets")
+    return data, info.st_mode
+
+
+def _certificates(file: Path) -> list[x509.Certificate]:
+    data, _ = _contents(file, MAX_PEM_OCTETS)
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except ValueError:
+        raise _UnusableError(f"{file} holds no readable PEM certificate") from None
+
+
+def _key_pair(pem: Path, key: Path) -> x509.Certificate:
+    certificate = _certificates(pem)[0]
+    try:
+        private = load_pem_private_key(_private(key, MAX_PEM_OCTETS), None)
+    except TypeError:
+        raise _UnusableError(f"{key} is protected by a passphrase, which nobody could type at a restart") from None
+    except ValueError:
+        raise _UnusableError(f"{key} holds no readable PEM private key") from None
+    der = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if private.public_key().public_bytes(*der) != certificate.public_key().public_bytes(*der):
+        raise _UnusableError(f"{key} is not the key of {pem} (its first certificate must be ours, the chain follows)")
+    return certificate
+
+
+def _date_problem(certificate: x509.Certificate) -> str | None:
+    now, end = datetime.now(UTC), certificate.not_valid_after_utc
+    if certificate.not_valid_before_utc > now:
+        return f"the certificate is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
+    if end < now:
+        return f"the certificate expired on {end:%Y-%m-%d}: peers will refuse it"
+    if end < now + EXPIRY_WARNING:
+        return f"the certificate expires on {end:%Y-%m-%d}"
+    return None

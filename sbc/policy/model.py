@@ -1,0 +1,237 @@
+"""The policy language: what may be written in policies/*.yaml. `schema.json` is generated from this file.
+
+Nothing here is lenient: unknown keys, empty lists and values of the wrong kind are errors.
+A description is what an editor shows the operator while typing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+import netaddr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+
+from media.api import Suite
+from sbc.policy import values
+from sbc.policy.snapshot import Peer
+
+T = TypeVar("T")
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+
+
+def _word(parse: Callable[[str], T], **schema: Any) -> tuple[PlainValidator, WithJsonSchema]:
+    """A scalar that `parse` understands. Plain decimals are text here: `112` is a number people dial."""
+
+    def validate(value: object) -> T:
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise ValueError("must be text")
+        return parse(str(value))
+
+    return PlainValidator(validate), WithJsonSchema({"type": "string", **schema})
+
+
+def _one_or_many(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+_NUMBER_OR_TEXT: dict[str, Any] = {"type": ["string", "integer"]}
+
+Name = Annotated[str, *_word(values.name, **_NUMBER_OR_TEXT, pattern="^[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}$")]
+Text = Annotated[str, *_word(str, minLength=1)]
+Duration = Annotated[float, *_word(values.duration, pattern="^[0-9]+[smhd]$", examples=["60s", "2m", "4h"])]
+Rate = Annotated[float, *_word(values.rate, pattern="^[0-9]+/[smh]$", examples=["20/s", "100/m"])]
+Address = Annotated[str, *_word(values.address, examples=["10.0.1.10", "2001:db8::10"])]
+Host = Annotated[str, *_word(values.host, examples=["sbc.example.net"])]
+Listener = Annotated[values.ListenerUrl, *_word(values.listener, pattern="^(udp|tcp|tls)://", examples=["tls://10.0.1.10:5061"])]
+Ports = Annotated[values.PortRange, *_word(values.port_range, pattern="^[0-9]+-[0-9]+$", examples=["20000-29999"])]
+Network = Annotated[netaddr.IPNetwork, *_word(values.network, examples=["10.20.0.0/24", "192.0.2.7"])]
+PeerUri = Annotated[Peer, *_word(values.peer, pattern="^sips?:", examples=["sip:gw.example.com", "sip:10.0.0.1:5080;transport=tcp"])]
+Statuses = Annotated[frozenset[int], *_word(values.statuses, **_NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
+Pattern = Annotated[str, *_word(values.pattern, **_NUMBER_OR_TEXT, examples=["+49*", "+4930123456", "alice", "*"])]
+Patterns = Annotated[list[Pattern], BeforeValidator(_one_or_many), Field(min_length=1)]
+DialPrefix = Annotated[str, *_word(values.dial_prefix, pattern="^\\+?[0-9*#]*$")]
+DialReplacement = Annotated[str, *_word(values.dial_replacement, **_NUMBER_OR_TEXT, pattern="^\\+?[0-9]*$")]
+ShortNumber = Annotated[str, *_word(values.short_number, **_NUMBER_OR_TEXT, examples=["112"])]
+CryptoSuite = Annotated[Suite, *_word(values.suite, enum=[suite.value for suite in Suite])]
+Codec = Annotated[str, *_word(values.codec, examples=["PCMA", "G729", "telephone-event"])]
+
+
+class SecretModel(Model):
+    """A secret is never written in a policy: it is read from a file or from the environment."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["file"]}, {"required": ["env"]}]})
+    file: Text | None = Field(None, description="File with the secret in one line, relative to the policy folder. Mode 0600.")
+    env: Text | None = Field(None, description="Environment variable with the secret.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _never_inline(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            raise ValueError("a secret is never written in a policy: use {file: …} or {env: …}")
+        if {"file", "env"} <= value.keys() or not value.keys() & {"file", "env"}:
+            raise ValueError("a secret comes from exactly one of {file: …} and {env: …}")
+        return value
+
+
+class RelayModel(Model):
+    """Where media of this network is received and sent from."""
+
+    address: Address = Field(description="Our address for media in this network.")
+    ports: Ports = Field(description="UDP ports for media. A call takes two of them. Open them in the firewall.")
+
+
+class RealmModel(Model):
+    """A network we stand in."""
+
+    signalling: list[Listener] = Field(min_length=1, description="Where we listen for SIP: udp://, tcp:// or tls:// with address and port.")
+    advertise: Address | None = Field(None, description="Behind 1:1 NAT: the public address that peers are told instead of ours.")
+    relay: RelayModel = Field(description="Our media address and ports in this network.")
+    certificate: Name | None = Field(
+        None, description="NAME of certs/NAME.pem (certificate and chain) and certs/NAME.key. Needed for tls://."
+    )
+    client_ca: Text | None = Field(
+        None,
+        description="Mutual TLS: PEM file relative to the policy folder; clients must present a certificate that one of these signed.",
+    )
+    domains: list[Host] | None = Field(
+        None, min_length=1, description="Names that mean us in this network. The first one is the realm of our password challenges."
+    )
+
+
+class RegistrationModel(Model):
+    """The account a PBX registers with."""
+
+    user: Name = Field(description="User name of the account.")
+    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
+
+
+class PartyModel(Model):
+    realm: Name = Field(description="The network it is in.")
+    media: Name = Field(description="Which `media` object applies to it.")
+    limits: Name | None = Field(None, description="Which `limits` object applies to it.")
+    dial_plan: dict[DialPrefix, DialReplacement] | None = Field(
+        None, min_length=1, description='Turns what it dials into +E.164 before routing, longest prefix first: {"00": "+", "0": "+49"}.'
+    )
+
+
+class TrunkModel(PartyModel):
+    """A peer that sends us calls, takes calls from us, or both."""
+
+    accept_from: list[Network] | None = Field(
+        None, min_length=1, description="Calls from these addresses are its calls. The longest prefix wins between trunks."
+    )
+    accepts_registration: RegistrationModel | None = Field(None, description="It registers to us and is reached where it registered from.")
+    peer: PeerUri | None = Field(None, description="Where calls for it are sent: a name (DNS) or an address.")
+
+
+class UserModel(PartyModel):
+    """One phone or client that registers; the name of the object is the user name."""
+
+    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
+
+
+class WhenModel(Model):
+    """Which calls. Exactly one of trunk, user and realm says whose."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in ("trunk", "user", "realm")]})
+    trunk: Name | None = Field(None, description="Calls from this trunk.")
+    user: Name | None = Field(None, description="Calls from this user.")
+    realm: Name | None = Field(None, description="Calls from any trunk or user of this realm.")
+    to: Patterns = Field(description='Called number after the dial plan, or name; "+49*" means any that begins so, "*" any at all.')
+    not_to: Patterns | None = Field(None, description="But not these.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_origin(cls, value: object) -> object:
+        if isinstance(value, dict) and len(value.keys() & {"trunk", "user", "realm"}) != 1:
+            raise ValueError("say whose calls: exactly one of 'trunk', 'user' and 'realm'")
+        return value
+
+
+class RouteModel(Model):
+    """One rule. The first route that matches wins; when none does, the caller gets 404."""
+
+    name: Name = Field(description="What records and logs call it.")
+    when: WhenModel = Field(description="Which calls.")
+    send_to: list[Name] = Field(min_length=1, description="Trunks or users, tried in order.")
+    next_on: list[Statuses] | None = Field(
+        None, min_length=1, description="Answers that make us try the next one: 408, 5xx … Default: [408, 5xx]."
+    )
+    ring_for: Duration | None = Field(None, description="How long one attempt may ring. Default: 3m.")
+
+
+class LimitsModel(Model):
+    """Counted for each object that names it, separately, unless shared. Emergency calls are exempt."""
+
+    calls: int | None = Field(None, ge=1, description="Calls at the same time.")
+    new_calls: Rate | None = Field(None, description="New calls per time.")
+    longest_call: Duration | None = Field(None, description="A call is ended after this time.")
+    requests: Rate | None = Field(None, description="For strangers: requests per source and time.")
+    shared: bool | None = Field(None, description="true: all objects that name it share one pool.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limits_something(cls, value: object) -> object:
+        if isinstance(value, dict) and not value.keys() - {"shared"}:
+            raise ValueError("limits nothing: give calls, new_calls, longest_call or requests")
+        return value
+
+
+def _srtp(value: object) -> object:
+    """`sdes` and `[sdes]` are the same."""
+    return value[0] if isinstance(value, list) and value == ["sdes"] else value
+
+
+class MediaModel(Model):
+    """What speech may look like on the wire."""
+
+    srtp: Annotated[
+        Literal["off", "sdes", "optional"],
+        BeforeValidator(_srtp),
+        WithJsonSchema({"oneOf": [{"enum": ["off", "sdes", "optional"]}, {"const": ["sdes"]}]}),
+    ] = Field(
+        description="off: plain RTP only. sdes (or [sdes]): SRTP with keys in SDP, or no call. "
+        "optional: we offer SRTP, and accept plain RTP from a peer that offers it."
+    )
+    codecs: list[Codec] = Field(min_length=1, description="Allowed codecs in order of preference. They pass through untouched.")
+    suites: list[CryptoSuite] | None = Field(
+        None, min_length=1, description="SRTP crypto suites in order of preference. Default: all four."
+    )
+    silence: Duration | None = Field(None, description="A call is ended when no packet came for this time. Default: never.")
+
+
+class EmergencyModel(Model):
+    """Matched before the dial plan and exempt from every limit."""
+
+    numbers: list[ShortNumber] = Field(min_length=1, description='As people dial them: ["112", "110"]. urn:service:sos always counts.')
+    send_to: list[Name] = Field(min_length=1, description="Trunks, tried in order whatever goes wrong.")
+
+
+class StrangersModel(Model):
+    """Requests from a source that is no trunk and has no account."""
+
+    answer: Annotated[
+        int | None,
+        *_word(values.stranger_answer, **_NUMBER_OR_TEXT, pattern="^(nothing|[4-6][0-9]{2})$"),
+    ] = Field(None, description="nothing: silence, the default; or a final status such as 403.")
+    limits: Name | None = Field(None, description="Which `limits` object applies to each source; it counts requests.")
+
+
+class PolicyModel(Model):
+    """Policy of the session border controller. All *.yaml files of the folder count as one."""
+
+    version: Literal[1] = Field(description="Version of the policy language.")
+    realms: dict[Name, RealmModel] = Field(min_length=1, description="The networks we stand between.")
+    trunks: dict[Name, TrunkModel] = Field(default_factory=dict, description="Peers: carriers and PBXs.")
+    users: dict[Name, UserModel] = Field(default_factory=dict, description="Phones that register.")
+    routes: list[RouteModel] = Field(default_factory=list, description="Where calls go. First match wins; no match answers 404.")
+    limits: dict[Name, LimitsModel] = Field(default_factory=dict, description="How many calls, how fast, how long.")
+    media: dict[Name, MediaModel] = Field(default_factory=dict, description="Codecs and encryption.")
+    emergency: dict[Name, EmergencyModel | Literal["none"]] = Field(
+        default_factory=dict, description="By realm: emergency numbers, or `none` when nobody dials them there."
+    )
+    strangers: StrangersModel = Field(default=StrangersModel(), description="What the unknown get.")

@@ -1,0 +1,205 @@
+"""The compiled policy: frozen, complete and valid. Everything the rest of the product knows of the YAML files.
+
+Names refer to objects of the same snapshot and always resolve; secrets are already read and never printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from media.api import Interface
+from sbc.flow import Address, Transport
+from sbc.sdp.rules import MediaRules
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One signalling socket. `advertise` is the host peers are told: the realm's, or our own address if that is of another family."""
+
+    transport: Transport
+    address: str
+    port: int
+    advertise: str
+
+    @property
+    def local(self) -> Address:
+        return self.address, self.port
+
+
+@dataclass(frozen=True, slots=True)
+class Realm:
+    """A network we stand in.
+
+    relay             where media of this network is received and sent from
+    relay_advertise   the host written into session descriptions
+    certificate       NAME of certs/NAME.pem and certs/NAME.key; `certificate_file` and `key_file` are their paths
+    client_ca         PEM file: a TLS client must present a certificate signed by one of these; None: not asked for
+    domains           host names and addresses that mean "us" in a Request-URI of this network, besides the listeners' own
+    digest_realm      what our challenges carry
+    has_digest_users  somebody may authenticate with a password here: an unknown source is worth a challenge
+    """
+
+    name: str
+    listeners: tuple[Listener, ...]
+    advertise: str | None
+    relay: Interface
+    relay_advertise: str
+    certificate: str | None
+    certificate_file: str | None
+    key_file: str | None
+    client_ca: str | None
+    domains: tuple[str, ...]
+    digest_realm: str
+    has_digest_users: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRules:
+    """One `limits` object. None: no such limit.
+
+    calls         concurrent calls
+    new_calls     per second; the burst is one second's worth, at least one call
+    longest_call  seconds
+    requests      per second and source (strangers)
+    shared        the objects that name these rules share one pool instead of having one each
+    """
+
+    name: str
+    calls: int | None = None
+    new_calls: float | None = None
+    longest_call: float | None = None
+    requests: float | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where a trunk is reached. `host` is a name or a numeric address without brackets; `port` None: the default or what DNS says."""
+
+    uri: str
+    host: str
+    port: int | None
+    transport: Transport
+
+
+DialPlan = tuple[tuple[str, str], ...]
+"""(prefix, replacement), longest prefix first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A peer that is known by its address (`accept_from`), by a password it registers with (`registers`), or only called (`peer`)."""
+
+    name: str
+    realm: str
+    accept_from: tuple[str, ...]
+    peer: Peer | None
+    registers: Credentials | None
+    media: MediaRules
+    limits: LimitRules | None = None
+    dial_plan: DialPlan = ()
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One account that registers with digest credentials; its user name is `name`."""
+
+    name: str
+    realm: str
+    password: str = field(repr=False)
+    media: MediaRules
+    limits: LimitRules | None = None
+    dial_plan: DialPlan = ()
+
+
+Party = Trunk | User
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Numbers or names: exact ones, and the prefixes of those that ended in `*`. Empty: matches nothing."""
+
+    exact: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+    def match(self, text: str) -> bool:
+        return text in self.exact or text.startswith(self.prefixes)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a call goes.
+
+    when_realm/when_trunk/when_user   exactly one is set, except in emergency routes (realm)
+    send_to     names of trunks or users, tried in order
+    next_on     final statuses that make us try the next one (a timeout counts as 408, a transport failure as 503)
+    ring_for    seconds until an unanswered attempt is given up
+    line        "file:line" of the rule, for records and logs
+    emergency   exempt from every limit
+    """
+
+    name: str
+    to: Patterns
+    not_to: Patterns
+    send_to: tuple[str, ...]
+    next_on: frozenset[int]
+    ring_for: float
+    line: str
+    when_realm: str | None = None
+    when_trunk: str | None = None
+    when_user: str | None = None
+    emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """`answer`: status for a request from a source that is no trunk and has no account; None: silence."""
+
+    answer: int | None = None
+    limits: LimitRules | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixTable:
+    """Longest-prefix table of one realm: per address family (bits to shift away, network bits -> trunk name), longest prefix first."""
+
+    v4: tuple[tuple[int, Mapping[int, str]], ...] = ()
+    v6: tuple[tuple[int, Mapping[int, str]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """The routes one party may use, by exact number and by prefix; the values are positions in `Snapshot.routes`, ascending."""
+
+    exact: Mapping[str, tuple[int, ...]]
+    prefixes: Mapping[str, tuple[int, ...]]
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`digest` names the text it came from (12 hexadecimal digits of SHA-256). The last three fields are indexes for `decide`."""
+
+    version: int
+    digest: str
+    realms: Mapping[str, Realm]
+    trunks: Mapping[str, Trunk]
+    users: Mapping[str, User]
+    routes: tuple[Route, ...]
+    emergency: Mapping[str, Route]
+    strangers: Strangers
+    limits: Mapping[str, LimitRules]
+    sources: Mapping[str, PrefixTable] = field(repr=False)
+    accounts: Mapping[tuple[str, str], Party] = field(repr=False)
+    route_tables: Mapping[str, RouteTable] = field(repr=False)
+
+    def party(self, name: str) -> Party:
+        """The trunk or user of that name; they share one name space. KeyError when there is none."""
+        return self.trunks[name] if name in self.trunks else self.users[name]

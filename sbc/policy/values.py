@@ -1,0 +1,217 @@
+"""The words of the policy language: text to value, or a ValueError whose text tells the operator what to write."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+import netaddr
+
+from media.api import Suite
+from sbc.errors import ParseError
+from sbc.flow import Transport
+from sbc.policy.problems import did_you_mean
+from sbc.policy.snapshot import Peer
+from sbc.sip.uri import Uri
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
+FIRST_FREE_PORT = 1024  # media on privileged ports is refused by peers, and by us (RFC 6335 s6)
+
+_NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
+_DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
+_RATE = re.compile(r"([0-9]{1,6})/(s|m|h)")
+_PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
+_LISTENER = re.compile(r"([a-z]+)://(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@]+))(?::([0-9]{1,5}))?")
+_PATTERN = re.compile(r"[A-Za-z0-9_.+#-]{0,64}\*?")
+_PREFIX = re.compile(r"\+?[0-9*#]{0,20}")
+_REPLACEMENT = re.compile(r"\+?[0-9]{0,20}")
+_SHORT_NUMBER = re.compile(r"[0-9*#]{2,15}")
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_CODEC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+
+
+class ListenerUrl(NamedTuple):
+    transport: Transport
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.transport.lower()}://{host}:{self.port}"
+
+
+class PortRange(NamedTuple):
+    first: int
+    last: int
+
+
+def name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("a name has at most 64 letters, digits and '_', '.', '+', '-', and starts with neither '.' nor '-'")
+    return text
+
+
+def duration(text: str) -> float:
+    """`60s`, `2m`, `4h`, `1d` in seconds."""
+    found = _DURATION.fullmatch(text)
+    if not found or not int(found[1]):
+        raise ValueError("a duration is a number with its unit: 60s, 2m, 4h or 1d")
+    return float(int(found[1]) * SECONDS[found[2]])
+
+
+def rate(text: str) -> float:
+    """`20/s`, `100/m`, `500/h` as a number per second."""
+    found = _RATE.fullmatch(text)
+    if not found or not int(found[1]):
+        raise ValueError("a rate is a number per second, minute or hour: 20/s, 100/m or 500/h")
+    return int(found[1]) / SECONDS[found[2]]
+
+
+def address(text: str) -> str:
+    """A numeric host address, in its usual spelling."""
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address") from None
+    if parsed.is_unspecified or parsed.is_multicast:
+        raise ValueError(f"{text!r} is not the address of one interface: a realm is one network, name its address")
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.scope_id:
+        raise ValueError("link-local addresses with a zone cannot be advertised to peers: use another address")
+    return str(parsed)
+
+
+def host(text: str) -> str:
+    """A host name or a numeric address (IPv6 without brackets), lower case."""
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        labels = text.removesuffix(".").split(".")
+        if len(text) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
+            raise ValueError(f"{text!r} is neither a host name nor an IP address") from None
+        return text.removesuffix(".").lower()
+
+
+def listener(text: str) -> ListenerUrl:
+    """`tls://10.0.1.10:5061`, `udp://[::1]:5060`, `tcp://10.0.1.10`."""
+    found = _LISTENER.fullmatch(text)
+    if not found:
+        raise ValueError("write it as udp://ADDRESS:PORT, tcp://… or tls://…, an IPv6 address in brackets")
+    transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
+    if found[1] not in transports:
+        raise ValueError(f"{found[1]!r} is none of udp, tcp and tls{did_you_mean(found[1], transports)}")
+    transport = transports[found[1]]
+    port_number = port(found[4]) if found[4] else DEFAULT_PORTS[transport]
+    return ListenerUrl(transport, address(found[2] or found[3]), port_number)
+
+
+def port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise ValueError("a port is a number from 1 to 65535")
+    return number
+
+
+def port_range(text: str) -> PortRange:
+    """`20000-29999`, both ends included. One call takes two ports of each of its two realms: RTP on the even, RTCP on the odd one."""
+    found = _PORTS.fullmatch(text)
+    if not found:
+        raise ValueError("write it as FIRST-LAST: 20000-29999")
+    first, last = port(found[1]), port(found[2])
+    if first < FIRST_FREE_PORT:
+        raise ValueError(f"ports below {FIRST_FREE_PORT} are not for media")
+    if last < first + first % 2 + 1:
+        raise ValueError("not even one call fits: it takes an even port and the next one")
+    return PortRange(first, last)
+
+
+def network(text: str) -> netaddr.IPNetwork:
+    """`10.20.0.0/24`, `2001:db8::/32` or one address. IPv4-mapped IPv6 is folded to IPv4."""
+    try:
+        parsed = netaddr.IPNetwork(text)
+    except (netaddr.AddrFormatError, ValueError):
+        raise ValueError(f"{text!r} is neither an address nor a network like 10.20.0.0/24") from None
+    if parsed.ip != parsed.network:
+        raise ValueError(f"{text!r} has bits set behind its prefix, did you mean '{parsed.cidr}' or '{parsed.ip}'?")
+    if parsed.is_ipv4_mapped() and parsed.prefixlen >= 96:
+        parsed = parsed.ipv4()
+    if parsed.prefixlen == 0:
+        raise ValueError("would accept calls from everyone: name the networks of this peer")
+    return parsed
+
+
+def peer(text: str) -> Peer:
+    """`sip:gw.example.com`, `sip:10.0.0.1:5080;transport=tcp`, `sips:…`. Only the parameter `transport` means anything here."""
+    try:
+        uri = Uri.parse(text)
+    except ParseError as error:
+        raise ValueError(f"not a SIP URI ({error}): write sip:HOST or sip:HOST:PORT;transport=tcp") from None
+    if uri.scheme not in ("sip", "sips"):
+        raise ValueError("write it as sip:HOST or sip:HOST:PORT;transport=tcp")
+    if uri.user is not None or uri.password is not None or uri.headers:
+        raise ValueError("a peer is a host without user and headers: sip:HOST:PORT;transport=tcp")
+    if unknown := [key for key, _ in uri.params if key != "transport"]:
+        raise ValueError(f"unknown parameter {unknown[0]!r}{did_you_mean(unknown[0], ['transport'])}")
+    transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
+    word = (uri.param("transport") or ("tls" if uri.scheme == "sips" else "udp")).lower()
+    if word not in transports or (uri.scheme == "sips" and word == "udp"):
+        raise ValueError("transport is udp, tcp or tls; sips is always tls")
+    transport: Transport = "TLS" if uri.scheme == "sips" else transports[word]
+    return Peer(text, host(uri.host), uri.port, transport)
+
+
+def statuses(text: str) -> frozenset[int]:
+    """`408` or a whole class: `5xx`."""
+    if re.fullmatch(r"[3-6][0-9][0-9]", text):
+        return frozenset((int(text),))
+    if re.fullmatch(r"[3-6]xx", text):
+        return frozenset(range(int(text[0]) * 100, int(text[0]) * 100 + 100))
+    raise ValueError("write a final status from 300 to 699, or a class of them: 4xx, 5xx")
+
+
+def pattern(text: str) -> str:
+    """A number or name, or the beginning of one followed by `*`. `*` alone matches everything."""
+    if not text or not _PATTERN.fullmatch(text):
+        raise ValueError("write a number or name; one '*' at the end stands for any continuation: \"+49*\"")
+    return text
+
+
+def dial_prefix(text: str) -> str:
+    """What a dialled number begins with; empty: everything else that has no `+`."""
+    if not _PREFIX.fullmatch(text):
+        raise ValueError("the beginning of a dialled number: digits, '*' and '#', perhaps after '+'")
+    return text
+
+
+def dial_replacement(text: str) -> str:
+    if not _REPLACEMENT.fullmatch(text):
+        raise ValueError("what stands in its place: digits, perhaps after '+', or \"\"")
+    return text
+
+
+def short_number(text: str) -> str:
+    if not _SHORT_NUMBER.fullmatch(text):
+        raise ValueError("an emergency number has 2 to 15 digits, as people dial it")
+    return text
+
+
+def suite(text: str) -> Suite:
+    try:
+        return Suite(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is none of {', '.join(Suite)}{did_you_mean(text, map(str, Suite))}") from None
+
+
+def codec(text: str) -> str:
+    if not _CODEC.fullmatch(text):
+        raise ValueError("a codec is named as in SDP: PCMA, G729, telephone-event")
+    return text
+
+
+def stranger_answer(text: str) -> int | None:
+    if text == "nothing":
+        return None
+    if not re.fullmatch(r"[4-6][0-9][0-9]", text):
+        raise ValueError("write nothing, or a final status from 400 to 699 such as 403")
+    return int(text)

@@ -1,0 +1,328 @@
+"""Every mistake gets a line of its own with file, line, column, path and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from sbc import devcerts
+from sbc.policy.load import load_policy
+from sbc.policy.problems import PolicyErrors
+from tests.unit.policy.conftest import MINIMAL, Folder
+
+
+def test_the_example_of_the_guide(folder: Folder) -> None:
+    text = MINIMAL + 'routes:\n  - {name: out, when: {trunk: t, too: "+*"}, send_to: [t]}\n'
+    assert folder.errors(text) == [
+        "a.yaml:8:17: routes.0.when: needs 'to'",
+        "a.yaml:8:31: routes.0.when.trunk: there is no trunk 't'",
+        "a.yaml:8:34: routes.0.when.too: unknown key, did you mean 'to'?",
+        "a.yaml:8:56: routes.0.send_to.0: there is no trunk or user 't'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("addition", "expected"),
+    [
+        ("route: []", "a.yaml:7:1: route: unknown key, did you mean 'routes'?"),
+        ("headers: {}", "a.yaml:7:1: headers: unknown key"),
+        ("numbers: {}", "a.yaml:7:1: numbers: unknown key"),
+        ("identity: {}", "a.yaml:7:1: identity: unknown key"),
+        ("trunks: {t: {realm: insid, media: plain}}", "a.yaml:7:21: trunks.t.realm: there is no realm 'insid', did you mean 'inside'?"),
+        ("trunks: {t: {realm: inside, media: plan}}", "a.yaml:7:36: trunks.t.media: there is no media 'plan', did you mean 'plain'?"),
+        ("trunks: {t: {realm: inside, media: plain, limits: x}}", "a.yaml:7:51: trunks.t.limits: there is no limits 'x'"),
+        ("trunks: {t: {realm: inside}}", "a.yaml:7:10: trunks.t: needs 'media'"),
+        ("trunks: {t: {realm: inside, media: plain, headers_out: [x]}}", "a.yaml:7:43: trunks.t.headers_out: unknown key"),
+        ("trunks: {t: {realm: inside, media: plain, accept_from: []}}", "a.yaml:7:56: trunks.t.accept_from: must not be empty"),
+        ("trunks: {t: {realm: inside, media: plain, accept_from: 10.0.0.1}}", "a.yaml:7:56: trunks.t.accept_from: must be a list"),
+        (
+            "trunks: {t: {realm: inside, media: plain, accept_from: [0.0.0.0/0]}}",
+            "trunks.t.accept_from.0: would accept calls from everyone",
+        ),
+        (
+            "trunks: {t: {realm: inside, media: plain, accept_from: [10.0.0.1/24]}}",
+            "a.yaml:7:57: trunks.t.accept_from.0: '10.0.0.1/24' has bits set behind its prefix, did you mean '10.0.0.0/24'",
+        ),
+        ("trunks: {t: {realm: inside, media: plain, accept_from: ['::/0']}}", "everyone"),
+        ("trunks: {t: {realm: inside, media: plain, peer: 10.0.0.1}}", "trunks.t.peer: "),
+        ("trunks: {t: {realm: inside, media: plain, peer: sip:a@b}}", "trunks.t.peer: a peer is a host without user"),
+        (
+            "trunks: {t: {realm: inside, media: plain, peer: 'sip:b;tranport=tcp'}}",
+            "unknown parameter 'tranport', did you mean 'transport'?",
+        ),
+        ("trunks: {t: {realm: inside, media: plain, peer: sip:b;transport=ws}}", "transport is udp, tcp or tls"),
+        ("trunks: {t: {realm: inside, media: plain, peer: sip:b;transport=tcp}}", "realm 'inside' has no tcp:// listener"),
+        ("trunks: {t: {realm: inside, media: plain, peer: 'sip:[::1]'}}", "has no udp:// listener of this address family"),
+        ("trunks: {t: {realm: inside, media: plain, peer: sip:127.0.0.2}}", "is our own listener"),
+        ('trunks: {t: {realm: inside, media: plain, dial_plan: {"0x": "+"}}}', "a.yaml:7:55: trunks.t.dial_plan.0x: the beginning"),
+        ('trunks: {t: {realm: inside, media: plain, dial_plan: {"0": "x"}}}', "a.yaml:7:60: trunks.t.dial_plan.0: what stands"),
+        ("trunks: {-t: {realm: inside, media: plain}}", "a.yaml:7:10: trunks.-t: a name has"),
+        ("users: {u: {realm: outside, media: plain, password: {env: NOT_SET_ANYWHERE}}}", "users.u.password.env: environment variable"),
+        ("users: {u: {realm: outside, media: plain, password: {}}}", "users.u.password: a secret comes from exactly one"),
+        ("users: {u: {realm: outside, media: plain, password: {file: a, env: b}}}", "users.u.password: a secret comes from exactly one"),
+        ("limits: {l: {calls: 0}}", "a.yaml:7:21: limits.l.calls: must be at least 1"),
+        ("limits: {l: {calls: many}}", "a.yaml:7:21: limits.l.calls: must be a number"),
+        ('limits: {l: {calls: "5"}}', "a.yaml:7:21: limits.l.calls: must be a number"),
+        ("limits: {l: {new_calls: 20}}", "a.yaml:7:25: limits.l.new_calls: a rate is"),
+        ("limits: {l: {longest_call: 4}}", "a.yaml:7:28: limits.l.longest_call: a duration is"),
+        ("limits: {l: {calls: 1, shared: yes}}", "a.yaml:7:32: limits.l.shared: must be true or false"),
+        ("limits: {l: {}}", "a.yaml:7:13: limits.l: limits nothing"),
+        ("limits: {l: {requests: 5/s, then: ban 10m}}", "a.yaml:7:29: limits.l.then: unknown key"),
+        ("strangers: {answer: 200}", "a.yaml:7:21: strangers.answer: write nothing"),
+        ("limits: {l: {calls: 1}}\nstrangers: {limits: l}", "a.yaml:8:21: strangers.limits: strangers make no calls"),
+        (
+            "limits: {l: {requests: 1/s}}\ntrunks: {t: {realm: inside, media: plain, limits: l}}",
+            "a.yaml:8:51: trunks.t.limits: 'requests' is counted for strangers only",
+        ),
+        ("routes: {}", "a.yaml:7:9: routes: must be a list"),
+        ('routes: [{name: r, when: {to: "*"}, send_to: [x]}]', "a.yaml:7:26: routes.0.when: say whose calls"),
+        ('routes: [{name: r, when: {realm: inside, user: x, to: "*"}, send_to: [x]}]', "routes.0.when: say whose calls"),
+        ('routes: [{name: r, when: {realm: inside, to: "*"}, send_to: []}]', "a.yaml:7:61: routes.0.send_to: must not be empty"),
+        ("routes: [{name: r, when: {realm: inside, to: []}, send_to: [x]}]", "a.yaml:7:46: routes.0.when.to: must not be empty"),
+        ('routes: [{name: r, when: {realm: inside, to: "4*9"}, send_to: [x]}]', "routes.0.when.to: write a number or name"),
+        ('routes: [{name: r, when: {realm: inside, to: "*"}, send_to: [x], next_on: [200]}]', "routes.0.next_on.0: write a final status"),
+        ('routes: [{name: r, when: {realm: inside, to: "*"}, send_to: [x], ring_for: 60}]', "routes.0.ring_for: a duration is"),
+        (
+            "trunks: {t: {realm: inside, media: plain, accept_from: [10.0.0.1]}}\n"
+            'routes: [{name: r, when: {trunk: t, to: "*"}, send_to: [t]}]',
+            "a.yaml:8:57: routes.0.send_to.0: trunk 't' cannot be reached",
+        ),
+        (
+            "trunks: {t: {realm: inside, media: plain, peer: sip:x}}\n"
+            'routes: [{name: r, when: {trunk: t, to: "1"}, send_to: [t, t]}, {name: r, when: {trunk: t, to: "1"}, send_to: [t]}]',
+            "a.yaml:8:60: routes.0.send_to.1: 't' is already in this list",
+        ),
+        (
+            "trunks:\n  a: {realm: inside, media: plain, accept_from: [10.0.0.0/24]}\n"
+            "  b: {realm: inside, media: plain, accept_from: [10.1.0.0/24, 10.0.0.0/24]}",
+            "a.yaml:9:63: trunks.b.accept_from.1: 10.0.0.0/24 is already trunk 'a' at a.yaml:8",
+        ),
+        (
+            "trunks:\n  a: {realm: inside, media: plain, accept_from: [10.0.0.0/24]}\n"
+            '  b: {realm: inside, media: plain, accept_from: ["::ffff:10.0.0.0/120"]}',
+            "a.yaml:9:50: trunks.b.accept_from.0: 10.0.0.0/24 is already trunk 'a'",
+        ),
+        (
+            "trunks: {x: {realm: inside, media: plain}}\nusers: {x: {realm: inside, media: plain, password: {env: SBC_TEST_SECRET}}}",
+            "a.yaml:8:9: users.x: there is a trunk of this name at a.yaml:7",
+        ),
+        (
+            "trunks: {t: {realm: inside, media: plain, accepts_registration: {user: x, password: {env: SBC_TEST_SECRET}}}}\n"
+            "users: {x: {realm: inside, media: plain, password: {env: SBC_TEST_SECRET}}}",
+            "a.yaml:7:72: trunks.t.accepts_registration.user: 'x' is already an account of realm 'inside' at a.yaml:8",
+        ),
+        (
+            "trunks: {t: {realm: inside, media: plain, peer: sip:x, accepts_registration: {user: x, password: {env: SBC_TEST_SECRET}}}}",
+            "a.yaml:7:49: trunks.t.peer: calls go to where it registered from",
+        ),
+    ],
+)
+def test_what_is_refused_and_where(folder: Folder, addition: str, expected: str) -> None:
+    errors = folder.errors(MINIMAL + addition)
+    assert any(expected in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("realm", "expected"),
+    [
+        ("signalling: []", "realms.r.signalling: must not be empty"),
+        ("signalling: [udp://localhost:5060]", "'localhost' is not an IP address"),
+        ("signalling: [udp://0.0.0.0:5060]", "is not the address of one interface"),
+        ("signalling: [tsl://127.0.0.9:5061]", "'tsl' is none of udp, tcp and tls, did you mean 'tls'?"),
+        ("signalling: [udp://127.0.0.9:0]", "a port is a number"),
+        ("signalling: [127.0.0.9]", "write it as udp://"),
+        (
+            "signalling: [udp://127.0.0.1:5060]",
+            "b.yaml:1:27: realms.r.signalling.0: this address and port is already listened on at a.yaml:3",
+        ),
+        ("signalling: [tls://127.0.0.9:5061]", "b.yaml:1:26: realms.r.signalling: tls:// needs 'certificate: NAME'"),
+        ("signalling: [tls://127.0.0.9:5061, tcp://127.0.0.9:5061], certificate: edge", "realms.r.signalling.1: this address and port"),
+        ("signalling: [tls://127.0.0.9:5061], certificate: nope", "certs/nope.pem: No such file"),
+        ("signalling: [tls://127.0.0.9:5061], certificate: ../edge", "realms.r.certificate: a name has"),
+        ("signalling: [udp://127.0.0.9:5060], client_ca: ../certs/ca.pem", "no listener is tls://"),
+        ("signalling: [tls://127.0.0.9:5061], certificate: edge, client_ca: ../certs/ca.key", "holds no readable PEM certificate"),
+        ("signalling: [udp://127.0.0.9:5060], advertise: 2001:db8::1", "realms.r.advertise: no listener has an address of this family"),
+        ("signalling: [udp://127.0.0.9:5060], advertise: sbc.example.net", "realms.r.advertise: 'sbc.example.net' is not an IP address"),
+        ("signalling: [udp://127.0.0.9:5060], domains: [a b]", "realms.r.domains.0: 'a b' is neither a host name"),
+    ],
+)
+def test_realms(folder: Folder, realm: str, expected: str) -> None:
+    errors = folder.errors(MINIMAL, f"realms: {{r: {{{realm}, relay: {{address: 127.0.0.9, ports: 40000-40999}}}}}}")
+    assert any(expected in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("address", "ports", "expected"),
+    [
+        ("127.0.0.9", "20000", "write it as FIRST-LAST"),
+        ("127.0.0.9", "20001-20002", "not even one call fits"),
+        ("127.0.0.9", "30000-20000", "not even one call fits"),
+        ("127.0.0.9", "500-2000", "ports below 1024"),
+        ("127.0.0.9", "60000-70000", "a port is a number from 1 to 65535"),
+        ("127.0.0.1", "20998-22000", "overlaps with the ports of realm 'outside' on the same address"),
+        ("127.0.0.1", "5000-5100", "contains the signalling port of udp://127.0.0.1:5060"),
+    ],
+)
+def test_relay_ports(folder: Folder, address: str, ports: str, expected: str) -> None:
+    text = f"realms: {{r: {{signalling: [udp://127.0.0.9:5060], relay: {{address: {address}, ports: {ports}}}}}}}"
+    errors = folder.errors(MINIMAL, text)
+    assert any(error.startswith("b.yaml:1:") and expected in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("media", "expected"),
+    [
+        ("{srtp: on, codecs: [PCMA]}", "media.m.srtp: must be 'off', 'sdes' or 'optional'"),
+        ("{srtp: [sdes, dtls], codecs: [PCMA]}", "media.m.srtp: must be 'off', 'sdes' or 'optional'"),
+        ("{srtp: false, codecs: [PCMA]}", "media.m.srtp: must be 'off', 'sdes' or 'optional'"),
+        ("{codecs: [PCMA]}", "media.m: needs 'srtp'"),
+        ("{srtp: off}", "media.m: needs 'codecs'"),
+        ("{srtp: off, codecs: []}", "media.m.codecs: must not be empty"),
+        ("{srtp: off, codecs: [telephone-event, CN]}", "no audio codec among them"),
+        ("{srtp: off, codecs: [PCMA, pcma]}", "media.m.codecs.1: 'pcma' is already in this list"),
+        ("{srtp: sdes, codecs: [PCMA], suites: [AES_CM_128_HMAC_SHA1_81]}", "did you mean 'AES_CM_128_HMAC_SHA1_80'?"),
+        ("{srtp: off, codecs: [PCMA], suites: [AEAD_AES_128_GCM]}", "media.m.suites: suites without SRTP"),
+    ],
+)
+def test_media(folder: Folder, media: str, expected: str) -> None:
+    errors = folder.errors(MINIMAL.replace("media: {", f"media: {{m: {media}, "))
+    assert any(expected in error for error in errors), errors
+
+
+def test_all_mistakes_are_reported_at_once(folder: Folder) -> None:
+    errors = folder.errors(MINIMAL + "limits: {l: {calls: 0}}\nx: 1", "trunks: {t: {realm: nowhere, media: plain, nope: 1}}")
+    assert [error.split(" ", 1)[0] for error in errors] == ["a.yaml:7:21:", "a.yaml:8:1:", "b.yaml:1:21:", "b.yaml:1:44:"]
+
+
+def test_a_name_in_two_files_names_both(folder: Folder) -> None:
+    errors = folder.errors(MINIMAL, "media: {plain: {srtp: off, codecs: [PCMA]}}")
+    assert len(errors) == 1
+    assert errors[0].startswith("b.yaml:1:9: media.plain: is already defined at ")
+    assert errors[0].endswith("a.yaml:5")
+
+
+def test_after_a_broken_file_nothing_is_called_missing(folder: Folder) -> None:
+    assert len(folder.errors("version: 1\nrealms: [", "trunks: {t: {realm: r, media: m}}")) == 1
+
+
+def test_an_empty_folder_and_a_missing_version(folder: Folder) -> None:
+    assert "no *.yaml file there" in folder.errors()[0]
+    assert any("needs 'version: 1'" in error for error in folder.errors(MINIMAL.replace("version: 1\n", "")))
+    assert any("version 1 of the language" in error for error in folder.errors(MINIMAL.replace("version: 1", "version: 2")))
+
+
+def test_a_password_in_the_policy_is_refused_and_not_repeated(folder: Folder) -> None:
+    errors = folder.errors(MINIMAL + "users: {u: {realm: outside, media: plain, password: hunter2}}")
+    assert errors == ["a.yaml:7:53: users.u.password: a secret is never written in a policy: use {file: …} or {env: …}"]
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "expected"),
+    [
+        (b"geheim\n", 0o644, "is open to every user of this machine"),
+        (b"geheim\n", 0o602, "is open to every user of this machine"),
+        (b"", 0o600, "is empty"),
+        (b"\n", 0o600, "is empty"),
+        (b"a\nb\n", 0o600, "must be one line"),
+        (b"a\x00b", 0o600, "must be one line"),
+        (b"\xff", 0o600, "is not UTF-8"),
+        (b"x" * 2000, 0o600, "is longer than"),
+    ],
+)
+def test_secret_files(folder: Folder, content: bytes, mode: int, expected: str) -> None:
+    secret = folder.root / "certs" / "u.secret"
+    secret.write_bytes(content)
+    secret.chmod(mode)
+    errors = folder.errors(MINIMAL + "users: {u: {realm: outside, media: plain, password: {file: ../certs/u.secret}}}")
+    assert len(errors) == 1
+    assert errors[0].startswith("a.yaml:7:60: users.u.password.file: ")
+    assert expected in errors[0]
+
+
+def test_secrets_are_read_and_never_shown(folder: Folder) -> None:
+    (folder.root / "certs" / "t.secret").touch(0o640)
+    (folder.root / "certs" / "t.secret").write_text("Pässwörd 1\r\n")
+    snapshot = folder.load(
+        MINIMAL + "users: {u: {realm: outside, media: plain, password: {env: SBC_TEST_SECRET}}}\n"
+        "trunks: {t: {realm: inside, media: plain, accepts_registration: {user: x, password: {file: ../certs/t.secret}}}}"
+    ).snapshot
+    registers = snapshot.trunks["t"].registers
+    assert registers is not None
+    assert (snapshot.users["u"].password, registers.password) == ("geheim", "Pässwörd 1")
+    assert "geheim" not in repr(snapshot)
+    assert "Pässwörd" not in repr(snapshot)
+
+
+def test_certificates_must_fit_their_key(folder: Folder) -> None:
+    certs = folder.root / "certs"
+    text = MINIMAL.replace("udp://127.0.0.1:5060", "tls://127.0.0.1:5061").replace(
+        "relay: {address: 127.0.0.1", "certificate: edge, relay: {address: 127.0.0.1"
+    )
+    assert folder.load(text).snapshot.realms["outside"].key_file == str(certs / "edge.key")
+    (certs / "edge.key").chmod(0o644)
+    assert "is open to every user" in folder.errors(text)[0]
+    (certs / "edge.key").chmod(0o600)
+    (certs / "edge.key").write_bytes((certs / "ca.key").read_bytes())
+    assert "is not the key of" in folder.errors(text)[0]
+    (certs / "edge.key").write_text("x")
+    assert "holds no readable PEM private key" in folder.errors(text)[0]
+    os.remove(certs / "edge.key")
+    assert "No such file" in folder.errors(text)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (MINIMAL.replace("outside: none, ", ""), ["a.yaml:3:3: realms.outside: has no 'emergency'"]),
+        (MINIMAL.replace("20000-20999", "20000-20019"), ["a.yaml:3:84: realms.outside.relay.ports: room for 10 calls only"]),
+        (
+            MINIMAL.replace("[PCMA]", "[PCMA, PCMB]"),
+            ["a.yaml:5:43: media.plain.codecs.1: 'PCMB' is not a usual codec name, did you mean 'PCM"],
+        ),
+        (
+            MINIMAL.replace("srtp: off", "srtp: sdes") + "users: {u: {realm: outside, media: plain, password: {env: SBC_TEST_SECRET}}}",
+            ["a.yaml:7:36: users.u.media: SRTP keys cross the network readable: realm 'outside' has no tls:// listener"],
+        ),
+        (
+            MINIMAL.replace("srtp: off", "srtp: optional") + "trunks: {t: {realm: inside, media: plain, peer: sip:x}}",
+            ["a.yaml:7:36: trunks.t.media: SRTP keys cross the network readable: the peer is reached by UDP"],
+        ),
+        (
+            MINIMAL
+            + 'trunks: {t: {realm: inside, media: plain, peer: sip:x}}\nroutes: [{name: r, when: {trunk: t, to: "*"}, send_to: [t]}]',
+            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has neither accept_from nor accepts_registration"],
+        ),
+        (MINIMAL, []),
+    ],
+)
+def test_warnings_do_not_stop(folder: Folder, text: str, expected: list[str]) -> None:
+    warnings = folder.warnings(text)
+    assert len(warnings) == len(expected), warnings
+    assert all(warning.startswith(start) for warning, start in zip(warnings, expected, strict=True)), warnings
+
+
+def test_hidden_and_nested_files_do_not_count(folder: Folder) -> None:
+    (folder.path / "examples").mkdir()
+    (folder.path / "examples" / "x.yaml").write_text("nonsense: 1")
+    (folder.path / ".draft.yaml").write_text("nonsense: 1")
+    folder.load(MINIMAL)
+
+
+def test_an_unreadable_file_is_an_error(folder: Folder) -> None:
+    (folder.path / "z.yaml").mkdir()
+    (folder.path / "a.yaml").write_text(MINIMAL)
+    with pytest.raises(PolicyErrors, match="cannot be read"):
+        load_policy(folder.path)
+
+
+@pytest.mark.parametrize(("days", "expected"), [(10, "the certificate expires on"), (0, "the certificate expired on"), (100, None)])
+def test_certificates_about_to_expire(folder: Folder, monkeypatch: pytest.MonkeyPatch, days: int, expected: str | None) -> None:
+    monkeypatch.setattr(devcerts, "VALID_DAYS", days)
+    shutil.rmtree(folder.root / "certs")
+    devcerts.make(folder.root / "certs")
+    text = MINIMAL.replace("udp://127.0.0.1:5060]", "tls://127.0.0.1:5061], certificate: edge")
+    warnings = folder.warnings(text)
+    assert len(warnings) == (expected is not None)
+    assert all(f"a.yaml:3:62: realms.outside.certificate: {expected}" in warning for warning in warnings), warnings
