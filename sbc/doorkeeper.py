@@ -15,8 +15,9 @@ from sbc.sip.message import Request, Response
 from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION
 
 CHALLENGED_METHODS = frozenset({"REGISTER", "INVITE"})
-CHALLENGES_PER_SOURCE = (5.0, 20.0)  # per second, burst: an office of 20 phones behind one NAT comes back from a power cut
-CHALLENGES_IN_ALL = (2000.0, 4000.0)  # a bound on what spoofed sources can make us send; a storm of 10,000 users fits in seconds
+ANSWERS_PER_SOURCE = 5.0  # a second, to one stranger, when the policy says nothing else
+ANSWERS_AT_ONCE = 20.0  # an office of 20 phones behind one NAT comes back from a power cut
+ANSWERS_IN_ALL = (2000.0, 4000.0)  # a bound on what spoofed sources can make us send; a storm of 10,000 users fits in seconds
 FAILURES_PER_SOURCE = (0.1, 10.0)  # wrong passwords: after ten, one try in ten seconds
 
 
@@ -27,8 +28,9 @@ class Doorkeeper:
         self._context = context
         self._realms: dict[str, DigestRealm] = {}
         self._secret = context.ids.random(32)
-        self._per_source = Budget(*CHALLENGES_PER_SOURCE)
-        self._in_all = Budget(*CHALLENGES_IN_ALL)
+        self._rate = 0.0
+        self._per_source = Budget(0.0, 0.0)
+        self._in_all = Budget(*ANSWERS_IN_ALL)
         self._failures = Budget(*FAILURES_PER_SOURCE)
 
     def admit(self, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
@@ -70,10 +72,9 @@ class Doorkeeper:
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
         """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
-        source = source_key(flow.remote[0])
-        if not (self._per_source.take(source, now.monotonic) and self._in_all.take("", now.monotonic)):
+        if not self.may_answer(flow, now):
             return None
-        rows = self._digest(realm).challenge(source, now, stale)
+        rows = self._digest(realm).challenge(source_key(flow.remote[0]), now, stale)
         size = None if flow.reliable else len(request.encode())
         while rows:
             response = self._context.answer(request, 401, headers=tuple(("WWW-Authenticate", row) for row in rows))
@@ -81,6 +82,15 @@ class Doorkeeper:
                 return response
             rows = rows[1:]  # the strongest is the one old phones do not know: the last stays longest
         return None
+
+    def may_answer(self, flow: Flow, now: Now) -> bool:
+        """Whether a stranger from there gets one more word out of us: `strangers.limits.requests` a second and source."""
+        limits = self._context.snapshot.strangers.limits
+        rate = (limits.requests if limits else None) or ANSWERS_PER_SOURCE
+        if rate != self._rate:
+            self._rate = rate
+            self._per_source = Budget(rate, max(rate, ANSWERS_AT_ONCE))
+        return self._per_source.take(source_key(flow.remote[0]), now.monotonic) and self._in_all.take("", now.monotonic)
 
     def _digest(self, realm: Realm) -> DigestRealm:
         known = self._realms.get(realm.digest_realm)

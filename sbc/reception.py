@@ -18,11 +18,10 @@ from sbc.doorkeeper import Doorkeeper
 from sbc.effects import CloseFlow, Send, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.policy.decide import dialled, emergency_route, identify, normalise, route
+from sbc.policy.decide import dialled, emergency_route, identify, normalise, route, without_separators
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Realm, Route, User
 from sbc.registrar.bindings import Bindings, contact_rows
-from sbc.shield.budgets import Budget, source_key
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
@@ -35,7 +34,6 @@ MergeKey = tuple[str, str, int]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
 EXTENSIONS = frozenset({"timer"})
 RETRY_WHEN_DRAINING_S = 10
-STRANGERS_PER_SECOND = 5.0  # answers to strangers, when the policy wants any and sets no other limit
 OPTIONS_HEADERS = (
     ("Allow", ", ".join(sorted(METHODS))),
     ("Accept", "application/sdp"),
@@ -53,7 +51,6 @@ class Reception:
         self._doorkeeper = Doorkeeper(context)
         self._merged: dict[MergeKey, Call] = {}  # RFC 3261 s8.2.2.2
         self._on_connection: dict[Flow, set[Call]] = {}
-        self._answers_to_strangers = Budget(STRANGERS_PER_SECOND, STRANGERS_PER_SECOND)
 
     def receive_request(self, request: Request, flow: Flow, now: Now) -> None:
         if self._context.transactions.absorb(request, flow, now):
@@ -87,11 +84,11 @@ class Reception:
     def _cancel(self, request: Request, flow: Flow, now: Now) -> None:
         """200 to the CANCEL whenever it matches, whatever has become of the INVITE (RFC 3261 s9.2)."""
         invite = self._context.transactions.invite_to_cancel(request)
-        if invite is None:
+        if invite is None and not self._context.transactions.cancels_too_late(request):
             self._gone(request, flow)
             return
         transaction = self._context.transactions.server(request, flow, now, None)
-        leg = invite.user
+        leg = invite.user if invite is not None else None
         tag = leg.local_tag if isinstance(leg, Leg) else self._context.ids.tag()
         self._context.transactions.respond(transaction, Response.answer(request, 200, to_tag=tag), now)
         if isinstance(leg, Leg):
@@ -188,7 +185,7 @@ class Reception:
         chosen = emergency_route(self._context.snapshot, party, uri)
         if chosen is not None:
             facts.emergency = True
-            facts.called = str(uri) if uri.scheme == "urn" else facts.dialled  # urn:service:sos stays what it is (RFC 5031)
+            facts.called = str(uri) if uri.scheme == "urn" else without_separators(facts.dialled)  # urn:service:sos stays what it is (RFC 5031)
         else:
             facts.called = normalise(party, facts.dialled)
         return chosen
@@ -259,7 +256,7 @@ class Reception:
     def _answer_stranger(self, request: Request, flow: Flow, now: Now) -> None:
         strangers = self._context.snapshot.strangers
         if strangers.answer is not None:
-            if self._answers_to_strangers.take(source_key(flow.remote[0]), now.monotonic):
+            if self._doorkeeper.may_answer(flow, now):
                 self._answer_stateless(self._context.answer(request, strangers.answer), request, flow)
         elif flow.reliable:
             self._context.emit(CloseFlow(flow))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -18,6 +19,9 @@ CROSSING = (
     HeaderName("Privacy"),  # whoever shows the number must know (RFC 3323 s4.2)
 )
 CROSSING_IN_EMERGENCIES = (HeaderName("Geolocation"), HeaderName("Geolocation-Routing"), HeaderName("Resource-Priority"))
+
+
+_needs_no_escape = re.compile(r"[+A-Za-z0-9_.\-]*+").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def crossing_headers(headers: Headers, *, emergency: bool) -> tuple[tuple[Header
 
 def user_part(text: str) -> str:
     """A number or name as the user part of a URI: whatever would end it early is escaped (RFC 3261 s19.1.2)."""
-    return quote(text, safe="-_.!~*'()&=+$,/")
+    return text if _needs_no_escape(text) else quote(text, safe="-_.!~*'()&=+$,/")
 
 
 def from_of(invitation: Invitation, host: str, tag: str) -> NameAddr:

@@ -14,7 +14,7 @@ from sbc.call.context import Context
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, record_of
 from sbc.call.states import CallState
-from sbc.call.targets import Lookup, locate, target_at
+from sbc.call.targets import Lookup, is_loopback, locate, target_at
 from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Word
 from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
@@ -68,7 +68,7 @@ class Call:
     def begin(self, party: Party, transaction: ServerTransaction, now: Now) -> None:
         """Take the caller's INVITE; every way on from here ends in a record."""
         realm = self.snapshot.realms[party.realm]
-        media = MediaLeg(party.media, session_id(self.context))
+        media = media_leg(self.context, party, realm)
         self.facts.a.media = media
         self.a = CallerLeg(self.context, party, realm, transaction, media, self.hear, now)
         transaction.user = self.a
@@ -176,7 +176,7 @@ class Call:
         assert self.a is not None and self._target is not None and self._ports is not None
         target = self._target
         realm = self.snapshot.realms[target.party.realm]
-        media = MediaLeg(target.party.media, session_id(self.context))
+        media = media_leg(self.context, target.party, realm)
         self.a.media.listen(self._public(self.a.realm, self._ports.a))
         media.listen(self._public(realm, self._ports.b))
         self.b = CalleeLeg(self.context, target, realm, media, self.hear)
@@ -367,9 +367,10 @@ class Call:
             self._timer = None
 
 
-def session_id(context: Context) -> int:
-    """For o=: 62 random bits, so that it fits the signed 64 bits some peers read it with."""
-    return int.from_bytes(context.ids.random(8), "big") >> 2
+def media_leg(context: Context, party: Party, realm: Realm) -> MediaLeg:
+    """The session identifier has 62 random bits, so that it fits the signed 64 bits some peers read o= with."""
+    session_id = int.from_bytes(context.ids.random(8), "big") >> 2
+    return MediaLeg(party.media, session_id, accept_loopback=is_loopback(realm.relay.address))
 
 
 # (state, who speaks, word) -> what follows. Each action takes the word of its own row, hence Any.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -101,6 +102,15 @@ def flow_to(realm: Realm, transport: Transport, host: str, port: int) -> Flow | 
     return None
 
 
+@lru_cache(maxsize=4096)
+def is_private(host: str) -> bool | None:
+    """None: a name, not an address."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return None
+
+
 def flow_within(party: Party, realm: Realm, flow: Flow, hop: Uri, routed: bool) -> Flow:
     """Where a request inside a dialog goes (RFC 3261 s12.2.1.1), given the flow the dialog began on.
 
@@ -110,12 +120,10 @@ def flow_within(party: Party, realm: Realm, flow: Flow, hop: Uri, routed: bool) 
     """
     if flow.reliable or isinstance(party, User):
         return flow
-    try:
-        address = ip_address(hop.host)
-        behind_nat = not routed and address.is_private and not ip_address(flow.remote[0]).is_private
-    except ValueError:
-        return flow
-    if behind_nat:
+    if (hop.host, hop.port or 5060) == flow.remote and not hop.params:
+        return flow  # nearly always
+    private = is_private(hop.host)
+    if private is None or (private and not routed and not is_private(flow.remote[0])):
         return flow
     match (hop.param("transport") or "udp").lower():
         case "udp":

@@ -84,7 +84,6 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "emergency": facts.emergency,
         "route": facts.route,
         "route_line": facts.route_line,
-        "answered_call": times.answered is not None,
         "released_by": released_by,
         "sip_status": cause.status,
         "sip_reason": cause.reason or REASONS.get(cause.status, ""),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 
 from sbc.call.bridge import user_part
 from sbc.call.callee import Target
-from sbc.call.context import Context, flow_to
+from sbc.call.context import Context, flow_to, is_private
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.flow import Address
@@ -26,7 +27,7 @@ class Lookup:
 def locate(context: Context, snapshot: Snapshot, party: Party, called: str, now: Now) -> Target | Lookup | Cause:
     """Cause: cannot be reached now, try the next one."""
     if isinstance(party, Trunk) and party.peer is not None:
-        if not is_numeric(party.peer.host):
+        if is_private(party.peer.host) is None:
             return Lookup(party.peer.host, port_of(party.peer))
         return target_at(context, snapshot, party, called, (party.peer.host, port_of(party.peer)))
     binding = context.registered(party.name, now)
@@ -55,9 +56,7 @@ def port_of(peer: Peer) -> int:
     return peer.port or (5061 if peer.transport == "TLS" else 5060)
 
 
-def is_numeric(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+@lru_cache(maxsize=256)
+def is_loopback(host: str) -> bool:
+    """A relay on loopback serves peers on loopback; any other never sends there (SDP-14)."""
+    return ip_address(host).is_loopback
