@@ -99,7 +99,11 @@ class SideSpec:
 
 @dataclass(frozen=True, slots=True)
 class SideStats:
-    """What arrived from one side's peer and what was sent to it. Jitter in milliseconds (RFC 3550 s6.4.1)."""
+    """What arrived from one side's peer and what was sent to it. Jitter in milliseconds (RFC 3550 s6.4.1).
+
+    `wrong_source` counts from the moment the relay was first told where the peer is: media that overtakes its answer
+    is early, not wrong.
+    """
 
     packets_received: int = 0
     octets_received: int = 0

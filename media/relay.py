@@ -200,7 +200,7 @@ class Half:
         """One datagram on the RTP port, at monotonic time `now`."""
         latch = self._latch
         if source != latch.locked and not latch.admits(source):
-            self.wrong_source += 1
+            self._refuse_source()
             return
         size = len(packet)
         if self._mux and size > 1 and FIRST_RTCP_TYPE <= packet[1] <= LAST_RTCP_TYPE:
@@ -240,9 +240,14 @@ class Half:
         """One datagram on the RTCP port. It stays open with `rtcp_mux` too: RTCP sent before the answer is on the way."""
         latch = self._control_latch
         if source != latch.locked and not latch.admits(source):
-            self.wrong_source += 1
+            self._refuse_source()
             return
         self._receive_control(packet, source, now, latch)
+
+    def _refuse_source(self) -> None:
+        """Before anybody has said where the peer is, media that overtakes its answer is early, not wrong."""
+        if self._route.hosts:
+            self.wrong_source += 1
 
     def stats(self) -> SideStats:
         locked = self._latch.locked

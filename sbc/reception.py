@@ -185,7 +185,8 @@ class Reception:
         chosen = emergency_route(self._context.snapshot, party, uri)
         if chosen is not None:
             facts.emergency = True
-            facts.called = str(uri) if uri.scheme == "urn" else without_separators(facts.dialled)  # urn:service:sos stays what it is (RFC 5031)
+            # urn:service:sos stays what it is (RFC 5031)
+            facts.called = str(uri) if uri.scheme == "urn" else without_separators(facts.dialled)
         else:
             facts.called = normalise(party, facts.dialled)
         return chosen

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from media.api import EventKind, Interface, Side
+from media.api import EventKind, Interface, Side, SideSpec, SideStats
 from tests.unit.media.calls import Call
 from tests.unit.media.packets import keys, rtcp, rtp
 from tests.unit.media.worlds import World
@@ -24,9 +24,15 @@ class Traffic:
 
     def test_nothing_crosses_before_the_first_update(self, world: World) -> None:
         world.open()
-        alice = world.peer()
-        alice.send(rtp(1), world.ports["call"].a)
-        world.until(lambda: world.engine.stats("call").a.wrong_source == 1)
+        early, stranger = world.peer("127.0.0.12"), world.peer("127.0.0.13")
+        early.send(rtp(1), world.ports["call"].a)
+        world.turn()
+        world.engine.update("call", SideSpec(remote=("127.0.0.10", 50000)), SideSpec())
+        stranger.send(rtp(2), world.ports["call"].a)
+        world.until(lambda: world.engine.stats("call").a.wrong_source >= 1)
+        world.turn()
+        # Media that overtakes its answer is early, not wrong: only the stranger counts.
+        assert world.engine.stats("call").a == SideStats(wrong_source=1)
 
     def test_payload_types_are_mapped_and_the_marker_kept(self, world: World) -> None:
         call = Call(world, a={"payload_types": {96: 101, 8: 8}}, b={"payload_types": {101: 96, 8: 8}})

@@ -1,0 +1,111 @@
+"""Whatever the network does to the messages of a call, it ends: one final answer each, one record, nothing left behind."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sbc.sip.message import Request, Response
+from tests.world import Agent, World, sdp
+
+
+class Phone:
+    """Drives an agent by itself: rings, answers, acknowledges, hangs up when told. Loses, repeats and delays what it sends."""
+
+    def __init__(self, world: World, agent: Agent, random: Random) -> None:
+        self.world = world
+        self.agent = agent
+        self.random = random
+        self.finals: list[int] = []
+        self.dialog: tuple[Request, Response] | None = None
+        self.received: Request | None = None
+        self.answered: set[str] = set()
+
+    def send(self, message: Request | Response) -> None:
+        for _ in range(self.random.choice((0, 1, 1, 1, 1, 2))):
+            self.agent.send(message)
+
+    def work(self) -> None:
+        """Whatever has come, in an order of the network's choosing."""
+        messages = list(self.agent.inbox)
+        self.agent.inbox.clear()
+        self.random.shuffle(messages)
+        for message in messages:
+            if isinstance(message, Request):
+                self._serve(message)
+            elif message.cseq.method == "INVITE" and message.status >= 200:
+                self._finish(message)
+
+    def _serve(self, request: Request) -> None:
+        match request.method:
+            case "INVITE" if not request.to.tag:
+                self.received = request
+                if request.via.branch not in self.answered:
+                    self.send(Response.answer(request, 180, to_tag="ring", headers=(("Contact", self.agent.contact),)))
+                if self.random.random() < 0.5:
+                    self._answer(request)
+            case "CANCEL":
+                self.send(Response.answer(request, 200, to_tag="ring"))
+                if self.received is not None and self.received.via.branch not in self.answered:
+                    self.send(Response.answer(self.received, 487, to_tag="ring"))
+            case "ACK":
+                pass
+            case _:
+                self.send(Response.answer(request, 200, to_tag="ring"))
+
+    def _answer(self, request: Request) -> None:
+        self.answered.add(request.via.branch)
+        body = sdp(self.agent.host, 50000)
+        headers = (("Contact", self.agent.contact),)
+        self.send(Response.answer(request, 200, to_tag="ring", headers=headers, body=body, content_type="application/sdp"))
+
+    def _finish(self, response: Response) -> None:
+        if response.status not in self.finals:
+            self.finals.append(response.status)
+        assert self.agent.last_invite is not None
+        if response.status < 300:
+            self.dialog = (self.agent.last_invite, response)
+        self.send(self.agent.within(self.agent.last_invite, response, "ACK", cseq=1))
+
+    def hang_up(self) -> None:
+        if self.dialog is not None:
+            self.send(self.agent.within(*self.dialog, "BYE", cseq=2))
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 2**32),
+    steps=st.lists(st.sampled_from(["work", "work", "wait", "cancel", "bye", "repeat"]), min_size=4, max_size=25),
+)
+def test_every_call_ends_and_leaves_one_record(seed: int, steps: list[str]) -> None:
+    random = Random(seed)
+    world = World()
+    office = Phone(world, world.agent("office", ("10.0.0.20", 5060), "outside"), random)
+    carrier = Phone(world, world.agent("carrier", ("10.1.0.2", 5060), "inside"), random)
+    backup = Phone(world, world.agent("backup", ("10.1.0.3", 5060), "inside"), random)
+    invite = office.agent.invite("+4930123456")
+    for step in steps:
+        match step:
+            case "work":
+                for phone in (carrier, backup, office):
+                    phone.work()
+            case "wait":
+                world.after(random.choice((0.1, 0.5, 4.0, 33.0)))
+            case "cancel":
+                office.agent.cancel(invite)
+            case "bye":
+                office.hang_up()
+            case "repeat":
+                office.agent.send(invite)
+    world.shut_down()
+    for _ in range(40):
+        world.after(2)
+        for phone in (carrier, backup, office):
+            phone.work()
+    world.expect_nothing_left()
+    assert len(world.records) >= 1
+    assert len({record["id"] for record in world.records}) == len(world.records), "one record for each attempt"
+    assert len(world.records) == 1 or "repeat" in steps, world.records
+    assert len([status for status in office.finals if status >= 200]) <= 1 or "repeat" in steps, office.finals
