@@ -1,0 +1,219 @@
+"""From a peer's session to the one audio stream we relay, in neutral terms: what the other leg needs and nothing else.
+
+Names, addresses and identifiers of the peer's side stay here; our own description is written from scratch (`offer`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from media.api import Address
+from sbc.errors import NotAcceptableHere
+from sbc.sdp.address import Scope, locate, port_allowed
+from sbc.sdp.codecs import is_audible, read_codecs, rule_order
+from sbc.sdp.crypto import Crypto, choose, read_cryptos
+from sbc.sdp.model import Codec, Direction, Media, Session
+from sbc.sdp.parse import SdpError
+from sbc.sdp.rules import MediaRules
+from sbc.sdp.text import is_number
+
+PLAIN = frozenset(("RTP/AVP", "RTP/AVPF"))
+SECURE = frozenset(("RTP/SAVP", "RTP/SAVPF"))
+
+# Warning codes (RFC 3261 s20.43)
+INCOMPATIBLE_ADDRESS = 301
+INCOMPATIBLE_TRANSPORT = 302
+MEDIA_NOT_AVAILABLE = 304
+INCOMPATIBLE_FORMAT = 305
+MULTICAST_NOT_AVAILABLE = 330
+MISCELLANEOUS = 399
+
+_BANDWIDTHS = frozenset(("AS", "TIAS", "RS", "RR"))  # RFC 8866 s5.8, 3890, 3556
+_DISCARD_PORT = 9  # what ICE writes for "no default destination yet" (RFC 8839 s4.3.1)
+
+
+class Slot(NamedTuple):
+    """An m= line seen from outside; a stream keeps its place in every later description (RFC 3264 s8)."""
+
+    kind: str
+    protocol: str
+    formats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a peer said about the audio stream.
+
+    codecs              those our rules permit, in the peer's order, with the peer's payload numbers
+    direction           seen by the peer; a connection address of 0.0.0.0 or :: counts as not receiving (RFC 3264 s8.4)
+    remote, rtcp        where it wants RTP and RTCP; None when on such a hold, behind ICE only, or given by a name
+    rtcp_mux            it can take RTCP on the RTP port (RFC 5761)
+    cryptos             its valid SDES lines
+    ptime, maxptime     milliseconds of a packet
+    bandwidth           b= values of the kinds that say nothing about topology
+    silence_suppression it may stop sending while nobody speaks (RFC 3389)
+    slots, index        all m= lines, and which of them this stream is
+    """
+
+    codecs: tuple[Codec, ...]
+    direction: Direction = Direction.SENDRECV
+    remote: Address | None = None
+    rtcp: Address | None = None
+    rtcp_mux: bool = False
+    cryptos: tuple[Crypto, ...] = ()
+    ptime: int | None = None
+    maxptime: int | None = None
+    bandwidth: tuple[str, ...] = ()
+    silence_suppression: bool = False
+    slots: tuple[Slot, ...] = ()
+    index: int = 0
+
+
+class Hosts(NamedTuple):
+    """Which of the doubtful media hosts a leg accepts."""
+
+    private: bool
+    loopback: bool
+
+
+def refusal(code: int, text: str) -> NotAcceptableHere:
+    """A 488 whose Warning says why; `sbc` stands in for our name (RFC 3261 s20.43: a pseudonym hides topology)."""
+    return NotAcceptableHere(text, headers=(("Warning", f'{code} sbc "{text}"'),))
+
+
+def choose_stream(session: Session, rules: MediaRules, hosts: Hosts, secure_hop: bool) -> tuple[Description, Crypto | None]:
+    """The offered audio stream we take, and the SDES line we take of it; None: plain RTP.
+
+    Of several an encrypted one comes first, which is what offering both RTP/SAVP and RTP/AVP asks for.
+    Raises NotAcceptableHere with the trouble of the first audio stream, SdpError.
+    """
+    found: Description | None = None
+    trouble: NotAcceptableHere | None = None
+    for index, media in enumerate(session.media):
+        if media.kind != "audio" or not media.port:
+            continue
+        try:
+            _check_protocol(media.protocol, rules, secure_hop)
+            description = describe(session, index, rules, hosts)
+            crypto = _pick_crypto(media.protocol, description, rules, secure_hop)
+        except NotAcceptableHere as error:
+            trouble = trouble or error
+            continue
+        if crypto is not None:
+            return description, crypto
+        found = found or description
+    if found is None:
+        raise trouble or refusal(MEDIA_NOT_AVAILABLE, "no audio stream offered")
+    return found, None
+
+
+def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> Description:
+    """Read the m= section at `index`. Raises NotAcceptableHere for codecs and addresses we refuse, SdpError without a c= line."""
+    media = session.media[index]
+    connection = media.connection or session.connection
+    if connection is None:
+        raise SdpError("m= without c=")
+    names: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for name, value in media.attributes:
+        if name == "rtpmap" or name == "fmtp":
+            payload, _, text = (value or "").strip().partition(" ")
+            (names if name == "rtpmap" else parameters)[payload] = text.strip()
+        else:
+            others.setdefault(name, value or "")
+    said = read_codecs(media, names, parameters)
+    order = rule_order(rules.codecs)
+    codecs = tuple([codec for codec in said if codec.name in order])
+    if not is_audible(codecs):
+        raise refusal(INCOMPATIBLE_FORMAT, "no permitted codec")
+    scope, host = locate(connection.address)
+    direction = session.direction(media)
+    remote: Address | None = None
+    if media.port == _DISCARD_PORT and ("ice-ufrag" in others or session.first("ice-ufrag") is not None):
+        pass  # an agent that has no default destination yet, whatever the address says (RFC 8839 s4.2.5)
+    elif scope is Scope.UNSPECIFIED:
+        direction = Direction.of(direction.sends, False)
+    elif scope is not Scope.NAME:
+        remote = _remote(scope, host, media.port, hosts)
+    return Description(
+        codecs=codecs,
+        direction=direction,
+        remote=remote,
+        rtcp=_rtcp(others.get("rtcp", ""), remote, hosts),
+        rtcp_mux="rtcp-mux" in others,
+        cryptos=read_cryptos(media.all("crypto")) if "crypto" in others else (),
+        ptime=_milliseconds(others.get("ptime")),
+        maxptime=_milliseconds(others.get("maxptime")),
+        bandwidth=_bandwidth(media),
+        silence_suppression=any(codec.name == "CN" for codec in said),
+        slots=tuple([Slot(each.kind, each.protocol, each.formats) for each in session.media]),
+        index=index,
+    )
+
+
+def _check_protocol(protocol: str, rules: MediaRules, secure_hop: bool) -> None:
+    """Raises NotAcceptableHere for a protocol we do not speak, or that gives less or more than the rules allow."""
+    if protocol in SECURE:
+        if rules.srtp == "off":
+            raise refusal(INCOMPATIBLE_TRANSPORT, "RTP/AVP expected")
+        if not secure_hop:  # RFC 4568 s8.3: the keys are as secret as the signalling
+            raise refusal(MISCELLANEOUS, "SRTP keys need signalling over TLS")
+    elif protocol not in PLAIN:
+        raise refusal(INCOMPATIBLE_TRANSPORT, "incompatible transport protocol")
+    elif rules.srtp == "required":
+        raise refusal(INCOMPATIBLE_TRANSPORT, "RTP/SAVP expected")
+
+
+def _pick_crypto(protocol: str, description: Description, rules: MediaRules, secure_hop: bool) -> Crypto | None:
+    """The SDES line to take, None for plain RTP. Raises NotAcceptableHere when RTP/SAVP offers none for us."""
+    crypto = choose(description.cryptos, rules.suites)
+    if protocol in SECURE:
+        if crypto is None:
+            raise refusal(MISCELLANEOUS, "no usable a=crypto line")
+        return crypto
+    # RTP/AVP with a=crypto is an offer of SRTP to those who can (RFC 8643).
+    return crypto if rules.srtp == "optional" and secure_hop else None
+
+
+def _remote(scope: Scope, host: str, port: int, hosts: Hosts) -> Address:
+    if scope is Scope.MULTICAST:
+        raise refusal(MULTICAST_NOT_AVAILABLE, "multicast not available")
+    if not _admitted(scope, hosts):
+        raise refusal(MISCELLANEOUS, "media address not allowed")
+    if not port_allowed(port):
+        raise refusal(MISCELLANEOUS, "media port not allowed")
+    return host, port
+
+
+def _admitted(scope: Scope, hosts: Hosts) -> bool:
+    return scope is Scope.PUBLIC or (scope is Scope.PRIVATE and hosts.private) or (scope is Scope.LOOPBACK and hosts.loopback)
+
+
+def _rtcp(value: str, remote: Address | None, hosts: Hosts) -> Address | None:
+    """The a=rtcp address (RFC 3605) if we accept it, else the next port (RFC 3550 s11)."""
+    if remote is None:
+        return None
+    fields = value.split()
+    if fields and is_number(fields[0], 5):
+        port = int(fields[0])
+        scope, host = locate(fields[3]) if len(fields) == 4 else (Scope.PUBLIC, remote[0])
+        reachable = host == remote[0] or (_admitted(scope, hosts) and (":" in host) == (":" in remote[0]))
+        if reachable and port_allowed(port) and port <= 0xFFFF:
+            return host, port
+    return (remote[0], remote[1] + 1) if remote[1] < 0xFFFF else None
+
+
+def _milliseconds(value: str | None) -> int | None:
+    text = (value or "").strip()
+    return int(text) or None if is_number(text, 4) else None
+
+
+def _bandwidth(media: Media) -> tuple[str, ...]:
+    found = []
+    for letter, value in media.lines:
+        kind, _, number = value.partition(":")
+        if letter == "b" and kind in _BANDWIDTHS and is_number(number, 10):
+            found.append(value)
+    return tuple(found)

@@ -1,0 +1,337 @@
+"""Offer and answer for a relay (RFC 3264, 6337): each leg speaks for itself, only what `Description` holds crosses over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from media.api import Address, Keys, SideSpec, Suite
+from sbc.clock import Ids
+from sbc.errors import SipError
+from sbc.sdp import write
+from sbc.sdp.address import Scope, locate
+from sbc.sdp.answer import Problem, check_answer
+from sbc.sdp.codecs import find, full_offer, is_audible, permitted, uses_annexb, without_annexb
+from sbc.sdp.crypto import Crypto
+from sbc.sdp.describe import (
+    INCOMPATIBLE_ADDRESS,
+    INCOMPATIBLE_FORMAT,
+    MISCELLANEOUS,
+    Description,
+    Hosts,
+    Slot,
+    choose_stream,
+    describe,
+    refusal,
+)
+from sbc.sdp.model import Attribute, Codec, Direction, Media, Session
+from sbc.sdp.parse import SdpError, parse_session
+from sbc.sdp.relay import Agreement, relay_side
+from sbc.sdp.rules import MediaRules
+from sbc.sdp.write import numbered
+
+__all__ = ["Codec", "Description", "Direction", "MediaLeg", "MediaRules", "SdpError", "relay_sides"]
+
+# Seen in the field and harmless: both parties pressing hold, and a mux we did not ask for and do not use.
+_TOLERATED = frozenset((Problem.DIRECTION, Problem.RTCP_MUX))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _State:
+    """All of a leg that a failed re-offer has to put back. Holds keys: never printed."""
+
+    open: Literal["", "sent", "received"] = ""  # the offer that waits for its answer
+    offered: bool = False  # `written` is an offer of ours
+    written: Session | None = None  # our last description
+    body: bytes = b""
+    codecs: tuple[Codec, ...] = ()  # those of `written`
+    direction: Direction = Direction.SENDRECV  # that of `written`
+    peer: Description | None = None  # the peer's last offer
+    crypto: Crypto | None = None  # the line of it we take
+    slots: tuple[Slot, ...] = ()
+    index: int = 0
+    keys: Mapping[Suite, Keys] = field(default_factory=dict)  # what we send with, when that suite is agreed
+    agreed: Agreement | None = None
+
+
+class MediaLeg:
+    """Our side of offer/answer on one leg; owns its o= line.
+
+    An exchange is `receive_offer` then `make_answer`, or `make_offer` then `receive_answer`; the second step may come
+    again (an early answer and the final one, another branch of a fork). A method that raises changes nothing.
+    `listen` must have been called before anything is made.
+    """
+
+    def __init__(self, rules: MediaRules, session_id: int, accept_private: bool = True, accept_loopback: bool = False) -> None:
+        """`session_id`: a number nobody can guess. Loopback media hosts are accepted, too, when our own address is one."""
+        self.rules = rules
+        self._session_id = session_id
+        self._accept_private = accept_private
+        self._accept_loopback = accept_loopback
+        self._local: Address | None = None
+        self._rtcp_port = 0
+        self._version = 0
+        self._numbers: dict[int, tuple[str, int, int]] = {}  # dynamic payload type -> encoding, for the whole session
+        self._state = _State()
+        self._before = self._state  # as it was when the open offer came
+
+    @property
+    def agreed(self) -> Agreement | None:
+        """What holds since the last answer; None before the first."""
+        return self._state.agreed
+
+    @property
+    def open_offer(self) -> Literal["", "sent", "received"]:
+        """Whether an offer waits for its answer, and whose it is."""
+        return self._state.open
+
+    @property
+    def last_body(self) -> bytes:
+        """What we last sent, for session refreshes and repeated answers; after `rollback`: what is in force. Holds keys."""
+        return self._state.body
+
+    def listen(self, address: Address, rtcp_port: int | None = None) -> None:
+        """Set our advertised RTP address; `rtcp_port` when RTCP is not on the next port."""
+        self._local = address
+        self._rtcp_port = rtcp_port or address[1] + 1
+
+    def receive_offer(self, body: bytes, secure_hop: bool) -> Description:
+        """Take the peer's offer. `secure_hop`: its signalling is encrypted, so SRTP keys may be in it.
+
+        Raises SdpError (400), NotAcceptableHere with a Warning, SipError 491 or 500 while another offer is open.
+        """
+        self._check_no_open_offer()
+        peer, crypto = choose_stream(parse_session(body), self.rules, self._hosts(), secure_hop)
+        self._check_remote(peer)
+        if crypto is not None and crypto.keys is not None and crypto.keys.master in [keys.master for keys in self._state.keys.values()]:
+            raise refusal(MISCELLANEOUS, "SRTP key is ours")  # sent back at us: one keystream for two texts
+        self._begin(replace(self._state, open="received", offered=False, peer=peer, crypto=crypto, slots=peer.slots, index=peer.index))
+        return peer
+
+    def make_offer(self, far: Description | None, ids: Ids, secure_hop: bool = True) -> bytes:
+        """Offer what the other leg's peer said (None: all our rules name), cut down to our rules, in their order.
+
+        `secure_hop`: our signalling is encrypted; without it no SRTP keys are sent (RFC 4568 s8.3).
+        Raises NotAcceptableHere when no voice codec or no permitted encryption is left, SipError 491 or 500 while another offer is open.
+        """
+        self._check_no_open_offer()
+        state = self._state
+        codecs = numbered(permitted(far.codecs, self.rules) if far else full_offer(self.rules), self._numbers)
+        if not is_audible(codecs):
+            raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
+        protocol, encrypted = self._offered_protocol(secure_hop)
+        keys = state.keys
+        if encrypted:
+            keys = {suite: keys.get(suite) or _fresh(suite, ids) for suite in self.rules.suites}
+        cryptos = [Crypto(tag, suite, keys[suite]) for tag, suite in enumerate(self.rules.suites, 1)] if encrypted else []
+        direction = far.direction if far else Direction.SENDRECV
+        # A stream that multiplexes RTCP keeps doing so; we never ask for it ourselves.
+        mux = state.agreed is not None and state.agreed.rtcp_mux
+        media = self._stream(protocol, codecs, direction, far, cryptos, mux)
+        slots = list(state.slots) or [Slot("audio", protocol, ())]
+        slots[state.index] = Slot("audio", protocol, media.formats)
+        written, body = self._written(slots, state.index, media)
+        self._begin(
+            replace(
+                state,
+                open="sent",
+                offered=True,
+                written=written,
+                body=body,
+                codecs=codecs,
+                direction=direction,
+                slots=tuple(slots),
+                keys=keys,
+            ),
+        )
+        self._remember(codecs)
+        return body
+
+    def receive_answer(self, body: bytes) -> Description:
+        """Take the peer's answer to our last offer. Raises SdpError (400), NotAcceptableHere when it does not fit."""
+        state = self._state
+        if not state.offered or state.written is None:
+            raise SdpError("an answer to no offer")
+        session = parse_session(body)
+        problems = [problem for problem in check_answer(state.written, session) if problem not in _TOLERATED]
+        if problems:
+            raise refusal(MISCELLANEOUS, problems[0])
+        if not session.media[state.index].port:
+            raise refusal(INCOMPATIBLE_FORMAT, "the audio stream was rejected")
+        peer = describe(session, state.index, self.rules, self._hosts())
+        self._check_remote(peer)
+        pairs = _pairs(state.codecs, peer.codecs)
+        codecs = tuple([theirs for _, theirs in pairs])
+        if not is_audible(codecs):
+            raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
+        if codecs != peer.codecs:
+            peer = replace(peer, codecs=codecs)
+        send_keys, receive_keys = self._answered_keys(peer)
+        agreed = Agreement(
+            peer=peer,
+            pairs=pairs,
+            direction=peer.direction.answering(state.direction),
+            protocol=state.slots[state.index].protocol,
+            rtcp_mux=peer.rtcp_mux and state.written.media[state.index].first("rtcp-mux") is not None,
+            send_keys=send_keys,
+            receive_keys=receive_keys,
+        )
+        self._state = replace(state, open="", agreed=agreed)
+        return peer
+
+    def make_answer(self, far: Description, ids: Ids) -> bytes:
+        """Answer the peer's last offer with what the other leg's peer answered: its choice and order, the offer's numbers.
+
+        Raises NotAcceptableHere when no voice codec is left or the peer's media address is unreachable from ours.
+        """
+        state = self._state
+        peer = state.peer
+        if peer is None or state.offered:
+            raise SipError("no offer to answer")
+        self._check_remote(peer)
+        codecs = _answered_codecs(peer.codecs, far.codecs)
+        if not is_audible(codecs):
+            raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
+        crypto = self._answering_crypto(ids)
+        slot = peer.slots[peer.index]
+        direction = far.direction.answering(peer.direction)
+        media = self._stream(slot.protocol, codecs, direction, far, [crypto] if crypto else [], peer.rtcp_mux)
+        written, body = self._written(peer.slots, peer.index, media)
+        numbers = {codec.payload: codec for codec in peer.codecs}
+        agreed = Agreement(
+            peer=peer,
+            pairs=tuple([(codec, numbers[codec.payload]) for codec in codecs]),
+            direction=Direction.of(direction.receives, direction.sends),
+            protocol=slot.protocol,
+            rtcp_mux=peer.rtcp_mux,
+            send_keys=crypto.keys if crypto else None,
+            receive_keys=state.crypto.keys if state.crypto else None,
+        )
+        keys = {**state.keys, agreed.send_keys.suite: agreed.send_keys} if agreed.send_keys else state.keys
+        self._state = replace(state, open="", written=written, body=body, codecs=codecs, direction=direction, keys=keys, agreed=agreed)
+        self._remember(codecs)
+        return body
+
+    def rollback(self) -> None:
+        """Forget the open offer, whosever it is: it was refused (RFC 3261 s14.1). Without one nothing happens.
+
+        What has been answered stays in force even if its request fails afterwards (RFC 6141 s3).
+        """
+        if self._state.open:
+            self._state = self._before
+
+    def _hosts(self) -> Hosts:
+        ours = self._local is not None and locate(self._local[0])[0] is Scope.LOOPBACK
+        return Hosts(self._accept_private, self._accept_loopback or ours)
+
+    def _check_no_open_offer(self) -> None:
+        if self._state.open == "sent":  # RFC 3261 s14.2
+            raise SipError("offers cross", status=491, reason="Request Pending")
+        if self._state.open == "received":
+            raise SipError("an earlier offer is not answered yet", headers=(("Retry-After", "2"),))
+
+    def _check_remote(self, peer: Description) -> None:
+        if self._local is None or peer.remote is None:
+            return
+        if (":" in peer.remote[0]) != (":" in self._local[0]):
+            raise refusal(INCOMPATIBLE_ADDRESS, "incompatible network address type")
+        if peer.remote == self._local:
+            raise refusal(MISCELLANEOUS, "media address not allowed")  # our own port: packets would circle
+
+    def _begin(self, state: _State) -> None:
+        self._before, self._state = self._state, state
+
+    def _remember(self, codecs: Sequence[Codec]) -> None:
+        self._numbers.update({codec.payload: codec.key for codec in codecs})
+
+    def _offered_protocol(self, secure_hop: bool) -> tuple[str, bool]:
+        """The protocol of our offer and whether it is encrypted: what is in force, else what the rules say."""
+        agreed = self._state.agreed
+        if agreed is not None:
+            return agreed.protocol, agreed.send_keys is not None
+        if self.rules.srtp == "off" or (self.rules.srtp == "optional" and not secure_hop):
+            return "RTP/AVP", False
+        if not secure_hop:
+            raise refusal(MISCELLANEOUS, "SRTP keys need signalling over TLS")
+        return "RTP/SAVP", True
+
+    def _answering_crypto(self, ids: Ids) -> Crypto | None:
+        """Our half of the line taken: the key in force as long as the peer keeps its own, else a fresh one.
+
+        A peer with a new key starts a new context (RFC 4568 s7.1.4); it may be another device that never saw our old one.
+        """
+        taken, agreed = self._state.crypto, self._state.agreed
+        if taken is None or taken.keys is None:
+            return None
+        same = agreed is not None and agreed.receive_keys == taken.keys
+        keys = agreed.send_keys if agreed is not None and same else None
+        return Crypto(taken.tag, taken.suite, keys or _fresh(taken.keys.suite, ids))
+
+    def _answered_keys(self, peer: Description) -> tuple[Keys | None, Keys | None]:
+        """Our key and the peer's; `check_answer` has seen that its line is one of those offered."""
+        assert self._state.written is not None
+        if self._state.written.media[self._state.index].first("crypto") is None:
+            return None, None
+        theirs = peer.cryptos[0].keys if peer.cryptos else None
+        if theirs is None:
+            raise refusal(MISCELLANEOUS, "no usable a=crypto line")
+        return self._state.keys[theirs.suite], theirs
+
+    def _stream(
+        self, protocol: str, codecs: Sequence[Codec], direction: Direction, far: Description | None, cryptos: Sequence[Crypto], mux: bool
+    ) -> Media:
+        assert self._local is not None, "listen() first"
+        media = write.stream(protocol, self._local, codecs, direction, far, cryptos)
+        extra: list[Attribute] = []
+        if mux:
+            extra.append(("rtcp-mux", None))
+        if self._rtcp_port != self._local[1] + 1:  # RFC 3605
+            extra.append(("rtcp", str(self._rtcp_port)))
+        return replace(media, attributes=(*media.attributes, *extra)) if extra else media
+
+    def _written(self, slots: Sequence[Slot], index: int, media: Media) -> tuple[Session, bytes]:
+        """The description and its octets; the version goes up exactly when the rest differs from the last one (RFC 3264 s8)."""
+        assert self._local is not None
+        last = self._state.written
+        session = write.session(self._session_id, self._version + 1, self._local, slots, index, media)
+        if last is not None and last.media == session.media and last.connection == session.connection:
+            return last, self._state.body
+        self._version += 1
+        return session, session.encode()
+
+
+def relay_sides(a: MediaLeg, b: MediaLeg, *, latch_a: tuple[str, ...], latch_b: tuple[str, ...]) -> tuple[SideSpec, SideSpec]:
+    """What the relay has to do for what both legs agreed on; `latch_*`: further hosts each peer may send from.
+
+    A leg that has not agreed yet gets a side that neither takes nor sends anything.
+    """
+    return (
+        relay_side(a.agreed, b.agreed, latch_from=latch_a, silence=a.rules.silence),
+        relay_side(b.agreed, a.agreed, latch_from=latch_b, silence=b.rules.silence),
+    )
+
+
+def _pairs(ours: Sequence[Codec], theirs: Sequence[Codec]) -> tuple[tuple[Codec, Codec], ...]:
+    """Each codec of an answer with the one of the offer it takes up; G.729 without Annex B when the offer said so (RFC 7261 s3)."""
+    left = list(ours)
+    pairs = []
+    for codec in theirs:
+        match = find(codec, left)
+        if match is not None:
+            left.remove(match)
+            pairs.append((match, _as_quiet_as(match, codec)))
+    return tuple(pairs)
+
+
+def _answered_codecs(offered: Sequence[Codec], far: Sequence[Codec]) -> tuple[Codec, ...]:
+    """The far peer's choice with the numbers of the offer (RFC 3264 s6.1) and the far peer's parameters."""
+    return tuple([_as_quiet_as(match, Codec(*match.key, match.payload, codec.fmtp)) for match, codec in _pairs(offered, far)])
+
+
+def _as_quiet_as(offered: Codec, answered: Codec) -> Codec:
+    return without_annexb(answered) if uses_annexb(answered) and not uses_annexb(offered) else answered
+
+
+def _fresh(suite: Suite, ids: Ids) -> Keys:
+    return Keys(suite, ids.random(suite.key_length))

@@ -1,0 +1,48 @@
+"""Reason (RFC 3326, RFC 8606)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sbc.errors import ParseError
+from sbc.sip.grammar import Params, find_param, format_params, is_token, parse_number, parse_params, quote, split_rows, unquote
+
+_HIGHEST_CAUSE = 65535
+_TYPED = frozenset({"cause", "text"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`protocol` such as "SIP", "Q.850", "STIR"; `text` decoded, "" if absent; `params` are all others, raw."""
+
+    protocol: str
+    cause: int | None = None
+    text: str = ""
+    params: Params = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Reason:
+        """One value. ParseError."""
+        protocol, semicolon, rest = text.partition(";")
+        protocol = protocol.strip(" \t")
+        if not is_token(protocol):
+            raise ParseError("malformed Reason")
+        params = parse_params(semicolon + rest)
+        cause = find_param(params, "cause")
+        return cls(
+            protocol,
+            parse_number(cause, _HIGHEST_CAUSE) if cause else None,
+            unquote(find_param(params, "text") or ""),
+            tuple([item for item in params if item[0] not in _TYPED]),
+        )
+
+    def __str__(self) -> str:
+        cause = "" if self.cause is None else f";cause={self.cause}"
+        text = f";text={quote(self.text)}" if self.text else ""
+        return f"{self.protocol}{cause}{text}{format_params(self.params)}"
+
+
+def parse_reasons(rows: Iterable[str]) -> list[Reason]:
+    """All Reason values of a message. ParseError."""
+    return [Reason.parse(item) for item in split_rows(rows)]
