@@ -27,6 +27,7 @@ from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Snapshot
 from sbc.reception import Reception
 from sbc.registrar.bindings import Bindings
+from sbc.sip.names import VIA
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
 
@@ -55,7 +56,8 @@ class Core:
             case RequestIn(request, flow):
                 self._reception.receive_request(request, flow, now)
             case ResponseIn(response, flow):
-                context.transactions.receive_response(response, flow, now)
+                if response.headers.count(VIA) == 1:  # with more it was never ours (RFC 3261 s8.1.3.3)
+                    context.transactions.receive_response(response, flow, now)
             case SendFailed(key):
                 context.transactions.transport_failed(key, now)
             case RelayOpened(relay, ports):

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import deque
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from media.api import MediaEvent, SideSpec
 from media.fake import FakeEngine
+from sbc import devcerts
 from sbc.clock import Now
 from sbc.core import Core
 from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, UpdateRelay, WriteRecord
@@ -52,7 +54,8 @@ POLICY = """
 version: 1
 realms:
   outside:
-    signalling: [udp://10.0.0.1:5060, tcp://10.0.0.1:5060]
+    signalling: [udp://10.0.0.1:5060, tls://10.0.0.1:5061]
+    certificate: edge
     relay: {address: 10.0.0.1, ports: 20000-20999}
     domains: [sbc.example.com]
   inside:
@@ -111,13 +114,15 @@ strangers: {answer: nothing, limits: stranger}
 """
 
 
+@lru_cache
 def snapshot_of(policy: str = POLICY) -> Snapshot:
     with TemporaryDirectory() as folder:
-        (Path(folder) / "sbc.yaml").write_text(policy)
-        secret = Path(folder) / "alice.secret"
-        secret.write_text("wonderland\n")
-        secret.chmod(0o600)
-        return load_policy(Path(folder)).snapshot
+        policies = Path(folder) / "policies"
+        policies.mkdir()
+        (policies / "sbc.yaml").write_text(policy)
+        devcerts.make(Path(folder) / "certs", ["sbc.example.com"], users=())
+        devcerts.write_new(policies / "alice.secret", b"wonderland\n", devcerts.PRIVATE_MODE)
+        return load_policy(policies).snapshot
 
 
 def sdp(address: str, port: int, codecs: str = "8 0 101", *, version: int = 1, direction: str = "sendrecv", extra: str = "") -> bytes:

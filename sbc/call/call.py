@@ -183,7 +183,10 @@ class Call:
         self.facts.b = LegFacts(target.party, target.flow, self.b.call_id, media)
         self.state = CallState.DIALLING
         self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
-        self.b.dial(self.invitation, self.a.described, now)
+        try:
+            self.b.dial(self.invitation, self.a.described, now)
+        except SipError as error:
+            self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
 
     @staticmethod
     def _public(realm: Realm, address: Address) -> Address:

@@ -49,10 +49,13 @@ class CalleeLeg(Leg):
         self._min_se_retried = False
 
     def dial(self, invitation: Invitation, far: Description | None, now: Now) -> None:
-        """Send the INVITE; `far` is the caller's offer, None: the caller sent none and we make one of our own."""
+        """Send the INVITE; `far` is the caller's offer, None: the caller sent none and we make one of our own.
+
+        Raises SipError when this callee cannot be offered any of it.
+        """
         self.far = far
         self._invitation = invitation
-        self._body = self.media.make_offer(far, self.context.ids)
+        self._body = self.media.make_offer(far, self.context.ids, self.flow.secure)
         self.context.dialogs[self.call_id, self.local_tag] = self
         self._send_invite(1, self._timer.offer, now)
 
@@ -167,7 +170,8 @@ class CalleeLeg(Leg):
 
     def transaction_failed(self, transaction: ClientTransaction, cause: Literal["timeout", "transport"], now: Now) -> None:
         if transaction is self._invite:
-            self._fail(Cause(408 if cause == "timeout" else 503, by="sbc", note=cause), now)
+            # "treated as if a 408 / 503 … had been received" (RFC 3261 s8.1.3.1)
+            self._fail(Cause(408 if cause == "timeout" else 503, note=cause), now)
         else:
             super().transaction_failed(transaction, cause, now)
 

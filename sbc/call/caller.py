@@ -101,9 +101,8 @@ class CallerLeg(Leg):
     def _say_answer(self, now: Now) -> None:
         assert self._invite is not None and self.dialog is not None and self.far is not None
         self._stop_progress()
-        make = self.media.make_offer if self._offerless else self.media.make_answer
         try:
-            body = make(self.far, self.context.ids)
+            body = self._our_offer() if self._offerless else self.media.make_answer(self.far, self.context.ids)
         except SipError as error:  # what the callee chose, the caller never offered
             self.refuse(Cause(error.status, error.reason, headers=error.headers, by="sbc", note="no codec in common"), now)
             self.hear(self, Released(Cause(error.status, by="sbc", note="no codec in common")), now)

@@ -77,7 +77,12 @@ class Leg:
         if self.ended or self._change or self._asked or self._pending_answer:
             self.hear(self, Answered(None, Cause(491, by="sbc", note="glare")), now)
             return
-        self._send_reinvite(self.media.make_offer(description, self.context.ids), now)
+        try:
+            body = self._our_offer()
+        except SipError as error:
+            self.hear(self, Answered(None, Cause(error.status, error.reason, headers=error.headers, by="sbc")), now)
+            return
+        self._send_reinvite(body, now)
 
     def _answer_change(self, description: Description | None, refused: Cause | None, now: Now) -> None:
         asked, self._asked = self._asked, None
@@ -161,7 +166,7 @@ class Leg:
         self._timer.agree_as_server(transaction.request)
         body = sdp_of(transaction.request)
         if body is None:
-            self._accept(transaction, self.media.make_offer(self.far, self.context.ids), now, offers=True)
+            self._accept(transaction, self._our_offer(), now, offers=True)
             return
         description = self.media.receive_offer(body, self.flow.secure)
         if description == self.described and self.far is not None:
@@ -263,6 +268,10 @@ class Leg:
     def dialog_flow(self) -> Flow:
         assert self.dialog is not None
         return flow_within(self.party, self.realm, self.flow, self.dialog.next_hop, bool(self.dialog.route_set))
+
+    def _our_offer(self) -> bytes:
+        """What the far side said, as an offer to our peer. Raises SipError when nothing of it can be offered here."""
+        return self.media.make_offer(self.far, self.context.ids, self.flow.secure)
 
     def _send_reinvite(self, body: bytes, now: Now) -> None:
         headers = (("Allow", ALLOW), ("Supported", SUPPORTED), *self._timer.offer)

@@ -33,5 +33,5 @@ def backup(world: World) -> Agent:
 
 @pytest.fixture
 def alice(world: World) -> Agent:
-    """On a TCP connection, as a phone behind a NAT is."""
-    return world.agent("alice", ("203.0.113.7", 40123), "outside", "TCP", connection=7)
+    """On a TLS connection, as a phone behind a NAT is."""
+    return world.agent("alice", ("203.0.113.7", 40123), "outside", "TLS", connection=7)

@@ -160,7 +160,7 @@ def test_alice_is_called_over_her_connection(world: World, alice: Agent, carrier
     carrier.expect_response(100)
     received = alice.expect_request("INVITE")
     assert str(received.uri) == "sip:alice@203.0.113.7:40123"
-    assert received.via.transport == "TCP"
+    assert received.via.transport == "TLS"
     alice.answer(received, 200, body=secure_answer(received.body, "203.0.113.7", 40000))
     alice.expect_request("ACK")
     carrier.ack(carrier.expect_response(200))

@@ -1,0 +1,230 @@
+"""The composition root: builds every object, starts and stops them in order, listens to signals. The only wiring."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from media.api import MediaEngine
+from media.portable import PortableEngine
+from sbc import __version__
+from sbc.clock import Ids
+from sbc.core import Core
+from sbc.errors import ConfigError
+from sbc.inputs import DrainBegun, DrainEnded, PolicyChanged
+from sbc.log import EventLog
+from sbc.net import tls
+from sbc.net.engine import Engine
+from sbc.net.network import Network
+from sbc.net.ports import CoreLike
+from sbc.net.resolver import Resolver
+from sbc.net.sockets import check_local
+from sbc.net.stats import Stats
+from sbc.net.tasks import Tasks
+from sbc.policy.load import load_policy
+from sbc.policy.snapshot import Snapshot
+from sbc.store.records import RecordFile
+from sbc.system import SystemClock, SystemIds
+
+BUSY_POLL = 0.05  # seconds between looks at the calls in progress while draining
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """drain: seconds that calls in progress get after SIGTERM or SIGINT. companion: a program started and stopped with us."""
+
+    policies: Path
+    records: Path
+    drain: float = 5.0
+    companion: tuple[str, ...] = ()
+
+
+class App:
+    """One worker. `say` prints for the person who started it, once, when everything listens."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        *,
+        log: EventLog | None = None,
+        build_core: Callable[[Snapshot, Ids], CoreLike] = Core,
+        build_media: Callable[[asyncio.AbstractEventLoop], MediaEngine] = PortableEngine,
+    ) -> None:
+        self._settings = settings
+        self._say = say
+        self._log = log or EventLog()
+        self._build_core = build_core
+        self._build_media = build_media
+        self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self.stats = Stats()
+
+    async def run(self) -> None:
+        """Serve until `stop`. Raises ConfigError when it cannot start; whatever was open by then is closed again."""
+        loop = asyncio.get_running_loop()
+        snapshot = self._load()
+        async with AsyncExitStack() as closing:
+            self._records = RecordFile(self._settings.records, loop, self._records_failed)
+            closing.callback(self._records.close)
+            self._media = self._build_media(loop)
+            closing.callback(self._media.shutdown)
+            self._tasks = Tasks(loop, lambda error: self._log.exception("task_failed", error))
+            closing.push_async_callback(self._tasks.close)
+            self._core = self._build_core(snapshot, SystemIds())
+            self._engine = Engine(loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats)
+            closing.callback(self._engine.close)
+            self._network = Network(loop, self._tasks, self._engine, self.stats)
+            closing.push_async_callback(self._network.close)
+            self._engine.connect(self._network, Resolver(loop, self._tasks, self._engine.receive))
+            self._apply(snapshot)
+            await self._start_companion(closing)
+            self._take_signals(loop, closing)
+            settle_memory()
+            self._say(self._summary(snapshot))
+            await self._stopping.wait()
+            await self._drain()
+
+    def stop(self) -> None:
+        """Begin to drain; called again: at once."""
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._stopping.set()
+
+    def reload(self) -> None:
+        """Take the policy, the certificates and the record file anew. What is wrong is logged, and then nothing changes."""
+        self._tasks.start(self._reload())
+
+    def _load(self) -> Snapshot:
+        loaded = load_policy(self._settings.policies)
+        for warning in loaded.warnings:
+            self._log.event("warning", "policy_warning", {"problem": str(warning)})
+        return loaded.snapshot
+
+    def _apply(self, snapshot: Snapshot) -> None:
+        for realm in snapshot.realms.values():
+            check_local(realm.relay.address, f"realm {realm.name}: relay")
+        self._network.apply(snapshot)
+        self._media.provide({realm.name: realm.relay for realm in snapshot.realms.values()})
+        for realm in snapshot.realms.values():
+            if warning := tls.expiry_warning(realm):
+                self._log.event("warning", "certificate_expires", {"problem": warning})
+
+    async def _reload(self) -> None:
+        async with self._reloading:
+            try:
+                self._records.reopen()
+                snapshot = await asyncio.get_running_loop().run_in_executor(None, self._load)
+                self._apply(snapshot)
+            except ConfigError as error:
+                for line in str(error).splitlines():
+                    self._log.event("error", "policy_rejected", {"problem": line})
+                return
+            self._engine.receive(PolicyChanged(snapshot))
+            self._log.event("info", "policy_changed", {"digest": snapshot.digest})
+
+    async def _drain(self) -> None:
+        self._engine.receive(DrainBegun())
+        self._log.event("info", "drain_begun", {"calls": self._core.busy(), "seconds": self._settings.drain})
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._settings.drain
+        while self._core.busy() and loop.time() < end and not self._hurry.is_set():
+            try:
+                async with asyncio.timeout(BUSY_POLL):
+                    await self._hurry.wait()
+            except TimeoutError:
+                continue
+        self._log.event("info", "drain_ended", {"calls": self._core.busy()})
+        self._engine.receive(DrainEnded())
+
+    async def _start_companion(self, closing: AsyncExitStack) -> None:
+        if not self._settings.companion:
+            return
+        # A session of its own: Ctrl-C reaches us alone, so that calls with it can end in order.
+        process = await asyncio.create_subprocess_exec(*self._settings.companion, start_new_session=True)
+
+        async def end() -> None:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+        async def watch() -> None:
+            code = await process.wait()
+            if not self._stopping.is_set():
+                self._log.event("warning", "companion_ended", {"program": " ".join(self._settings.companion), "exit": code})
+
+        closing.push_async_callback(end)
+        self._tasks.start(watch())
+
+    def _take_signals(self, loop: asyncio.AbstractEventLoop, closing: AsyncExitStack) -> None:
+        for number, action in ((signal.SIGINT, self.stop), (signal.SIGTERM, self.stop), (signal.SIGHUP, self.reload)):
+            loop.add_signal_handler(number, action)
+            closing.callback(loop.remove_signal_handler, number)
+
+    def _records_failed(self, problem: str, lost: int) -> None:
+        self._log.event("error", "records_not_written", {"problem": problem, "lost": lost})
+
+    def _summary(self, snapshot: Snapshot) -> str:
+        lines = [f"sbc {__version__} runs {self._settings.policies}: {counts(snapshot)}"]
+        for each in self._network.listening():
+            host, port = each.address
+            lines.append(f"  {each.realm:<12} {each.transport} {f'[{host}]' if ':' in host else host}:{port}")
+        for name, realm in snapshot.realms.items():
+            relay = realm.relay
+            lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port}"]
+        if self._settings.companion:
+            secrets = self._settings.policies.absolute().parent / "certs"
+            named = [(name, secrets / f"{name}.secret") for name in snapshot.users]
+            lines += [f"  {name}'s password is in {secret}; try: sbc testcall" for name, secret in named if secret.exists()]
+        lines.append(f"  records in {self._settings.records}; stop with Ctrl-C, new policy with SIGHUP")
+        return "\n".join(lines)
+
+
+def run(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve on a uvloop until a signal ends it. Raises ConfigError when it cannot start."""
+    import uvloop
+
+    async def serve() -> None:
+        await App(settings, say).run()
+
+    raise_descriptor_limit()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+def counts(snapshot: Snapshot) -> str:
+    """How much of what is in a policy, for people."""
+    parts = ((snapshot.realms, "realm"), (snapshot.trunks, "trunk"), (snapshot.users, "user"), (snapshot.routes, "route"))
+    return ", ".join(f"{len(things)} {name}{'' if len(things) == 1 else 's'}" for things, name in parts)
+
+
+def companion(*arguments: str) -> tuple[str, ...]:
+    """Another command of ours as Settings.companion."""
+    return (sys.executable, "-m", "sbc", *arguments)
+
+
+def raise_descriptor_limit() -> None:
+    """As high as we may: a call holds four media sockets, and 1,024, the usual soft limit, would end at 250 calls."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def settle_memory() -> None:
+    """Modules, classes and the policy are here to stay: the collector need not look at them again, nor so often at the rest.
+
+    Nearly all that a call leaves behind is freed by reference counts. Measured with 5,000 live calls of 150 objects: the
+    usual thresholds (700, 10, 10) cost 12 us per call and pauses of 0.1 s, with cycles in the calls 370 us and 0.7 s; these
+    cost 3 us, with cycles 9 us, and pause 5 to 25 ms. A full collection comes after some 100 million allocations.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 1_000)

@@ -1,0 +1,109 @@
+"""The command line: `sbc --help`. A user's mistake is one line on stderr and exit status 1, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sbc import __version__
+from sbc.errors import ConfigError
+
+POLICIES = Path("policies")
+
+_app = typer.Typer(
+    help="A session border controller: SIP over TLS, SRTP media anchor, YAML policies.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_Folder = Annotated[Path, typer.Argument(help="Folder with the *.yaml files of the policy.", show_default=True)]
+
+
+def main() -> None:
+    """Entry point of `sbc` and of `python -m sbc`."""
+    try:
+        _app()
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            typer.echo(line, err=True)
+        sys.exit(1)
+
+
+# Each command imports what it needs: `sbc version` shall not wait for a media engine.
+
+
+@_app.command()
+def run(
+    folder: _Folder = POLICIES,
+    records: Annotated[Path, typer.Option(help="File for the call records, one JSON object per line.")] = Path("var/records.jsonl"),
+    drain: Annotated[float, typer.Option(min=0, help="Seconds that calls in progress get when we are told to stop.")] = 5.0,
+    testpeer: Annotated[bool, typer.Option("--testpeer", help="Start `sbc testpeer` with us: somebody to call.")] = False,
+) -> None:
+    """Serve the policy until SIGTERM or Ctrl-C; SIGHUP takes policy, certificates and the record file anew."""
+    from sbc import app
+
+    companion = app.companion("testpeer") if testpeer else ()
+    app.run(app.Settings(folder, records, drain, companion), typer.echo)
+
+
+@_app.command()
+def check(folder: _Folder = POLICIES) -> None:
+    """Say everything that is wrong with a policy, without running it."""
+    from sbc import app
+    from sbc.policy.load import load_policy
+
+    loaded = load_policy(folder)
+    for warning in loaded.warnings:
+        typer.echo(f"{warning} (warning)", err=True)
+    typer.echo(f"{folder}: good: {app.counts(loaded.snapshot)}")
+
+
+@_app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where policies/ and certs/ are made.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Host names phones will use; they go into the certificate.")] = None,
+    address: Annotated[str | None, typer.Option(help="Our address. Default: the one that leads to the Internet.")] = None,
+) -> None:
+    """Write a first policy to fill in, development certificates and passwords. Overwrites nothing."""
+    from sbc.init import write_tree
+
+    for line in write_tree(directory, address, names or ()):
+        typer.echo(line)
+
+
+@_app.command()
+def testpeer(
+    address: Annotated[str, typer.Option(help="HOST:PORT to answer on.")] = "127.0.0.3:5060",
+    mode: Annotated[str, typer.Option(help="echo, tone, ring or busy.")] = "echo",
+    certificate: Annotated[Path | None, typer.Option(help="PEM certificate: answer over TLS instead of UDP.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its PEM key.")] = None,
+) -> None:
+    """Be somebody to call: answer, play a tone, send back what is said."""
+    from sbc.probe import testpeer as probe
+
+    raise typer.Exit(probe.main(address, mode, certificate, key))
+
+
+@_app.command()
+def testcall(
+    server: Annotated[str, typer.Option(help="HOST:PORT of the SBC, TLS.")] = "127.0.0.1:5061",
+    user: Annotated[str, typer.Option(help="Account to call as.")] = "alice",
+    password_file: Annotated[Path, typer.Option(help="File with its password.")] = Path("certs/alice.secret"),
+    ca: Annotated[Path, typer.Option(help="PEM certificates the SBC's must be signed by.")] = Path("certs/ca.pem"),
+    number: Annotated[str, typer.Option(help="Number to call.")] = "1000",
+    seconds: Annotated[float, typer.Option(help="How long to talk.")] = 4.0,
+) -> None:
+    """Make one encrypted call through the SBC and say whether both sides were heard."""
+    from sbc.probe import testcall as probe
+
+    raise typer.Exit(probe.main(server, user, password_file, ca, number, seconds))
+
+
+@_app.command()
+def version() -> None:
+    """Which version this is."""
+    typer.echo(f"sbc {__version__}")

@@ -1,0 +1,85 @@
+"""Who may have a connection: asked right after accept(), before TLS or a parser costs anything."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Literal
+
+from sbc.net.limits import StreamLimits
+
+Refusal = Literal["connections", "handshakes"]
+
+
+class Admission:
+    """Counts connections and handshakes, in all and per source: an IPv4 address or an IPv6 /64 (what one customer gets)."""
+
+    def __init__(self, limits: StreamLimits) -> None:
+        self._limits = limits
+        self._sources: dict[str, _Count] = {}  # those with at least one connection: bounded by their total
+        self._all = _Count()
+
+    @property
+    def connections(self) -> int:
+        return self._all.connections
+
+    def admit(self, host: str, handshake: bool) -> Ticket | Refusal:
+        """A ticket, to be given back; `handshake`: it starts with one."""
+        limits = self._limits
+        source = source_of(host)
+        count = self._sources.get(source) or _Count()
+        if self._all.connections >= limits.connections or count.connections >= limits.connections_per_source:
+            return "connections"
+        if handshake and (self._all.handshakes >= limits.handshakes or count.handshakes >= limits.handshakes_per_source):
+            return "handshakes"
+        self._sources[source] = count
+        return Ticket(self, source, handshake)
+
+    def _change(self, source: str, connections: int, handshakes: int) -> None:
+        count = self._sources[source]
+        for each in (count, self._all):
+            each.connections += connections
+            each.handshakes += handshakes
+        if not count.connections:
+            del self._sources[source]
+
+
+class Ticket:
+    """One admitted connection. Both methods may be called again without harm."""
+
+    __slots__ = ("_admission", "_handshake", "_held", "_source")
+
+    def __init__(self, admission: Admission, source: str, handshake: bool) -> None:
+        self._admission = admission
+        self._source = source
+        self._handshake = handshake
+        self._held = True
+        admission._change(source, 1, int(handshake))
+
+    def shaken(self) -> None:
+        """The handshake is over, well or badly."""
+        if self._handshake:
+            self._handshake = False
+            self._admission._change(self._source, 0, -1)
+
+    def leave(self) -> None:
+        self.shaken()
+        if self._held:
+            self._held = False
+            self._admission._change(self._source, -1, 0)
+
+
+class _Count:
+    __slots__ = ("connections", "handshakes")
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.handshakes = 0
+
+
+def source_of(host: str) -> str:
+    """What counts as one source."""
+    if ":" not in host:
+        return host
+    address = ip_address(host.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped) if mapped is not None else address.packed[:8].hex()

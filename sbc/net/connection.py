@@ -1,0 +1,187 @@
+"""One TCP or TLS connection, accepted or opened: frames in, octets out, and a deadline for whatever comes next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from sbc.flow import Flow
+from sbc.inputs import FlowClosed
+from sbc.net import tls
+from sbc.net.admission import Ticket
+from sbc.net.limits import StreamLimits
+from sbc.net.ports import Receiver
+from sbc.net.stats import Stats
+from sbc.sip.framing import Frame, FramingLost, Message, StreamFramer
+
+_PONG = b"\r\n"  # RFC 5626 s4.4.1
+_KEEPALIVE = 2  # octets: half a ping is a keep-alive of older phones, not a message begun
+
+
+class Owner(Protocol):
+    def connection_made(self, connection: StreamConnection) -> None: ...
+
+    def connection_lost(self, connection: StreamConnection) -> None:
+        """Exactly once for every connection made."""
+        ...
+
+
+class StreamConnection(asyncio.Protocol):
+    """`ticket`: of an accepted connection; None: we opened it, and a TLS peer must prove to be `identity`.
+
+    deadline   loop time at which `expire` is to be called
+    made       it stood, and the peer was who it should be
+    refusal    why it was not, or ""
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        identity: str,
+        ticket: Ticket | None,
+        *,
+        owner: Owner,
+        receiver: Receiver,
+        limits: StreamLimits,
+        stats: Stats,
+        clock: Callable[[], float],
+    ) -> None:
+        self.flow = flow
+        self.identity = identity
+        self.ticket = ticket
+        self.deadline = float("inf")
+        self.made = False
+        self.refusal = ""
+        self._owner = owner
+        self._receiver = receiver
+        self._limits = limits
+        self._stats = stats
+        self._clock = clock
+        self._framer = StreamFramer()
+        self._transport: asyncio.Transport | None = None
+        self._gone = asyncio.Event()
+        self._unheard: deque[str] = deque(maxlen=limits.unheard)
+        self._silent = ticket is not None  # until the first whole message; whom we called may wait for ours
+        self._used = False  # the core knows this flow
+        self._begun = False  # in the middle of a message
+        self._malformed = 0
+
+    @property
+    def open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def send(self, data: bytes, key: str) -> None:
+        """Only while `open`."""
+        transport = self._transport
+        assert transport is not None
+        transport.write(data)
+        self._used = True
+        if key:
+            self._unheard.append(key)
+        if transport.get_write_buffer_size() > self._limits.unsent:
+            self._stats.connections_overflowed += 1
+            transport.abort()
+
+    def close(self) -> None:
+        """Let what is written leave, for a while."""
+        if self.open:
+            assert self._transport is not None
+            self.deadline = self._clock() + self._limits.close_time
+            self._transport.close()
+
+    def expire(self) -> None:
+        """The deadline is over."""
+        if self._transport is None:
+            return
+        if self._transport.is_closing():
+            self._transport.abort()
+            return
+        if self._silent or self._begun:
+            self._stats.connections_slow += 1
+        else:
+            self._stats.connections_idle += 1
+        self.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self.deadline = self._clock() + (self._limits.first_message_time if self._silent else self._limits.idle_time)
+        if self.ticket is None and self.flow.secure:
+            self.refusal = tls.refusal(transport.get_extra_info("peercert"), self.identity)
+        if self.refusal:
+            self._transport.abort()  # RFC 5922 s7.3: no match, not one request
+            return
+        self.made = True
+        self._owner.connection_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.open:
+            return
+        self._unheard.clear()
+        try:
+            self._receive_frames(self._framer.feed(data))
+        except FramingLost as error:
+            self._receive_frames(error.frames)
+            if self.open:  # answer what can be answered
+                self._used = True
+                self._receiver.receive_malformed(error, error.request, self.flow)
+                self.close()
+
+    def eof_received(self) -> bool:
+        return False  # half-open connections are of no use: close
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        self._gone.set()
+        if not self.made:
+            return
+        self._owner.connection_lost(self)
+        # Nothing was heard since these were sent. They may have arrived; a transaction that is over does not mind.
+        for key in self._unheard:
+            self._receiver.receive_failure(key, str(error) if error else "connection closed")
+        if self._used:
+            self._receiver.receive(FlowClosed(self.flow))
+
+    async def wait_closed(self) -> None:
+        """Until it is gone, after `close`, or reset after StreamLimits.stop_time."""
+        try:
+            async with asyncio.timeout(self._limits.stop_time):
+                await self._gone.wait()
+        except TimeoutError:
+            if self._transport is not None:
+                self._transport.abort()
+
+    def _receive_frames(self, frames: list[Frame]) -> None:
+        messages = 0
+        for frame in frames:
+            if isinstance(frame, Message):
+                messages += 1
+                self._receive_message(frame.head, frame.body)
+                if not self.open:
+                    return
+        if messages < len(frames):  # one pong for all pings of a segment: a flood of them shall not come back as one
+            self._stats.keepalives += 1
+            self.send(_PONG, "")
+        self._set_deadline(messages)
+
+    def _receive_message(self, head: bytes, body: bytes) -> None:
+        self._used = True
+        if self._receiver.receive_message(head, body, self.flow):
+            self._silent = False
+            return
+        self._malformed += 1
+        if self._malformed >= self._limits.malformed:
+            self.close()
+
+    def _set_deadline(self, messages: int) -> None:
+        """A message begun has its own deadline, which more octets of it do not move (slow loris)."""
+        begun = self._framer.buffered > _KEEPALIVE
+        now = self._clock()
+        if self._silent:
+            return  # the deadline set when it was opened still counts, keep-alives or not
+        if not begun:
+            self.deadline = now + self._limits.idle_time
+        elif messages or not self._begun:
+            self.deadline = now + self._limits.message_time
+        self._begun = begun

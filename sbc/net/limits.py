@@ -1,0 +1,35 @@
+"""What the network side may cost us. Every number says why; the peers named are precedents, not sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DATAGRAM = 65_535  # the largest UDP payload there is: what recvfrom must be able to take whole
+DATAGRAMS_PER_WAKEUP = 64  # then timers and connections get their turn: 64 * 60 us of parsing is 4 ms (libuv stops at 32)
+UDP_BUFFER = 4 * 1024 * 1024  # 4,000 INVITEs: one second at 4,000 messages/s while the process is held up (kernel doubles it)
+ACCEPTS_PER_WAKEUP = 32  # a SYN flood that completes must not starve established connections
+BACKLOG = 1024  # completed handshakes the kernel holds for us (cut to net.core.somaxconn)
+ACCEPT_PAUSE = 0.1  # seconds without accept() after the process ran out of descriptors, instead of spinning
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """Of TCP and TLS connections. Times in seconds, sizes in octets. Tests make them small."""
+
+    connections: int = 10_000  # 27 KiB each with TLS while idle, so 270 MB; far below the usual hard limit of open files
+    connections_per_source: int = 500  # an office of 500 phones behind one NAT; 20 sources are needed to use up the total
+    handshakes: int = 256  # in progress; an ECDSA handshake costs 1 ms, so that 256 are a quarter second of one core
+    handshakes_per_source: int = 16  # a whole office coming back from a power cut still gets through in turns
+    opened: int = 2_000  # by us: trunks and their targets, far fewer in practice
+    connect_time: float = 3.0  # then the next target is tried; the caller waits meanwhile
+    handshake_time: float = 5.0
+    first_message_time: float = 10.0  # a connection that says nothing is a scanner or a slow loris (nginx: client_header_timeout)
+    message_time: float = 10.0  # from the first octet of a message to its last
+    idle_time: float = 900.0  # far above 64*T1 (RFC 3261 s18) and the 120 s between pings (RFC 5626 s4.4.1)
+    close_time: float = 5.0  # for the last octets to leave, then the connection is reset
+    stop_time: float = 1.0  # the same when we stop altogether: a phone that is slow to say goodbye must not hold up a restart
+    sweep: float = 1.0  # how often the times above are looked at
+    unsent: int = 1024 * 1024  # the peer does not read: 500 answers behind is not a peer any more
+    pending: int = 256  # messages waiting for a connection to open
+    unheard: int = 256  # keys remembered per connection until the peer says something
+    malformed: int = 10  # per connection; somebody is trying things (the ban of a parse-error scan is 10 too)

@@ -1,0 +1,67 @@
+"""What the parts of the network side see of each other, so that each can be tested against a scripted neighbour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from sbc.clock import Now
+from sbc.effects import Effect, Send
+from sbc.errors import SipError
+from sbc.flow import Flow
+from sbc.inputs import Input
+from sbc.sip.message import Request
+
+
+class CoreLike(Protocol):
+    """sbc.core.Core, or a script in its place."""
+
+    def receive(self, event: Input, now: Now, /) -> None: ...
+
+    def handle_timeout(self, now: Now) -> None: ...
+
+    def next_timeout(self) -> float | None: ...
+
+    def take_effects(self) -> list[Effect]: ...
+
+    def busy(self) -> int: ...
+
+
+class Clock(Protocol):
+    def now(self) -> Now: ...
+
+
+class Receiver(Protocol):
+    """Where sockets put what arrives: the engine."""
+
+    def receive(self, event: Input) -> None: ...
+
+    def receive_datagram(self, data: bytes, flow: Flow) -> None: ...
+
+    def receive_message(self, head: bytes, body: bytes, flow: Flow) -> bool:
+        """False: it was malformed."""
+        ...
+
+    def receive_malformed(self, error: SipError, request: Request | None, flow: Flow) -> None: ...
+
+    def receive_failure(self, key: str, reason: str) -> None:
+        """A `Send` with that key did not get out, or not through; with an empty key it is only counted."""
+        ...
+
+
+class Carrier(Protocol):
+    """Who takes octets out: the network."""
+
+    def send(self, effect: Send) -> None: ...
+
+    def close_flow(self, flow: Flow) -> None: ...
+
+
+class Questions(Protocol):
+    def ask(self, question: str, host: str, port: int) -> None:
+        """The answer, exactly one `Resolved`, comes later as an input."""
+        ...
+
+
+class Records(Protocol):
+    def write(self, record: Mapping[str, object]) -> None: ...

@@ -1,0 +1,29 @@
+"""Counters of the network side: plain integers, read by whoever wants to show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Stats:
+    datagrams_in: int = 0
+    datagrams_out: int = 0
+    datagrams_dropped: int = 0  # our socket buffer was full
+    keepalives: int = 0  # empty or CR LF only, on UDP; pings on streams
+    icmp_errors: int = 0
+    requests_in: int = 0
+    responses_in: int = 0
+    malformed_in: int = 0
+    sends_failed: int = 0
+    connections_accepted: int = 0
+    connections_refused: int = 0  # too many, in all or from one source
+    connections_opened: int = 0  # by us
+    connections_failed: int = 0  # by us: refused, too slow, not who it should be
+    connections_slow: int = 0  # no first message, or a message begun and not finished, in time
+    connections_idle: int = 0
+    connections_overflowed: int = 0  # the peer does not read what we write
+    handshakes_refused: int = 0  # too many at once
+    handshakes_failed: int = 0
+    core_errors: int = 0
+    effect_errors: int = 0

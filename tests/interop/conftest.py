@@ -1,0 +1,33 @@
+"""A lab of network namespaces for each test, and the SBC running in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop import namespaces, server
+from tests.interop.namespaces import Lab
+from tests.interop.server import Server
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.namespaces)
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with namespaces.lab() as made:
+        yield made
+
+
+@pytest.fixture
+def sbc_server(lab: Lab, tmp_path: Path) -> Iterator[Server]:
+    with server.serve(lab, tmp_path / "sbc") as running:
+        yield running

@@ -1,0 +1,153 @@
+"""The product as operators run it: `python -m sbc run POLICIES` in a network namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sbc import devcerts
+from tests.interop.namespaces import Lab
+from tests.interop.wait import Expired, until
+
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT = 15.0
+DRAIN_TIMEOUT = 20.0
+PASSWORD = "correct-horse"  # alice's
+
+POLICY = """\
+version: 1
+realms:
+  outside:
+    signalling: [tls://{outside}:5061, tcp://{outside}:5060, udp://{outside}:5060, "tls://[{outside6}]:5061"]
+    relay: {{address: {outside}, ports: 20000-20999}}
+    certificate: edge
+    domains: [{outside}]
+  inside:
+    signalling: [udp://{inside}:5060, tcp://{inside}:5060]
+    relay: {{address: {inside}, ports: 30000-30999}}
+trunks:
+  carrier:
+    realm: inside
+    accept_from: [{carrier}]
+    peer: sip:{carrier}:5060
+    media: plain
+    limits: carrier
+  plain_pbx:
+    realm: outside
+    accept_from: [{attacker}]
+    peer: sip:{attacker}:5060
+    media: plain
+users:
+  alice:
+    realm: outside
+    password: {{file: ../certs/alice.secret}}
+    media: encrypted
+    dial_plan: {{"0": "+49"}}
+routes:
+  - name: to-alice
+    when: {{trunk: carrier, to: "+4930111"}}
+    send_to: [alice]
+  - name: out
+    when: {{realm: outside, to: "+*"}}
+    send_to: [carrier]
+    ring_for: 30s
+limits:
+  carrier: {{calls: 200, new_calls: 100/s, longest_call: 1h}}
+media:
+  encrypted: {{srtp: sdes, codecs: [PCMA, PCMU, G729, telephone-event]}}
+  plain: {{srtp: off, codecs: [PCMA, PCMU, G729, telephone-event]}}
+emergency:
+  outside: none
+  inside: none
+"""
+
+
+@dataclass
+class Server:
+    """`folder` holds policy, certificates, records and log of this run."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    stopped: bool = False
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def records(self, count: int = 0, seconds: float = 5.0) -> list[dict[str, object]]:
+        """Call records so far, oldest first; waits until there are at least `count`."""
+
+        def enough() -> bool:
+            return len(self._records()) >= count
+
+        until(enough, seconds, f"fewer than {count} call records in {self.folder}")
+        return self._records()
+
+    def trust(self) -> Path:
+        """PEM of the authority that signed the server's certificate."""
+        return self.folder / "certs" / "ca.pem"
+
+    def stop(self) -> None:
+        """Ctrl-C: it drains, ends with 0 and has logged no fault of its own."""
+        self.stopped = True
+        self.process.send_signal(signal.SIGINT)
+        try:
+            code = self.process.wait(DRAIN_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise Expired(f"still running {DRAIN_TIMEOUT:g} s after SIGINT, see {self.folder}/log") from None
+        assert code == 0, f"ended with {code}:\n{self.log[-4000:]}"
+        faults = [line for line in self.log.splitlines() if " error " in line or line.startswith("Traceback")]
+        assert not faults, faults
+
+    def _records(self) -> list[dict[str, object]]:
+        path = self.folder / "records.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+
+def write_policy(folder: Path, lab: Lab, policy: str = POLICY) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    devcerts.make(folder / "certs", [lab.outside, lab.sbc.links[0].ipv6], users=())
+    devcerts.write_new(folder / "certs" / "alice.secret", f"{PASSWORD}\n".encode(), devcerts.PRIVATE_MODE)
+    text = policy.format(
+        outside=lab.outside,
+        outside6=lab.sbc.links[0].ipv6,
+        inside=lab.inside,
+        carrier=lab.carrier.address,
+        attacker=lab.attacker.address,
+    )
+    (folder / "policies").mkdir()
+    (folder / "policies" / "sbc.yaml").write_text(text)
+
+
+@contextlib.contextmanager
+def serve(lab: Lab, folder: Path, policy: str = POLICY) -> Iterator[Server]:
+    """Start the SBC between `outside` and `inside`; at the end it has to stop cleanly."""
+    write_policy(folder, lab, policy)
+    command: list[str | Path] = [sys.executable, "-m", "sbc", "run", folder / "policies", "--records", folder / "records.jsonl"]
+    server = Server(folder, lab.sbc.start(command, log=folder / "log", cwd=ROOT))
+
+    def ready() -> bool:
+        if server.process.poll() is not None:
+            raise Expired(f"the SBC ended with {server.process.returncode}:\n{server.log}")
+        return f"{lab.inside}:5060" in lab.sbc.run(["ss", "-Hlun"]) and f"{lab.outside}:5061" in lab.sbc.run(["ss", "-Hltn"])
+
+    try:
+        until(ready, START_TIMEOUT, f"the SBC does not listen, see {folder}/log")
+        yield server
+        if not server.stopped:
+            server.stop()
+    finally:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()

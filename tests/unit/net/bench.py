@@ -1,0 +1,333 @@
+"""A network on loopback with a scripted neighbour above it, and peers below it."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from media.api import Interface
+from sbc.clock import Now
+from sbc.effects import Effect
+from sbc.errors import SipError
+from sbc.flow import Address, Flow, Transport
+from sbc.inputs import FlowClosed, Input
+from sbc.net.limits import StreamLimits
+from sbc.net.network import Network
+from sbc.net.stats import Stats
+from sbc.net.tasks import Tasks
+from sbc.policy.snapshot import Listener, Realm, Snapshot, Strangers
+from sbc.sip.message import Request
+
+LOCALHOST = "127.0.0.1"
+QUICK = StreamLimits(sweep=0.01, close_time=0.3, stop_time=0.3, connect_time=0.5, handshake_time=0.3)
+
+T = TypeVar("T")
+
+
+def run(coroutine: Coroutine[object, object, T]) -> T:
+    """On the loop of production, with an end."""
+
+    async def bounded() -> T:
+        async with asyncio.timeout(20):
+            return await coroutine
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(bounded())
+
+
+async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    """Fails when `condition` does not become true in time."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not condition():
+        assert loop.time() < end, "did not happen in time"
+        await asyncio.sleep(0.005)
+
+
+def free_port() -> int:
+    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        tcp.bind((LOCALHOST, 0))
+        udp.bind((LOCALHOST, tcp.getsockname()[1]))
+        port: int = tcp.getsockname()[1]
+        return port
+
+
+def message(method: str = "OPTIONS", branch: str = "z9hG4bK1", body: bytes = b"") -> bytes:
+    head = (
+        f"{method} sip:someone@{LOCALHOST} SIP/2.0\r\n"
+        f"Via: SIP/2.0/TCP {LOCALHOST}:5999;branch={branch}\r\n"
+        f"From: <sip:a@{LOCALHOST}>;tag=1\r\nTo: <sip:b@{LOCALHOST}>\r\nCall-ID: {branch}\r\nCSeq: 1 {method}\r\n"
+        f"Max-Forwards: 70\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+RESPONSE = message().replace(b"OPTIONS sip:someone@127.0.0.1 SIP/2.0", b"SIP/2.0 200 OK")
+
+
+class Ear:
+    """A Receiver that remembers, and may answer."""
+
+    def __init__(self) -> None:
+        self.datagrams: list[tuple[bytes, Flow]] = []
+        self.messages: list[tuple[bytes, bytes, Flow]] = []
+        self.malformed: list[tuple[SipError, Flow]] = []
+        self.failures: list[tuple[str, str]] = []
+        self.closed: list[Flow] = []
+        self.on_message: Callable[[bytes, Flow], bool] = lambda head, flow: True
+        self.on_malformed: Callable[[SipError, Flow], None] = lambda error, flow: None
+
+    def receive(self, event: Input) -> None:
+        assert isinstance(event, FlowClosed)
+        self.closed.append(event.flow)
+
+    def receive_datagram(self, data: bytes, flow: Flow) -> None:
+        self.datagrams.append((data, flow))
+
+    def receive_message(self, head: bytes, body: bytes, flow: Flow) -> bool:
+        self.messages.append((head, body, flow))
+        return self.on_message(head, flow)
+
+    def receive_malformed(self, error: SipError, request: Request | None, flow: Flow) -> None:
+        self.malformed.append((error, flow))
+        self.on_malformed(error, flow)
+
+    def receive_failure(self, key: str, reason: str) -> None:
+        self.failures.append((key, reason))
+
+
+class ScriptedCore:
+    """Answers each input with the effects `script` gives for it; an exception in it is the core's own."""
+
+    def __init__(self, script: Callable[[Input], list[Effect]] = lambda event: []) -> None:
+        self.script = script
+        self.inputs: list[Input] = []
+        self.timeouts: list[float] = []
+        self.effects: list[Effect] = []
+        self.due: list[float] = []
+        self.calls = 0
+        self.on_timeout: Callable[[], None] = lambda: None
+        self._inside = False
+
+    def receive(self, event: Input, now: Now, /) -> None:
+        assert not self._inside, "re-entered"
+        self._inside = True
+        try:
+            self.inputs.append(event)
+            self.effects += self.script(event)
+        finally:
+            self._inside = False
+
+    def handle_timeout(self, now: Now) -> None:
+        self.timeouts.append(now.monotonic)
+        self.due = [at for at in self.due if at > now.monotonic]
+        self.on_timeout()
+
+    def next_timeout(self) -> float | None:
+        return min(self.due, default=None)
+
+    def take_effects(self) -> list[Effect]:
+        effects, self.effects = self.effects, []
+        return effects
+
+    def busy(self) -> int:
+        return self.calls
+
+
+def realm(
+    *listeners: tuple[Transport, int],
+    name: str = "outside",
+    certificate: Path | None = None,
+    key: Path | None = None,
+    client_ca: Path | None = None,
+    address: str = LOCALHOST,
+) -> Realm:
+    return Realm(
+        name=name,
+        listeners=tuple(Listener(transport, address, port, address) for transport, port in listeners),
+        advertise=None,
+        relay=Interface(LOCALHOST, 40000, 40099),
+        relay_advertise=LOCALHOST,
+        certificate="edge" if certificate else None,
+        certificate_file=str(certificate) if certificate else None,
+        key_file=str(key or certificate.with_suffix(".key")) if certificate else None,
+        client_ca=str(client_ca) if client_ca else None,
+        domains=(),
+        digest_realm="sbc",
+        has_digest_users=False,
+    )
+
+
+def snapshot(*realms: Realm) -> Snapshot:
+    return Snapshot(
+        version=1,
+        digest="0" * 12,
+        realms={each.name: each for each in realms},
+        trunks={},
+        users={},
+        routes=(),
+        emergency={},
+        strangers=Strangers(),
+        limits={},
+        sources={},
+        accounts={},
+        route_tables={},
+    )
+
+
+class Bench:
+    """One network over `ear`, listening on what the realm says."""
+
+    def __init__(self, limits: StreamLimits) -> None:
+        loop = asyncio.get_running_loop()
+        self.faults: list[BaseException] = []
+        self.ear = Ear()
+        self.peers: list[Peer] = []
+        self.stats = Stats()
+        self.tasks = Tasks(loop, self.faults.append)
+        self.network = Network(loop, self.tasks, self.ear, self.stats, limits)
+
+    def local(self, transport: Transport) -> Address:
+        return next(each.address for each in self.network.listening() if each.transport == transport)
+
+    def reload(self, *realms: Realm) -> None:
+        self.network.apply(snapshot(*realms))
+
+    async def connect(self, transport: Transport, context: ssl.SSLContext | None = None, name: str = "edge.example") -> Peer:
+        streams = await asyncio.open_connection(*self.local(transport), ssl=context, server_hostname=name if context else None)
+        self.peers.append(Peer(*streams))
+        return self.peers[-1]
+
+    def flow(self, transport: Transport, remote: Address, connection: int = 0) -> Flow:
+        return Flow("outside", transport, self.local(transport), remote, connection)
+
+
+@asynccontextmanager
+async def bench(*realms: Realm, limits: StreamLimits = QUICK) -> AsyncIterator[Bench]:
+    it = Bench(limits)
+    try:
+        it.reload(*realms)
+        yield it
+    finally:
+        for peer in it.peers:
+            peer.close()
+        await it.network.close()
+        await it.tasks.close()
+        assert it.faults == []
+
+
+class Peer:
+    """The other end of one stream."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @property
+    def address(self) -> Address:
+        host, port = self.writer.get_extra_info("sockname")[:2]
+        return host, port
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def closed(self) -> bytes:
+        """What still came until the other side closed, or reset, the connection."""
+        data = b""
+        try:
+            while octets := await self.reader.read(65536):
+                data += octets
+        except (ConnectionError, ssl.SSLError):
+            pass
+        return data
+
+    def close(self) -> None:
+        self.writer.transport.abort()
+
+
+@asynccontextmanager
+async def server(
+    context: ssl.SSLContext | None = None, on_peer: Callable[[Peer], Awaitable[None]] | None = None
+) -> AsyncIterator[tuple[Address, list[Peer]]]:
+    """Somebody who listens; the peers it got."""
+    peers: list[Peer] = []
+
+    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(Peer(reader, writer))
+        if on_peer is not None:
+            await on_peer(peers[-1])
+
+    listening = await asyncio.start_server(accepted, LOCALHOST, 0, ssl=context)
+    try:
+        yield listening.sockets[0].getsockname()[:2], peers
+    finally:
+        listening.close()
+        for peer in peers:
+            peer.close()
+
+
+class Authority:
+    """Makes certificates in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        self._certificate = (
+            self._build(self._name, self._key.public_key(), 365).add_extension(constraints, True).sign(self._key, hashes.SHA256())
+        )
+        self.pem = folder / "ca.pem"
+        self.pem.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+
+    def issue(self, name: str, *alternatives: x509.GeneralName, days: int = 365, common_name: str = "") -> Path:
+        """The path of NAME.pem; NAME.key is beside it."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
+        builder = self._build(subject, key.public_key(), days)
+        if alternatives:
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=not common_name)
+        path = self._folder / f"{name}.pem"
+        path.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        path.with_suffix(".key").write_bytes(
+            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        )
+        return path
+
+    def edge(self) -> Path:
+        return self.issue("edge", x509.DNSName("edge.example"), x509.IPAddress(ipaddress.ip_address(LOCALHOST)))
+
+    def client(self, certificate: Path | None = None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.pem)
+        if certificate is not None:
+            context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        return context
+
+    def server(self, certificate: Path) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        return context
+
+    def _build(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return x509.CertificateBuilder(
+            issuer_name=self._name,
+            subject_name=subject,
+            public_key=key,
+            serial_number=x509.random_serial_number(),
+            not_valid_before=now - timedelta(days=400),
+            not_valid_after=now + timedelta(days=days),
+        )

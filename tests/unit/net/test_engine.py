@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from media.api import EventKind, MediaError, MediaEvent, PortsExhausted, RelayPorts, RelayStats, Side, SideSpec
+from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, UpdateRelay, WriteRecord
+from sbc.flow import Flow
+from sbc.inputs import (
+    DrainBegun,
+    Input,
+    MalformedIn,
+    MediaHappened,
+    RelayClosed,
+    RelayFailed,
+    RelayOpened,
+    RequestIn,
+    ResponseIn,
+    SendFailed,
+)
+from sbc.log import EventLog
+from sbc.net.engine import Engine
+from sbc.net.stats import Stats
+from sbc.system import SystemClock
+from tests.unit.net.bench import RESPONSE, ScriptedCore, message, run, until
+
+FLOW = Flow("outside", "UDP", ("127.0.0.1", 5060), ("127.0.0.1", 5999))
+
+
+class Media:
+    """A MediaEngine that does as told."""
+
+    def __init__(self) -> None:
+        self.error: MediaError | None = None
+        self.done: list[str] = []
+        self.listener: Callable[[MediaEvent], None] = lambda event: None
+
+    def provide(self, interfaces: object) -> None: ...
+
+    def on_event(self, listener: Callable[[MediaEvent], None]) -> None:
+        self.listener = listener
+
+    def open(self, relay: str, interface_a: str, interface_b: str) -> RelayPorts:
+        self._do(f"open {relay} {interface_a} {interface_b}")
+        return RelayPorts(("127.0.0.1", 2), ("127.0.0.1", 4))
+
+    def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
+        self._do(f"update {relay}")
+
+    def stats(self, relay: str) -> RelayStats:
+        return RelayStats()
+
+    def close(self, relay: str) -> RelayStats:
+        self._do(f"close {relay}")
+        return RelayStats()
+
+    def shutdown(self) -> None: ...
+
+    def _do(self, what: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.done.append(what)
+
+
+@dataclass
+class Stage:
+    core: ScriptedCore
+    media: Media = field(default_factory=Media)
+    stats: Stats = field(default_factory=Stats)
+    lines: list[str] = field(default_factory=list)
+    sent: list[Effect | Flow | str] = field(default_factory=list)
+    records: list[object] = field(default_factory=list)
+    on_send: Callable[[Send], None] = lambda effect: None
+
+    def engine(self) -> Engine:
+        stage = self
+
+        class Network:
+            def send(self, effect: Send) -> None:
+                stage.sent.append(effect)
+                stage.on_send(effect)
+
+            def close_flow(self, flow: Flow) -> None:
+                stage.sent.append(flow)
+
+        class Questions:
+            def ask(self, question: str, host: str, port: int) -> None:
+                stage.sent.append(f"{question} {host} {port}")
+
+        class Records:
+            def write(self, record: object) -> None:
+                stage.records.append(record)
+
+        loop = asyncio.get_running_loop()
+        engine = Engine(loop, self.core, SystemClock(), self.media, Records(), EventLog(self.lines.append), self.stats)
+        engine.connect(Network(), Questions())
+        return engine
+
+
+def test_octets_become_inputs() -> None:
+    async def scene() -> None:
+        stage = Stage(ScriptedCore())
+        engine = stage.engine()
+        engine.receive_datagram(message(), FLOW)
+        engine.receive_datagram(RESPONSE, FLOW)
+        engine.receive_datagram(message().replace(b"CSeq: 1", b"CSeq: x"), FLOW)
+        head, body = message("INVITE").split(b"\r\n\r\n")
+        assert engine.receive_message(head, body, FLOW)
+        assert not engine.receive_message(b"what?", b"", FLOW)
+        one, two, three, four, five = stage.core.inputs
+        assert isinstance(one, RequestIn)
+        assert (one.request.method, one.flow) == ("OPTIONS", FLOW)
+        assert isinstance(two, ResponseIn)
+        assert isinstance(three, MalformedIn)
+        assert (three.error.status, three.flow) == (400, FLOW)
+        assert isinstance(four, RequestIn)
+        assert isinstance(five, MalformedIn)
+        assert (stage.stats.requests_in, stage.stats.responses_in, stage.stats.malformed_in) == (2, 1, 2)
+
+    run(scene())
+
+
+def test_every_effect_is_carried_out_in_order() -> None:
+    effects: list[Effect] = [
+        Send(b"1", FLOW),
+        CloseFlow(FLOW),
+        Resolve("q", "host", 5060),
+        WriteRecord({"a": 1}),
+        Log("info", "hello", {"n": 1}),
+        Send(b"2", FLOW),
+    ]
+
+    async def scene() -> None:
+        stage = Stage(ScriptedCore(lambda event: effects))
+        stage.engine().receive(DrainBegun())
+        assert stage.sent == [effects[0], FLOW, "q host 5060", effects[-1]]
+        assert stage.records == [{"a": 1}]
+        assert stage.lines[0].endswith("info hello n=1\n")
+
+    run(scene())
+
+
+def test_inputs_that_arise_meanwhile_wait_their_turn() -> None:
+    def script(event: Input) -> list[Effect]:
+        if isinstance(event, DrainBegun):
+            return [Send(b"fails", FLOW, "k1"), OpenRelay("r", "a", "b"), Send(b"fails too", FLOW, "k2")]
+        return []
+
+    async def scene() -> None:
+        stage = Stage(ScriptedCore(script))
+        engine = stage.engine()
+        stage.on_send = lambda effect: engine.receive_failure(effect.key, "no")
+        engine.receive(DrainBegun())
+        opened = RelayOpened("r", RelayPorts(("127.0.0.1", 2), ("127.0.0.1", 4)))
+        assert stage.core.inputs == [DrainBegun(), SendFailed("k1", "no"), opened, SendFailed("k2", "no")]
+        engine.receive_failure("", "nobody waits")
+        assert len(stage.core.inputs) == 4
+        assert stage.stats.sends_failed == 3
+
+    run(scene())
+
+
+def test_relays() -> None:
+    steps: list[Effect] = [OpenRelay("r", "a", "b"), UpdateRelay("r", SideSpec(), SideSpec()), CloseRelay("r")]
+
+    async def scene() -> None:
+        stage = Stage(ScriptedCore(lambda event: steps if isinstance(event, DrainBegun) else []))
+        engine = stage.engine()
+        engine.receive(DrainBegun())
+        assert stage.media.done == ["open r a b", "update r", "close r"]
+        assert isinstance(stage.core.inputs[1], RelayOpened)
+        assert stage.core.inputs[2] == RelayClosed("r", RelayStats())
+        stage.media.error = PortsExhausted("full")
+        engine.receive(DrainBegun())
+        assert stage.core.inputs[4:] == [RelayFailed("r", "full", True), RelayFailed("r", "full", False)]
+        stage.media.error = MediaError("unknown")
+        engine.receive(DrainBegun())
+        assert stage.core.inputs[7] == RelayFailed("r", "unknown", False)
+        event = MediaEvent("r", Side.A, EventKind.SILENCE)
+        stage.media.listener(event)
+        assert stage.core.inputs[-1] == MediaHappened(event)
+
+    run(scene())
+
+
+def test_an_error_in_the_core_costs_one_message() -> None:
+    def script(event: Input) -> list[Effect]:
+        if isinstance(event, RequestIn) and event.request.method == "INVITE":
+            stage.core.effects.append(Send(b"100", FLOW))
+            raise KeyError("password=hunter2 a=crypto:1 AES inline:SECRETKEY")
+        return [Send(b"200", FLOW)]
+
+    stage = Stage(ScriptedCore())
+    stage.core.script = script
+
+    async def scene() -> None:
+        engine = stage.engine()
+        engine.receive_datagram(message("INVITE"), FLOW)
+        engine.receive_datagram(message(), FLOW)
+        assert [effect.data for effect in stage.sent if isinstance(effect, Send)] == [b"100", b"200"]
+        assert stage.stats.core_errors == 1
+        (line,) = stage.lines
+        assert "core_error" in line
+        assert "error=KeyError" in line
+        assert "remote=127.0.0.1:5999" in line
+        assert "test_engine.py" in line
+        assert "SECRET" not in line
+
+    run(scene())
+
+
+def test_an_error_in_one_effect_leaves_the_others() -> None:
+    async def scene() -> None:
+        stage = Stage(ScriptedCore(lambda event: [Send(b"1", FLOW), Send(b"2", FLOW)]))
+        engine = stage.engine()
+
+        def fail(effect: Send) -> None:
+            if effect.data == b"1":
+                raise RuntimeError("socket says no")
+
+        stage.on_send = fail
+        engine.receive(DrainBegun())
+        assert len(stage.sent) == 2
+        assert stage.stats.effect_errors == 1
+
+    run(scene())
+
+
+def test_an_error_in_the_parser_costs_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*octets: bytes) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("sbc.net.engine.parse_datagram", broken)
+    monkeypatch.setattr("sbc.net.engine.parse_message", broken)
+
+    async def scene() -> None:
+        stage = Stage(ScriptedCore())
+        engine = stage.engine()
+        engine.receive_datagram(b"x", FLOW)
+        assert not engine.receive_message(b"x", b"", FLOW)
+        assert stage.core.inputs == []
+        assert stage.stats.core_errors == 2
+
+    run(scene())
+
+
+def test_timeouts_come_when_they_are_due_and_not_before() -> None:
+    async def scene() -> None:
+        stage = Stage(ScriptedCore())
+        engine = stage.engine()
+        now = SystemClock().now().monotonic
+        stage.core.due = [now + 0.05, now + 0.02, now + 0.021]
+        stage.core.on_timeout = lambda: stage.core.effects.append(Send(b"again", FLOW))
+        engine.receive(DrainBegun())
+        await until(lambda: not stage.core.due)
+        assert all(at >= now + 0.02 for at in stage.core.timeouts)
+        assert stage.core.timeouts[-1] >= now + 0.05
+        assert len(stage.sent) == len(stage.core.timeouts) <= 3
+
+    run(scene())
+
+
+def test_a_nearer_timeout_replaces_the_timer_and_one_further_away_does_not() -> None:
+    async def scene() -> None:
+        stage = Stage(ScriptedCore())
+        engine = stage.engine()
+        now = SystemClock().now().monotonic
+        stage.core.due = [now + 30]
+        engine.receive(DrainBegun())
+        stage.core.due = [now + 0.02]
+        engine.receive(DrainBegun())
+        stage.core.due = [now + 0.04]  # the first one was cancelled meanwhile
+        engine.receive(DrainBegun())
+        await until(lambda: stage.core.timeouts)
+        assert len(stage.core.timeouts) == 1
+        assert stage.core.timeouts[0] >= now + 0.04
+
+    run(scene())
+
+
+def test_an_error_at_a_timeout_does_not_stop_the_clock() -> None:
+    async def scene() -> None:
+        stage = Stage(ScriptedCore())
+        engine = stage.engine()
+
+        def fail() -> None:
+            raise ValueError("timer")
+
+        stage.core.on_timeout = fail
+        now = SystemClock().now().monotonic
+        stage.core.due = [now + 0.01, now + 0.02]
+        engine.receive(DrainBegun())
+        await until(lambda: len(stage.core.timeouts) == 2)
+        assert stage.stats.core_errors == 2
+
+    run(scene())
+
+
+def test_closed_engines_have_no_timer() -> None:
+    async def scene() -> None:
+        stage = Stage(ScriptedCore())
+        engine = stage.engine()
+        stage.core.due = [SystemClock().now().monotonic + 0.01]
+        engine.receive(DrainBegun())
+        engine.close()
+        await asyncio.sleep(0.03)
+        assert stage.core.timeouts == []
+
+    run(scene())

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from sbc.effects import Send
+from sbc.errors import ConfigError
+from sbc.net import tls
+from tests.unit.net.bench import QUICK, RESPONSE, Authority, Bench, bench, message, realm, run, until
+
+
+def raw(it: Bench, data: bytes = b"") -> socket.socket:
+    sock = socket.create_connection(it.local("TLS"))
+    sock.sendall(data)
+    return sock
+
+
+def test_a_message_over_tls_and_its_answer(authority: Authority) -> None:
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge())) as it:
+            peer = await it.connect("TLS", authority.client())
+            peer.send(message())
+            await until(lambda: it.ear.messages)
+            flow = it.ear.messages[0][2]
+            assert flow.secure
+            it.network.send(Send(RESPONSE, flow))
+            assert await peer.reader.readexactly(len(RESPONSE)) == RESPONSE
+            peer.close()
+            await until(lambda: it.ear.closed == [flow])
+
+    run(scene())
+
+
+def test_TLS_01_versions_and_ciphers(authority: Authority) -> None:
+    context = tls.server_context(realm(("TLS", 0), certificate=authority.edge()))
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.options & ssl.OP_NO_RENEGOTIATION
+    assert context.options & ssl.OP_NO_COMPRESSION
+    older = {cipher["name"] for cipher in context.get_ciphers() if cipher["protocol"] == "TLSv1.2"}
+    assert older
+    assert all(name.startswith("ECDHE-") and ("GCM" in name or "CHACHA20" in name) for name in older)
+
+
+def test_TLS_01_an_old_version_gets_nowhere(authority: Authority) -> None:
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge())) as it:
+            context = authority.client()
+            context.set_ciphers("AES128-SHA")
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await it.connect("TLS", context)
+            await until(lambda: it.stats.handshakes_failed == 1)
+            assert it.network.connections() == 0
+
+    run(scene())
+
+
+def test_TLS_09_half_a_handshake_is_given_up_and_its_place_is_free_again(authority: Authority) -> None:
+    limits = dataclasses.replace(QUICK, handshake_time=0.15, handshakes_per_source=2)
+
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge()), limits=limits) as it:
+            with contextlib.ExitStack() as peers:
+                half = [peers.enter_context(raw(it, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")) for _ in range(2)]
+                await until(lambda: it.stats.connections_accepted == 2)
+                refused = peers.enter_context(raw(it))
+                await until(lambda: it.stats.handshakes_refused == 1)
+                with pytest.raises(ConnectionResetError):
+                    refused.recv(1)
+                await until(lambda: it.stats.handshakes_failed == 2)
+                for peer in half:
+                    peer.settimeout(1)
+                    with contextlib.suppress(ConnectionResetError):
+                        while peer.recv(100):  # perhaps an alert first
+                            pass
+                served = await it.connect("TLS", authority.client())
+                served.send(message())
+                await until(lambda: it.ear.messages)
+
+    run(scene())
+
+
+def test_OVL_05_a_flood_of_handshakes_is_bounded_in_all(authority: Authority) -> None:
+    limits = dataclasses.replace(QUICK, handshake_time=1.0, handshakes=5, handshakes_per_source=100)
+
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge()), limits=limits) as it:
+            with contextlib.ExitStack() as peers:
+                for _ in range(60):
+                    peers.enter_context(raw(it))
+                await until(lambda: it.stats.handshakes_refused == 55)
+                assert it.stats.connections_accepted == 5
+
+    run(scene())
+
+
+def test_plain_sip_to_a_tls_port_closes(authority: Authority) -> None:
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge())) as it:
+            with raw(it, message()):
+                await until(lambda: it.stats.handshakes_failed == 1)
+            assert it.ear.messages == []
+
+    run(scene())
+
+
+def test_TLS_05_client_certificates(authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    stranger = Authority(tmp_path / "other")
+    right = authority.issue("phone", x509.DNSName("phone.example"))
+    wrong = stranger.issue("phone", x509.DNSName("phone.example"))
+    expired = authority.issue("expired", x509.DNSName("phone.example"), days=-1)
+
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge(), client_ca=authority.pem)) as it:
+            for refused in (None, wrong, expired):
+                # With TLS 1.3 the client learns that it was refused only after its own side has finished.
+                with contextlib.suppress(ConnectionError, ssl.SSLError):
+                    peer = await it.connect("TLS", authority.client(refused))
+                    peer.send(message())
+                    await peer.closed()
+            await until(lambda: it.stats.handshakes_failed == 3)
+            assert it.ear.messages == []
+            peer = await it.connect("TLS", authority.client(right))
+            peer.send(message())
+            await until(lambda: it.ear.messages)
+
+    run(scene())
+
+
+def test_TLS_09_a_new_certificate_without_losing_a_connection(authority: Authority) -> None:
+    async def scene() -> None:
+        edge = authority.edge()
+        now = realm(("TLS", 0), certificate=edge)
+        async with bench(now) as it:
+            before = await it.connect("TLS", authority.client())
+            before.send(message())
+            await until(lambda: it.ear.messages)
+            authority.issue("edge", x509.DNSName("new.example"))
+            it.reload(now)
+            after = await it.connect("TLS", authority.client(), "new.example")
+            for peer in (before, after):
+                peer.send(message())
+            await until(lambda: len(it.ear.messages) == 3)
+
+    run(scene())
+
+
+def test_what_is_wrong_with_files_is_said_in_one_line(authority: Authority, tmp_path: Path) -> None:
+    edge = authority.edge()
+    other = authority.issue("other", x509.DNSName("x.example"))
+    text = tmp_path / "text.pem"
+    text.write_text("not PEM")
+    for wrong, words in (
+        (realm(("TLS", 0)), "needs a certificate"),
+        (realm(("TLS", 0), certificate=tmp_path / "none.pem"), "none.pem does not exist"),
+        (realm(("TLS", 0), certificate=edge, key=tmp_path / "none.key"), "none.key does not exist"),
+        (realm(("TLS", 0), certificate=edge, key=other.with_suffix(".key")), "is not the key of"),
+        (realm(("TLS", 0), certificate=text, key=edge.with_suffix(".key")), "not usable"),
+        (realm(("TLS", 0), certificate=tmp_path, key=edge.with_suffix(".key")), "cannot be read"),
+        (realm(("TLS", 0), certificate=edge, client_ca=text), "client_ca"),
+    ):
+        with pytest.raises(ConfigError, match=words) as caught:
+            tls.server_context(wrong)
+        assert "\n" not in str(caught.value)
+        assert "outside" in str(caught.value)
+
+
+def test_expiry_warning(authority: Authority) -> None:
+    edge = realm(("TLS", 0), certificate=authority.edge())
+    now = datetime.now(UTC)
+    assert tls.expiry_warning(edge, now) == ""
+    assert "expires in 9 days" in tls.expiry_warning(edge, now + timedelta(days=355))
+    assert "has expired" in tls.expiry_warning(edge, now + timedelta(days=400))
+    assert tls.expiry_warning(realm(("UDP", 0))) == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "domain", "matches"),
+    [
+        ([("DNS", "Gw.Example")], "gw.EXAMPLE", True),
+        ([("DNS", "gw.example")], "other.example", False),
+        ([("DNS", "*.example")], "gw.example", False),
+        ([("DNS", "example")], "gw.example", False),
+        ([("URI", "sip:gw.example"), ("DNS", "other.example")], "gw.example", True),
+        ([("URI", "sip:gw.example"), ("DNS", "other.example")], "other.example", False),
+        ([("URI", "sips:gw.example")], "gw.example", False),
+        ([("URI", "sip:user@gw.example")], "gw.example", False),
+        ([("IP Address", "192.0.2.1")], "192.0.2.1", True),
+        ([("IP Address", "2001:DB8:0:0:0:0:0:1\n")], "2001:db8::1", True),
+        ([], "cn.example", True),
+        ([("DNS", "gw.example")], "cn.example", False),
+        ([("URI", "https://cn.example")], "cn.example", False),
+    ],
+)
+def test_TLS_02_03_identities(names: list[tuple[str, str]], domain: str, matches: bool) -> None:
+    certificate = {"subject": ((("commonName", "cn.example"),),), "subjectAltName": tuple(names)}
+    assert (tls.refusal(certificate, domain) == "") is matches
+
+
+def test_TLS_04_no_certificate_is_nobody() -> None:
+    assert tls.refusal(None, "a.example")
+    assert tls.refusal({}, "a.example")
+
+
+def test_many_handshakes_cost_their_places_only_while_they_last(authority: Authority) -> None:
+    limits = dataclasses.replace(QUICK, handshakes_per_source=4)
+
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge()), limits=limits) as it:
+            context = authority.client()
+            for _ in range(5):
+                await asyncio.gather(*(it.connect("TLS", context) for _ in range(3)))
+            assert it.stats.handshakes_refused == 0
+            await until(lambda: it.network.connections() == 15)
+
+    run(scene())

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from media.api import MediaEngine
+from media.fake import FakeEngine
+from sbc import app
+from sbc.app import App, Settings
+from sbc.effects import Effect, Send, WriteRecord
+from sbc.errors import ConfigError
+from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged, RequestIn
+from sbc.log import EventLog
+from tests.unit.net.bench import LOCALHOST, ScriptedCore, free_port, message, run, until
+
+POLICY = """\
+version: 1
+realms:
+  outside:
+    signalling: [udp://{address}:{port}]
+    relay: {{address: {relay}, ports: 21000-21099}}
+trunks:
+  peer: {{realm: outside, accept_from: [127.0.0.9/32], peer: "sip:127.0.0.9", media: plain}}
+routes:
+  - {{name: loop, when: {{trunk: peer, to: "*"}}, send_to: [peer]}}
+media:
+  plain: {{srtp: off, codecs: [PCMA]}}
+emergency: {{outside: none}}
+"""
+
+
+@dataclass
+class Stage:
+    folder: Path
+    core: ScriptedCore = field(default_factory=ScriptedCore)
+    said: list[str] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)
+    port: int = field(default_factory=free_port)
+    drain: float = 1.0
+    companion: tuple[str, ...] = ()
+    media: FakeEngine = field(default_factory=FakeEngine)
+
+    def __post_init__(self) -> None:
+        self.policies = self.folder / "policies"
+        self.policies.mkdir()
+        self.records = self.folder / "records.jsonl"
+        self.write()
+
+    def write(self, text: str = POLICY, address: str = LOCALHOST, relay: str = LOCALHOST) -> None:
+        (self.policies / "sbc.yaml").write_text(text.format(port=self.port, address=address, relay=relay))
+
+    def app(self) -> App:
+        def media(loop: asyncio.AbstractEventLoop) -> MediaEngine:
+            return self.media
+
+        settings = Settings(self.policies, self.records, self.drain, self.companion)
+        return App(settings, self.said.append, log=EventLog(self.logged.append), build_core=lambda *_: self.core, build_media=media)
+
+    def play(self, scene: Callable[[App], object]) -> None:
+        """Start, play the scene (a coroutine function), stop, and look that nothing is left."""
+
+        async def whole() -> None:
+            it = self.app()
+            serving = asyncio.get_running_loop().create_task(it.run())
+            try:
+                await until(lambda: self.said or serving.done())
+                if not serving.done():
+                    await scene(it)  # type: ignore[misc]
+                    it.stop()
+                await serving
+            finally:
+                serving.cancel()
+
+        run(whole())
+        assert can_bind(self.port)
+
+
+def can_bind(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((LOCALHOST, port))
+        except OSError:
+            return False
+        return True
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_from_datagram_to_answer_and_record(stage: Stage) -> None:
+    def script(event: Input) -> list[Effect]:
+        return [Send(b"answer", event.flow), WriteRecord({"call": 1})] if isinstance(event, RequestIn) else []
+
+    stage.core.script = script
+
+    async def scene(it: App) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+            phone.setblocking(False)
+            phone.sendto(message(), (LOCALHOST, stage.port))
+            await until(lambda: it.stats.datagrams_out)
+            assert phone.recv(100) == b"answer"
+
+    stage.play(scene)
+    assert json.loads(stage.records.read_text()) == {"call": 1}
+    assert f"outside      UDP {LOCALHOST}:{stage.port}" in stage.said[0]
+    assert [type(event) for event in stage.core.inputs] == [RequestIn, DrainBegun, DrainEnded]
+
+
+def test_drain_waits_for_calls(stage: Stage) -> None:
+    stage.core.calls = 1
+    stage.drain = 30.0
+
+    async def scene(it: App) -> None:
+        it.stop()
+        await until(lambda: stage.core.inputs == [DrainBegun()])
+        await asyncio.sleep(0.05)
+        assert stage.core.inputs == [DrainBegun()]
+        stage.core.calls = 0
+        await until(lambda: stage.core.inputs[-1] == DrainEnded())
+
+    stage.play(scene)
+
+
+def test_drain_ends_in_time_with_calls_released(stage: Stage) -> None:
+    stage.core.calls = 1
+    stage.drain = 0.1
+    begun = time.monotonic()
+
+    async def scene(it: App) -> None: ...
+
+    stage.play(scene)
+    assert 0.1 <= time.monotonic() - begun < 2.0
+    assert stage.core.inputs == [DrainBegun(), DrainEnded()]
+    assert any("drain_ended calls=1" in line for line in stage.logged)
+
+
+def test_a_second_signal_ends_at_once(stage: Stage) -> None:
+    stage.core.calls = 1
+    stage.drain = 600.0
+
+    async def scene(it: App) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: stage.core.inputs == [DrainBegun()])
+        os.kill(os.getpid(), signal.SIGINT)
+        await until(lambda: stage.core.inputs[-1] == DrainEnded())
+
+    stage.play(scene)
+
+
+def test_sighup_takes_the_policy_and_the_record_file_anew(stage: Stage) -> None:
+    async def scene(it: App) -> None:
+        old, stage.port = stage.port, free_port()
+        stage.write()
+        stage.records.rename(stage.folder / "rotated")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: stage.core.inputs)
+        (event,) = stage.core.inputs
+        assert isinstance(event, PolicyChanged)
+        assert event.snapshot.realms["outside"].listeners[0].port == stage.port
+        assert can_bind(old)
+        assert not can_bind(stage.port)
+        assert stage.records.exists()
+        assert any("policy_changed" in line for line in stage.logged)
+
+    stage.play(scene)
+
+
+def test_a_wrong_new_policy_is_logged_and_changes_nothing(stage: Stage) -> None:
+    async def scene(it: App) -> None:
+        stage.write(POLICY.replace("routes:", "rootes:"))
+        it.reload()
+        await until(lambda: any("policy_rejected" in line and "rootes" in line for line in stage.logged))
+        stage.write(address="192.0.2.1")
+        it.reload()
+        await until(lambda: any("policy_rejected" in line and "192.0.2.1" in line for line in stage.logged))
+        assert stage.core.inputs == []
+        assert not can_bind(stage.port)
+
+    stage.play(scene)
+
+
+def test_errors_at_start_are_one_line_and_leave_nothing_open(stage: Stage) -> None:
+    async def scene(it: App) -> None:
+        raise AssertionError("it started")
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((LOCALHOST, stage.port))
+        with pytest.raises(ConfigError, match="another program uses it"):
+            stage.play(scene)
+    stage.write(relay="192.0.2.1")
+    with pytest.raises(ConfigError, match=r"realm outside: relay 192\.0\.2\.1"):
+        stage.play(scene)
+    assert can_bind(stage.port)
+    stage.records = stage.folder
+    stage.write()
+    with pytest.raises(ConfigError, match="cannot write"):
+        stage.play(scene)
+    stage.policies = stage.folder / "nowhere"
+    with pytest.raises(ConfigError, match="nowhere"):
+        stage.play(scene)
+
+
+def test_the_companion_lives_as_long_as_we_do(stage: Stage) -> None:
+    mark = stage.folder / "pid"
+    code = f"import os, pathlib, time; pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    stage.companion = (sys.executable, "-c", code)
+
+    async def scene(it: App) -> None:
+        await until(lambda: mark.exists() and mark.read_text())
+        os.kill(int(mark.read_text()), 0)
+
+    stage.play(scene)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
+    assert not any("companion_ended" in line for line in stage.logged)
+
+
+def test_a_companion_that_ends_by_itself_is_mentioned(stage: Stage) -> None:
+    stage.companion = (sys.executable, "-c", "raise SystemExit(3)")
+
+    async def scene(it: App) -> None:
+        await until(lambda: any("companion_ended" in line and "exit=3" in line for line in stage.logged))
+
+    stage.play(scene)
+
+
+def test_the_real_thing_starts_and_ends_with_exit_status_0(stage: Stage) -> None:
+    command = [sys.executable, "-m", "sbc", "run", str(stage.policies), "--records", str(stage.records)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "runs" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+    assert "Warning" not in errors
+
+
+def test_the_descriptor_limit_is_as_high_as_allowed() -> None:
+    import resource
+
+    app.raise_descriptor_limit()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert soft == hard

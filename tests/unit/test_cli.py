@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sbc import __version__, cli
+
+
+def sbc(*arguments: str | Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sbc", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
+    """In this process, for the exit status."""
+    monkeypatch.setattr(sys, "argv", ["sbc", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "version") == 0
+    assert capsys.readouterr().out == f"sbc {__version__}\n"
+
+
+def test_init_then_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call(monkeypatch, "init", tmp_path, "sbc.example.net", "--address", "127.0.0.1") == 0
+    assert "created" in capsys.readouterr().out
+    assert call(monkeypatch, "check", tmp_path / "policies") == 0
+    assert "good: 2 realms" in capsys.readouterr().out
+    assert call(monkeypatch, "init", tmp_path) == 1
+    assert "overwritten" in capsys.readouterr().err
+
+
+def test_check_says_everything_that_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "sbc.yaml").write_text("version: 1\nrealmz: {}\ntrunks: {a: {rea: b}}\n")
+    assert call(monkeypatch, "check", tmp_path) == 1
+    output = capsys.readouterr()
+    assert "did you mean 'realms'?" in output.err
+    assert "trunks.a" in output.err
+    assert output.out == ""
+
+
+def test_mistakes_show_no_traceback(tmp_path: Path) -> None:
+    for arguments in (
+        ("check", tmp_path / "none"),
+        ("run", tmp_path / "none"),
+        ("run", "--drain", "x"),
+        ("testcall", "--password-file", "/none"),
+    ):
+        done = sbc(*arguments, folder=tmp_path)
+        assert done.returncode in (1, 2)
+        assert "Traceback" not in done.stderr
+        assert done.stderr.strip()
+
+
+def test_help_names_every_command() -> None:
+    done = sbc("--help")
+    assert done.returncode == 0
+    for command in ("run", "check", "init", "testpeer", "testcall", "version"):
+        assert command in done.stdout
