@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from media.api import SideSpec
 from sbc.flow import Flow
+from sbc.frozen import frozen
 
 Level = Literal["debug", "info", "warning", "error"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Send:
     """Octets for the wire. `key` comes back in `SendFailed`; empty: nobody waits for it."""
 
@@ -21,45 +22,45 @@ class Send:
     server_name: str = ""  # the domain a TLS peer's certificate must carry, when a connection is opened for this
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseFlow:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolve:
     question: str
     host: str
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenRelay:
     relay: str
     realm_a: str
     realm_b: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateRelay:
     relay: str
     a: SideSpec
     b: SideSpec
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseRelay:
     relay: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteRecord:
     """One call attempt, ready for JSON: text, numbers, None and nested dictionaries of them."""
 
     record: dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Log:
     level: Level
     event: str

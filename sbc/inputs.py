@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.errors import SipError
 from sbc.flow import Address, Flow
+from sbc.frozen import frozen
 from sbc.policy.snapshot import Snapshot
 from sbc.sip.message import Request, Response
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestIn:
     request: Request
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResponseIn:
     response: Response
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MalformedIn:
     """Octets that did not parse. `request` is what could be read of it, if enough to route an answer."""
 
@@ -32,14 +31,14 @@ class MalformedIn:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FlowClosed:
     """A connection is gone, by either side or by fault."""
 
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SendFailed:
     """A `Send` with that `key` could not be carried out: refused, unreachable, TLS failure (RFC 3261 s18.4)."""
 
@@ -47,7 +46,7 @@ class SendFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolved:
     """The addresses behind a host name, best first; empty: none, or not in time."""
 
@@ -55,41 +54,41 @@ class Resolved:
     addresses: tuple[Address, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RelayOpened:
     relay: str
     ports: RelayPorts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RelayFailed:
     relay: str
     reason: str
     temporary: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RelayClosed:
     relay: str
     stats: RelayStats
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MediaHappened:
     event: MediaEvent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyChanged:
     snapshot: Snapshot
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DrainBegun:
     """No new calls from now on; those in progress go on."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DrainEnded:
     """Release every call still in progress."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote
 
+from sbc.frozen import frozen
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Headers, Request
 from sbc.sip.names import DATE, IDENTITY, HeaderName
@@ -24,7 +24,7 @@ CROSSING_IN_EMERGENCIES = (HeaderName("Geolocation"), HeaderName("Geolocation-Ro
 _needs_no_escape = re.compile(r"[+A-Za-z0-9_.\-]*+").fullmatch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Invitation:
     """What the callee's leg needs to know of a call: who, whom, how many hops are left, and the headers that cross."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from media.api import Side
@@ -16,6 +15,7 @@ from sbc.clock import Now
 from sbc.effects import Send
 from sbc.errors import SipError
 from sbc.flow import Flow
+from sbc.frozen import frozen
 from sbc.policy.snapshot import Party, Realm
 from sbc.sdp.offer import Description, MediaLeg
 from sbc.sip.dialog import Dialog
@@ -27,7 +27,7 @@ from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """Where one attempt goes: the Request-URI (a registered Contact, or number and peer), and the way there."""
 

@@ -12,6 +12,7 @@ from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.clock import Ids, Now
 from sbc.effects import Effect
 from sbc.flow import Address, Flow, Transport
+from sbc.frozen import frozen
 from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Party, Realm, Snapshot, User
 from sbc.sip.fields.via import Via
@@ -41,7 +42,7 @@ class RelayUser(Protocol):
     def media_happened(self, event: MediaEvent, now: Now) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SentBy:
     """How one of our listeners names itself to its peers: in Via and in Contact."""
 

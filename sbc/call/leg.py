@@ -352,7 +352,7 @@ class Leg:
 
     def _end(self, now: Now) -> None:
         self.ended = True
-        self._timer.stop()
+        self._timer.close()
         if self._asked is not None:  # the waiting re-INVITE ends with the dialog (RFC 5407 s3.1.4)
             asked, self._asked = self._asked, None
             self._respond(asked, 487, now=now)

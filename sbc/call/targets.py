@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 
@@ -12,11 +11,12 @@ from sbc.call.context import Context, flow_to, is_private
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.flow import Address
+from sbc.frozen import frozen
 from sbc.policy.snapshot import Party, Peer, Snapshot, Trunk
 from sbc.sip.uri import Uri
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lookup:
     """The peer is a host name: ask for its addresses first."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from sbc.frozen import frozen
 from sbc.sdp.offer import Description
 
 By = Literal["peer", "sbc"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cause:
     """Why something ended or was refused.
 
@@ -28,14 +28,14 @@ class Cause:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offered:
     """A call wants to begin; None: without an offer (RFC 3261 s13.2.1)."""
 
     description: Description | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progressed:
     """Not 100: that one is hop by hop."""
 
@@ -44,7 +44,7 @@ class Progressed:
     description: Description | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answered:
     """The answer to `Offered` or `Changed`. `refused` is only ever set after `Changed`: everything stays as it was."""
 
@@ -52,14 +52,14 @@ class Answered:
     refused: Cause | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changed:
     """A new offer within the call. None: what the peer said of itself changed, the far side need not know."""
 
     description: Description | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Released:
     cause: Cause
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Literal
 
 from sbc.clock import Now
+from sbc.frozen import frozen
 from sbc.policy.snapshot import LimitRules, Party, User
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reservation:
     """One call, counted under these names until it is released."""
 
     counters: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """`which` limit of the object `name` is reached, and the answer: a user is busy, a trunk is out of circuits.
 

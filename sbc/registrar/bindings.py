@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
+from sbc.frozen import frozen
 from sbc.sip.fields.contact import Contact, parse_contacts
 from sbc.sip.fields.expires import expires
 from sbc.sip.message import Request
@@ -19,7 +18,7 @@ MAX_EXPIRES_S = 7200
 MAX_CONTACTS = 10  # of one account; Asterisk's and Kamailio's usual max_contacts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Binding:
     contact: Contact
     flow: Flow

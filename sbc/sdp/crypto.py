@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from media.api import Keys, Suite
+from sbc.frozen import frozen
 from sbc.sdp.parse import SdpError
 from sbc.sdp.text import is_number
 
@@ -38,7 +39,7 @@ SMALLEST_WINDOW = 64  # packets (RFC 4568 s6.3.6)
 _SUITES = {suite.value: suite for suite in Suite}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Crypto:
     """One valid a=crypto line.
 

@@ -5,11 +5,11 @@ Names, addresses and identifiers of the peer's side stay here; our own descripti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from media.api import Address
 from sbc.errors import NotAcceptableHere
+from sbc.frozen import frozen
 from sbc.sdp.address import Scope, locate, port_allowed
 from sbc.sdp.codecs import is_audible, read_codecs, rule_order
 from sbc.sdp.crypto import Crypto, choose, read_cryptos
@@ -41,7 +41,7 @@ class Slot(NamedTuple):
     formats: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Description:
     """What a peer said about the audio stream.
 

@@ -5,9 +5,11 @@ Attribute lines may carry SRTP keys (RFC 4568), so no `repr` in this module show
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import NamedTuple
+
+from sbc.frozen import frozen
 
 Attribute = tuple[str, str | None]  # name, value; None: a flag without a colon
 Line = tuple[str, str]  # type letter, value
@@ -46,7 +48,7 @@ class Direction(StrEnum):
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Codec:
     """One payload type: encoding name in its registered spelling, RTP clock in Hz, format parameters verbatim ("" for none)."""
 
@@ -76,7 +78,7 @@ class Connection(NamedTuple):
         return f"IN {self.family} {self.address}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Media:
     """One m= section. `lines`: its i=, b= and k= lines."""
 
@@ -97,7 +99,7 @@ class Media:
         return [value or "" for key, value in self.attributes if key == name]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """A whole description. `origin` is the o= value; `lines` the i=, u=, e=, p=, b=, t=, r=, z= and k= lines."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from media.api import Keys, SideSpec
+from sbc.frozen import frozen
 from sbc.sdp.codecs import find
 from sbc.sdp.describe import Description
 from sbc.sdp.model import Codec, Direction
@@ -14,7 +14,7 @@ from sbc.sdp.model import Codec, Direction
 _SUPPRESSED_SILENCE = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Agreement:
     """What holds on a leg since its last answer.
 

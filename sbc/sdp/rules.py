@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from media.api import Suite
+from sbc.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MediaRules:
     """The media rules of one trunk or user.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from sbc.clock import Now
 from sbc.errors import ParseError
+from sbc.frozen import frozen
 from sbc.sip.fields.auth import Challenge, Credentials
 from sbc.sip.grammar import quote
 from sbc.sip.uri import Uri
@@ -31,12 +31,12 @@ CNONCE_LENGTH = 128  # longest seen in the field: 88
 Reason = Literal["stale", "unknown_user", "wrong", "replay", "malformed"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verified:
     user: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """`stale`: the password was right, only the nonce was not (any more): challenge again with `stale=True`."""
 
@@ -154,7 +154,7 @@ class DigestRealm:
         return given
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Given:
     """What matters of credentials, `algorithm` in upper case."""
 

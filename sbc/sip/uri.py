@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from sbc.errors import ParseError
+from sbc.frozen import frozen
 from sbc.sip.grammar import Params, find_param, format_params
 
 _CACHED_URIS = 4096  # the same URIs come back in every message of a call; about 4 MB when full
@@ -34,7 +35,7 @@ _param_name = re.compile(r"[A-Za-z0-9\-_.!~*'()\[\]/:&+$]++").fullmatch
 HOST_LENGTH = 255  # RFC 1035 s2.3.4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Uri:
     """`user`, `password`, parameter values and `headers` are raw: escapes kept, never unescaped before splitting.
 

@@ -70,18 +70,20 @@ def sipp(
     port: int = 5060,
     transport: str = "u1",
     keys: Mapping[str, str] | None = None,
+    talk: float = 1.0,
     patience: int = 120,
 ) -> Sipp:
     """Start `scenarios/SCENARIO.xml` in `host`. With `target` (host:port) it calls, without it waits for calls.
 
-    `keys` fill what the scenario writes in brackets. After `patience` seconds it gives up and its result is a failure.
+    `keys` fill what the scenario writes in brackets; a caller hangs up after `talk` seconds. After `patience` seconds SIPp gives
+    up and its result is a failure.
     Of few calls the messages are kept, see Sipp.received.
     """
     folder.mkdir(parents=True, exist_ok=True)
     options: list[str | Path] = ["-sf", SCENARIOS / f"{scenario}.xml", "-i", host.address, "-p", str(port), "-t", transport]
     options += ["-m", str(calls), "-r", f"{rate:g}", "-l", "1000", "-nostdin", "-nd", "-default_behaviors", "all,-bye"]
     options += ["-trace_stat", "-stf", folder / "stat.csv", "-fd", "1", "-trace_err", "-error_file", folder / "errors.log"]
-    options += ["-timeout", str(patience), "-timeout_error"]
+    options += ["-d", f"{talk * 1000:.0f}", "-timeout", str(patience), "-timeout_error"]
     if calls <= TRACED_CALLS:
         options += ["-trace_msg", "-message_file", folder / "messages.log"]
     for name, value in (keys or {}).items():

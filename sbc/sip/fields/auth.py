@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
 
 from sbc.errors import ParseError
+from sbc.frozen import frozen
 from sbc.sip.grammar import QUOTED, TOKEN, quote, unquote
 
 _scheme = re.compile(rf"({TOKEN})[ \t]++(.*)", re.DOTALL).fullmatch
@@ -15,7 +16,7 @@ _are_params = re.compile(rf"(?:{_PARAM}(?:,|$)|[ \t]*+,)+", re.DOTALL).fullmatch
 _find_params = re.compile(rf"{_PARAM}(?:,|$)", re.DOTALL).findall
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Auth:
     """`scheme` as written; `params` by lower-case name, values without quotes."""
 

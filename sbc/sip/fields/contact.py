@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sbc.errors import ParseError
+from sbc.frozen import frozen
 from sbc.sip.fields.expires import parse_expires
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.grammar import split_rows, unquote
@@ -15,7 +15,7 @@ from sbc.sip.uri import Uri
 _qvalue = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?").fullmatch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contact:
     """`expires` in seconds, None when not given here (then the Expires header counts); `q` from 0 to 1."""
 

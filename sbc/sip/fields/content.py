@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from sbc.errors import ParseError
+from sbc.frozen import frozen
 from sbc.sip.grammar import TOKEN, Params, find_param, is_token, parse_params, unquote
 
 _CACHED = 256  # a few are in every message
@@ -15,7 +15,7 @@ _CACHED_LENGTH = 128
 _media_type = re.compile(rf"({TOKEN})[ \t]*+/[ \t]*+({TOKEN})[ \t]*+(;.*)?", re.DOTALL).fullmatch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MediaType:
     """`name` is "type/subtype" in lower case; `*` stands as it is, so that Accept ranges can be read with it."""
 
@@ -42,7 +42,7 @@ def _parse(text: str) -> MediaType:
 _parse_cached = lru_cache(maxsize=_CACHED)(_parse)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Disposition:
     """`kind` and `handling` in lower case; `handling` is "" if absent, which means "required" (RFC 3261 s20.11)."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from sbc.errors import ParseError
+from sbc.frozen import frozen
 from sbc.sip.grammar import is_token, parse_number
 
 HIGHEST = 2**31 - 1  # RFC 3261 s8.1.1.5: "The sequence number value MUST be … less than 2**31"
@@ -13,7 +13,7 @@ _CACHED = 512
 _CACHED_LENGTH = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CSeq:
     number: int
     method: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
 from sbc.errors import ParseError
+from sbc.frozen import frozen
 from sbc.sip.grammar import Params, find_param, format_params, parse_params, quote, split_rows, unquote
 from sbc.sip.uri import Uri
 
@@ -19,7 +19,7 @@ _CACHED_LENGTH = 256
 _bracketed = re.compile(r'(?:("(?:[^"\\]++|\\.)*")[ \t]*+|([^"<>,;:@\\]*+))<([^<>"]++)>[ \t]*+(;.*)?', re.DOTALL).fullmatch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NameAddr:
     """`display` is decoded, "" if there is none; `params` belong to the header field, not to the URI."""
 

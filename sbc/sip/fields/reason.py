@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sbc.errors import ParseError
+from sbc.frozen import frozen
 from sbc.sip.grammar import Params, find_param, format_params, is_token, parse_number, parse_params, quote, split_rows, unquote
 
 _HIGHEST_CAUSE = 65535
 _TYPED = frozenset({"cause", "text"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reason:
     """`protocol` such as "SIP", "Q.850", "STIR"; `text` decoded, "" if absent; `params` are all others, raw."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from sbc.frozen import frozen
 from sbc.sip.grammar import find_param, parse_number, parse_params
 
 HIGHEST = 2**32 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionExpires:
     seconds: int
     refresher: Literal["uac", "uas"] | None = None

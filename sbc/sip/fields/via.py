@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 
 from sbc.errors import ParseError
 from sbc.flow import Address
+from sbc.frozen import frozen
 from sbc.sip.grammar import TOKEN, Params, format_params, parse_number, parse_params
 from sbc.sip.uri import format_host, parse_host, parse_port
 
@@ -24,7 +24,7 @@ _readable_branch = re.compile(rf";[ \t]*+branch[ \t]*+=[ \t]*+({TOKEN})", re.IGN
 _readable_rport = re.compile(r";[ \t]*+rport[ \t]*+(?:[;=,]|$)", re.IGNORECASE | re.ASCII).search
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Via:
     """`transport` is upper case; `host` and `received` are lower case, IPv6 without brackets; `branch` is "" if absent.
 

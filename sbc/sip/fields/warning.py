@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from sbc.errors import ParseError
+from sbc.frozen import frozen
 from sbc.sip.grammar import QUOTED, quote, unquote
 
 _warning = re.compile(rf"([0-9]{{3}})[ \t]++([^\s\",]++)[ \t]++({QUOTED})", re.DOTALL).fullmatch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Warning:
     """`code` from 300 to 399; `agent` is the host or pseudonym that warns; `text` decoded."""
 

@@ -147,13 +147,14 @@ def test_inputs_that_arise_meanwhile_wait_their_turn() -> None:
     def script(event: Input) -> list[Effect]:
         if isinstance(event, DrainBegun):
             return [Send(b"fails", FLOW, "k1"), OpenRelay("r", "a", "b"), Send(b"fails too", FLOW, "k2")]
-        return []
+        return [Send(b"next", FLOW)] if isinstance(event, SendFailed) else []
 
     async def scene() -> None:
         stage = Stage(ScriptedCore(script))
         engine = stage.engine()
-        stage.on_send = lambda effect: engine.receive_failure(effect.key, "no")
+        stage.on_send = lambda effect: engine.receive_failure(effect.key, "no") if effect.key else None
         engine.receive(DrainBegun())
+        assert [effect.data for effect in stage.sent if isinstance(effect, Send)] == [b"fails", b"fails too", b"next", b"next"]
         opened = RelayOpened("r", RelayPorts(("127.0.0.1", 2), ("127.0.0.1", 4)))
         assert stage.core.inputs == [DrainBegun(), SendFailed("k1", "no"), opened, SendFailed("k2", "no")]
         engine.receive_failure("", "nobody waits")
