@@ -129,7 +129,7 @@ class Reception:
             return
         transaction = self._context.transactions.server(request, flow, now, None)
         try:
-            check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=request.method != "INVITE")
+            check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
             self._serve(admitted, transaction, realm, flow, now)
         except SipError as error:
             self._context.transactions.respond(transaction, self._context.answer(request, error.status, error.reason, error.headers), now)
@@ -223,7 +223,7 @@ class Reception:
         Users are spared the second: a PBX that forks one call to two phones behind us sends the same INVITE twice.
         """
         us = self._context.sent_by(flow)
-        for value in request.headers.values(VIA)[1:]:
+        for value in request.headers.all(VIA)[1:]:  # the parser gave each a row of its own
             via = Via.parse(value)
             if (via.host, via.port) == (us.host, us.port):
                 raise SipError("our own Via", status=482, reason="Loop Detected")

@@ -61,7 +61,8 @@ class CalleeLeg(Leg):
 
     def _send_invite(self, cseq: int, interval: tuple[tuple[str, str], ...], now: Now) -> None:
         assert self._invitation is not None
-        to = self.target.uri.with_(params=(), headers="")
+        uri = self.target.uri
+        to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
         headers = (("Contact", self.contact), ("Allow", ALLOW), ("Supported", SUPPORTED), *interval, *self._invitation.headers)
         request = Request.build(
             "INVITE",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from media.api import RelayStats, SideStats
 from sbc.call.causes import q850_of
@@ -123,7 +124,13 @@ def timestamp(seconds: float | None) -> str | None:
     """RFC 3339 in UTC with milliseconds."""
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return f"{_to_the_second(whole)}.{thousandths:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def milliseconds(start: float | None, end: float | None) -> int | None:

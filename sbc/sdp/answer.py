@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from sbc.sdp.codecs import read_codecs
+from sbc.sdp.codecs import STATIC, read_codecs
 from sbc.sdp.crypto import Crypto, read_cryptos
 from sbc.sdp.model import Media, Session
 
@@ -50,7 +50,7 @@ def _stream_problems(offer: Session, offered: Media, answer: Session, answered: 
     problems: list[str] = []
     if answered.protocol != offered.protocol:
         problems.append(Problem.PROTOCOL)
-    if _formats(offered).isdisjoint(_formats(answered)):
+    if not _same_static_format(offered, answered) and _formats(offered).isdisjoint(_formats(answered)):
         problems.append(Problem.FORMAT)
     direction = answer.direction(answered)
     if direction.answering(offer.direction(offered)) is not direction:
@@ -87,6 +87,12 @@ def _setup_problems(offer: Session, offered: Media, answer: Session, answered: M
         return []
     allowed = _SETUP_ANSWERS.get(_attribute(offer, offered, "setup") or "active", ())
     return [] if role in allowed else [Problem.SETUP]
+
+
+def _same_static_format(offered: Media, answered: Media) -> bool:
+    """Mostly, and then nothing needs to be read: the first format chosen is a static payload type of the offer."""
+    first = answered.formats[0]
+    return first in STATIC and first in offered.formats and "RTP/" in offered.protocol
 
 
 def _formats(media: Media) -> set[object]:

@@ -97,6 +97,8 @@ class Headers:
     def all(self, name: str) -> list[str]:
         """The rows of that name, in order."""
         name = _named(name)
+        if name not in self._names:  # mostly
+            return []
         return [v for n, v in zip(self._names, self._values, strict=True) if n == name]
 
     def values(self, name: str) -> list[str]:

@@ -5,6 +5,8 @@ Only the top Via, From, To, Call-ID, CSeq and the Request-URI are typed here; ev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sbc.errors import ParseError
 from sbc.sip.fields.contact import parse_contacts
 from sbc.sip.fields.cseq import CSeq
@@ -84,30 +86,28 @@ def malformed(error: ParseError, head: bytes) -> Malformed:
 
 def _parse(head: bytes) -> tuple[Request | Response, int | None]:
     """The message without its body, and Content-Length."""
-    lines = _split_lines(head)
-    start = lines[0]
-    names: list[HeaderName] = []
-    values: list[str] = []
-    known = KNOWN.get
-    for line in lines[1:]:
-        text, colon, value = line.partition(":")
-        name = known(text)
-        if name is None or not colon:
-            if not colon:
-                raise ParseError("header without a colon")
-            name = HeaderName(text.rstrip(" \t"))
-        names.append(name)
-        values.append(value.strip(" \t"))
+    start, *lines = _split_lines(head)
+    rows = [line.partition(":") for line in lines]
+    names = [KNOWN.get(text) or _named(text, colon) for text, colon, _ in rows]
+    values = [value.strip(" \t") for _, _, value in rows]
     if b"\0" in head:
         _check_nul(start, names, values)
-    if len(set(names)) < len(names):
+    first = dict(zip(reversed(names), reversed(values), strict=True))
+    if len(first) < len(names):
         _merge_repeated(names, values)
     length = None
-    if CONTENT_LENGTH in names:
+    if CONTENT_LENGTH in first:
         length = parse_number(_take(names, values, CONTENT_LENGTH), HIGHEST_CONTENT_LENGTH)
     if start[:4].upper() == "SIP/":
-        return _response(start, names, values), length
-    return _request(start, names, values), length
+        return _response(start, names, values, first), length
+    return _request(start, names, values, first), length
+
+
+def _named(text: str, colon: str) -> HeaderName:
+    """A name that is not written in one of the usual ways."""
+    if not colon:
+        raise ParseError("header without a colon")
+    return HeaderName(text.rstrip(" \t"))
 
 
 def _split_lines(head: bytes) -> list[str]:
@@ -175,13 +175,14 @@ def _take(names: list[HeaderName], values: list[str], name: HeaderName) -> str:
     return values.pop(position)
 
 
-def _one(names: list[HeaderName], values: list[str], name: HeaderName) -> str:
-    if name not in names:
+def _one(first: Mapping[HeaderName, str], name: HeaderName) -> str:
+    value = first.get(name)
+    if value is None:
         raise ParseError(f"no {name.spelling}")
-    return values[names.index(name)]
+    return value
 
 
-def _request(start: str, names: list[HeaderName], values: list[str]) -> Request:
+def _request(start: str, names: list[HeaderName], values: list[str], first: Mapping[HeaderName, str]) -> Request:
     words = start.split(" ")
     if len(words) != 3:
         raise ParseError("malformed request line")
@@ -193,19 +194,19 @@ def _request(start: str, names: list[HeaderName], values: list[str]) -> Request:
     uri = Uri.parse(target)
     if uri.headers:  # "not allowed" there (RFC 3261 s19.1.1), and a way to inject some
         raise ParseError("headers in the Request-URI")
-    via, from_, to, call_id, cseq = _mandatory(names, values)
+    via, from_, to, call_id, cseq = _mandatory(names, values, first)
     if cseq.method != method:
         raise ParseError("CSeq of another method")
     if via.branch == MAGIC_COOKIE:
         raise ParseError("branch without content")
-    if MAX_FORWARDS in names:
-        parse_number(values[names.index(MAX_FORWARDS)], 255)
+    if MAX_FORWARDS in first:
+        parse_number(first[MAX_FORWARDS], 255)
     if method == "REGISTER":
         parse_contacts([v for n, v in zip(names, values, strict=True) if n is CONTACT])
     return Request(method, uri, Headers.adopt(names, values), b"", via, from_, to, call_id, cseq)
 
 
-def _response(start: str, names: list[HeaderName], values: list[str]) -> Response:
+def _response(start: str, names: list[HeaderName], values: list[str], first: Mapping[HeaderName, str]) -> Response:
     version, _, rest = start.partition(" ")
     if version != "SIP/2.0":
         _check_version(version)
@@ -215,7 +216,7 @@ def _response(start: str, names: list[HeaderName], values: list[str]) -> Respons
     status = parse_number(code, 699)
     if status < 100:
         raise ParseError("malformed status")
-    via, from_, to, call_id, cseq = _mandatory(names, values)
+    via, from_, to, call_id, cseq = _mandatory(names, values, first)
     return Response(status, reason, Headers.adopt(names, values), b"", via, from_, to, call_id, cseq)
 
 
@@ -227,19 +228,19 @@ def _check_version(text: str) -> None:
         raise ParseError("another version of SIP", status=505)
 
 
-def _mandatory(names: list[HeaderName], values: list[str]) -> tuple[Via, NameAddr, NameAddr, str, CSeq]:
-    top = _one(names, values, VIA)
+def _mandatory(names: list[HeaderName], values: list[str], first: Mapping[HeaderName, str]) -> tuple[Via, NameAddr, NameAddr, str, CSeq]:
+    top = _one(first, VIA)
     if "," in top or names.count(VIA) > 1:
         top = _split_vias(names, values)
-    call_id = _one(names, values, CALL_ID)
+    call_id = _one(first, CALL_ID)
     if not call_id or " " in call_id or "\t" in call_id:
         raise ParseError("malformed Call-ID")
     return (
         Via.parse(top),
-        NameAddr.parse(_one(names, values, FROM)),
-        NameAddr.parse(_one(names, values, TO)),
+        NameAddr.parse(_one(first, FROM)),
+        NameAddr.parse(_one(first, TO)),
         call_id,
-        CSeq.parse(_one(names, values, CSEQ)),
+        CSeq.parse(_one(first, CSEQ)),
     )
 
 
@@ -251,4 +252,6 @@ def _split_vias(names: list[HeaderName], values: list[str]) -> str:
         values[:] = [v for _, v in pairs]
     if names.count(VIA) > MAX_VIAS:
         raise ParseError("too many Vias")
-    return _one(names, values, VIA)
+    if VIA not in names:
+        raise ParseError("no Via")
+    return values[names.index(VIA)]

@@ -15,6 +15,10 @@ FLUSH_AFTER = 0.5  # seconds; a record is on its way to the disk at most 1 s aft
 BACKLOG = 100_000  # records kept while the disk is full or stuck: two minutes at 700 calls/s, some 100 MB; then the newest are lost
 
 
+# Made once: making it costs as much as using it.
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+
+
 class RecordFile:
     """Appends records in batches from a thread of its own, so that a slow disk never holds up a call.
 
@@ -38,7 +42,7 @@ class RecordFile:
         if len(self._lines) >= BACKLOG:
             self.lost += 1
             return
-        self._lines.append(json.dumps(record, ensure_ascii=True, separators=(",", ":"), default=str).encode() + b"\n")
+        self._lines.append(_encode(record).encode() + b"\n")
         self._arm()
 
     def reopen(self) -> None:
