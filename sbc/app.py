@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import resource
 import signal
 import sys
@@ -33,6 +34,7 @@ from sbc.policy.snapshot import Snapshot
 from sbc.store.records import RecordFile
 from sbc.system import SystemClock, SystemIds
 
+TABLES = ("calls", "dialogs", "relays", "questions", "transactions", "timers")  # of the core; an idle one has all empty
 BUSY_POLL = 0.05  # seconds between looks at the calls in progress while draining
 
 
@@ -103,6 +105,12 @@ class App:
         """Take the policy, the certificates and the record file anew. What is wrong is logged, and then nothing changes."""
         self._tasks.start(self._reload())
 
+    def report(self) -> None:
+        """One line in the log with what is alive. When the last call is over and 32 s have passed, the tables are empty."""
+        facts = dict.fromkeys(TABLES, 0) | self._core.leftovers()
+        facts |= {"connections": self._network.connections(), "tasks": len(self._tasks), "files": len(os.listdir("/proc/self/fd")) - 1}
+        self._log.event("info", "status", {**facts, "memory_mib": round(resident_memory(), 1)})
+
     def _load(self) -> Snapshot:
         loaded = load_policy(self._settings.policies)
         for warning in loaded.warnings:
@@ -165,7 +173,8 @@ class App:
         self._tasks.start(watch())
 
     def _take_signals(self, loop: asyncio.AbstractEventLoop, closing: AsyncExitStack) -> None:
-        for number, action in ((signal.SIGINT, self.stop), (signal.SIGTERM, self.stop), (signal.SIGHUP, self.reload)):
+        actions = {signal.SIGINT: self.stop, signal.SIGTERM: self.stop, signal.SIGHUP: self.reload, signal.SIGUSR1: self.report}
+        for number, action in actions.items():
             loop.add_signal_handler(number, action)
             closing.callback(loop.remove_signal_handler, number)
 
@@ -216,6 +225,11 @@ def raise_descriptor_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def resident_memory() -> float:
+    """Of this process, in MiB (proc(5), statm)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
 def settle_memory() -> None:

@@ -26,8 +26,7 @@ class Doorkeeper:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._realms: dict[str, DigestRealm] = {}
-        self._secret = context.ids.random(32)
+        self._realms: dict[tuple[str, tuple[str, ...]], DigestRealm] = {}
         self._rate = 0.0
         self._per_source = Budget(0.0, 0.0)
         self._in_all = Budget(*ANSWERS_IN_ALL)
@@ -93,9 +92,16 @@ class Doorkeeper:
         return self._per_source.take(source_key(flow.remote[0]), now.monotonic) and self._in_all.take("", now.monotonic)
 
     def _digest(self, realm: Realm) -> DigestRealm:
-        known = self._realms.get(realm.digest_realm)
+        """Kept for as long as the policy asks for it: it counts which nonces were used.
+
+        A new one has a secret of its own, so that what was used with one we have forgotten is stale, never right again.
+        """
+        kind = (realm.digest_realm, realm.digest_algorithms)
+        known = self._realms.get(kind)
         if known is None:
-            known = self._realms[realm.digest_realm] = DigestRealm(realm.digest_realm, self._secret)
+            wanted = {(each.digest_realm, each.digest_algorithms) for each in self._context.snapshot.realms.values()}
+            self._realms = {kept: digest for kept, digest in self._realms.items() if kept in wanted}
+            known = self._realms[kind] = DigestRealm(realm.digest_realm, self._context.ids.random(32), realm.digest_algorithms)
         return known
 
 

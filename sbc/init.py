@@ -33,6 +33,7 @@ realms:
     relay: {{address: {bare}, ports: 20000-29999}}
     certificate: edge                 # certs/edge.pem and certs/edge.key: replace the development certificate
 {domains}
+    # digest: [MD5]                   # only for old phones that give up when SHA-256 is offered as well
   inside:                             # where the carrier is
     signalling: ["udp://{host}:5060", "tcp://{host}:5060"]
     relay: {{address: {bare}, ports: 30000-39999}}

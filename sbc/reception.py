@@ -83,8 +83,8 @@ class Reception:
 
     def _cancel(self, request: Request, flow: Flow, now: Now) -> None:
         """200 to the CANCEL whenever it matches, whatever has become of the INVITE (RFC 3261 s9.2)."""
-        invite = self._context.transactions.invite_to_cancel(request)
-        if invite is None and not self._context.transactions.cancels_too_late(request):
+        invite = self._context.transactions.invite_to_cancel(request, flow)
+        if invite is None and not self._context.transactions.cancels_too_late(request, flow):
             self._gone(request, flow)
             return
         transaction = self._context.transactions.server(request, flow, now, None)

@@ -32,6 +32,7 @@ from sbc.sdp.rules import MediaRules
 DEFAULT_NEXT_ON = frozenset({408, *range(500, 600)})  # the far end is dead or out of order; anything else is an answer
 EMERGENCY_NEXT_ON = frozenset(range(300, 700))  # nothing that one trunk says ends an emergency call
 DEFAULT_RING_FOR = 180.0  # RFC 3261 s16.6: timer C is more than 3 minutes at a proxy; we give up before it
+DEFAULT_DIGEST = ("SHA-256", "MD5")  # strongest first (RFC 8760 s2.4): a phone takes the topmost it knows
 # Strongest first; with AES-NI the GCM suites are the cheapest as well.
 ALL_SUITES = (
     Suite.AEAD_AES_256_GCM,
@@ -88,6 +89,7 @@ def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, folder: P
         client_ca=str(folder / realm.client_ca) if realm.client_ca is not None else None,
         domains=domains,
         digest_realm=domains[0],
+        digest_algorithms=tuple(realm.digest) if realm.digest is not None else DEFAULT_DIGEST,
         has_digest_users=has_digest_users,
     )
 

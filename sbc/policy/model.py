@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 import netaddr
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
 from media.api import Suite
 from sbc.policy import values
 from sbc.policy.snapshot import Peer
+from sbc.sip.digest import HASHES
 
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ DialPrefix = Annotated[str, *_word(values.dial_prefix, pattern="^\\+?[0-9*#]*$")
 DialReplacement = Annotated[str, *_word(values.dial_replacement, **_NUMBER_OR_TEXT, pattern="^\\+?[0-9]*$")]
 ShortNumber = Annotated[str, *_word(values.short_number, **_NUMBER_OR_TEXT, examples=["112"])]
 CryptoSuite = Annotated[Suite, *_word(values.suite, enum=[suite.value for suite in Suite])]
+DigestAlgorithm = Annotated[str, *_word(values.digest, enum=list(HASHES))]
 Codec = Annotated[str, *_word(values.codec, examples=["PCMA", "G729", "telephone-event"])]
 
 
@@ -100,6 +102,20 @@ class RealmModel(Model):
     domains: list[Host] | None = Field(
         None, min_length=1, description="Names that mean us in this network. The first one is the realm of our password challenges."
     )
+    digest: list[DigestAlgorithm] | None = Field(
+        None,
+        min_length=1,
+        json_schema_extra={"uniqueItems": True},
+        description="Hash algorithms of our password challenges, in the order they are offered. Default: [SHA-256, MD5]. "
+        "[MD5] for phones that refuse a challenge they do not know.",
+    )
+
+    @field_validator("digest")
+    @classmethod
+    def _each_once(cls, algorithms: list[str] | None) -> list[str] | None:
+        if algorithms is not None and len(set(algorithms)) < len(algorithms):
+            raise ValueError("names an algorithm twice")
+        return algorithms
 
 
 class RegistrationModel(Model):

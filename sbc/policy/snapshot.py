@@ -37,6 +37,7 @@ class Realm:
     client_ca         PEM file: a TLS client must present a certificate signed by one of these; None: not asked for
     domains           host names and addresses that mean "us" in a Request-URI of this network, besides the listeners' own
     digest_realm      what our challenges carry
+    digest_algorithms offered and accepted, in that order
     has_digest_users  somebody may authenticate with a password here: an unknown source is worth a challenge
     """
 
@@ -51,6 +52,7 @@ class Realm:
     client_ca: str | None
     domains: tuple[str, ...]
     digest_realm: str
+    digest_algorithms: tuple[str, ...]
     has_digest_users: bool
 
 

@@ -13,6 +13,7 @@ from sbc.errors import ParseError
 from sbc.flow import Transport
 from sbc.policy.problems import did_you_mean
 from sbc.policy.snapshot import Peer
+from sbc.sip.digest import HASHES
 from sbc.sip.uri import Uri
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -201,6 +202,13 @@ def suite(text: str) -> Suite:
         return Suite(text)
     except ValueError:
         raise ValueError(f"{text!r} is none of {', '.join(Suite)}{did_you_mean(text, map(str, Suite))}") from None
+
+
+def digest(text: str) -> str:
+    """A digest algorithm by its name in the challenge, in any case."""
+    if text.upper() not in HASHES:
+        raise ValueError(f"{text!r} is none of {', '.join(HASHES)}{did_you_mean(text.upper(), HASHES)}")
+    return text.upper()
 
 
 def codec(text: str) -> str:

@@ -166,7 +166,7 @@ class Agent:
             return
         transaction = self._transactions.server(request, flow, now, None)
         if request.method == "CANCEL":
-            self._cancelled(transaction, request)
+            self._cancelled(transaction, request, flow)
         elif request.to.tag and call is None:
             self.respond(transaction, Response.answer(request, 481))
         elif call is not None:
@@ -188,8 +188,8 @@ class Agent:
         self.keep(call)
         self._on_call(call)
 
-    def _cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
-        invite = self._transactions.invite_to_cancel(cancel)
+    def _cancelled(self, transaction: ServerTransaction, cancel: Request, flow: Flow) -> None:
+        invite = self._transactions.invite_to_cancel(cancel, flow)
         self.respond(transaction, Response.answer(cancel, 481 if invite is None else 200, to_tag=self.ids.tag()))
         for call in list(self._calls.values()):
             if isinstance(call, IncomingCall) and call.transaction is invite:

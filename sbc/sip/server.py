@@ -12,7 +12,7 @@ from sbc.sip.message import Request, Response
 from sbc.sip.tables import SERVER_INVITE, SERVER_OTHER, Action, Event, State
 from sbc.sip.timers import TimerValues
 
-# (branch, sent-by host, sent-by port, method), or what RFC 2543 has instead.
+# (branch, realm, source host, sent-by host, sent-by port, method), or what RFC 2543 has instead.
 ServerKey = tuple[str | int | None, ...]
 
 MAGIC_COOKIE = "z9hG4bK"
@@ -196,18 +196,21 @@ def repeat(octets: bytes | None, request: Request, flow: Flow, send: Sender) -> 
     return True
 
 
-def server_key(request: Request, method: str) -> ServerKey:
+def server_key(request: Request, method: str, flow: Flow) -> ServerKey:
     """What a request is matched by (RFC 3261 s17.2.3); `method` is INVITE for the INVITE of a CANCEL.
 
     Without the cookie RFC 2543 rules: Request-URI, tags, Call-ID, CSeq number and top Via as received. There an ACK
     has a key of its own, since its To tag is that of the response.
+
+    The realm and the host it came from count, too: whoever guesses a branch can neither read the answer to another's
+    request nor cancel another's call.
     """
     via = request.via
     branch = via.branch
     # A bare cookie identifies nothing (RFC 4475 s3.2.1): its requests are told apart the old way.
     if len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE):
-        return (branch, via.host, via.port, "INVITE" if method == "ACK" else method)
-    return ("", str(request.uri), request.from_.tag, request.call_id, request.cseq.number, str(via), request.to.tag, method)
+        return (branch, flow.realm, flow.remote[0], via.host, via.port, "INVITE" if method == "ACK" else method)
+    return ("", flow.realm, flow.remote[0], str(request.uri), request.from_.tag, request.call_id, request.cseq.number, str(via), request.to.tag, method)
 
 
 def has_cookie(key: ServerKey) -> bool:

@@ -69,7 +69,7 @@ class Transactions:
 
     def absorb(self, request: Request, flow: Flow, now: Now) -> bool:
         """True: a retransmission, or the ACK of a 300-699 response; its transaction has done all there is to do."""
-        key = server_key(request, request.method)
+        key = server_key(request, request.method, flow)
         transaction = self._servers.living.get(key)
         if transaction is not None:
             transaction.receive(request, now)
@@ -83,21 +83,21 @@ class Transactions:
     ) -> ServerTransaction:
         """A new transaction for a request that `absorb` did not take. Stamps the top Via with its source (TRN-01, TRN-02)."""
         assert request.method != "ACK", "an ACK makes no transaction"
-        key = server_key(request, request.method)
+        key = server_key(request, request.method, flow)
         assert key not in self._servers.living and key not in self._servers.lingering, "absorb comes first"
         request.stamp(flow.remote)
         return ServerTransaction(key, request, flow, user, now, values or self._values, self._servers, self._closed)
 
-    def invite_to_cancel(self, cancel: Request) -> ServerTransaction | None:
+    def invite_to_cancel(self, cancel: Request, flow: Flow) -> ServerTransaction | None:
         """The INVITE that a CANCEL means (RFC 3261 s9.2), None if there is none or it is over.
 
         Answered already with `last_status` >= 200, it cannot be cancelled, but the CANCEL is still answered 200.
         """
-        return self._servers.living.get(server_key(cancel, "INVITE"))
+        return self._servers.living.get(server_key(cancel, "INVITE", flow))
 
-    def cancels_too_late(self, cancel: Request) -> bool:
+    def cancels_too_late(self, cancel: Request, flow: Flow) -> bool:
         """The INVITE it means is over but not forgotten: the CANCEL is answered 200, not 481, and does nothing else."""
-        return server_key(cancel, "INVITE") in self._servers.lingering
+        return server_key(cancel, "INVITE", flow) in self._servers.lingering
 
     def respond(self, transaction: ServerTransaction, response: Response, now: Now) -> None:
         """Answer. What the machine does not allow is left unsent:

@@ -126,7 +126,8 @@ def test_SDP_08_nothing_of_one_side_shows_on_the_other(world: World, office: Age
     for message in (received, ack, to_carrier_ok, bye):
         for secret in office_secrets:
             assert secret not in _side(message), (secret, message)
-    for message in (*to_office, to_office_request):
+    towards_office: list[Request | Response] = [*to_office, to_office_request]
+    for message in towards_office:
         for secret in carrier_secrets:
             if secret == b"10.1.0.2" or message is not None:
                 assert secret not in _side(message), (secret, message)

@@ -97,7 +97,7 @@ def test_INV_09_a_change_that_finds_no_dialog_ends_the_call(world: World, office
     office.inbox.popleft()
     assert world.core.busy() == 0
     final = [message for message in office.inbox if not isinstance(message, Request)]
-    assert [message.status for message in final] == [487], "the waiting re-INVITE gets its answer, too"  # type: ignore[union-attr]
+    assert [message.status for message in final] == [487], "the waiting re-INVITE gets its answer, too"
     assert [message.method for message in office.inbox if isinstance(message, Request)] == ["BYE"]
 
 

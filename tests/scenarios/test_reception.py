@@ -79,6 +79,21 @@ def test_a_stranger_on_udp_hears_nothing(world: World, method: str) -> None:
     assert not world.records
 
 
+def test_a_guessed_branch_neither_reads_an_answer_nor_cancels_a_call(world: World, office: Agent, carrier: Agent) -> None:
+    stranger = world.agent("stranger", ("203.0.113.66", 5060), "outside")
+    options = office.request("OPTIONS", "sip:10.0.0.1")
+    office.send(options)
+    office.expect_response(200)
+    stranger.send(options)
+    invite = office.invite("+4930123456")
+    stranger.cancel(invite)
+    stranger.expect_nothing()
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 486)
+    office.expect_response(486)
+
+
 def test_a_stranger_who_asks_for_another_domain_is_not_challenged(world: World) -> None:
     stranger = world.agent("stranger", ("203.0.113.66", 5060), "outside")
     stranger.send(stranger.request("REGISTER", "sip:elsewhere.example.com", headers=(("User-Agent", "x" * 300),)))

@@ -192,6 +192,29 @@ def test_a_wrong_new_policy_is_logged_and_changes_nothing(stage: Stage) -> None:
     stage.play(scene)
 
 
+def test_sigusr1_logs_what_is_alive(stage: Stage) -> None:
+    stage.core.calls = 2
+
+    async def scene(it: App) -> None:
+        def status() -> dict[str, float]:
+            lines = [line.split() for line in stage.logged if " status " in line]
+            return {name: float(value) for name, _, value in (word.partition("=") for word in lines[-1][3:])} if lines else {}
+
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await until(status)
+        first = status()
+        assert list(first) == [*app.TABLES, "connections", "tasks", "files", "memory_mib"]
+        assert (first["calls"], first["dialogs"]) == (2, 0)
+        assert first["memory_mib"] > 5
+        stage.core.calls = 0
+        with socket.socket(), socket.socket():
+            it.report()
+            assert status()["files"] == first["files"] + 2
+        assert status()["calls"] == 0
+
+    stage.play(scene)
+
+
 def test_errors_at_start_are_one_line_and_leave_nothing_open(stage: Stage) -> None:
     async def scene(it: App) -> None:
         raise AssertionError("it started")

@@ -146,6 +146,9 @@ class ScriptedCore:
     def busy(self) -> int:
         return self.calls
 
+    def leftovers(self) -> dict[str, int]:
+        return {"calls": self.calls} if self.calls else {}
+
 
 def realm(
     *listeners: tuple[Transport, int],
@@ -167,6 +170,7 @@ def realm(
         client_ca=str(client_ca) if client_ca else None,
         domains=(),
         digest_realm="sbc",
+        digest_algorithms=("MD5",),
         has_digest_users=False,
     )
 

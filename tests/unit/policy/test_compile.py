@@ -40,6 +40,33 @@ def test_a_realm_of_two_families_advertises_to_one(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "compiled"),
+    [
+        ("", ("SHA-256", "MD5")),
+        (", digest: [MD5]", ("MD5",)),
+        (", digest: [sha-512-256, MD5, SHA-256]", ("SHA-512-256", "MD5", "SHA-256")),
+    ],
+)
+def test_digest_algorithms(folder: Folder, written: str, compiled: tuple[str, ...]) -> None:
+    text = MINIMAL.replace("outside: {signalling", "outside: {domains: [a.example]" + written + ", signalling")
+    assert folder.load(text).snapshot.realms["outside"].digest_algorithms == compiled
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("[]", "realms.outside.digest: "),
+        ("MD5", "realms.outside.digest: "),
+        ("[SHA-25]", "realms.outside.digest.0: 'SHA-25' is none of MD5, SHA-256, SHA-512-256, did you mean 'SHA-256'?"),
+        ("[MD5, md5]", "realms.outside.digest: names an algorithm twice"),
+    ],
+)
+def test_wrong_digest_algorithms(folder: Folder, written: str, problem: str) -> None:
+    (error,) = folder.errors(MINIMAL.replace("outside: {signalling", f"outside: {{digest: {written}, signalling"))
+    assert problem in error
+
+
+@pytest.mark.parametrize(
     ("text", "peer"),
     [
         ("sip:gw.Carrier.example", Peer("sip:gw.Carrier.example", "gw.carrier.example", None, "UDP")),

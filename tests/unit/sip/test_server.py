@@ -287,35 +287,35 @@ def test_INV_02_a_cancel_finds_its_invite_until_it_is_over() -> None:
         invite = world.serve(request(via=via))
         cancel = request("CANCEL", via=via)
         assert not world.absorb(cancel), "a transaction of its own"
-        found = world.layer.invite_to_cancel(cancel)
+        found = world.layer.invite_to_cancel(cancel, UDP)
         assert found is invite
         transaction = world.serve(cancel)
         world.answer(transaction, response(cancel, 200))
         world.answer(invite, response(invite.request, 487))
-        assert world.layer.invite_to_cancel(request("CANCEL", via=via)) is invite
+        assert world.layer.invite_to_cancel(request("CANCEL", via=via), UDP) is invite
         assert invite.last_status == 487, "too late for another CANCEL"
-    assert world.layer.invite_to_cancel(request("CANCEL", "z9hG4bK-other")) is None
-    assert not world.layer.cancels_too_late(request("CANCEL", "z9hG4bK-other"))
+    assert world.layer.invite_to_cancel(request("CANCEL", "z9hG4bK-other"), UDP) is None
+    assert not world.layer.cancels_too_late(request("CANCEL", "z9hG4bK-other"), UDP)
 
 
 @pytest.mark.parametrize("status", [200, 486])
 def test_INV_02_a_cancel_after_the_final_response_is_known_to_be_late(status: int) -> None:
     world = World()
     invite = world.serve(request())
-    assert not world.layer.cancels_too_late(request("CANCEL"))
+    assert not world.layer.cancels_too_late(request("CANCEL"), UDP)
     world.answer(invite, response(invite.request, status))
     if status == 486:
         world.absorb(ack())
-    assert world.layer.invite_to_cancel(request("CANCEL")) is None
-    assert world.layer.cancels_too_late(request("CANCEL"))
+    assert world.layer.invite_to_cancel(request("CANCEL"), UDP) is None
+    assert world.layer.cancels_too_late(request("CANCEL"), UDP)
     world.until(40.0)
-    assert not world.layer.cancels_too_late(request("CANCEL"))
+    assert not world.layer.cancels_too_late(request("CANCEL"), UDP)
 
 
 def test_cancel_and_invite_of_another_sent_by_do_not_match() -> None:
     world = World()
     world.serve(request())
-    assert world.layer.invite_to_cancel(request("CANCEL", via="SIP/2.0/UDP 198.51.100.9;branch=z9hG4bK-1")) is None
+    assert world.layer.invite_to_cancel(request("CANCEL", via="SIP/2.0/UDP 198.51.100.9;branch=z9hG4bK-1"), UDP) is None
 
 
 # Where responses go
