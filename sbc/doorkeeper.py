@@ -111,4 +111,6 @@ ROOM_FOR_RECEIVED = len(";received=255.255.255.255") + len("65535") + 1  # what 
 def is_ours(request: Request, realm: Realm) -> bool:
     """The Request-URI names this realm: one of its domains, or an address it listens on."""
     host = request.uri.host
+    if not host:  # tel:112 and urn:service:sos name nobody else, either
+        return True
     return host in realm.domains or any(host in (listener.address, listener.advertise) for listener in realm.listeners)

@@ -6,10 +6,10 @@ a block on `+449`.
 
 from __future__ import annotations
 
-from sbc.call.bridge import invitation_of
+from sbc.call.bridge import ANONYMOUS_HOST, invitation_of
 from sbc.call.call import Call
 from sbc.call.causes import cause_of_request
-from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context
+from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.words import Cause
@@ -20,7 +20,7 @@ from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.policy.decide import dialled, emergency_route, identify, normalise, route, without_separators
 from sbc.policy.limits import Refused, Reservation
-from sbc.policy.snapshot import Party, Realm, Route, User
+from sbc.policy.snapshot import Party, Route, User
 from sbc.registrar.bindings import Bindings, contact_rows
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
@@ -70,6 +70,7 @@ class Reception:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
     def flow_closed(self, flow: Flow, now: Now) -> None:
+        self._context.closed.add(flow)
         self._context.transactions.flow_closed(flow)
         self._bindings.flow_closed(flow)
         for call in tuple(self._on_connection.get(flow, ())):
@@ -85,7 +86,7 @@ class Reception:
         """200 to the CANCEL whenever it matches, whatever has become of the INVITE (RFC 3261 s9.2)."""
         invite = self._context.transactions.invite_to_cancel(request, flow)
         if invite is None and not self._context.transactions.cancels_too_late(request, flow):
-            self._gone(request, flow)
+            self._gone(request, flow, now)
             return
         transaction = self._context.transactions.server(request, flow, now, None)
         leg = invite.user if invite is not None else None
@@ -96,8 +97,8 @@ class Reception:
 
     def _within_dialog(self, request: Request, flow: Flow, now: Now) -> None:
         user = self._context.dialogs.get((request.call_id, request.to.tag))
-        if user is None:
-            self._gone(request, flow)
+        if user is None or not self._speaks_for(user, flow):
+            self._gone(request, flow, now)
             return
         try:
             if request.method != "ACK":
@@ -106,12 +107,23 @@ class Reception:
         except SipError as error:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
-    def _gone(self, request: Request, flow: Flow) -> None:
+    def _speaks_for(self, user: DialogUser, flow: Flow) -> bool:
+        """Tags may have leaked: only the dialog's own peer is obeyed, from where it was heard or is known to be."""
+        if flow.realm != user.flow.realm:
+            return False
+        if flow.remote[0] == user.flow.remote[0] or self._bindings.holds(user.party.name, flow):
+            return True
+        trunk = identify(self._context.snapshot, flow.realm, flow.remote[0])
+        return trunk is not None and trunk.name == user.party.name
+
+    def _gone(self, request: Request, flow: Flow, now: Now) -> None:
         """481 to whom we know; tags are secrets, so a stranger who names a wrong one is guessing."""
         if request.method == "ACK":
             return
-        if flow.reliable or identify(self._context.snapshot, flow.realm, flow.remote[0]) or self._bindings.at(flow):
+        if identify(self._context.snapshot, flow.realm, flow.remote[0]) or self._bindings.at(flow):
             self._answer_stateless(self._context.answer(request, 481), request, flow)
+        else:
+            self._answer_stranger(request, flow, now)
 
     # New requests
 
@@ -129,17 +141,18 @@ class Reception:
             return
         transaction = self._context.transactions.server(request, flow, now, None)
         try:
-            check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
-            self._serve(admitted, transaction, realm, flow, now)
+            if request.method == "INVITE" and admitted is not None:
+                self._invite(admitted, transaction, flow, now)
+            else:
+                check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
+                self._serve(admitted, transaction, flow, now)
         except SipError as error:
             self._context.transactions.respond(transaction, self._context.answer(request, error.status, error.reason, error.headers), now)
 
-    def _serve(self, party: Party | None, transaction: ServerTransaction, realm: Realm, flow: Flow, now: Now) -> None:
+    def _serve(self, party: Party | None, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request = transaction.request
         if request.method == "OPTIONS":
             self._respond(transaction, 200, OPTIONS_HEADERS, now)
-        elif request.method == "INVITE" and party is not None:
-            self._invite(party, transaction, realm, now)
         elif request.method == "REGISTER" and party is not None:
             self._register(party, transaction, flow, now)
         else:  # BYE and the like without a dialog
@@ -148,11 +161,14 @@ class Reception:
     def _register(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         if not isinstance(party, User) and party.registers is None:
             raise SipError(f"{party.name} is not allowed to register", status=403, reason="Forbidden")
+        account = party.name if isinstance(party, User) or party.registers is None else party.registers.user
+        if transaction.request.to.uri.decoded_user != account:  # no third-party registration (RFC 3261 s10.2)
+            raise SipError(f"{party.name} registers somebody else", status=403, reason="Forbidden")
         self._refuse_when_draining()
         bindings = self._bindings.register(party.name, transaction.request, flow, now)
         self._respond(transaction, 200, contact_rows(bindings, now), now)
 
-    def _invite(self, party: Party, transaction: ServerTransaction, realm: Realm, now: Now) -> None:
+    def _invite(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request = transaction.request
         number = dialled(request.uri)
         facts = Facts(
@@ -161,10 +177,12 @@ class Reception:
             caller=caller_of(party, request),
             called=number,
             dialled=number,
-            a=LegFacts(party, transaction.flow, request.call_id),
+            a=LegFacts(party, flow, request.call_id),
         )
+        self._refuse_merged(request, party)
         try:
-            self._refuse_repeated(request, transaction.flow, party)
+            check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
+            self._refuse_loop(request)
             hops = hops_left(request)
             chosen = self._normalise(party, request.uri, facts)
             reservation = self._reserve(party, facts, now)
@@ -177,8 +195,8 @@ class Reception:
         facts.route, facts.route_line = chosen.name, chosen.line
         invitation = invitation_of(request, facts.called, facts.caller, hops, emergency=facts.emergency)
         call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._ended)
-        self._admit(call, request, transaction.flow)
-        call.begin(party, transaction, now)
+        self._admit(call, request, flow)
+        call.begin(party, transaction, flow, now)
 
     def _normalise(self, party: Party, uri: Uri, facts: Facts) -> Route | None:
         """The number to call. The route too when it is an emergency number: those are matched as dialled, before the dial plan."""
@@ -217,18 +235,20 @@ class Reception:
             headers = (("Retry-After", str(RETRY_WHEN_DRAINING_S)),)
             raise SipError("draining", status=503, reason="Service Unavailable", headers=headers)
 
-    def _refuse_repeated(self, request: Request, flow: Flow, party: Party) -> None:
-        """482: our own Via is on it already (RFC 3261 s16.3 step 4), or it came by two ways (s8.2.2.2).
+    def _refuse_merged(self, request: Request, party: Party) -> None:
+        """482 for an INVITE that came by two ways (RFC 3261 s8.2.2.2): no attempt of its own.
 
-        Users are spared the second: a PBX that forks one call to two phones behind us sends the same INVITE twice.
+        Users are spared: a PBX that forks one call to two phones behind us sends the same INVITE twice.
         """
-        us = self._context.sent_by(flow)
-        for value in request.headers.all(VIA)[1:]:  # the parser gave each a row of its own
-            via = Via.parse(value)
-            if (via.host, via.port) == (us.host, us.port):
-                raise SipError("our own Via", status=482, reason="Loop Detected")
         if not isinstance(party, User) and merge_key(request) in self._merged:
             raise SipError("merged request", status=482, reason="Loop Detected")
+
+    def _refuse_loop(self, request: Request) -> None:
+        """482 when a Via below the top is one of ours (RFC 3261 s16.3 step 4)."""
+        for value in request.headers.all(VIA)[1:]:  # the parser gave each a row of its own
+            via = Via.parse(value)
+            if self._context.is_us(via.host, via.port):
+                raise SipError("our own Via", status=482, reason="Loop Detected")
 
     def _admit(self, call: Call, request: Request, flow: Flow) -> None:
         self.calls[call] = merge_key(request)
@@ -264,7 +284,12 @@ class Reception:
 
 
 def caller_of(party: Party, request: Request) -> str:
-    """The caller's number or name; "" when From has none that could be passed on."""
+    """The caller's number or name; "" when From has none that could be passed on.
+
+    A user is the account it has proved to be, whatever its From says; a trunk answers for its own callers.
+    """
+    if isinstance(party, User):
+        return "anonymous" if request.from_.uri.host == ANONYMOUS_HOST else party.name
     try:
         return normalise(party, dialled(request.from_.uri))
     except SipError:

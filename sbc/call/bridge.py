@@ -32,6 +32,7 @@ class Invitation:
     caller_name: str
     anonymous: bool
     called: str
+    service: Uri | None  # an emergency call to a service URN, which stays one (RFC 5031)
     max_forwards: int
     headers: tuple[tuple[HeaderName, str], ...]
 
@@ -43,6 +44,7 @@ def invitation_of(request: Request, called: str, caller: str, max_forwards: int,
         caller_name=request.from_.display,
         anonymous=request.from_.uri.host == ANONYMOUS_HOST,
         called=called,
+        service=request.uri if emergency and request.uri.scheme == "urn" else None,
         max_forwards=max_forwards,
         headers=crossing_headers(request.headers, emergency=emergency),
     )

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
 from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
-from sbc.call.causes import refusal_to_caller
+from sbc.call.causes import refusal_to_peer
 from sbc.call.context import Context
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, record_of
 from sbc.call.states import CallState
-from sbc.call.targets import Lookup, is_loopback, locate, target_at
+from sbc.call.targets import Lookup, locate, target_at
 from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Word
 from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
 from sbc.errors import SipError
-from sbc.flow import Address
+from sbc.flow import Address, Flow
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Realm, Route, Snapshot
 from sbc.sdp.offer import MediaLeg, relay_sides
@@ -27,6 +28,7 @@ from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
 
 RELAY_FIGURES_WITHIN_S = 1.0  # then the record is written without them: it must not be forgotten
+NO_LONGER_WANTED = Cause(487, by="sbc")
 NO_MEDIA = 'Q.850;cause=41;text="no media"'
 
 
@@ -65,12 +67,12 @@ class Call:
         self._timer: Timer | None = None  # ring time, then longest call, then the wait for the relay's figures
         self._outcome: tuple[Cause, str] | None = None
 
-    def begin(self, party: Party, transaction: ServerTransaction, now: Now) -> None:
+    def begin(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         """Take the caller's INVITE; every way on from here ends in a record."""
         realm = self.snapshot.realms[party.realm]
         media = media_leg(self.context, party, realm)
         self.facts.a.media = media
-        self.a = CallerLeg(self.context, party, realm, transaction, media, self.hear, now)
+        self.a = CallerLeg(self.context, party, realm, flow, transaction, media, self.hear, now)
         transaction.user = self.a
         try:
             self.a.begin(transaction.request, now)
@@ -103,8 +105,9 @@ class Call:
         self._drop_attempt(now)
         while self._remaining:
             party = self.snapshot.party(self._remaining.pop(0))
-            found = self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation.called, now)
+            found = self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation, now)
             if isinstance(found, Cause):
+                self._release_place()
                 self._note_attempt(party, found)
             elif isinstance(found, Lookup):
                 self._ask(party, found, now)
@@ -119,7 +122,7 @@ class Call:
         limits = self.context.limits
         reserved = limits.reserve_exempt(party) if self.route.emergency else limits.reserve(party, now)
         if isinstance(reserved, Refused):
-            return Cause(503, by="sbc", note=f"limit {reserved.which} of {party.name}")
+            return Cause(reserved.status, by="sbc", note=f"limit {reserved.which} of {party.name}")
         self._reservation_b = reserved
         return None
 
@@ -131,7 +134,7 @@ class Call:
                 return
             found: Target | Cause = Cause(503, by="sbc", note=f"{lookup.host} has no address")
             for address in addresses:
-                found = target_at(self.context, self.snapshot, party, self.invitation.called, address)
+                found = target_at(self.context, self.snapshot, party, self.invitation, address)
                 if isinstance(found, Target):
                     self._prepare(found, now)
                     return
@@ -150,7 +153,9 @@ class Call:
         if self._relay is not None and self._relay_realms == realms and self._ports is not None:
             self._dial(now)
             return
-        self._close_relay()
+        if self._relay is not None:
+            self._close_relay()
+            self.a.renew(now)
         self._relays += 1
         self._relay = f"{self.facts.id}-{self._relays}"
         self._relay_realms = realms
@@ -165,11 +170,15 @@ class Call:
         self._dial(now)
 
     def relay_failed(self, relay: str, reason: str, now: Now) -> None:
+        cause = Cause(503, by="sbc", note=f"media: {reason}", out_of_service=True)
+        if relay == self._relay and self._ports is not None:  # it is open, but does not do what it was told
+            self.release(cause, now)
+            return
         self.context.relays.pop(relay, None)
         if relay != self._relay or self.state is CallState.ENDED:
             return
         self._relay = None
-        self._cause = Cause(503, by="sbc", note=f"media: {reason}")
+        self._cause = cause
         self._refuse(now)
 
     def _dial(self, now: Now) -> None:
@@ -221,8 +230,9 @@ class Call:
 
     def _abandon(self, leg: Leg, word: Released, now: Now) -> None:
         """The caller hung up while it rang."""
-        self._drop_attempt(now)
-        self._end(word.cause, "a" if word.cause.by == "peer" else "sbc", now)
+        self._drop_attempt(now, word.cause)
+        cause = word.cause if word.cause.status >= 300 else replace(word.cause, status=487)  # BYE in an early dialog
+        self._end(cause, "a" if word.cause.by == "peer" else "sbc", now)
 
     # Connected
 
@@ -321,12 +331,15 @@ class Call:
         self.facts.attempts.append(attempt)
         self._cause = cause
 
-    def _drop_attempt(self, now: Now) -> None:
+    def _drop_attempt(self, now: Now, cause: Cause = NO_LONGER_WANTED) -> None:
         """CANCEL whatever is under way; from now on the leg speaks to nobody."""
         self._stop_timer()
         b, self.b = self.b, None
         if b is not None:
-            b.abandon(now)
+            b.abandon(cause, now)
+        self._release_place()
+
+    def _release_place(self) -> None:
         if self._reservation_b is not None:
             self.context.limits.release(self._reservation_b)
             self._reservation_b = None
@@ -334,8 +347,8 @@ class Call:
     def _refuse(self, now: Now) -> None:
         assert self.a is not None
         self._drop_attempt(now)
-        cause = self._cause
-        self.a.tell(Released(refusal_to_caller(cause)), now)
+        cause = self._cause if self._cause.status >= 300 else replace(self._cause, status=480)  # a 200 answers nothing
+        self.a.tell(Released(refusal_to_peer(cause)), now)
         self._end(cause, "b" if cause.by == "peer" else "sbc", now)
 
     def _end(self, cause: Cause, released_by: str, now: Now) -> None:
@@ -355,6 +368,8 @@ class Call:
         self.context.emit(CloseRelay(self._relay))
 
     def _write_without_figures(self, now: Now) -> None:
+        if self._relay is not None:
+            self.context.relays.pop(self._relay, None)
         self._write(None, now)
 
     def _write(self, stats: RelayStats | None, now: Now) -> None:
@@ -373,8 +388,9 @@ class Call:
 
 def media_leg(context: Context, party: Party, realm: Realm) -> MediaLeg:
     """The session identifier has 62 random bits, so that it fits the signed 64 bits some peers read o= with."""
-    session_id = int.from_bytes(context.ids.random(8), "big") >> 2
-    return MediaLeg(party.media, session_id, accept_loopback=is_loopback(realm.relay.address))
+    leg = MediaLeg(party.media, int.from_bytes(context.ids.random(8), "big") >> 2)
+    leg.listen((realm.relay_advertise, 0))  # the port comes with the relay; the address tells what offers can be taken
+    return leg
 
 
 # (state, who speaks, word) -> what follows. Each action takes the word of its own row, hence Any.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal
 
 from media.api import Side
 from sbc.call.bridge import Invitation, from_of
 from sbc.call.causes import cause_of_response
 from sbc.call.context import ALLOW, SUPPORTED, Context
-from sbc.call.leg import SDP_TYPE, Hear, Leg
+from sbc.call.leg import Hear, Leg
 from sbc.call.session_timer import SESSION_EXPIRES_S, read_min_se
+from sbc.call.usage import SDP_TYPE
 from sbc.call.words import Answered, Cause, Progressed, Released, Word
 from sbc.clock import Now
 from sbc.effects import Send
-from sbc.errors import SipError
+from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
 from sbc.frozen import frozen
 from sbc.policy.snapshot import Party, Realm
@@ -23,6 +25,7 @@ from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
+from sbc.sip.names import CONTACT, RECORD_ROUTE
 from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 
@@ -34,6 +37,19 @@ class Target:
     party: Party
     uri: Uri
     flow: Flow
+
+
+def dialog_of(request: Request, response: Response) -> tuple[Dialog, bool]:
+    """The dialog a 2xx makes, and whether its Contact and Record-Route could be read.
+
+    If not, the Request-URI stands in for them: even then the 2xx has to be acknowledged and its call ended.
+    """
+    try:
+        return Dialog.from_response(request, response), True
+    except ParseError:
+        response.headers.remove(CONTACT)
+        response.headers.remove(RECORD_ROUTE)
+        return Dialog.from_response(request, response), False
 
 
 class CalleeLeg(Leg):
@@ -81,24 +97,27 @@ class CalleeLeg(Leg):
 
     def tell(self, word: Word, now: Now) -> None:
         if self.dialog is None and isinstance(word, Released):
-            self._cancel(now)
+            self._cancel(word.cause, now)
         elif self.dialog is not None and self._invite is None:
             super().tell(word, now)
         else:
             raise AssertionError(f"{word!r} to a callee who has not answered")
 
-    def abandon(self, now: Now) -> None:
+    def abandon(self, cause: Cause, now: Now) -> None:
         """The call has no more use for this attempt; what still comes is undone here."""
         if self.dialog is None:
-            self._cancel(now)
+            self._cancel(cause, now)
+        else:
+            self._say_bye(cause, now)
 
-    def _cancel(self, now: Now) -> None:
+    def _cancel(self, cause: Cause, now: Now) -> None:
         """CANCEL, held back until the peer has said anything at all (RFC 3261 s9.1)."""
         if self._cancelled or self.ended:
             return
         self._cancelled = self.ended = True
         if self._invite is not None:
-            self.context.transactions.cancel(self._invite, now, self)
+            reasons = tuple(("Reason", value) for value in cause.reasons)  # RFC 3326: "answered elsewhere", say
+            self.context.transactions.cancel(self._invite, now, self, reasons)
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         if transaction is self._invite:
@@ -117,26 +136,24 @@ class CalleeLeg(Leg):
         if self.ended:
             return
         description = None
-        body = sdp_of(response)
-        if body is not None:
-            try:
-                description = self.media.receive_answer(body)
-            except SipError:  # early media we cannot use is no reason to end a call that may still be answered
-                description = None
-            else:
-                self.described = description
+        with contextlib.suppress(SipError):  # early media we cannot use is no reason to end a call that may still be answered
+            body = sdp_of(response)
+            if body is not None:
+                self.described = description = self.media.receive_answer(body)
         self.hear(self, Progressed(response.status, response.reason, description), now)
 
     def _receive_answer(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         self._invite, self._answered = None, transaction
-        self.dialog = Dialog.from_response(transaction.request, response)
-        self._acknowledge(response)
+        self.dialog, readable = dialog_of(transaction.request, response)
+        self.acknowledge(response, now)
         if self._cancelled:  # 200 crossed our CANCEL (RFC 3261 s13.2.2.4)
             self.ended = False
             self._say_bye(Cause(200, by="sbc"), now)
             return
-        body = sdp_of(response)
         try:
+            body = sdp_of(response)
+            if not readable:
+                raise SipError("malformed Contact or Record-Route", status=502, reason="Bad Gateway")
             if body is not None:
                 self.described = self.media.receive_answer(body)
             elif self.described is None:
@@ -188,7 +205,7 @@ class CalleeLeg(Leg):
         return self.dialog is not None and 200 <= response.status < 300 and response.to.tag != self.dialog.remote_tag
 
     def _end_fork(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
-        fork = Dialog.from_response(transaction.request, response)
+        fork, _ = dialog_of(transaction.request, response)
         ack = fork.ack(response.cseq.number, via=self.sent_by.via(self.context.ids.branch()))
         self.context.emit(Send(ack.encode(), self.flow))
         bye = fork.request("BYE", via=self.sent_by.via(self.context.ids.branch()), contact=None)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from media.api import Side
 from sbc.call.context import Context
 from sbc.call.leg import Hear, Leg
 from sbc.call.words import Answered, Cause, Offered, Progressed, Released, Word
 from sbc.clock import Now
 from sbc.errors import SipError
+from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Realm
 from sbc.sdp.offer import MediaLeg
 from sbc.sip.dialog import Dialog
@@ -24,14 +27,22 @@ class CallerLeg(Leg):
     """Answers the INVITE it was made for: 100 at once, then what the call tells."""
 
     def __init__(
-        self, context: Context, party: Party, realm: Realm, transaction: ServerTransaction, media: MediaLeg, hear: Hear, now: Now
+        self,
+        context: Context,
+        party: Party,
+        realm: Realm,
+        flow: Flow,
+        transaction: ServerTransaction,
+        media: MediaLeg,
+        hear: Hear,
+        now: Now,
     ) -> None:
-        super().__init__(context, Side.A, party, realm, transaction.flow, media, hear)
+        super().__init__(context, Side.A, party, realm, flow, media, hear)
         self._invite: ServerTransaction | None = transaction
         self._offerless = False
         self._progress: Progressed | None = None
         self._progress_timer: Timer | None = None
-        self._respond(transaction, 100, now=now)
+        self.respond(transaction, 100, now=now)
 
     def begin(self, request: Request, now: Now) -> None:
         """Read the offer and say `Offered`. Raises SipError: 422, 400 for a broken description, 488."""
@@ -62,11 +73,9 @@ class CallerLeg(Leg):
     def refuse(self, cause: Cause, now: Now) -> None:
         """The final answer is no."""
         invite, self._invite = self._invite, None
-        assert invite is not None
-        self._stop_progress()
-        headers = (*cause.headers, *(("Reason", value) for value in cause.reasons))
-        status = cause.status if cause.status >= 300 else 480  # released before an answer: nobody to talk to
-        self._respond(invite, status, cause.reason, headers, now=now)
+        if invite is not None:
+            headers = (*cause.headers, *(("Reason", value) for value in cause.reasons))
+            self.respond(invite, cause.status, cause.reason, headers, now=now)
         self._end(now)
 
     def cancel(self, cause: Cause, now: Now) -> None:
@@ -88,9 +97,10 @@ class CallerLeg(Leg):
         body = b""
         if word.description is not None and not self._offerless:
             self.far = word.description
-            body = self.media.make_answer(word.description, self.context.ids)
+            with contextlib.suppress(SipError):  # early media we cannot pass on is no reason to end the call
+                body = self.media.make_answer(word.description, self.context.ids)
         self.context.dialogs[self.dialog.call_id, self.local_tag] = self
-        self._respond(self._invite, word.status, word.reason, (("Contact", self.contact), *self.record_route), body, now=now)
+        self.respond(self._invite, word.status, word.reason, (("Contact", self.contact), *self.record_route), body, now=now)
         self._stop_progress()
         self._progress_timer = self.context.timers.start(now.monotonic + PROGRESS_REPEAT_S, self._repeat_progress)
 
@@ -102,7 +112,7 @@ class CallerLeg(Leg):
         assert self._invite is not None and self.dialog is not None and self.far is not None
         self._stop_progress()
         try:
-            body = self._our_offer() if self._offerless else self.media.make_answer(self.far, self.context.ids)
+            body = self._our_offer(self.far) if self._offerless else self.media.make_answer(self.far, self.context.ids)
         except SipError as error:  # what the callee chose, the caller never offered
             self.refuse(Cause(error.status, error.reason, headers=error.headers, by="sbc", note="no codec in common"), now)
             self.hear(self, Released(Cause(error.status, by="sbc", note="no codec in common")), now)
@@ -111,6 +121,32 @@ class CallerLeg(Leg):
         self.context.dialogs[self.dialog.call_id, self.local_tag] = self
         self._accept(invite, body, now, offers=self._offerless)
         self.record_route = ()
+
+    def renew(self, now: Now) -> None:
+        """The next target's media will come from elsewhere: a caller ignores a second description in the dialog it has
+        (RFC 3261 s13.2.1), so that from here on we speak as another fork.
+        """
+        if self._invite is None or self.dialog is None or self._progress is None or self._progress.description is None:
+            return
+        self._forget()
+        self.local_tag = self.context.ids.tag()
+        self.contact = self.sent_by.contact(self.local_tag)
+        self.dialog = Dialog.from_request(self._invite.request, self.local_tag)
+        self._progress = None
+        self._stop_progress()
+
+    def _receive_reinvite(self, transaction: ServerTransaction, now: Now) -> None:
+        if self._invite is not None:
+            self.busy(transaction, now)
+        else:
+            super()._receive_reinvite(transaction, now)
+
+    def _end(self, now: Now) -> None:
+        self._stop_progress()
+        if self._invite is not None:  # BYE in an early dialog: "pending requests … 487" (RFC 3261 s15.1.2)
+            invite, self._invite = self._invite, None
+            self.respond(invite, 487, now=now)
+        super()._end(now)
 
     def _stop_progress(self) -> None:
         if self._progress_timer is not None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from sbc.call.words import Cause
 from sbc.errors import ParseError
 from sbc.sip.fields.reason import Reason
+from sbc.sip.fields.retry_after import parse_retry_after
 from sbc.sip.message import Request, Response
 from sbc.sip.names import REASON, RETRY_AFTER
 
@@ -40,9 +41,17 @@ def q850_of(cause: Cause) -> int:
 def cause_of_response(response: Response) -> Cause:
     """What a final 3xx-6xx answer tells the other leg."""
     reasons = tuple(response.headers.all(REASON))
-    retry_after = response.headers.first(RETRY_AFTER)
-    headers = (("Retry-After", retry_after),) if retry_after and response.status in (404, 480, 486, 600, 603) else ()
+    headers = retry_after_of(response) if response.status in (404, 480, 486, 600, 603) else ()
     return Cause(response.status, response.reason, q850_told(reasons), reasons, headers)
+
+
+def retry_after_of(response: Response) -> tuple[tuple[str, str], ...]:
+    """The seconds alone: the comment behind them may name anything of that side."""
+    value = response.headers.first(RETRY_AFTER)
+    try:
+        return (("Retry-After", str(parse_retry_after(value))),) if value else ()
+    except ParseError:
+        return ()
 
 
 def cause_of_request(request: Request) -> Cause:
@@ -62,12 +71,11 @@ def q850_told(reasons: tuple[str, ...]) -> int | None:
     return None
 
 
-def refusal_to_caller(cause: Cause) -> Cause:
-    """The same cause as the caller may hear it (RFC 3261 s16.7: a 503 of one hop is not a 503 of ours)."""
-    if cause.by == "sbc":
-        return cause
-    if cause.status in HOP_BY_HOP_STATUSES:
+def refusal_to_peer(cause: Cause) -> Cause:
+    """The same cause as the other side may hear it (RFC 3261 s16.7: a 503 of one hop is not a 503 of ours)."""
+    status = cause.status
+    if (cause.by == "peer" and status in HOP_BY_HOP_STATUSES) or (status == 503 and not cause.out_of_service):
         return Cause(500, "", cause.q850, cause.reasons, (), cause.by, cause.note)
-    if cause.status < 400:  # a redirection names addresses of the far side
+    if 300 <= status < 400:  # a redirection names addresses of the far side
         return Cause(480, "", cause.q850, cause.reasons, (), cause.by, cause.note)
     return cause

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
@@ -17,6 +17,7 @@ from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Party, Realm, Snapshot, User
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
+from sbc.sip.server import ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
 from sbc.sip.uri import Uri, format_host
@@ -28,7 +29,12 @@ SUPPORTED = "timer"
 
 
 class DialogUser(Protocol):
-    """Owner of a dialog: whoever gets the requests inside it."""
+    """Owner of a dialog: whoever gets the requests inside it. `party` is the peer, last heard on `flow`."""
+
+    @property
+    def party(self) -> Party: ...
+    @property
+    def flow(self) -> Flow: ...
 
     def receive_request(self, request: Request, flow: Flow, now: Now) -> None: ...
 
@@ -58,6 +64,9 @@ class SentBy:
         return f"<sip:{user}@{format_host(self.host, self.port)}{suffix}>"
 
 
+TRANSPORTS: Mapping[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
+
+
 @dataclass(slots=True)
 class Context:
     ids: Ids
@@ -71,6 +80,7 @@ class Context:
     relays: dict[str, RelayUser] = field(default_factory=dict)
     questions: dict[str, Callable[[tuple[Address, ...], Now], None]] = field(default_factory=dict)
     server_names: dict[Flow, str] = field(default_factory=dict)  # TLS: the domain the peer's certificate must carry
+    closed: ClosedConnections = field(default_factory=ClosedConnections)
     draining: bool = False
     _sent_by: dict[tuple[str, Transport, str, int], SentBy] = field(default_factory=dict)
 
@@ -89,6 +99,14 @@ class Context:
         """Limits, bans and addresses follow the new policy at once; calls keep the one they began with."""
         self.snapshot = snapshot
         self._sent_by.clear()
+
+    def is_us(self, host: str, port: int | None) -> bool:
+        """Whether a Via names one of our listeners, in any realm."""
+        return any(
+            host in (listener.address, listener.advertise) and (port or default_port(listener.transport)) == listener.port
+            for realm in self.snapshot.realms.values()
+            for listener in realm.listeners
+        )
 
     def answer(self, request: Request, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Response:
         """A response of ours outside the calls' own business."""
@@ -112,26 +130,27 @@ def is_private(host: str) -> bool | None:
         return None
 
 
-def flow_within(party: Party, realm: Realm, flow: Flow, hop: Uri, routed: bool) -> Flow:
-    """Where a request inside a dialog goes (RFC 3261 s12.2.1.1), given the flow the dialog began on.
+def flow_within(context: Context, party: Party, realm: Realm, flow: Flow, hop: Uri, now: Now) -> Flow:
+    """Where a request inside a dialog goes (RFC 3261 s12.2.1.1), given the flow the peer was last heard on.
 
-    Connections and registered users are only ever reached where they came from: behind a NAT their Contact is of
-    no use (RFC 5626 s4.3). A trunk on UDP is reached at its Contact or first Route, unless that is a name, or a
-    private address behind a public source.
+    A living connection is used again, and users are only ever reached where they came from: behind a NAT their Contact
+    is of no use (RFC 5626 s4.3); one that lost its connection may have registered on another. A trunk is reached at its
+    Contact or first Route, unless that is a name, or a private address behind a public source.
     """
-    if flow.reliable or isinstance(party, User):
-        return flow
-    if (hop.host, hop.port or 5060) == flow.remote and not hop.params:
+    gone = flow.connection != 0 and flow.connection in context.closed
+    if isinstance(party, User) or (flow.reliable and not gone):
+        registered = context.registered(party.name, now) if gone else None
+        return registered[1] if registered is not None else flow
+    if (hop.host, hop.port or 5060) == flow.remote and not hop.params and not gone:
         return flow  # nearly always
     private = is_private(hop.host)
-    if private is None or (private and not routed and not is_private(flow.remote[0])):
-        return flow
-    match (hop.param("transport") or "udp").lower():
-        case "udp":
-            return flow._replace(remote=(hop.host, hop.port or 5060))
-        case "tcp":
-            return flow_to(realm, "TCP", hop.host, hop.port or 5060) or flow
-        case "tls":
-            return flow_to(realm, "TLS", hop.host, hop.port or 5061) or flow
-        case _:
-            return flow
+    if private is None or (private and not is_private(flow.remote[0])):
+        return flow._replace(connection=0)
+    transport = TRANSPORTS.get((hop.param("transport") or "udp").lower(), flow.transport)
+    if transport == flow.transport and (":" in hop.host) == (":" in flow.local[0]):
+        return flow._replace(remote=(hop.host, hop.port or default_port(transport)), connection=0)
+    return flow_to(realm, transport, hop.host, hop.port or default_port(transport)) or flow._replace(connection=0)
+
+
+def default_port(transport: Transport) -> int:
+    return 5061 if transport == "TLS" else 5060

@@ -70,6 +70,11 @@ class SessionTimer:
             margin = min(32.0, self._interval / 3)
             self._timer = self._timers.start(now.monotonic + self._interval - margin, self._expire)
 
+    def again(self, delay: float, now: Now) -> None:
+        """The refresh was refused: once more in `delay` seconds."""
+        self.stop()
+        self._timer = self._timers.start(now.monotonic + delay, self._refresh)
+
     def close(self) -> None:
         """Stop for good and let go of the leg: without a cycle its memory is free at once."""
         self.stop()

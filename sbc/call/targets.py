@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import ip_address
-
-from sbc.call.bridge import user_part
+from sbc.call.bridge import Invitation, user_part
 from sbc.call.callee import Target
-from sbc.call.context import Context, flow_to, is_private
+from sbc.call.context import Context, default_port, flow_to, is_private
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.flow import Address
@@ -24,21 +21,21 @@ class Lookup:
     port: int
 
 
-def locate(context: Context, snapshot: Snapshot, party: Party, called: str, now: Now) -> Target | Lookup | Cause:
+def locate(context: Context, snapshot: Snapshot, party: Party, invitation: Invitation, now: Now) -> Target | Lookup | Cause:
     """Cause: cannot be reached now, try the next one."""
     if isinstance(party, Trunk) and party.peer is not None:
         if is_private(party.peer.host) is None:
             return Lookup(party.peer.host, port_of(party.peer))
-        return target_at(context, snapshot, party, called, (party.peer.host, port_of(party.peer)))
+        return target_at(context, snapshot, party, invitation, (party.peer.host, port_of(party.peer)))
     binding = context.registered(party.name, now)
     if binding is None:
         return Cause(480, by="sbc", note=f"{party.name} is not registered")
     contact, flow = binding
     # A PBX finds the dialled number in the Request-URI, a phone its own Contact (RFC 3261 s16.5, RFC 6140 s6)
-    return Target(party, contact.with_(user=user_part(called)) if isinstance(party, Trunk) else contact, flow)
+    return Target(party, contact.with_(user=user_part(invitation.called)) if isinstance(party, Trunk) else contact, flow)
 
 
-def target_at(context: Context, snapshot: Snapshot, party: Party, called: str, address: Address) -> Target | Cause:
+def target_at(context: Context, snapshot: Snapshot, party: Party, invitation: Invitation, address: Address) -> Target | Cause:
     """The peer of a trunk at one of its addresses."""
     assert isinstance(party, Trunk) and party.peer is not None
     peer = party.peer
@@ -48,15 +45,9 @@ def target_at(context: Context, snapshot: Snapshot, party: Party, called: str, a
     params = () if peer.transport == "UDP" else (("transport", peer.transport.lower()),)
     if flow.secure:
         context.server_names[flow] = peer.host
-    uri = Uri.parse(called) if called.startswith("urn:") else Uri.sip(user_part(called), peer.host, peer.port, params)
+    uri = invitation.service or Uri.sip(user_part(invitation.called), peer.host, peer.port, params)
     return Target(party, uri, flow)
 
 
 def port_of(peer: Peer) -> int:
-    return peer.port or (5061 if peer.transport == "TLS" else 5060)
-
-
-@lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    """A relay on loopback serves peers on loopback; any other never sends there (SDP-14)."""
-    return ip_address(host).is_loopback
+    return peer.port or default_port(peer.transport)

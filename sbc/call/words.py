@@ -16,7 +16,8 @@ class Cause:
 
     `status` is the SIP status that says it best (200: normal clearing), `reason` its phrase (empty: the standard one),
     `q850` the ITU-T Q.850 cause when a peer told one, `reasons` the Reason header values to carry on (RFC 3326),
-    `headers` further ones to send along with a refusal, `note` a short word for the call record.
+    `headers` further ones to send along with a refusal, `note` a short word for the call record. `out_of_service`: we
+    ourselves have no room, so that a 503 is true of us and not only of what lies behind us.
     """
 
     status: int = 200
@@ -26,6 +27,7 @@ class Cause:
     headers: tuple[tuple[str, str], ...] = ()
     by: By = "peer"
     note: str = ""
+    out_of_service: bool = False
 
 
 @frozen

@@ -10,7 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 
 from sbc.errors import SipError
-from sbc.policy.snapshot import Party, Route, Snapshot, Trunk, User
+from sbc.policy.snapshot import Party, PrefixTable, Route, Snapshot, Trunk, User
 from sbc.sip.uri import Uri
 
 MAX_NAME = 64  # the longest pattern the language can write; a longer name can only match `*`, and nobody has one
@@ -32,12 +32,15 @@ class NumberRefused(SipError):
     reason = "Address Incomplete"
 
 
+NOBODY = PrefixTable()  # a realm that a newer policy has dropped, or one without trunks
+
+
 def identify(snapshot: Snapshot, realm: str, source: str) -> Trunk | None:
     """The trunk whose `accept_from` has the longest prefix of `source`, a numeric address of that realm.
 
     IPv4-mapped IPv6 counts as IPv4. What a message says of itself (From, P-Asserted-Identity) never identifies a trunk.
     """
-    table = snapshot.sources[realm]
+    table = snapshot.sources.get(realm, NOBODY)
     if ":" in source:
         number = _ipv6(source)
         prefixes = table.v6

@@ -64,7 +64,11 @@ class Bindings:
                 raise SipError(status=400, reason="Contact * needs Expires: 0")
             self._check_order(bindings, request)
             return []
+        if len(contacts) > MAX_CONTACTS:  # before any work for each of them
+            raise SipError(status=403, reason="Too Many Contacts")
         for contact in contacts:
+            if contact.uri.scheme not in ("sip", "sips"):
+                raise SipError(status=400, reason="Bad Contact")
             seconds = granted(contact, default)
             old = [binding for binding in bindings if same_uri(binding.contact.uri, contact.uri)]
             self._check_order(old, request)
@@ -84,7 +88,14 @@ class Bindings:
     def lookup(self, account: str, now: Now) -> tuple[Uri, Flow] | None:
         """Contact and flow of the binding refreshed last."""
         bindings = self.current(account, now)
-        return (bindings[-1].contact.uri, bindings[-1].flow) if bindings else None
+        if not bindings:
+            return None
+        uri = bindings[-1].contact.uri
+        return (uri.with_(headers="") if uri.headers else uri), bindings[-1].flow  # headers in a URI would steer our INVITE
+
+    def holds(self, account: str, flow: Flow) -> bool:
+        """Whether that account is registered over this very flow."""
+        return account in self._at.get(flow, ())
 
     def at(self, flow: Flow) -> str | None:
         """An account registered over this very flow."""

@@ -124,7 +124,7 @@ class MediaLeg:
         keys = state.keys
         if encrypted:
             keys = {suite: keys.get(suite) or _fresh(suite, ids) for suite in self.rules.suites}
-        cryptos = [Crypto(tag, suite, keys[suite]) for tag, suite in enumerate(self.rules.suites, 1)] if encrypted else []
+        cryptos = self._offered_cryptos(keys) if encrypted else []
         direction = far.direction if far else Direction.SENDRECV
         # A stream that multiplexes RTCP keeps doing so; we never ask for it ourselves.
         mux = state.agreed is not None and state.agreed.rtcp_mux
@@ -255,6 +255,17 @@ class MediaLeg:
         if not secure_hop:
             raise refusal(MISCELLANEOUS, "SRTP keys need signalling over TLS")
         return "RTP/SAVP", True
+
+    def _offered_cryptos(self, keys: Mapping[Suite, Keys]) -> list[Crypto]:
+        """One line for each suite of the rules; later only the one in force, under the tag it was agreed by."""
+        agreed, taken = self._state.agreed, self._state.crypto
+        lines = [Crypto(tag, suite, keys[suite]) for tag, suite in enumerate(self.rules.suites, 1)]
+        if agreed is None or agreed.send_keys is None:
+            return lines
+        suite = agreed.send_keys.suite
+        if taken is not None and taken.suite == suite:
+            return [Crypto(taken.tag, suite, keys[suite])]
+        return [line for line in lines if line.suite == suite]
 
     def _answering_crypto(self, ids: Ids) -> Crypto | None:
         """Our half of the line taken: the key in force as long as the peer keeps its own, else a fresh one.

@@ -210,7 +210,18 @@ def server_key(request: Request, method: str, flow: Flow) -> ServerKey:
     # A bare cookie identifies nothing (RFC 4475 s3.2.1): its requests are told apart the old way.
     if len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE):
         return (branch, flow.realm, flow.remote[0], via.host, via.port, "INVITE" if method == "ACK" else method)
-    return ("", flow.realm, flow.remote[0], str(request.uri), request.from_.tag, request.call_id, request.cseq.number, str(via), request.to.tag, method)
+    return (
+        "",
+        flow.realm,
+        flow.remote[0],
+        str(request.uri),
+        request.from_.tag,
+        request.call_id,
+        request.cseq.number,
+        str(via),
+        request.to.tag,
+        method,
+    )
 
 
 def has_cookie(key: ServerKey) -> bool:

@@ -134,7 +134,14 @@ def test_OUT_05_star_removes_all(world: World, alice: Agent) -> None:
     request.headers.set("Contact", "*")
     alice.send(request)
     challenge = alice.expect_response(401)
-    again = alice.request("REGISTER", f"sip:{DOMAIN}", call_id="reg", cseq=8, headers=(("Expires", "0"), credentials(challenge, request)))
+    again = alice.request(
+        "REGISTER",
+        f"sip:{DOMAIN}",
+        call_id="reg",
+        cseq=8,
+        to=f"<sip:alice@{DOMAIN}>",
+        headers=(("Expires", "0"), credentials(challenge, request)),
+    )
     again.headers.set("Contact", "*")
     alice.send(again)
     assert "Contact" not in alice.expect_response(200).headers

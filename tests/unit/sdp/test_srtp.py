@@ -83,7 +83,8 @@ def test_SRTP_06_keys_stay_over_hold_and_resume_on_both_legs() -> None:
     before = relay_sides(call.a, call.b, latch_a=(), latch_b=())
     spent = call.ids.count
     hold, held = call.exchange(SECURE_OFFER.replace(b"a=crypto:1", b"a=sendonly\r\na=crypto:1"), answer + b"a=recvonly\r\n")
-    assert (lines(hold), lines(held)) == (lines(first), lines(back))
+    assert lines(hold) == lines(first)[:1], "only the suite in force is offered again, under its tag"
+    assert lines(held) == lines(back)
     call.exchange(SECURE_OFFER, answer)
     assert relay_sides(call.a, call.b, latch_a=(), latch_b=()) == before
     assert call.ids.count == spent

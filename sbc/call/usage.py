@@ -1,0 +1,94 @@
+"""One side of an INVITE dialog usage as far as sending goes: requests, responses, ACK, and which way they go (RFC 3261 s12)."""
+
+from __future__ import annotations
+
+import contextlib
+
+from media.api import Side
+from sbc.call.context import ALLOW, SUPPORTED, Context, flow_within
+from sbc.clock import Now
+from sbc.effects import Send
+from sbc.errors import ParseError
+from sbc.flow import Flow
+from sbc.policy.snapshot import Party, Realm
+from sbc.sip.dialog import Dialog
+from sbc.sip.message import Request, Response
+from sbc.sip.transactions import ServerTransaction
+
+SDP_TYPE = "application/sdp"
+HeaderRows = tuple[tuple[str, str], ...]
+
+
+class Usage:
+    """`flow` is where the peer was last heard; `dialog` is None until there is one."""
+
+    def __init__(self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow) -> None:
+        self.context = context
+        self.side = side
+        self.party = party
+        self.realm = realm
+        self.flow = flow
+        self.local_tag = context.ids.tag()
+        self.sent_by = context.sent_by(flow)
+        self.contact = self.sent_by.contact(self.local_tag)
+        self.dialog: Dialog | None = None
+        self._last_ack: tuple[int, bytes, Flow] | None = None
+
+    def request(self, method: str, body: bytes = b"", headers: HeaderRows = ()) -> Request:
+        """The next request of the dialog."""
+        assert self.dialog is not None
+        return self.dialog.request(
+            method,
+            via=self.sent_by.via(self.context.ids.branch()),
+            contact=self.contact if method == "INVITE" else None,
+            headers=headers,
+            body=body,
+            content_type=SDP_TYPE if body else "",
+        )
+
+    def dialog_flow(self, now: Now) -> Flow:
+        """Where a request of the dialog goes now."""
+        assert self.dialog is not None
+        return flow_within(self.context, self.party, self.realm, self.flow, self.dialog.next_hop, now)
+
+    def heard_from(self, flow: Flow) -> None:
+        """A request of the peer proved that it is there: behind a NAT, or on a new connection, that is the only way to it."""
+        if flow != self.flow:
+            self.flow = flow
+            self.sent_by = self.context.sent_by(flow)
+
+    def respond(
+        self, transaction: ServerTransaction, status: int, reason: str = "", headers: HeaderRows = (), body: bytes = b"", *, now: Now
+    ) -> Response:
+        if status in (200, 405):
+            headers = (("Allow", ALLOW), ("Supported", SUPPORTED), *headers)
+        response = Response.answer(
+            transaction.request,
+            status,
+            reason,
+            to_tag="" if status == 100 else self.local_tag,
+            headers=headers,
+            body=body,
+            content_type=SDP_TYPE if body else "",
+        )
+        self.context.transactions.respond(transaction, response, now)
+        return response
+
+    def busy(self, transaction: ServerTransaction, now: Now) -> None:
+        """An INVITE before the one before has its final answer (RFC 3261 s14.2)."""
+        seconds = self.context.ids.random(1)[0] % 11
+        self.respond(transaction, 500, headers=(("Retry-After", str(seconds)),), now=now)
+
+    def acknowledge(self, response: Response, now: Now) -> None:
+        """ACK of a 2xx to an INVITE of ours, by the target and route that 2xx gave."""
+        assert self.dialog is not None
+        with contextlib.suppress(ParseError):  # a Contact we cannot read leaves the target as it was
+            self.dialog.receive_response(response)
+        ack = self.dialog.ack(response.cseq.number, via=self.sent_by.via(self.context.ids.branch()))
+        self._last_ack = (response.cseq.number, ack.encode(), self.dialog_flow(now))
+        self.context.emit(Send(self._last_ack[1], self._last_ack[2]))
+
+    def acknowledge_again(self, response: Response) -> None:
+        """The same octets for a 2xx that was repeated (RFC 3261 s13.2.2.4)."""
+        if self._last_ack is not None and self._last_ack[0] == response.cseq.number:
+            self.context.emit(Send(self._last_ack[1], self._last_ack[2]))
