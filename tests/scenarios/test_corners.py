@@ -1,4 +1,4 @@
-"""Defects found by review: each test states what should happen."""
+"""Corners where a call can go wrong: changes that fail, late answers, broken peers, strangers who know too much."""
 
 from __future__ import annotations
 
@@ -15,12 +15,6 @@ from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Request, Response
 from tests.scenarios.test_registration import call_as_alice, credentials, registered
 from tests.world import POLICY, Agent, World, connect, sdp
-
-
-@pytest.fixture
-def world() -> World:
-    """Unlike in the other scenarios the end is not looked at: each defect shall show once, in its own test."""
-    return World()
 
 
 def ring(office: Agent, carrier: Agent, body: bytes = b"") -> tuple[Request, Response, Request]:
