@@ -15,11 +15,14 @@ import ctypes
 import os
 import socket
 import subprocess
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 CLONE_NEWNET = 0x40000000  # sched.h
 HOLDER_TIMEOUT = 5.0  # seconds for `unshare` to do its work
@@ -98,25 +101,23 @@ class Namespace:
             [*self._enter(), *map(str, command)], input=text, capture_output=True, text=True, timeout=timeout, check=True
         ).stdout
 
-    def socket(self, kind: socket.SocketKind, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
-        """A socket that belongs to this host; the test itself stays where it is."""
-        made: list[socket.socket | OSError] = []
+    def within(self, action: Callable[[], T]) -> T:
+        """Do `action` as this host: what it opens or starts belongs here. The test itself stays where it is."""
 
-        def make() -> None:
+        def enter() -> T:
             # Only the calling thread changes its namespace, and this thread ends here.
             libc = ctypes.CDLL(None, use_errno=True)
             with open(f"/proc/{self.holder.pid}/ns/net", "rb") as namespace:
                 if libc.setns(namespace.fileno(), CLONE_NEWNET):
-                    made.append(OSError(ctypes.get_errno(), "setns"))
-                else:
-                    made.append(socket.socket(family, kind))
+                    raise OSError(ctypes.get_errno(), "setns")
+            return action()
 
-        thread = threading.Thread(target=make)
-        thread.start()
-        thread.join()
-        if isinstance(made[0], OSError):
-            raise made[0]
-        return made[0]
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(enter).result()
+
+    def socket(self, kind: socket.SocketKind, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
+        """A socket of this host."""
+        return self.within(lambda: socket.socket(family, kind))
 
     def close(self) -> None:
         """Kill what still runs here, then let go of the namespace."""

@@ -17,10 +17,12 @@ TRACED_CALLS = 10
 
 @dataclass(frozen=True)
 class Result:
-    """What SIPp counted over the whole run."""
+    """What SIPp counted over the whole run; `unexpected`: messages of calls it does not know (any more)."""
 
     successful: int
     failed: int
+    unexpected: int
+    retransmissions: int
     log: str
 
 
@@ -52,7 +54,17 @@ class Sipp:
     def _counts(self) -> Result:
         rows = list(csv.DictReader(self._read("stat.csv").splitlines(), delimiter=";"))
         last: Mapping[str, str] = rows[-1] if rows else {}
-        return Result(int(last.get("SuccessfulCall(C)", 0)), int(last.get("FailedCall(C)", 0)), self._read("errors.log")[:4000])
+
+        def total(name: str) -> int:
+            return int(last.get(f"{name}(C)", 0))
+
+        return Result(
+            successful=total("SuccessfulCall"),
+            failed=total("FailedCall"),
+            unexpected=total("OutOfCallMsgs") + total("DeadCallMsgs"),
+            retransmissions=total("Retransmissions"),
+            log=self._read("errors.log")[:4000],
+        )
 
     def _read(self, name: str) -> str:
         path = self.folder / name

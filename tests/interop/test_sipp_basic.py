@@ -80,5 +80,6 @@ def test_a_full_trunk_refuses_the_next_call(lab: Lab, tmp_path: Path) -> None:
             second.result()
         assert first.result().successful == 1
         assert callee.result().successful == 1
-        assert second.received()[-1].startswith("SIP/2.0 503 ")
+        # The carrier is full, not we: a 503 would make the PBX send us nothing any more (RFC 3261 s16.7, s21.5.4).
+        assert second.received()[-1].startswith("SIP/2.0 500 ")
         assert {record["sip_status"] for record in server.records(2)} == {200, 503}

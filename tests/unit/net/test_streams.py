@@ -84,7 +84,7 @@ def test_slow_loris_in_the_middle_of_a_later_message() -> None:
 
             async def trickle() -> None:
                 for octet in message("INVITE", body=b"x" * 1000):
-                    if peer.reader.at_eof():
+                    if peer.reader.at_eof() or peer.writer.is_closing():
                         return
                     peer.send(bytes([octet]))
                     await asyncio.sleep(0.01)
