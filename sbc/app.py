@@ -189,10 +189,8 @@ class App:
         for name, realm in snapshot.realms.items():
             relay = realm.relay
             lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port}"]
-        if self._settings.companion:
-            secrets = self._settings.policies.absolute().parent / "certs"
-            named = [(name, secrets / f"{name}.secret") for name in snapshot.users]
-            lines += [f"  {name}'s password is in {secret}; try: sbc testcall" for name, secret in named if secret.exists()]
+        if self._settings.companion:  # the quick start, with passwords made for it: nowhere else are they ever shown
+            lines += [f"  {user.name}'s password is {user.password}; try: sbc testcall" for user in snapshot.users.values()]
         lines.append(f"  records in {self._settings.records}; stop with Ctrl-C, new policy with SIGHUP")
         return "\n".join(lines)
 
