@@ -37,7 +37,8 @@ interop: root peers $(VENV)/.dev ## only the tests with real peers (root)
 	@$(BIN)/python -m pytest tests/interop
 
 bench: $(VENV)/.dev ## CPU per call and per relayed packet
-	@$(BIN)/python -m tests.bench.signalling
+	@$(BIN)/python -m tests.bench.signalling --find-max
+	@$(BIN)/python -m tests.bench.signalling --tls --rates 20,100,200
 	@$(BIN)/python -m tests.bench.media
 
 fuzz: $(VENV)/.dev ## the fuzz targets for longer than make test has time for

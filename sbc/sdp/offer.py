@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 from media.api import Address, Keys, SideSpec, Suite
 from sbc.clock import Ids
@@ -37,9 +37,11 @@ __all__ = ["Codec", "Description", "Direction", "MediaLeg", "MediaRules", "SdpEr
 _TOLERATED = frozenset((Problem.DIRECTION, Problem.RTCP_MUX))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _State:
-    """All of a leg that a failed re-offer has to put back. Holds keys: never printed."""
+_NO_KEYS: Mapping[Suite, Keys] = {}
+
+
+class _State(NamedTuple):
+    """All of a leg that a failed re-offer has to put back."""
 
     open: Literal["", "sent", "received"] = ""  # the offer that waits for its answer
     offered: bool = False  # `written` is an offer of ours
@@ -50,9 +52,12 @@ class _State:
     peer: Description | None = None  # the peer's last offer
     crypto: Crypto | None = None  # the line of it we take
     slots: tuple[Slot, ...] = ()
-    index: int = 0
-    keys: Mapping[Suite, Keys] = field(default_factory=dict)  # what we send with, when that suite is agreed
+    place: int = 0  # of the stream among them
+    keys: Mapping[Suite, Keys] = _NO_KEYS  # what we send with, when that suite is agreed
     agreed: Agreement | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.open or 'settled'}>"  # the rest holds keys
 
 
 class MediaLeg:
@@ -106,7 +111,7 @@ class MediaLeg:
         self._check_remote(peer)
         if crypto is not None and crypto.keys is not None and crypto.keys.master in [keys.master for keys in self._state.keys.values()]:
             raise refusal(MISCELLANEOUS, "SRTP key is ours")  # sent back at us: one keystream for two texts
-        self._begin(replace(self._state, open="received", offered=False, peer=peer, crypto=crypto, slots=peer.slots, index=peer.index))
+        self._begin(self._state._replace(open="received", offered=False, peer=peer, crypto=crypto, slots=peer.slots, place=peer.index))
         return peer
 
     def make_offer(self, far: Description | None, ids: Ids, secure_hop: bool = True) -> bytes:
@@ -130,11 +135,10 @@ class MediaLeg:
         mux = state.agreed is not None and state.agreed.rtcp_mux
         media = self._stream(protocol, codecs, direction, far, cryptos, mux)
         slots = list(state.slots) or [Slot("audio", protocol, ())]
-        slots[state.index] = Slot("audio", protocol, media.formats)
-        written, body = self._written(slots, state.index, media)
+        slots[state.place] = Slot("audio", protocol, media.formats)
+        written, body = self._written(slots, state.place, media)
         self._begin(
-            replace(
-                state,
+            state._replace(
                 open="sent",
                 offered=True,
                 written=written,
@@ -157,9 +161,9 @@ class MediaLeg:
         problems = [problem for problem in check_answer(state.written, session) if problem not in _TOLERATED]
         if problems:
             raise refusal(MISCELLANEOUS, problems[0])
-        if not session.media[state.index].port:
+        if not session.media[state.place].port:
             raise refusal(INCOMPATIBLE_FORMAT, "the audio stream was rejected")
-        peer = describe(session, state.index, self.rules, self._hosts())
+        peer = describe(session, state.place, self.rules, self._hosts())
         self._check_remote(peer)
         pairs = _pairs(state.codecs, peer.codecs)
         codecs = tuple([theirs for _, theirs in pairs])
@@ -172,12 +176,12 @@ class MediaLeg:
             peer=peer,
             pairs=pairs,
             direction=peer.direction.answering(state.direction),
-            protocol=state.slots[state.index].protocol,
-            rtcp_mux=peer.rtcp_mux and state.written.media[state.index].first("rtcp-mux") is not None,
+            protocol=state.slots[state.place].protocol,
+            rtcp_mux=peer.rtcp_mux and state.written.media[state.place].first("rtcp-mux") is not None,
             send_keys=send_keys,
             receive_keys=receive_keys,
         )
-        self._state = replace(state, open="", agreed=agreed)
+        self._state = state._replace(open="", agreed=agreed)
         return peer
 
     def make_answer(self, far: Description, ids: Ids) -> bytes:
@@ -209,7 +213,7 @@ class MediaLeg:
             receive_keys=state.crypto.keys if state.crypto else None,
         )
         keys = {**state.keys, agreed.send_keys.suite: agreed.send_keys} if agreed.send_keys else state.keys
-        self._state = replace(state, open="", written=written, body=body, codecs=codecs, direction=direction, keys=keys, agreed=agreed)
+        self._state = state._replace(open="", written=written, body=body, codecs=codecs, direction=direction, keys=keys, agreed=agreed)
         self._remember(codecs)
         return body
 
@@ -282,7 +286,7 @@ class MediaLeg:
     def _answered_keys(self, peer: Description) -> tuple[Keys | None, Keys | None]:
         """Our key and the peer's; `check_answer` has seen that its line is one of those offered."""
         assert self._state.written is not None
-        if self._state.written.media[self._state.index].first("crypto") is None:
+        if self._state.written.media[self._state.place].first("crypto") is None:
             return None, None
         theirs = peer.cryptos[0].keys if peer.cryptos else None
         if theirs is None:
