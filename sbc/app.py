@@ -190,7 +190,8 @@ class App:
             relay = realm.relay
             lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port}"]
         if self._settings.companion:  # the quick start, with passwords made for it: nowhere else are they ever shown
-            lines += [f"  {user.name}'s password is {user.password}; try: sbc testcall" for user in snapshot.users.values()]
+            program = sys.argv[0] if Path(sys.argv[0]).name == "sbc" else "sbc"
+            lines += [f"  {user.name}'s password is {user.password}; try: {program} testcall" for user in snapshot.users.values()]
         lines.append(f"  records in {self._settings.records}; stop with Ctrl-C, new policy with SIGHUP")
         return "\n".join(lines)
 

@@ -38,7 +38,7 @@ async def ask(answer: list[str] | Exception | None, count: int = 1, budget: floa
         asked.ask(f"q{number}", "host.example", 5060)
     assert answers == []  # never from within the question
     await until(lambda: len(answers) == count)
-        await until(lambda: len(tasks) == 0)
+    await until(lambda: len(tasks) == 0)
     return answers
 
 
