@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sbc.call.context import Context
 from sbc.clock import Now
 from sbc.errors import ParseError
@@ -17,15 +19,22 @@ from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION
 CHALLENGED_METHODS = frozenset({"REGISTER", "INVITE"})
 ANSWERS_PER_SOURCE = 5.0  # a second, to one stranger, when the policy says nothing else
 ANSWERS_AT_ONCE = 20.0  # an office of 20 phones behind one NAT comes back from a power cut
+ANSWERS_TO_CONNECTED = (50.0, 200.0)  # where a handshake proved the source, nobody can be flooded through us
 ANSWERS_IN_ALL = (2000.0, 4000.0)  # a bound on what spoofed sources can make us send; a storm of 10,000 users fits in seconds
 FAILURES_PER_SOURCE = (0.1, 10.0)  # wrong passwords: after ten, one try in ten seconds
 
 
 class Doorkeeper:
-    """`admit` answers with the party, with a challenge to send, or with None: not a word."""
+    """`admit` answers with the party, with a challenge to send, or with None: not a word.
 
-    def __init__(self, context: Context) -> None:
+    `is_registered` tells of a flow that somebody proved to be on: whoever is there is no stranger, and each of its calls
+    may need a challenge.
+    """
+
+    def __init__(self, context: Context, is_registered: Callable[[Flow], bool]) -> None:
         self._context = context
+        self._is_registered = is_registered
+        self._connected = Budget(*ANSWERS_TO_CONNECTED)
         self._realms: dict[tuple[str, tuple[str, ...]], DigestRealm] = {}
         self._rate = 0.0
         self._per_source = Budget(0.0, 0.0)
@@ -71,7 +80,7 @@ class Doorkeeper:
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
         """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
-        if not self.may_answer(flow, now):
+        if not self._is_registered(flow) and not self.may_answer(flow, now):
             return None
         rows = self._digest(realm).challenge(source_key(flow.remote[0]), now, stale)
         size = None if flow.reliable else len(request.encode())
@@ -84,12 +93,15 @@ class Doorkeeper:
 
     def may_answer(self, flow: Flow, now: Now) -> bool:
         """Whether a stranger from there gets one more word out of us: `strangers.limits.requests` a second and source."""
+        source = source_key(flow.remote[0])
+        if flow.reliable:
+            return self._connected.take(source, now.monotonic) and self._in_all.take("", now.monotonic)
         limits = self._context.snapshot.strangers.limits
         rate = (limits.requests if limits else None) or ANSWERS_PER_SOURCE
         if rate != self._rate:
             self._rate = rate
             self._per_source = Budget(rate, max(rate, ANSWERS_AT_ONCE))
-        return self._per_source.take(source_key(flow.remote[0]), now.monotonic) and self._in_all.take("", now.monotonic)
+        return self._per_source.take(source, now.monotonic) and self._in_all.take("", now.monotonic)
 
     def _digest(self, realm: Realm) -> DigestRealm:
         """Kept for as long as the policy asks for it: it counts which nonces were used.

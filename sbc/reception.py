@@ -48,7 +48,7 @@ class Reception:
         self.calls: dict[Call, MergeKey] = {}
         self._context = context
         self._bindings = bindings
-        self._doorkeeper = Doorkeeper(context)
+        self._doorkeeper = Doorkeeper(context, lambda flow: bindings.at(flow) is not None)
         self._merged: dict[MergeKey, Call] = {}  # RFC 3261 s8.2.2.2
         self._on_connection: dict[Flow, set[Call]] = {}
 

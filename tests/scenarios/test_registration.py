@@ -121,6 +121,15 @@ def test_a_challenge_storm_from_one_source_is_bounded(world: World) -> None:
     assert world.core.leftovers() == {}, "nothing of a stranger is kept"
 
 
+def test_a_registered_pbx_may_be_challenged_for_every_call(world: World, alice: Agent) -> None:
+    """The budgets are for strangers: who is registered on this very flow is none."""
+    registered(alice)
+    for number in range(1000):
+        alice.send(alice.request("INVITE", f"sip:+4930@{DOMAIN}", call_id=f"c{number}", body=sdp(alice.host, 40000)))
+    assert len(alice.inbox) == 1000
+    assert world.core.leftovers().keys() <= {"timers", "transactions"}, "of the REGISTER; a challenge leaves nothing"
+
+
 def test_OUT_05_expires_too_short(world: World, alice: Agent) -> None:
     request = register(alice)
     challenge = alice.expect_response(401)
