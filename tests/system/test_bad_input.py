@@ -57,9 +57,9 @@ def torture() -> list[bytes]:
     return messages
 
 
-def udp(host: str) -> socket.socket:
+def udp(host: str, port: int = UDP_PORT) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind((host, UDP_PORT))
+    sock.bind((host, port))
     sock.settimeout(0.3)
     return sock
 
@@ -128,7 +128,7 @@ def test_64_KiB_of_garbage(unharmed: Subject, seed: int) -> None:
     with secure() as sock:
         send(sock, garbage)
         drain(sock)
-    with udp(CALLER) as sock:
+    with udp(CALLER, 5071) as sock:  # on its usual port, answers of earlier tests may still be repeated
         sock.sendto(garbage[:65000], SIP)
         for start in range(0, 65536, 1024):
             sock.sendto(garbage[start : start + 1024], SIP)
@@ -158,7 +158,7 @@ def test_an_SDP_of_10_000_lines(unharmed: Subject) -> None:
         kept = body[:60_000]
         sock.sendto(head + b"Content-Length: %d\r\n\r\n" % len(kept) + kept, SIP)
         answers = drain(sock)
-    final = next(answer for answer in answers if not answer.startswith(b"SIP/2.0 100"))
+    final = next(answer for answer in answers if b"Call-ID: big" in answer and not answer.startswith(b"SIP/2.0 100"))
     assert final.startswith((b"SIP/2.0 400", b"SIP/2.0 488", b"SIP/2.0 513"))
 
 
