@@ -28,6 +28,7 @@ from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
 
 RELAY_FIGURES_WITHIN_S = 1.0  # then the record is written without them: it must not be forgotten
+NO_CIRCUIT = 34  # "no circuit/channel available" (ITU-T Q.850)
 NO_LONGER_WANTED = Cause(487, by="sbc")
 NO_MEDIA = 'Q.850;cause=41;text="no media"'
 
@@ -122,7 +123,7 @@ class Call:
         limits = self.context.limits
         reserved = limits.reserve_exempt(party) if self.route.emergency else limits.reserve(party, now)
         if isinstance(reserved, Refused):
-            return Cause(reserved.status, by="sbc", note=f"limit {reserved.which} of {party.name}")
+            return Cause(reserved.status, q850=NO_CIRCUIT, by="sbc", note=f"limit {reserved.which} of {party.name}")
         self._reservation_b = reserved
         return None
 

@@ -263,6 +263,7 @@ def test_UAS_14_a_user_with_all_calls_taken_is_busy(world: World, alice: Agent, 
     carrier.invite("alice", call_id="second", from_tag="second")
     carrier.expect_response(100)
     carrier.expect_response(486)
+    assert world.records[0]["q850"] == 34
 
 
 # Records
