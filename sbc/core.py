@@ -6,6 +6,7 @@ from sbc.call.context import Context
 from sbc.call.words import Cause
 from sbc.clock import Ids, Now
 from sbc.effects import Effect, Send
+from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.inputs import (
     DrainBegun,
@@ -27,9 +28,10 @@ from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Snapshot
 from sbc.reception import Reception
 from sbc.registrar.bindings import Bindings
-from sbc.sip.names import VIA
+from sbc.sip.message import Response
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
+from sbc.sip.validate import check_response
 
 
 class Core:
@@ -56,8 +58,7 @@ class Core:
             case RequestIn(request, flow):
                 self._reception.receive_request(request, flow, now)
             case ResponseIn(response, flow):
-                if response.headers.count(VIA) == 1:  # with more it was never ours (RFC 3261 s8.1.3.3)
-                    context.transactions.receive_response(response, flow, now)
+                self._receive_response(response, flow, now)
             case SendFailed(key):
                 context.transactions.transport_failed(key, now)
             case RelayOpened(relay, ports):
@@ -82,6 +83,13 @@ class Core:
             case DrainEnded():
                 self._reception.release_all(Cause(200, by="sbc", note="shut down"), now)
 
+    def _receive_response(self, response: Response, flow: Flow, now: Now) -> None:
+        try:
+            check_response(response)
+        except ParseError:  # never ours: dropped without a word
+            return
+        self._context.transactions.receive_response(response, flow, now)
+
     def handle_timeout(self, now: Now) -> None:
         """Everything that is due by `now`."""
         self._timers.fire(now)
@@ -105,6 +113,7 @@ class Core:
         context = self._context
         tables = {
             "calls": len(self._reception.calls),
+            "listed": self._reception.listed(),
             "dialogs": len(context.dialogs),
             "relays": len(context.relays),
             "questions": len(context.questions),

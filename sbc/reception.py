@@ -45,7 +45,7 @@ OPTIONS_HEADERS = (
 
 class Reception:
     def __init__(self, context: Context, bindings: Bindings) -> None:
-        self.calls: dict[Call, MergeKey] = {}
+        self.calls: dict[Call, tuple[MergeKey, Flow]] = {}  # what it is listed under below
         self._context = context
         self._bindings = bindings
         self._doorkeeper = Doorkeeper(context, lambda flow: bindings.at(flow) is not None)
@@ -251,20 +251,25 @@ class Reception:
                 raise SipError("our own Via", status=482, reason="Loop Detected")
 
     def _admit(self, call: Call, request: Request, flow: Flow) -> None:
-        self.calls[call] = merge_key(request)
-        self._merged[self.calls[call]] = call
+        key = merge_key(request)
+        self.calls[call] = key, flow
+        self._merged[key] = call
         if flow.reliable:
             self._on_connection.setdefault(flow, set()).add(call)
 
     def _ended(self, call: Call) -> None:
         """Nothing is left of the call: forget it everywhere."""
-        self._merged.pop(self.calls.pop(call), None)
-        assert call.a is not None
-        flow = call.a.flow
-        if flow.reliable and flow in self._on_connection:
+        key, flow = self.calls.pop(call)  # the flow it came by: its leg may have been heard on another since
+        if self._merged.get(key) is call:
+            del self._merged[key]
+        if flow in self._on_connection:
             self._on_connection[flow].discard(call)
             if not self._on_connection[flow]:
                 del self._on_connection[flow]
+
+    def listed(self) -> int:
+        """Entries of calls in the indexes beside `calls`."""
+        return len(self._merged) + len(self._on_connection)
 
     # Answers
 

@@ -241,13 +241,13 @@ class Call:
         assert self.a is not None and self.b is not None
         self._stop_timer()
         self.state = CallState.CONNECTED
-        self.facts.times.answered = now.wall
         self.facts.attempts.append({"target": self.b.party.name, "status": 200})
         if self.facts.times.progressed is None:
             self.facts.times.progressed = now.wall
         self.a.tell(word, now)
-        if self.state is not CallState.CONNECTED:
+        if self.state is not CallState.CONNECTED:  # the caller could not be given the answer: nobody pays for this call
             return
+        self.facts.times.answered = now.wall
         self._update_relay()
         longest = [party.limits.longest_call for party in (self.a.party, self.b.party) if party.limits and party.limits.longest_call]
         if longest and not self.route.emergency:

@@ -13,10 +13,9 @@ from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Realm
 from sbc.sdp.offer import MediaLeg
-from sbc.sip.dialog import Dialog
+from sbc.sip.dialog import Dialog, record_route_rows
 from sbc.sip.message import Request
 from sbc.sip.multipart import sdp_of
-from sbc.sip.names import RECORD_ROUTE
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
 
@@ -52,7 +51,7 @@ class CallerLeg(Leg):
         if body is not None:
             self.described = self.media.receive_offer(body, self.flow.secure)
         self.dialog = Dialog.from_request(request, self.local_tag)
-        self.record_route = tuple((RECORD_ROUTE, value) for value in request.headers.all(RECORD_ROUTE))
+        self.record_route = tuple(record_route_rows(request))
         self.hear(self, Offered(self.described), now)
 
     def tell(self, word: Word, now: Now) -> None:

@@ -17,7 +17,7 @@ from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Party, Realm, Snapshot, User
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
-from sbc.sip.server import ClosedConnections
+from sbc.sip.server import DEFAULT_PORT, DEFAULT_PORTS, ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
 from sbc.sip.uri import Uri, format_host
@@ -146,11 +146,12 @@ def flow_within(context: Context, party: Party, realm: Realm, flow: Flow, hop: U
     private = is_private(hop.host)
     if private is None or (private and not is_private(flow.remote[0])):
         return flow._replace(connection=0)
-    transport = TRANSPORTS.get((hop.param("transport") or "udp").lower(), flow.transport)
+    # Never down from TLS, whatever a Contact says or leaves out (RFC 3261 s26.2.1)
+    transport = flow.transport if flow.secure else TRANSPORTS.get((hop.param("transport") or "").lower(), flow.transport)
     if transport == flow.transport and (":" in hop.host) == (":" in flow.local[0]):
         return flow._replace(remote=(hop.host, hop.port or default_port(transport)), connection=0)
     return flow_to(realm, transport, hop.host, hop.port or default_port(transport)) or flow._replace(connection=0)
 
 
 def default_port(transport: Transport) -> int:
-    return 5061 if transport == "TLS" else 5060
+    return DEFAULT_PORTS.get(transport, DEFAULT_PORT)

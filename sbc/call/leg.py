@@ -90,10 +90,18 @@ class Leg(Usage):
             told = refusal_to_peer(refused)
             self.respond(asked, told.status, told.reason, told.headers, now=now)
         else:
-            self.described = self._proposed
-            self.far = description or self.far
-            assert self.far is not None, "an answer answers something"
-            self._accept(asked, self.media.make_answer(self.far, self.context.ids), now)
+            self._pass_answer(asked, description or self.far, now)
+
+    def _pass_answer(self, asked: ServerTransaction, far: Description | None, now: Now) -> None:
+        assert far is not None, "an answer answers something"
+        try:
+            body = self.media.make_answer(far, self.context.ids)
+        except SipError as error:
+            self.media.rollback()
+            self.respond(asked, error.status, error.reason, error.headers, now=now)
+            return
+        self.described, self.far = self._proposed, far
+        self._accept(asked, body, now)
 
     def _settle_without_asking(self, refused: Cause | None, now: Now) -> None:
         """The other leg speaks of a change nobody here waits for: it is taken back, or it was taken back too late."""
@@ -262,9 +270,14 @@ class Leg(Usage):
         if self._change or self._asked or self._pending_answer or self.far is None:
             self._timer.again(REFRESH_AGAIN_S, now)  # if what is under way succeeds, it starts the timer anew
             return
+        try:
+            body = self._our_offer(self.far)
+        except SipError:
+            self._timer.again(REFRESH_AGAIN_S, now)
+            return
         self._refreshing = True
         self._proposed = None
-        self._send_reinvite(self._our_offer(self.far), now)
+        self._send_reinvite(body, now)
 
     def _refresh_later(self, status: int, now: Now) -> None:
         """After 491 wait 2.1-4 s as owner of the Call-ID, else 0-2 s, in steps of 10 ms (RFC 3261 s14.1)."""

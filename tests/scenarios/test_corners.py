@@ -523,6 +523,22 @@ def test_a_trunk_whose_connection_is_gone_is_reached_by_a_new_one() -> None:
     assert flow == Flow("outside", "TCP", ("10.0.0.1", 5060), ("10.0.0.20", 5060))
 
 
+def test_TLS_08_a_trunk_whose_tls_connection_is_gone_is_not_reached_in_clear(world: World, carrier: Agent) -> None:
+    office = world.agent("office", ("10.0.0.20", 41234), "outside", "TLS", connection=3)
+    request = office.request("INVITE", "sip:+4930123456@10.0.0.1", body=sdp("10.0.0.20", 40000))
+    request.headers.set("Contact", "<sip:office@10.0.0.20:5061>")  # says nothing of TLS
+    office.last_invite = request
+    office.send(request)
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 200, body=sdp("10.1.0.2", 50000))
+    office.expect_response(100)
+    office.ack(office.expect_response(200))
+    world.receive(FlowClosed(office.flow))
+    carrier.send(carrier.within_received(received, "BYE"))
+    flow = [sent.flow for sent in world.sent if sent.data.startswith(b"BYE")][-1]
+    assert flow == Flow("outside", "TLS", ("10.0.0.1", 5061), ("10.0.0.20", 5061))
+
+
 def test_a_contact_of_the_other_address_family_is_not_sent_to_from_our_socket(world: World, office: Agent, carrier: Agent) -> None:
     request = office.request("INVITE", "sip:+4930123456@10.0.0.1", body=sdp("10.0.0.20", 40000))
     request.headers.set("Contact", "<sip:office@[2001:db8::20]:5060>")
