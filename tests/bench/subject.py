@@ -23,7 +23,7 @@ USER = "alice"
 RUN = (sys.executable, "-m", "sbc", "run", "policies")
 
 # A relay takes a port pair on either side, which rests after use: nearly 30,000 of them outlast any run of ours.
-_POLICY = f"""\
+POLICY = f"""\
 version: 1
 realms:
   outside:
@@ -89,7 +89,7 @@ class Subject:
 def subject(folder: Path, command: tuple[str, ...] = RUN) -> Iterator[Subject]:
     """Runs `command` with a policy written to the empty `folder`. RuntimeError when it does not come up."""
     (folder / "policies").mkdir(parents=True)
-    (folder / "policies" / "sbc.yaml").write_text(_POLICY)
+    (folder / "policies" / "sbc.yaml").write_text(POLICY)
     devcerts.make(folder / "certs", [OUTSIDE], users=(USER,))
     _allow_sockets()
     log = folder / "sbc.log"
