@@ -16,3 +16,9 @@ T = TypeVar("T")
 def frozen(cls: type[T]) -> type[T]:
     """A dataclass with slots, equal and hashable by its fields, that nobody may change."""
     return dataclass(slots=True, unsafe_hash=True)(cls)
+
+
+def replace(value: T, **changes: object) -> T:
+    """A copy of a `frozen` value with some fields changed. TypeError for a name that is no field of it."""
+    names: tuple[str, ...] = value.__match_args__  # type: ignore[attr-defined]
+    return type(value)(**({name: getattr(value, name) for name in names} | changes))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
@@ -21,6 +20,7 @@ from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Address, Flow
+from sbc.frozen import replace
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Realm, Route, Snapshot
 from sbc.sdp.offer import MediaLeg, relay_sides

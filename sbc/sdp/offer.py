@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from media.api import Address, Keys, SideSpec, Suite
 from sbc.clock import Ids
 from sbc.errors import SipError
+from sbc.frozen import replace
 from sbc.sdp import write
 from sbc.sdp.address import Scope, locate
 from sbc.sdp.answer import Problem, check_answer

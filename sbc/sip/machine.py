@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from sbc.clock import Now
 from sbc.flow import Flow
+from sbc.frozen import frozen
 from sbc.sip.lingering import Lingering
 from sbc.sip.message import Response
 from sbc.sip.tables import Action, Event, Machine, State
@@ -23,7 +23,7 @@ T = TypeVar("T", bound="Transaction")
 TERMINATED = State.TERMINATED  # looked up on every step
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Program:
     """A `Machine` whose actions are methods."""
 
@@ -40,14 +40,16 @@ def program(machine: Machine, methods: Mapping[Action, Callable[[T, Response | N
     return Program(machine.start, rows, machine.timers)
 
 
-@dataclass(frozen=True, slots=True)
 class Layer(Generic[K, T]):
     """What all transactions of one kind, client or server, share."""
 
-    timers: Timers
-    send: Sender
-    living: dict[K, T]
-    lingering: Lingering[K]
+    __slots__ = ("lingering", "living", "send", "timers")
+
+    def __init__(self, timers: Timers, send: Sender) -> None:
+        self.timers = timers
+        self.send = send
+        self.living: dict[K, T] = {}
+        self.lingering: Lingering[K] = Lingering(timers)
 
 
 class Transaction:

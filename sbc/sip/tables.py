@@ -6,8 +6,9 @@ A pair of state and event that has no row is ignored. `transactions` has the dri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from sbc.frozen import frozen
 
 
 class State(StrEnum):
@@ -77,7 +78,7 @@ Row = tuple[State, tuple[Action, ...]]
 Table = Mapping[tuple[State, Event], Row]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Machine:
     """A table with its first state and, for each state that has timers, the events they become: repeating (or None), last."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import cast
 
 from sbc.clock import Now
+from sbc.frozen import frozen
 
 Action = Callable[[Now], None]
 
@@ -16,7 +15,7 @@ Action = Callable[[Now], None]
 KEPT_DEAD = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimerValues:
     """The base values in seconds (RFC 3261 s17.1.1.1, s17.1.2.2); every timer of the four machines derives from them.
 
@@ -50,20 +49,20 @@ class TimerValues:
         return passed
 
 
-class Timer(list[object]):
-    """A running timer; what `Timers.start` returns.
+class Timer:
+    """A running timer; what `Timers.start` returns."""
 
-    It is its own heap entry, [instant, number, action or None, timers]: lists compare in C, the number decides between
-    equal instants, and 90,000 of them are 90,000 objects for the garbage collector to look at, not twice as many.
-    """
+    __slots__ = ("_timers", "action")
 
-    __slots__ = ()
+    def __init__(self, action: Action, timers: Timers) -> None:
+        self.action: Action | None = action
+        self._timers = timers
 
     def cancel(self) -> None:
         """Its action will not run. Cancelling a timer that ran or was cancelled is nothing."""
-        if self[2] is not None:
-            self[2] = None
-            cast(Timers, self[3])._bury()
+        if self.action is not None:
+            self.action = None
+            self._timers.bury()
 
 
 class Timers:
@@ -72,23 +71,23 @@ class Timers:
     __slots__ = ("_dead", "_heap", "_started")
 
     def __init__(self) -> None:
-        self._heap: list[Timer] = []
+        self._heap: list[tuple[float, int, Timer]] = []  # tuples compare in C; the number decides between equal instants
         self._started = 0
         self._dead = 0
 
     def start(self, when: float, action: Action) -> Timer:
         """Run `action` at `when`, which must be later than the instant being fired."""
         self._started += 1
-        timer = Timer((when, self._started, action, self))
-        heappush(self._heap, timer)
+        timer = Timer(action, self)
+        heappush(self._heap, (when, self._started, timer))
         return timer
 
     def next(self) -> float | None:
         """The instant of the next timer; None when there is none."""
         heap = self._heap
         while heap:
-            if heap[0][2] is not None:
-                return cast(float, heap[0][0])
+            if heap[0][2].action is not None:
+                return heap[0][0]
             heappop(heap)
             self._dead -= 1
         return None
@@ -97,23 +96,24 @@ class Timers:
         """Run every timer that is due, in order. Should an action raise, the next call runs the remaining ones."""
         heap = self._heap
         instant = now.monotonic
-        while heap and cast(float, heap[0][0]) <= instant:
-            timer = heappop(heap)
-            action = cast(Action | None, timer[2])
+        while heap and heap[0][0] <= instant:
+            timer = heappop(heap)[2]
+            action = timer.action
             if action is None:
                 self._dead -= 1
             else:
-                timer[2] = None  # breaks the cycle timer -> owner -> timer before it can cost a collection
+                timer.action = None  # breaks the cycle timer -> owner -> timer before it can cost a collection
                 action(now)
 
     def __len__(self) -> int:
         """Timers that are still to run."""
         return len(self._heap) - self._dead
 
-    def _bury(self) -> None:
+    def bury(self) -> None:
+        """One of them was cancelled."""
         self._dead += 1
         if self._dead > KEPT_DEAD and self._dead * 2 > len(self._heap):
             # In place: `fire` may be walking this very list.
-            self._heap[:] = [timer for timer in self._heap if timer[2] is not None]
+            self._heap[:] = [entry for entry in self._heap if entry[2].action is not None]
             heapify(self._heap)
             self._dead = 0

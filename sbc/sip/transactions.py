@@ -21,7 +21,6 @@ from sbc.sip.client import (
     cancel_request,
     client_key,
 )
-from sbc.sip.lingering import Lingering
 from sbc.sip.machine import Layer, Sender
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
@@ -61,8 +60,8 @@ class Transactions:
 
     def __init__(self, timers: Timers, send: Sender, values: TimerValues | None = None) -> None:
         self._values = values or TimerValues()
-        self._servers: ServerLayer = Layer(timers, send, {}, Lingering(timers))
-        self._clients: ClientLayer = Layer(timers, send, {}, Lingering(timers))
+        self._servers: ServerLayer = Layer(timers, send)
+        self._clients: ClientLayer = Layer(timers, send)
         self._closed = ClosedConnections()
 
     # Server side

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from sbc.errors import ParseError
-from sbc.frozen import frozen
+from sbc.frozen import frozen, replace
 from sbc.sip.grammar import Params, find_param, format_params
 
 _CACHED_URIS = 4096  # the same URIs come back in every message of a call; about 4 MB when full

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
-from typing import Self
 
 from sbc.errors import ParseError
 from sbc.frozen import frozen
@@ -15,62 +14,68 @@ _PARAM = rf"[ \t]*+({TOKEN})[ \t]*+=[ \t]*+({QUOTED}|[^\s,\"=][^\s,\"]*+)[ \t]*+
 _are_params = re.compile(rf"(?:{_PARAM}(?:,|$)|[ \t]*+,)+", re.DOTALL).fullmatch
 _find_params = re.compile(rf"{_PARAM}(?:,|$)", re.DOTALL).findall
 
+# Parameters that are written without quotes.
+_BARE_IN_CHALLENGE = frozenset({"algorithm", "stale", "userhash", "charset"})
+_BARE_IN_CREDENTIALS = frozenset({"algorithm", "qop", "nc", "userhash"})
+
 
 @frozen
-class _Auth:
-    """`scheme` as written; `params` by lower-case name, values without quotes."""
+class Challenge:
+    """WWW-Authenticate, Proxy-Authenticate. `scheme` as written; `params` by lower-case name, values without quotes."""
 
     scheme: str
     params: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Challenge:
         """One header row. ParseError, also for a parameter that is there twice."""
-        match = _scheme(text)
-        if match is None:
-            raise ParseError("malformed authentication header")
-        scheme, rest = match.groups()
-        if not _are_params(rest):
-            if scheme.lower() == "digest":
-                raise ParseError("malformed digest parameters")
-            return cls(scheme)  # another scheme, with a syntax of its own such as token68
-        params: dict[str, str] = {}
-        for name, value in _find_params(rest):
-            name = name.lower()
-            if name in params:
-                raise ParseError("a digest parameter twice")
-            params[name] = unquote(value)
-        return cls(scheme, params)
+        return Challenge(*_parse(text))
 
     @property
     def digest(self) -> bool:
         return self.scheme.lower() == "digest"
 
     def __str__(self) -> str:
-        return self.scheme + " " + ", ".join([f"{n}={v if n in self._bare() else quote(v)}" for n, v in self.params.items()])
-
-    def _bare(self) -> frozenset[str]:
-        """Names of the parameters that are written without quotes."""
-        raise NotImplementedError
+        return _format(self.scheme, self.params, _BARE_IN_CHALLENGE)
 
 
-class Challenge(_Auth):
-    """WWW-Authenticate, Proxy-Authenticate."""
+@frozen
+class Credentials:
+    """Authorization, Proxy-Authorization. `scheme` as written; `params` by lower-case name, values without quotes."""
 
-    __slots__ = ()
+    scheme: str
+    params: dict[str, str] = field(default_factory=dict)
 
-    def _bare(self) -> frozenset[str]:
-        return _BARE_IN_CHALLENGE
+    @classmethod
+    def parse(cls, text: str) -> Credentials:
+        """One header row. ParseError, also for a parameter that is there twice."""
+        return Credentials(*_parse(text))
+
+    @property
+    def digest(self) -> bool:
+        return self.scheme.lower() == "digest"
+
+    def __str__(self) -> str:
+        return _format(self.scheme, self.params, _BARE_IN_CREDENTIALS)
 
 
-class Credentials(_Auth):
-    """Authorization, Proxy-Authorization."""
+def _parse(text: str) -> tuple[str, dict[str, str]]:
+    match = _scheme(text)
+    if match is None:
+        raise ParseError("malformed authentication header")
+    scheme, rest = match.groups()
+    params: dict[str, str] = {}
+    if not _are_params(rest):
+        if scheme.lower() == "digest":
+            raise ParseError("malformed digest parameters")
+        return scheme, params  # another scheme, with a syntax of its own such as token68
+    for name, value in _find_params(rest):
+        name = name.lower()
+        if name in params:
+            raise ParseError("a digest parameter twice")
+        params[name] = unquote(value)
+    return scheme, params
 
-    __slots__ = ()
 
-    def _bare(self) -> frozenset[str]:
-        return _BARE_IN_CREDENTIALS
-
-
-_BARE_IN_CHALLENGE = frozenset({"algorithm", "stale", "userhash", "charset"})
-_BARE_IN_CREDENTIALS = frozenset({"algorithm", "qop", "nc", "userhash"})
+def _format(scheme: str, params: dict[str, str], bare: frozenset[str]) -> str:
+    return scheme + " " + ", ".join([f"{name}={value if name in bare else quote(value)}" for name, value in params.items()])
