@@ -9,8 +9,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 PEERS := baresip-core sip-tester iproute2
 POLICIES := policies
+COMPILED_FIRST := $(CURDIR)/build/compiled:$(CURDIR)
+CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 
-.PHONY: help run test test-unprivileged check interop bench fuzz clean peers root
+.PHONY: help run test test-unprivileged test-compiled check compiled wheel interop bench fuzz clean peers root
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 26
@@ -21,10 +23,14 @@ run: $(VENV)/.run certs/edge.pem certs/alice.secret ## serve policies/ here, wit
 test: root peers $(VENV)/.dev ## everything, with real peers in network namespaces (root)
 	@$(MAKE) check
 	@$(BIN)/python -m pytest
+	@$(MAKE) test-compiled
 
 test-unprivileged: $(VENV)/.dev ## all that needs neither root nor network namespaces
 	@$(MAKE) check
 	@$(BIN)/python -m pytest -m "not namespaces"
+
+test-compiled: build/compiled/.built ## what has no sockets of its own, once more with the compiled core
+	@PYTHONPATH=$(COMPILED_FIRST) $(BIN)/python -P -m pytest --import-mode=append -m "not interpreted" --core=compiled $(CORE_TESTS)
 
 check: $(VENV)/.dev ## ruff, mypy strict, import contracts, size limits
 	@$(BIN)/ruff check --quiet .
@@ -36,10 +42,18 @@ check: $(VENV)/.dev ## ruff, mypy strict, import contracts, size limits
 interop: root peers $(VENV)/.dev ## only the tests with real peers (root)
 	@$(BIN)/python -m pytest tests/interop
 
-bench: $(VENV)/.dev ## CPU per call and per relayed packet
-	@$(BIN)/python -m tests.bench.signalling --find-max
-	@$(BIN)/python -m tests.bench.signalling --tls --rates 20,100,200
-	@$(BIN)/python -m tests.bench.media
+compiled: build/compiled/.built ## the product with its core compiled to C, in build/compiled
+
+wheel: build/compiled/.built ## the same as dist/sbc-*.whl, for this Python and machine
+	@$(PIP) wheel --no-build-isolation --no-deps --wheel-dir dist build/compiled
+	@ls dist/*.whl
+
+bench: export PYTHONPATH = $(COMPILED_FIRST)
+bench: build/compiled/.built ## CPU per call and per relayed packet
+	@$(BIN)/python -P -m tests.bench.core
+	@$(BIN)/python -P -m tests.bench.signalling --find-max
+	@$(BIN)/python -P -m tests.bench.signalling --tls --rates 20,100,200
+	@$(BIN)/python -P -m tests.bench.media
 
 fuzz: $(VENV)/.dev ## the fuzz targets for longer than make test has time for
 	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800
@@ -53,6 +67,13 @@ peers:
 
 root:
 	$(if $(filter 0,$(shell id -u)),@:,$(error the namespaces of make $(or $(filter test interop,$(MAKECMDGOALS)),test) need root; without it run: make test-unprivileged))
+
+# Compiled by mypyc from a copy of the sources, which takes a minute or two; see deploy/compiled.
+build/compiled/.built: $(shell find sbc media deploy/compiled -name '*.py') | $(VENV)/.dev
+	@$(BIN)/python -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || .ci/packages python3-dev
+	@echo "compiling the core, which takes a minute or two …"
+	@$(BIN)/python -m deploy.compiled.build build/compiled
+	@touch $@
 
 # What the product needs, and on top what its tests need. Both in one environment.
 $(VENV)/.run: pyproject.toml | $(BIN)/python

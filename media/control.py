@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ class Relay(NamedTuple):
     b: Half
 
 
-class RelayControl(ABC):
+class RelayControl:
     """The MediaEngine protocol but for `_attach`, `_detach` and `_post`.
 
     `clock` is monotonic seconds; `choose(n)` a random number below `n`, for port numbers nobody can guess.
@@ -38,17 +37,17 @@ class RelayControl(ABC):
         self._relays: dict[str, Relay] = {}
         self._listener: Callable[[MediaEvent], None] | None = None
 
-    @abstractmethod
     def _attach(self, half: Half, address: str, port: int) -> None:
         """Bind RTP to `port` and RTCP to the next, connect them with `half`. All or nothing; raises OSError."""
+        raise NotImplementedError
 
-    @abstractmethod
     def _detach(self, half: Half) -> None:
         """Undo `_attach`."""
+        raise NotImplementedError
 
-    @abstractmethod
     def _post(self, half: Half, kind: EventKind) -> None:
         """Have `_deliver` called once no method of the engine is running."""
+        raise NotImplementedError
 
     def provide(self, interfaces: Mapping[str, Interface]) -> None:
         """See MediaEngine. An interface that stays as it is keeps its quarantine."""

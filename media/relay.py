@@ -145,6 +145,8 @@ class Half:
         "wrong_source",
     )
 
+    __deletable__ = ["far", "send_rtcp", "send_rtp"]  # noqa: RUF012 - read by the compiler of the core, not at run time
+
     far: Half
     send_rtp: Send
     send_rtcp: Send

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True)
 def frozen(cls: type[T]) -> type[T]:
-    """A dataclass with slots, equal and hashable by its fields, that nobody may change."""
+    """A dataclass with slots, equal and hashable by its fields, that nobody may change. The compiled core has it written out."""
     return dataclass(slots=True, unsafe_hash=True)(cls)
 
 

@@ -1,27 +1,109 @@
-"""Build the core as C, beside the sources: python -m deploy.compiled.build FOLDER"""
-import shutil, sys, subprocess, os
+"""The product with its core compiled to C by mypyc: `python -m deploy.compiled.build FOLDER`.
+
+FOLDER gets a copy of sbc/ and media/ in which the modules below are compiled; whoever has it first on the Python path runs
+them, from the same source, at two thirds of the CPU. Needs a C compiler and the headers of Python. A wheel of it:
+`pip wheel --no-build-isolation FOLDER`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
-from deploy.compiled.values import expand
-root=Path(__file__).resolve().parents[2]
-into=Path(sys.argv[1])
-pk="sip/*.py sip/fields/*.py sdp/*.py call/*.py registrar/*.py shield/*.py core.py reception.py doorkeeper.py inputs.py effects.py errors.py frozen.py policy/decide.py policy/limits.py".split()
-skip={"sip/names.py"}|set(os.environ.get("SKIP","").split())
-if into.exists(): shutil.rmtree(into)
-for name in ("sbc","media"):
-    shutil.copytree(root/name, into/name, ignore=shutil.ignore_patterns("__pycache__","*.so"))
-shutil.copy(root/"deploy/compiled/frozen.py", into/"sbc/frozen.py")
-files=[]
-for pattern in pk:
-    for f in sorted((into/"sbc").glob(pattern)):
-        rel=str(f.relative_to(into/"sbc"))
-        if rel in skip or f.name=="__init__.py": continue
-        files.append("sbc/"+rel)
-for f in files:
-    if f.endswith("frozen.py"): continue
-    p=into/f; p.write_text(expand(p.read_text()))
-(into/"setup.py").write_text(f"""from setuptools import setup
+
+from deploy.compiled.values import NotCompilable, expand
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+
+# All that a call or a packet passes through. The rest waits, reads files or talks to people.
+COMPILED = (
+    "media/*.py",
+    "sbc/*.py",
+    "sbc/call/*.py",
+    "sbc/net/engine.py",
+    "sbc/net/udp.py",
+    "sbc/policy/decide.py",
+    "sbc/policy/limits.py",
+    "sbc/policy/snapshot.py",
+    "sbc/registrar/*.py",
+    "sbc/sdp/*.py",
+    "sbc/shield/*.py",
+    "sbc/sip/*.py",
+    "sbc/sip/fields/*.py",
+)
+INTERPRETED = frozenset({
+    "sbc/__main__.py",
+    "sbc/app.py",
+    "sbc/cli.py",
+    "sbc/devcerts.py",
+    "sbc/errors.py",  # an exception with defaults in its class
+    "sbc/init.py",
+    "sbc/log.py",
+    "sbc/sip/names.py",  # a str that is more than a str
+})  # fmt: skip
+_GIVEN = {"sbc/frozen.py": "frozen.py", "media/value.py": "value.py"}  # what the written-out values need, from this folder
+
+_SETUP = """\
 from mypyc.build import mypycify
-setup(name="sbc-core",packages=[],ext_modules=mypycify({files!r},opt_level={os.environ.get('OPT','3')!r},multi_file=True))
-""")
-shutil.copy(root/"pyproject.toml", into/"mypy.toml")
-subprocess.run([sys.executable,"setup.py","-q","build_ext","--inplace","-j2"],cwd=into,check=True)
+from setuptools import setup
+
+setup(ext_modules=mypycify({modules!r}, opt_level={level!r}, multi_file=True), zip_safe=False)
+"""
+
+
+def prepare(folder: Path, level: str) -> None:
+    """Fill the empty `folder` with everything `setup.py` there needs."""
+    for package in ("sbc", "media"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    for target, source in _GIVEN.items():
+        shutil.copy(HERE / source, folder / target)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, folder)
+    modules = compiled_modules(folder)
+    for module in modules:
+        if module not in _GIVEN:
+            path = folder / module
+            try:
+                path.write_text(expand(path.read_text()))
+            except NotCompilable as error:
+                raise SystemExit(f"{module}:{error}") from error
+    (folder / "setup.py").write_text(_SETUP.format(modules=modules, level=level))
+
+
+def compiled_modules(folder: Path) -> list[str]:
+    """Paths of what is compiled, relative to `folder`."""
+    found = {str(path.relative_to(folder)) for pattern in COMPILED for path in folder.glob(pattern)}
+    return sorted(name for name in found - INTERPRETED if not name.endswith("__init__.py"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="compile the core")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--level", default="2", help="of optimisation, as gcc's -O")
+    options = parser.parse_args()
+    into: Path = options.folder
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into.parent) as name:
+        folder = Path(name) / "tree"
+        folder.mkdir()
+        prepare(folder, options.level)
+        log = Path(name) / "log"
+        with log.open("wb") as sink:
+            command = [sys.executable, "setup.py", "build_ext", "--inplace", "-j2"]
+            code = subprocess.run(command, cwd=folder, stdout=sink, stderr=subprocess.STDOUT, check=False).returncode
+        if code:
+            lines = log.read_text(errors="replace").splitlines()
+            print("\n".join(line for line in lines if "error" in line.lower() and "gcc -" not in line) or "\n".join(lines[-20:]))
+            return 1
+        shutil.rmtree(folder / "build")
+        shutil.rmtree(into, ignore_errors=True)
+        folder.rename(into)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

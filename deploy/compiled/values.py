@@ -12,10 +12,11 @@ import ast
 from dataclasses import dataclass
 
 _BASE = "Value"
+_VALUES = ("frozen", "dataclass(slots=True)", "dataclass(frozen=True, slots=True)")
 
 
-class NoRoom(Exception):
-    """A class has too few lines for its methods: give it a docstring."""
+class NotCompilable(Exception):
+    """The text says which class at which line, and what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,23 @@ class _Field:
     type: str
     default: str | None  # of the parameter
     value: str  # what the attribute is set to
+    shown: bool = True  # in what is printed of it
 
 
 def expand(source: str) -> str:
-    """`source` with every `@frozen` class written out. Raises NoRoom."""
+    """`source` with every `@frozen` class written out. Raises NotCompilable."""
     lines = source.split("\n")
-    classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and _is_value(node)]
-    for node in classes:
-        _expand(node, lines, source)
-    lines[_first_import(source)] += "; from typing import Final; from sbc.frozen import Value"
-    return "\n".join(lines).replace("from sbc.frozen import frozen, replace", "from sbc.frozen import replace").replace("from sbc.frozen import frozen", "")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef):
+            if _is_value(node):
+                _expand(node, lines)
+            else:
+                _check(node)
+    lines[_first_import(source)] += "; from typing import Final; from media.value import Value"
+    text = "\n".join(lines)
+    return text.replace("from sbc.frozen import frozen, replace", "from sbc.frozen import replace").replace(
+        "from sbc.frozen import frozen", ""
+    )
 
 
 def _first_import(source: str) -> int:
@@ -42,11 +50,18 @@ def _first_import(source: str) -> int:
 
 
 def _is_value(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(each) in ("frozen", "dataclass(slots=True)") for each in node.decorator_list)
+    return any(ast.unparse(each) in _VALUES for each in node.decorator_list)
 
 
-def _expand(node: ast.ClassDef, lines: list[str], source: str) -> None:
-    fields = [_field(each, source) for each in node.body if isinstance(each, ast.AnnAssign)]
+def _check(node: ast.ClassDef) -> None:
+    """Of an exception, what its class is given is not what its instances have: mypyc makes no struct of those."""
+    bases = [ast.unparse(base) for base in node.bases]
+    if any(base.endswith(("Error", "Exception")) for base in bases) and any(isinstance(each, ast.Assign) for each in node.body):
+        raise NotCompilable(f"{node.lineno}: {node.name} has defaults in its class: set them in __init__")
+
+
+def _expand(node: ast.ClassDef, lines: list[str]) -> None:
+    fields = [_field(each) for each in node.body if isinstance(each, ast.AnnAssign)]
     for decorator in node.decorator_list:
         lines[decorator.lineno - 1] = ""
     lines[node.lineno - 1] = f"class {node.name}({_BASE}):"
@@ -56,9 +71,9 @@ def _expand(node: ast.ClassDef, lines: list[str], source: str) -> None:
     free += [number for number in _blank_between(node, lines) if number not in free]
     free = _contiguous(sorted(set(free)))
     checked = any(isinstance(each, ast.FunctionDef) and each.name == "__post_init__" for each in node.body)
-    methods = _methods(fields, "; self.__post_init__()" if checked else "")
+    methods = _methods(node.name, fields, "; self.__post_init__()" if checked else "")
     if len(methods) > len(free):
-        raise NoRoom(f"line {node.lineno}: {node.name} needs {len(methods)} lines and has {len(free)}")
+        raise NotCompilable(f"{node.lineno}: {node.name} needs {len(methods)} lines and has {len(free)}: give it a docstring")
     for number in free:
         lines[number] = ""
     for number, text in zip(free, methods, strict=False):
@@ -90,7 +105,7 @@ def _blank_between(node: ast.ClassDef, lines: list[str]) -> list[int]:
 
 
 def _start(node: ast.stmt) -> int:
-    decorators = getattr(node, "decorator_list", [])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(each.lineno for each in decorators)]) - 1
 
 
@@ -104,24 +119,29 @@ def _contiguous(numbers: list[int]) -> list[int]:
     return kept
 
 
-def _field(node: ast.AnnAssign, source: str) -> _Field:
+def _field(node: ast.AnnAssign) -> _Field:
     assert isinstance(node.target, ast.Name)
     name, kind = node.target.id, ast.unparse(node.annotation)
     if node.value is None:
         return _Field(name, kind, None, name)
     if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) and node.value.func.id == "field":
         options = {each.arg: ast.unparse(each.value) for each in node.value.keywords}
+        shown = options.get("repr") != "False"
         if "default_factory" in options:
-            return _Field(name, f"{kind} | None", "None", f"{options['default_factory']}() if {name} is None else {name}")
-        return _Field(name, kind, options.get("default"), name)
+            return _Field(name, f"{kind} | None", "None", f"{options['default_factory']}() if {name} is None else {name}", shown)
+        return _Field(name, kind, options.get("default"), name, shown)
     return _Field(name, kind, ast.unparse(node.value), name)
 
 
-def _methods(fields: list[_Field], ending: str) -> list[str]:
+def _methods(owner: str, fields: list[_Field], ending: str) -> list[str]:
     parameters = ", ".join(f"{each.name}: {each.type}" + (f" = {each.default}" if each.default is not None else "") for each in fields)
     names = [each.name for each in fields]
-    return [
+    shown = ", ".join(f"{each.name}={{self.{each.name}!r}}" for each in fields if each.shown)
+    methods = [
         f"def __init__(self, {parameters}) -> None: " + "; ".join(f"self.{each.name} = {each.value}" for each in fields) + ending,
         f"__match_args__: Final = ({', '.join(map(repr, names))},)",
         f"def _key(self) -> tuple[object, ...]: return ({', '.join(f'self.{name}' for name in names)},)",
     ]
+    if not all(each.shown for each in fields):
+        methods.append(f'def __repr__(self) -> str: return f"{owner}({shown})"')
+    return methods

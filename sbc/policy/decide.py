@@ -28,8 +28,8 @@ _MAX_DIALLED = 256  # before any other work; RFC 4475's longest user part is lon
 class NumberRefused(SipError):
     """Neither a number nor a name (RFC 3261 s21.4.22)."""
 
-    status = 484
-    reason = "Address Incomplete"
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, status=484, reason="Address Incomplete")
 
 
 NOBODY = PrefixTable()  # a realm that a newer policy has dropped, or one without trunks

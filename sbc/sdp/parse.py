@@ -26,8 +26,8 @@ _Section = tuple[Connection | None, tuple[Attribute, ...], tuple[Line, ...], int
 class SdpError(ParseError):
     """The body is not a session description we can read. Never quotes the body: it may hold keys."""
 
-    status = 400
-    reason = "Bad Session Description"
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, reason="Bad Session Description")
 
 
 def parse_session(body: bytes) -> Session:

@@ -25,7 +25,7 @@ from sbc.policy.load import load_policy
 from sbc.sip.message import Request
 from sbc.sip.parse import parse_datagram
 from sbc.system import SystemIds
-from tests.bench.subject import CALLEE, CALLER, INSIDE, OUTSIDE, POLICY, UDP_PORT, USER
+from tests.bench.subject import CALLEE, CALLER, OUTSIDE, POLICY, UDP_PORT, USER
 
 _CALLER = Flow("outside", "UDP", (OUTSIDE, UDP_PORT), (CALLER, UDP_PORT))
 _SDP = (

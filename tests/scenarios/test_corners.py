@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from time import perf_counter
 
 import pytest
 
 from sbc.effects import CloseRelay, Effect
 from sbc.flow import Flow
+from sbc.frozen import replace
 from sbc.inputs import FlowClosed, PolicyChanged, RelayFailed
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from media.api import Address, EventKind, MediaEvent, RelayStats, Side, SideSpec
+from sbc.frozen import replace
 from tests.unit.media.worlds import Arrival, Peer, World
 
 CODECS = {8: 8, 0: 0, 101: 101}

@@ -30,6 +30,7 @@ def world() -> Iterator[LoopbackWorld]:
     world.end()
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize(("number", "error"), [(errno.EMFILE, PortsExhausted), (errno.ENOBUFS, PortsExhausted), (errno.EACCES, MediaError)])
 def test_limits_of_the_machine_are_temporary(world: LoopbackWorld, number: int, error: type[MediaError]) -> None:
     before = len(os.listdir("/proc/self/fd"))
@@ -110,6 +111,7 @@ def test_shutdown_twice_and_without_relays() -> None:
     loop.close()
 
 
+@pytest.mark.interpreted  # compiled classes take no weak references
 def test_shutdown_leaves_nothing_on_the_loop() -> None:
     loop = asyncio.new_event_loop()
     engine = PortableEngine(loop)

@@ -230,6 +230,7 @@ def test_an_error_in_one_effect_leaves_the_others() -> None:
     run(scene())
 
 
+@pytest.mark.interpreted
 def test_an_error_in_the_parser_costs_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*octets: bytes) -> None:
         raise RecursionError

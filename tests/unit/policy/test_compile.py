@@ -111,6 +111,7 @@ def test_sdes_is_required_and_offers_every_suite(folder: Folder, srtp: str) -> N
     assert set(snapshot.trunks["t"].media.suites) == set(Suite)
 
 
+@pytest.mark.interpreted
 def test_a_snapshot_is_frozen_and_named_after_its_text(folder: Folder) -> None:
     one, same, other = (folder.load(text).snapshot for text in (MINIMAL, MINIMAL, MINIMAL + "# x\n"))
     assert one.digest == same.digest != other.digest

@@ -238,6 +238,7 @@ def test_SDP_13_two_lines_one_encrypted(rules: MediaRules, taken: int) -> None:
     assert [bool(media.port) for media in sdp(back).media] == [index != taken for index in (0, 1)]
 
 
+@pytest.mark.interpreted
 def test_SRTP_07_keys_show_in_no_repr() -> None:
     call = Call(SRTP, SRTP)
     sent = call.b.make_offer(call.a.receive_offer(SECURE_OFFER, True), call.ids)

@@ -287,6 +287,7 @@ def test_AUTH_06_after_a_stale_nonce_the_same_password_works_with_the_new_one() 
     assert client.try_(1, now) == Verified("alice")
 
 
+@pytest.mark.interpreted
 def test_AUTH_07_an_unknown_user_is_hashed_and_compared_like_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     hashed, compared = module._hash, module._same
