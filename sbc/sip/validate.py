@@ -32,6 +32,7 @@ KNOWN_METHODS = frozenset({
 })  # fmt: skip
 KNOWN_SCHEMES = frozenset({"sip", "sips", "tel", "urn"})  # urn:service:sos is an emergency call (RFC 5031)
 _CARRY_SESSIONS = frozenset({"INVITE", "PRACK", "UPDATE"})  # the bodies we must understand; others' are nobody's or passed on
+_TAKES_SDP = frozenset({SDP, "application/*", "*/*"})
 _HOP_BY_HOP = frozenset({"ACK", "CANCEL"})  # no Require, no answer to an ACK (RFC 3261 s8.2.2.3, s17)
 
 
@@ -122,8 +123,13 @@ def _acceptable(found: list[Part]) -> bool:
 def _check_accept(request: Request) -> None:
     """406 when the caller takes no SDP; no Accept means it does (RFC 3261 s20.1)."""
     rows = request.headers.all(ACCEPT)
-    if rows and not any(_media_type(item) in (SDP, "application/*", "*/*") for item in split_rows(rows)):
+    if rows and not any(_media_range(item) in _TAKES_SDP for item in split_rows(rows)):
         raise _refusal(406, "Accept without application/sdp")
+
+
+def _media_range(text: str) -> str:
+    """Not parsed: a row has room for thousands, and nothing hangs on those that are malformed."""
+    return text.partition(";")[0].strip(" \t").lower()
 
 
 def _media_type(text: str) -> str:
