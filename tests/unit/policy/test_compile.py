@@ -69,11 +69,13 @@ def test_wrong_digest_algorithms(folder: Folder, written: str, problem: str) -> 
 @pytest.mark.parametrize(
     ("text", "peer"),
     [
-        ("sip:gw.Carrier.example", Peer("sip:gw.Carrier.example", "gw.carrier.example", None, "UDP")),
+        ("sip:gw.Carrier.example", Peer("sip:gw.Carrier.example", "gw.carrier.example", None, None)),
         ("sip:10.0.0.1:5080;transport=TCP", Peer("sip:10.0.0.1:5080;transport=TCP", "10.0.0.1", 5080, "TCP")),
-        ("sip:[2001:DB8::1]:5080", Peer("sip:[2001:DB8::1]:5080", "2001:db8::1", 5080, "UDP")),
+        ("sip:[2001:DB8::1]:5080", Peer("sip:[2001:DB8::1]:5080", "2001:db8::1", 5080, None)),
+        ("sip:x;transport=udp", Peer("sip:x;transport=udp", "x", None, "UDP")),
         ("sip:x;transport=tls", Peer("sip:x;transport=tls", "x", None, "TLS")),
-        ("sips:x", Peer("sips:x", "x", None, "TLS")),
+        ("sips:x", Peer("sips:x", "x", None, None, True)),
+        ("sips:x;transport=tcp", Peer("sips:x;transport=tcp", "x", None, "TLS", True)),
     ],
 )
 def test_peers(text: str, peer: Peer) -> None:
