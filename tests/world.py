@@ -177,7 +177,7 @@ class World:
         self.media.on_event(self._media_event)
         self.agents: dict[Address, Agent] = {}
         self.zone: Answers = {}  # what DNS knows
-        self.unreachable: set[Address] = set()
+        self.unreachable: set[Address | tuple[Transport, Address]] = set()  # by every transport, or by that one
         self.records: list[dict[str, object]] = []
         self.logs: list[Log] = []
         self.closed_flows: list[Flow] = []
@@ -239,7 +239,7 @@ class World:
         match effect:
             case Send(data, flow, key):
                 self.sent.append(effect)
-                if flow.remote in self.unreachable:
+                if flow.remote in self.unreachable or (flow.transport, flow.remote) in self.unreachable:
                     if key:
                         self._inputs.append(SendFailed(key, "unreachable"))
                 elif flow.remote in self.agents:

@@ -109,6 +109,8 @@ def next_questions(wanted: Wanted, answers: Answers) -> tuple[Question, ...]:
 
 def servers(wanted: Wanted, answers: Answers, random: Callable[[int], bytes]) -> tuple[Server, ...]:
     """Where to try, in order, each once; empty: nowhere. `random` gives that many octets, to choose by weight with."""
+    if is_address(wanted.host):
+        return _at_address(wanted)
     found: list[Server] = []
     for transport, records in _offers(wanted, answers):
         for srv in in_order(records, random):
@@ -143,6 +145,14 @@ def is_address(host: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
+def _at_address(wanted: Wanted) -> tuple[Server, ...]:
+    """Remembered: most trunks have a numeric address, and each of their calls asks for it."""
+    kind = "AAAA" if ":" in wanted.host else "A"
+    places = [(transport, records[0].port) for transport, records in _last_resort(wanted) if kind in _kinds(wanted, transport)]
+    return tuple(Server(transport, (wanted.host, port), wanted.host) for transport, port in places)
+
+
 def _supported(wanted: Wanted) -> list[Transport]:
     """What the URI leaves open and we have a listener for, in our order of preference."""
     ours = {transport for transport, _ in wanted.sources}
@@ -174,15 +184,19 @@ def _services(wanted: Wanted, answers: Answers) -> list[tuple[Transport, Questio
 
 def _offers(wanted: Wanted, answers: Answers) -> list[tuple[Transport, list[Srv]]]:
     """Names with their ports, by transport; MAX_SERVERS in all, the urgent ones."""
-    if not is_address(wanted.host):
-        found = [(transport, _srv(answers[question])) for transport, question in _services(wanted, answers)]
-        if any(records for _, records in found):
-            offers, room = [], MAX_SERVERS
-            for transport, records in found:
-                available = [record for record in records if record.target not in ("", ".")]
-                offers.append((transport, available[:room]))
-                room -= len(available[:room])
-            return offers
+    found = [(transport, _srv(answers[question])) for transport, question in _services(wanted, answers)]
+    if not any(records for _, records in found):
+        return _last_resort(wanted)
+    offers, room = [], MAX_SERVERS
+    for transport, records in found:
+        available = [record for record in records if record.target not in ("", ".")]
+        offers.append((transport, available[:room]))
+        room -= len(available[:room])
+    return offers
+
+
+def _last_resort(wanted: Wanted) -> list[tuple[Transport, list[Srv]]]:
+    """The host itself."""
     supported = _supported(wanted)
     for transport in LAST_RESORT:
         if transport in supported:
