@@ -176,8 +176,9 @@ class World:
         self.media.provide({name: realm.relay for name, realm in self.snapshot.realms.items()})
         self.media.on_event(self._media_event)
         self.agents: dict[Address, Agent] = {}
-        self.zone: Answers = {}  # what DNS knows
+        self.zone: Answers | None = {}  # what DNS knows; None: it takes its time
         self.unreachable: set[Address | tuple[Transport, Address]] = set()  # by every transport, or by that one
+        self.unanswered: list[str] = []  # questions to DNS
         self.records: list[dict[str, object]] = []
         self.logs: list[Log] = []
         self.closed_flows: list[Flow] = []
@@ -262,7 +263,10 @@ class World:
                 self.open_relays.remove(relay)
                 self._inputs.append(RelayClosed(relay, self.media.close(relay)))
             case Resolve(question, _, wanted):
-                self._inputs.append(Resolved(question, ask(wanted, self.zone)[0]))
+                if self.zone is None:
+                    self.unanswered.append(question)
+                else:
+                    self._inputs.append(Resolved(question, ask(wanted, self.zone)[0]))
             case WriteRecord(record):
                 self.records.append(record)
             case Log():

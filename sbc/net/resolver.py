@@ -122,9 +122,11 @@ class Resolver:
         task = self._asking.get(key)
         if task is None and len(self._asking) < QUESTIONS:
             task = self._asking[key] = self._tasks.start(self._look_up(key))
-        # Half of what is left: a name server that is silent about NAPTR must not use up the time for the address. The
-        # question itself goes on, so that the next call finds its answer.
-        left = (end - self._loop.time()) / 2
+        # Half of what is left: a name server that is silent about NAPTR must not use up the time for the addresses, which come
+        # last. The question itself goes on, so that the next call finds its answer.
+        left = end - self._loop.time()
+        if question.kind in ("NAPTR", "SRV"):
+            left /= 2
         if task is not None and left > 0:
             await asyncio.wait((task,), timeout=left)
         entry = self._cache.get(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sbc.flow import Flow
+from sbc.inputs import Resolved
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request
@@ -285,6 +286,30 @@ def test_DNS_08_dns_cannot_make_us_call_ourselves() -> None:
     world.expect_nothing_left()
 
 
+def test_DNS_08_an_answer_of_dns_that_nobody_waits_for_any_more() -> None:
+    world = Scene()
+    world.zone = None
+    invite = world.call()
+    world.after(1.5)
+    assert world.invites() == []
+    world.office.cancel(invite)
+    world.office.expect_response(200)
+    world.office.ack(world.office.expect_response(487))
+    (question,) = world.unanswered
+    world.receive(Resolved(question, THREE))
+    assert world.invites() == []
+    world.expect_nothing_left()
+
+
+def test_DNS_08_half_an_answer_is_none() -> None:
+    world = Scene()
+    world.zone = None
+    world.call()
+    world.receive(Resolved(world.unanswered[0], {}))
+    world.answered_by(world.backup)
+    world.expect_nothing_left()
+
+
 def test_DNS_03_the_choice_by_weight_is_the_cores_own() -> None:
     """The same inputs and identifiers choose the same servers: a recording replays."""
     lines = [f"_sip._udp.carrier.example SRV 1 10 5060 s{n}.example\ns{n}.example A 10.1.1.{n}" for n in range(8)]
@@ -373,15 +398,20 @@ def test_TRN_04_what_is_too_long_for_a_datagram_goes_by_tcp() -> None:
     world.expect_nothing_left()
 
 
-def test_TRN_04_what_fits_goes_by_udp() -> None:
-    world = Scene(STREAM)
-    world.call(headers=(("Identity", "x" * 100),))
-    received = world.a.expect_request("INVITE")
-    assert len(received.encode()) <= 1300
-    assert received.via.transport == "UDP"
-    world.a.answer(received, 486)
-    world.office.inbox.clear()
-    world.expect_nothing_left()
+def test_TRN_04_1300_octets_fit_and_1301_do_not() -> None:
+    """RFC 3261 s18.1.1: "larger than 1300 bytes and the path MTU is unknown"."""
+    for size, transport in ((1300, "UDP"), (1301, "TCP")):
+        world = Scene(PATIENT)
+        world.call(headers=(("Identity", "x"),))
+        padding = size - len(world.invites()[0][0].encode()) + 1
+        world = Scene(STREAM)
+        world.call(headers=(("Identity", "x" * padding),))
+        ((request, flow),) = world.invites()
+        assert (flow.transport, request.via.transport) == (transport, transport)
+        assert len(request.encode()) - len(";transport=tcp") * (transport == "TCP") == size
+        world.a.inbox.clear()
+        world.office.inbox.clear()
+        world.expect_nothing_left()
 
 
 @pytest.mark.parametrize("failure", ["refused", "silent"])
