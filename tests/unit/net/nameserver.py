@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -22,7 +22,8 @@ LONGEST = 512  # octets over UDP without EDNS (RFC 1035 s4.2.1)
 class NameServer:
     """`questions`: those that came, as "udp A host". `silent` and `broken`: types it does not answer, or with SERVFAIL.
 
-    soa   the negative TTL of its zone, None: it does not say
+    soa     the negative TTL of its zone, None: it does not say
+    spoils  what becomes of an answer on its way
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,7 @@ class NameServer:
         self.silent: set[str] = set()
         self.broken: set[str] = set()
         self.soa: int | None = 60
+        self.spoils: Callable[[bytes], bytes] = lambda wire: wire
         self._records: dict[tuple[str, str], tuple[int, list[str]]] = {}
 
     def knows(self, *lines: str, ttl: int = 300) -> None:
@@ -49,9 +51,8 @@ class NameServer:
         response = dns.message.make_response(query)
         if kind in self.broken:
             response.set_rcode(dns.rcode.SERVFAIL)
-        elif (name, kind) in self._records:
-            ttl, data_of = self._records[name, kind]
-            response.answer.append(dns.rrset.from_text_list(asked.name, ttl, "IN", kind, data_of))
+        elif (name, kind) in self._records or (name, "CNAME") in self._records:
+            self._add(response, name, kind)
         else:
             if self.soa is not None:
                 soa = f"ns.example. admin.example. 1 7200 3600 1209600 {self.soa}"
@@ -63,7 +64,18 @@ class NameServer:
             response.answer.clear()
             response.flags |= dns.flags.TC
             wire = response.to_wire()
-        return wire
+        return self.spoils(wire)
+
+    def _add(self, response: dns.message.Message, name: str, kind: str) -> None:
+        """What is asked for, by way of its aliases."""
+        for _ in range(20):
+            if (name, kind) in self._records:
+                ttl, data = self._records[name, kind]
+                response.answer.append(dns.rrset.from_text_list(name + ".", ttl, "IN", kind, data))
+                return
+            ttl, data = self._records[name, "CNAME"]
+            response.answer.append(dns.rrset.from_text_list(name + ".", ttl, "IN", "CNAME", data))
+            name = data[0].removesuffix(".")
 
 
 class _Datagrams(asyncio.DatagramProtocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -250,6 +250,57 @@ def test_DNS_08_memory_and_questions_are_bounded(tmp_path: Path, monkeypatch: py
                 made.resolver.ask(f"many{number}", "outside", Wanted(f"gw{number}.example", 5060, None, False, UDP))
             await until(lambda: len(made.answers) == 12)
             assert len(made.asked()) == 2
+
+    run(scene())
+
+
+def test_an_alias_is_followed_for_as_long_as_its_shortest_record_lives(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with lab(tmp_path, "gw.example CNAME host.example.") as made:
+            made.server.knows("host.example A 192.0.2.1", ttl=60)
+            assert await made.addresses() == ("192.0.2.1",)
+            made.asked()
+            made.jump(61)
+            assert await made.addresses() == ("192.0.2.1",)
+            assert made.asked() == ["udp A gw.example"]
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    "spoils",
+    [
+        pytest.param(lambda wire: b"", id="nothing"),
+        pytest.param(lambda wire: wire[:20], id="cut off"),
+        pytest.param(lambda wire: wire[:2] + b"\xff" * 60, id="noise"),
+        pytest.param(lambda wire: bytes([wire[0] ^ 1]) + wire[1:], id="another question's number"),
+        pytest.param(lambda wire: wire.replace(b"\x02gw", b"\x02xx", 1), id="another question's name"),
+        pytest.param(lambda wire: wire[:2] + b"\x01" + wire[3:], id="a question"),
+        pytest.param(lambda wire: wire + b"more" * 100, id="something behind it"),
+    ],
+)
+def test_DNS_08_what_is_no_answer_is_none(tmp_path: Path, spoils: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server, or whoever pretends to be one, cannot do more than not answer."""
+    monkeypatch.setattr(resolver, "ONE_SERVER", 0.05)
+
+    async def scene() -> None:
+        async with lab(tmp_path, "gw.example A 192.0.2.66", budget=0.2) as made:
+            made.server.spoils = spoils
+            assert await made.addresses() == ()
+            await until(lambda: len(made.tasks) == 0)
+            made.server.spoils = lambda wire: wire
+            made.jump(resolver.RECHECK + 1)
+            assert await made.addresses() == ("192.0.2.66",)
+
+    run(scene())
+
+
+def test_DNS_08_aliases_in_a_circle_are_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolver, "ONE_SERVER", 0.05)
+
+    async def scene() -> None:
+        async with lab(tmp_path, "gw.example CNAME a.example.", "a.example CNAME gw.example.", budget=0.2) as made:
+            assert await made.addresses() == ()
 
     run(scene())
 
