@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from sbc.clock import Now
 from sbc.flow import Flow
 
@@ -33,5 +35,13 @@ class Penalties:
         """It answered."""
         self._until.pop(server, None)
 
+    def extend(self, server: Flow) -> None:
+        """Until it failed or passed."""
+        self._until[server] = (inf, self._until[server][1])
+
     def holds(self, server: Flow, now: Now) -> bool:
         return self._until.get(server, (0.0, 0.0))[0] > now.monotonic
+
+    def is_over(self, server: Flow, now: Now) -> bool:
+        """It had a penalty, and has not been heard since."""
+        return server in self._until and not self.holds(server, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sbc.call.bridge import Invitation, user_part
 from sbc.call.callee import Target
 from sbc.call.context import Context, flow_to
+from sbc.call.health import ask_whether_it_is_back
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.flow import Flow
@@ -46,29 +47,41 @@ def wanted_of(peer: Peer, realm: Realm) -> Wanted:
     return Wanted(peer.host, peer.port, peer.transport, peer.secure, sources)
 
 
+def uri_of(peer: Peer, user: str | None) -> Uri:
+    """With the transport the policy fixes; one that DNS chose is between us and that server."""
+    transport = "TLS" if peer.secure else peer.transport
+    return Uri.sip(user, peer.host, peer.port, () if transport in (None, "UDP") else (("transport", transport.lower()),))
+
+
 def _targets(
     context: Context, snapshot: Snapshot, trunk: Trunk, peer: Peer, invitation: Invitation, found: tuple[Server, ...], now: Now
 ) -> list[Target] | Cause:
     """What failed a short while ago comes last; nothing is left out, for it may be all there is (DNS-08)."""
     realm = snapshot.realms[trunk.realm]
-    transport = "TLS" if peer.secure else peer.transport
-    params = () if transport in (None, "UDP") else (("transport", transport.lower()),)
-    uri = invitation.service or Uri.sip(user_part(invitation.called), peer.host, peer.port, params)
+    uri = invitation.service or uri_of(peer, user_part(invitation.called))
     good: list[Target] = []
     failed: list[Target] = []
     for server in found:
         flow = flow_to(realm, server.transport, *server.address)
         if flow is None or any(listener.local == server.address for listener in realm.listeners):
             continue  # the second would be a call to ourselves, whoever wrote that into DNS
-        stream = _stream(context, realm, server, now) if peer.transport is None else None
+        stream = _stream(context, trunk, peer, realm, server, now) if peer.transport is None else None
         target = Target(trunk, uri, flow, trunk.invite_timers, server.name, stream)
-        (failed if context.penalties.holds(flow, now) else good).append(target)
+        shunned = len(found) > 1 and _is_shunned(context, trunk, peer, flow, now)
+        (failed if shunned else good).append(target)
     return good + failed or Cause(503, by="sbc", note=f"{peer.host} has no address we can reach from realm {realm.name}")
 
 
-def _stream(context: Context, realm: Realm, server: Server, now: Now) -> Flow | None:
+def _stream(context: Context, trunk: Trunk, peer: Peer, realm: Realm, server: Server, now: Now) -> Flow | None:
     """The way for a request that is too long for UDP, unless it was tried in vain a short while ago."""
     if server.transport != "UDP":
         return None
     flow = flow_to(realm, "TCP", *server.address)
-    return None if flow is None or context.penalties.holds(flow, now) else flow
+    return None if flow is None or _is_shunned(context, trunk, peer, flow, now) else flow
+
+
+def _is_shunned(context: Context, trunk: Trunk, peer: Peer, server: Flow, now: Now) -> bool:
+    """It failed, and has not said since that it is back: the first call after its penalty has it asked, and goes elsewhere."""
+    if context.penalties.is_over(server, now):
+        ask_whether_it_is_back(context, uri_of(peer, None), server, trunk.timers, now)
+    return context.penalties.holds(server, now)

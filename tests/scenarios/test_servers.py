@@ -57,6 +57,9 @@ class Scene(World):
         """Of the last record."""
         return [(each["server"], each["status"]) for each in self.records[-1]["attempts"]]  # type: ignore[attr-defined]
 
+    def sent_to_a(self) -> list[str]:
+        return [send.data.partition(b" ")[0].decode() for send in self.sent if send.flow.remote == self.a.flow.remote]
+
     def invites(self) -> list[tuple[Request, Flow]]:
         """Sent, without repetitions."""
         found: dict[str, tuple[Request, Flow]] = {}
@@ -192,11 +195,23 @@ def test_DNS_07_tls_must_prove_the_name_in_the_policy() -> None:
             "signalling: [udp://10.1.0.1:5060]", "signalling: [udp://10.1.0.1:5060, tls://10.1.0.1:5061]\n    certificate: edge"
         )
     )
-    world.zone = zone("_sips._tcp.carrier.example SRV 1 0 5061 host7.elsewhere.example\nhost7.elsewhere.example A 10.1.0.11")
+    world.zone = zone("""
+        _sips._tcp.carrier.example SRV 1 0 5061 host7.elsewhere.example
+        _sips._tcp.carrier.example SRV 2 0 5061 host8.elsewhere.example
+        host7.elsewhere.example A 10.1.0.11
+        host8.elsewhere.example A 10.1.0.12
+    """)
+    world.unreachable.add(("10.1.0.11", 5061))
     world.call()
-    (send,) = [send for send in world.sent if send.data.startswith(b"INVITE")]
-    assert (send.flow.transport, send.flow.remote, send.server_name) == ("TLS", ("10.1.0.11", 5061), "carrier.example")
-    assert b"elsewhere" not in send.data
+    world.core._context.server_names.clear()
+    world.after(30)
+    world.call()
+    sent = [(send.data.partition(b" ")[0], send.flow.remote[0]) for send in world.sent if send.flow.realm == "inside"]
+    assert sent == [(b"INVITE", "10.1.0.11"), (b"INVITE", "10.1.0.12"), (b"OPTIONS", "10.1.0.11"), (b"INVITE", "10.1.0.12")]
+    for send in world.sent:
+        if send.flow.realm == "inside":
+            assert (send.flow.transport, send.server_name) == ("TLS", "carrier.example")
+            assert b"elsewhere" not in send.data
     world.expect_nothing_left()
 
 
@@ -212,6 +227,43 @@ def test_DNS_08_a_server_that_failed_is_tried_last_for_a_while() -> None:
     assert len(world.invites()) == 3
     world.after(30)
     world.call()
+    world.answered_by(world.b)  # no caller has to find out …
+    options = world.a.expect_request("OPTIONS")
+    assert (str(options.uri), options.headers.first("Max-Forwards")) == ("sip:carrier.example", "70")
+    world.call()
+    world.answered_by(world.b)
+    world.a.expect_nothing()  # … and one question is enough
+    world.a.answer(options, 405)  # whoever says so is there
+    world.call()
+    world.answered_by(world.a)
+    world.expect_nothing_left()
+
+
+@pytest.mark.parametrize("silence", [True, False])
+def test_DNS_08_a_server_that_is_not_back_is_not_called(silence: bool) -> None:
+    world = Scene()
+    world.unreachable.add(world.a.flow.remote)
+    world.call()
+    world.answered_by(world.b)
+    world.unreachable.clear()
+    world.after(30)
+    world.call()
+    world.answered_by(world.b)
+    options = world.a.expect_request("OPTIONS")
+    if silence:
+        world.after(32)
+    else:
+        world.a.answer(options, 503)
+    world.a.inbox.clear()
+    world.after(59)
+    world.call()
+    world.answered_by(world.b)
+    world.a.expect_nothing()
+    world.after(1)
+    world.call()
+    world.answered_by(world.b)
+    world.a.answer(world.a.expect_request("OPTIONS"), 200)
+    world.call()
     world.answered_by(world.a)
     world.expect_nothing_left()
 
@@ -219,39 +271,49 @@ def test_DNS_08_a_server_that_failed_is_tried_last_for_a_while() -> None:
 def test_DNS_08_the_longer_a_server_is_down_the_more_seldom_it_is_tried() -> None:
     world = Scene()
     world.unreachable.add(world.a.flow.remote)
+    world.call()
+    world.answered_by(world.b)
     for pause in (30, 60, 120, 240, 300, 300):
-        world.call()
-        world.answered_by(world.b)
-        before = len(world.invites())
+        before = len(world.sent_to_a())
         world.after(pause - 1)
         world.call()
         world.answered_by(world.b)
-        assert len(world.invites()) == before + 1, f"not tried again within {pause} s"
-        world.after(2)
+        assert len(world.sent_to_a()) == before, f"left alone for {pause} s"
+        world.after(1)
+        world.call()
+        world.answered_by(world.b)
+        assert len(world.sent_to_a()) == before + 1
+    assert world.sent_to_a() == ["INVITE"] + 6 * ["OPTIONS"]
     world.unreachable.clear()
+    world.after(300)
     world.call()
-    world.answered_by(world.a)
+    world.answered_by(world.b)
+    world.a.answer(world.a.expect_request("OPTIONS"), 200)
     world.unreachable.add(world.a.flow.remote)
     world.call()
     world.answered_by(world.b)
-    world.unreachable.clear()
-    world.after(31)
+    world.after(30)
     world.call()
-    world.answered_by(world.a)  # it had been well in between: 30 s again
+    world.answered_by(world.b)
+    assert world.sent_to_a()[-2:] == ["INVITE", "OPTIONS"]  # it had been well in between: 30 s again
     world.expect_nothing_left()
 
 
 def test_DNS_08_a_server_is_left_alone_for_as_long_as_it_asks() -> None:
     world = Scene()
-    for retry_after, pause in ((120, 120), (86400, 300), (1, 300)):
-        world.call()
-        world.a.answer(world.a.expect_request("INVITE"), 503, headers=(("Retry-After", str(retry_after)),))
-        world.a.expect_request("ACK")
-        world.answered_by(world.b)
+    world.call()
+    world.a.answer(world.a.expect_request("INVITE"), 503, headers=(("Retry-After", "120"),))
+    world.a.expect_request("ACK")
+    world.answered_by(world.b)
+    for retry_after, pause in ((86400, 120), (1, 300), (1, 300)):
         world.after(pause - 1)
         world.call()
         world.answered_by(world.b)
-        world.after(2)
+        world.a.expect_nothing()
+        world.after(1)
+        world.call()
+        world.answered_by(world.b)
+        world.a.answer(world.a.expect_request("OPTIONS"), 503, headers=(("Retry-After", str(retry_after)),))
     world.expect_nothing_left()
 
 
@@ -259,6 +321,7 @@ def test_DNS_08_the_only_server_is_tried_however_often_it_failed() -> None:
     world = Scene()
     world.zone = zone("carrier.example A 10.1.0.11")
     for _ in range(3):
+        world.after(20)  # within its penalty, and after it
         world.call()
         world.a.answer(world.a.expect_request("INVITE"), 503)
         world.a.expect_request("ACK")
@@ -433,6 +496,16 @@ def test_TRN_04_without_tcp_it_goes_by_udp_after_all(failure: str) -> None:
     world.call(headers=TOO_LONG)
     assert [flow.transport for _, flow in world.invites()] == ["TCP", "UDP", "UDP"], "no second try for a while"
     world.answered_by(world.a)
+    world.unreachable.clear()
+    world.after(30)
+    world.call()  # whatever its length: whether there is TCP by now is not for a caller to find out
+    options = world.a.expect_request("OPTIONS")
+    assert options.via.transport == "TCP"
+    world.answered_by(world.a)
+    world.a.answer(options, 200)
+    world.call(headers=TOO_LONG)
+    assert world.a.expect_request("INVITE").via.transport == "TCP"
+    world.office.inbox.clear()
     world.expect_nothing_left()
 
 

@@ -31,6 +31,20 @@ def test_DNS_08_penalties_end() -> None:
     assert len(held) == 0
 
 
+def test_DNS_08_a_penalty_goes_on_while_the_server_is_asked() -> None:
+    held = Penalties()
+    assert not held.is_over(server(1), at(0.0)), "it never had one"
+    held.failed(server(1), at(0.0))
+    assert not held.is_over(server(1), at(29.9))
+    assert held.is_over(server(1), at(30.0))
+    held.extend(server(1))
+    assert held.holds(server(1), at(1e9))
+    assert not held.is_over(server(1), at(1e9))
+    held.failed(server(1), at(62.0))
+    assert held.holds(server(1), at(121.9))
+    assert held.is_over(server(1), at(122.0))
+
+
 def test_DNS_08_penalties_are_between_half_a_minute_and_five() -> None:
     for retry_after, length in ((0.0, 30.0), (10.0, 30.0), (77.0, 77.0), (4e9, 300.0)):
         held = Penalties()
