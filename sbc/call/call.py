@@ -12,6 +12,7 @@ from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
 from sbc.call.causes import refusal_to_peer
 from sbc.call.context import Context
+from sbc.call.health import server_answered, server_failed
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, record_of, server_of
 from sbc.call.states import CallState
@@ -225,11 +226,11 @@ class Call:
         assert self.b is not None and self._target is not None
         target, failure = self._target, self.b.failure
         if failure is None:
-            self.context.penalties.passed(leg.flow)
+            server_answered(self.context, leg.flow)
             self._next(word.cause, now)
             return
         if target.server_name:
-            self.context.penalties.failed(leg.flow, now, failure.retry_after)
+            server_failed(self.context, leg.flow, now, failure.retry_after)
         if leg.flow != target.flow and not failure.answered:  # too long for UDP, but there is no TCP: better that than nothing
             self._servers.insert(0, replace(target, stream=None))
         if self.state is not CallState.DIALLING or not self._servers:
@@ -259,7 +260,7 @@ class Call:
     def _connect(self, leg: Leg, word: Answered, now: Now) -> None:
         assert self.a is not None and self.b is not None
         self._stop_timer()
-        self.context.penalties.passed(leg.flow)
+        server_answered(self.context, leg.flow)
         self.state = CallState.CONNECTED
         self.facts.attempts.append({"target": self.b.party.name, "status": 200, "server": server_of(self.b.flow)})
         if self.facts.times.progressed is None:

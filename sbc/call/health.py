@@ -1,4 +1,4 @@
-"""Asking a server that failed whether it is back, so that no caller has to find out (OPTIONS, RFC 3261 s11)."""
+"""Which servers are well: what calls find out, and asking those that failed whether they are back (OPTIONS, RFC 3261 s11)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Literal
 
 from sbc.call.causes import seconds_of
 from sbc.call.context import Context
-from sbc.call.penalties import Penalties
+from sbc.call.record import server_of
 from sbc.clock import Now
+from sbc.effects import Log
 from sbc.flow import Flow
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
@@ -17,8 +18,20 @@ from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 
 
+def server_failed(context: Context, server: Flow, now: Now, retry_after: float = 0.0) -> None:
+    """It is tried last for a while; logged when that is news."""
+    if not context.penalties.holds(server, now):
+        context.emit(Log("warning", "server failed", {"realm": server.realm, "server": server_of(server)}))
+    context.penalties.failed(server, now, retry_after)
+
+
+def server_answered(context: Context, server: Flow) -> None:
+    if context.penalties.passed(server):
+        context.emit(Log("info", "server is back", {"realm": server.realm, "server": server_of(server)}))
+
+
 def ask_whether_it_is_back(context: Context, uri: Uri, server: Flow, values: TimerValues, now: Now) -> None:
-    """One OPTIONS; until its outcome is known the server's penalty goes on."""
+    """One OPTIONS; until its outcome is known the server's penalty goes on, so that nobody has to find out with a call."""
     context.penalties.extend(server)
     if server.secure:
         context.expect_name(server, uri.host)
@@ -34,23 +47,23 @@ def ask_whether_it_is_back(context: Context, uri: Uri, server: Flow, values: Tim
         cseq=CSeq(1, "OPTIONS"),
         headers=(("Contact", sent_by.contact(tag)), ("Accept", "application/sdp")),
     )
-    context.transactions.client(request, server, now, _Probe(context.penalties, server), values)
+    context.transactions.client(request, server, now, _Probe(context, server), values)
 
 
 class _Probe:
     """Owner of the OPTIONS. Whoever answers is there, even if it answers that it does not know OPTIONS; a 503 says that it is not."""
 
-    __slots__ = ("_penalties", "_server")
+    __slots__ = ("_context", "_server")
 
-    def __init__(self, penalties: Penalties, server: Flow) -> None:
-        self._penalties = penalties
+    def __init__(self, context: Context, server: Flow) -> None:
+        self._context = context
         self._server = server
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         if response.status == 503:
-            self._penalties.failed(self._server, now, seconds_of(response) or 0)
+            server_failed(self._context, self._server, now, seconds_of(response) or 0)
         elif response.status >= 200:
-            self._penalties.passed(self._server)
+            server_answered(self._context, self._server)
 
     def transaction_failed(self, transaction: ClientTransaction, cause: Literal["timeout", "transport"], now: Now) -> None:
-        self._penalties.failed(self._server, now)
+        server_failed(self._context, self._server, now)

@@ -31,9 +31,9 @@ class Penalties:
             del self._until[next(iter(self._until))]  # the one that failed longest ago
         self._until[server] = (now.monotonic + length, length)
 
-    def passed(self, server: Flow) -> None:
-        """It answered."""
-        self._until.pop(server, None)
+    def passed(self, server: Flow) -> bool:
+        """It answered. Whether that is news: it had failed before."""
+        return self._until.pop(server, None) is not None
 
     def extend(self, server: Flow) -> None:
         """Until it failed or passed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sbc.effects import Log
 from sbc.flow import Flow
 from sbc.inputs import Resolved
 from sbc.sip.fields.nameaddr import NameAddr
@@ -236,6 +237,8 @@ def test_DNS_08_a_server_that_failed_is_tried_last_for_a_while() -> None:
     world.a.answer(options, 405)  # whoever says so is there
     world.call()
     world.answered_by(world.a)
+    facts: dict[str, object] = {"realm": "inside", "server": "UDP 10.1.0.11:5060"}
+    assert world.logs == [Log("warning", "server failed", facts), Log("info", "server is back", facts)]
     world.expect_nothing_left()
 
 
