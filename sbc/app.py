@@ -86,7 +86,8 @@ class App:
             closing.callback(self._engine.close)
             self._network = Network(loop, self._tasks, self._engine, self.stats)
             closing.push_async_callback(self._network.close)
-            self._engine.connect(self._network, Resolver(loop, self._tasks, self._engine.receive))
+            self._resolver = Resolver(loop, self._tasks, self._engine.receive)
+            self._engine.connect(self._network, self._resolver)
             self._apply(snapshot)
             await self._start_companion(closing)
             self._take_signals(loop, closing)
@@ -121,6 +122,7 @@ class App:
         for realm in snapshot.realms.values():
             check_local(realm.relay.address, f"realm {realm.name}: relay")
         self._network.apply(snapshot)
+        self._resolver.apply(snapshot)
         self._media.provide({realm.name: realm.relay for realm in snapshot.realms.values()})
         for realm in snapshot.realms.values():
             if warning := tls.expiry_warning(realm):

@@ -74,8 +74,8 @@ class Core:
                 self._reception.receive_malformed(error, request, flow)
             case FlowClosed(flow):
                 self._reception.flow_closed(flow, now)
-            case Resolved(question, addresses):
-                context.questions.pop(question)(addresses, now)
+            case Resolved(question, answers):
+                context.questions.pop(question)(answers, now)
             case PolicyChanged(snapshot):
                 context.replace_snapshot(snapshot)
             case DrainBegun():

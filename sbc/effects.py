@@ -8,6 +8,7 @@ from typing import Literal
 from media.api import SideSpec
 from sbc.flow import Flow
 from sbc.frozen import frozen
+from sbc.sip.locate import Wanted
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -29,9 +30,11 @@ class CloseFlow:
 
 @frozen
 class Resolve:
+    """Ask DNS for all that is needed to find `wanted`, as the realm sees it."""
+
     question: str
-    host: str
-    port: int
+    realm: str
+    wanted: Wanted
 
 
 @frozen

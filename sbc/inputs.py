@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.errors import SipError
-from sbc.flow import Address, Flow
+from sbc.flow import Flow
 from sbc.frozen import frozen
 from sbc.policy.snapshot import Snapshot
+from sbc.sip.locate import Answers
 from sbc.sip.message import Request, Response
 
 
@@ -48,10 +49,10 @@ class SendFailed:
 
 @frozen
 class Resolved:
-    """The addresses behind a host name, best first; empty: none, or not in time."""
+    """The records found for a `Resolve`, as the name servers gave them; what nobody could say in time counts as not there."""
 
     question: str
-    addresses: tuple[Address, ...]
+    answers: Answers
 
 
 @frozen

@@ -139,7 +139,8 @@ class Reception:
         if admitted is None and registered is None:
             self._answer_stranger(request, flow, now)
             return
-        transaction = self._context.transactions.server(request, flow, now, None)
+        values = admitted.timers if admitted is not None else None
+        transaction = self._context.transactions.server(request, flow, now, None, values)
         try:
             if request.method == "INVITE" and admitted is not None:
                 self._invite(admitted, transaction, flow, now)

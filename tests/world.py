@@ -44,9 +44,11 @@ from sbc.policy.snapshot import Snapshot
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.via import Via
+from sbc.sip.locate import Answers
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import Malformed, parse_datagram
 from sbc.sip.uri import Uri, format_host
+from tests.zones import ask
 
 START = Now(1000.0, 1_800_000_000.0)
 
@@ -174,8 +176,9 @@ class World:
         self.media.provide({name: realm.relay for name, realm in self.snapshot.realms.items()})
         self.media.on_event(self._media_event)
         self.agents: dict[Address, Agent] = {}
-        self.hosts: dict[str, tuple[Address, ...]] = {}
-        self.unreachable: set[Address] = set()
+        self.zone: Answers | None = {}  # what DNS knows; None: it takes its time
+        self.unreachable: set[Address | tuple[Transport, Address]] = set()  # by every transport, or by that one
+        self.unanswered: list[str] = []  # questions to DNS
         self.records: list[dict[str, object]] = []
         self.logs: list[Log] = []
         self.closed_flows: list[Flow] = []
@@ -237,7 +240,7 @@ class World:
         match effect:
             case Send(data, flow, key):
                 self.sent.append(effect)
-                if flow.remote in self.unreachable:
+                if flow.remote in self.unreachable or (flow.transport, flow.remote) in self.unreachable:
                     if key:
                         self._inputs.append(SendFailed(key, "unreachable"))
                 elif flow.remote in self.agents:
@@ -259,8 +262,11 @@ class World:
             case CloseRelay(relay):
                 self.open_relays.remove(relay)
                 self._inputs.append(RelayClosed(relay, self.media.close(relay)))
-            case Resolve(question, host, _):
-                self._inputs.append(Resolved(question, self.hosts.get(host, ())))
+            case Resolve(question, _, wanted):
+                if self.zone is None:
+                    self.unanswered.append(question)
+                else:
+                    self._inputs.append(Resolved(question, ask(wanted, self.zone)[0]))
             case WriteRecord(record):
                 self.records.append(record)
             case Log():

@@ -11,24 +11,32 @@ from sbc.flow import Flow
 from sbc.sip.message import Response
 from sbc.sip.timers import Timer, TimerValues
 
-TIMERS = TimerValues()
-
 
 class PendingAnswer:
     """Our 2xx, waiting for its ACK. `give_up` is called when none came within 64*T1."""
 
-    __slots__ = ("_context", "_deadline", "_flow", "_give_up", "_interval", "_response", "_timer", "cseq", "offers")
+    __slots__ = ("_context", "_deadline", "_flow", "_give_up", "_interval", "_response", "_timer", "_values", "cseq", "offers")
 
-    def __init__(self, context: Context, response: Response, flow: Flow, offers: bool, give_up: Callable[[Now], None], now: Now) -> None:
+    def __init__(
+        self,
+        context: Context,
+        response: Response,
+        flow: Flow,
+        offers: bool,
+        give_up: Callable[[Now], None],
+        now: Now,
+        values: TimerValues,
+    ) -> None:
         self.cseq = response.cseq.number
         self.offers = offers  # our 2xx carries an offer: the ACK must carry the answer
         self._context = context
         self._response = response
         self._flow = flow
         self._give_up = give_up
-        self._interval = TIMERS.t1
-        self._deadline = now.monotonic + TIMERS.give_up
-        self._timer: Timer = context.timers.start(now.monotonic + TIMERS.t1, self._repeat)
+        self._values = values
+        self._interval = values.t1
+        self._deadline = now.monotonic + values.give_up
+        self._timer: Timer = context.timers.start(now.monotonic + values.t1, self._repeat)
 
     def stop(self) -> None:
         self._timer.cancel()
@@ -38,5 +46,5 @@ class PendingAnswer:
             self._give_up(now)
             return
         self._context.emit(Send(self._response.encode(), self._flow))
-        self._interval = min(2 * self._interval, TIMERS.t2)
+        self._interval = min(2 * self._interval, self._values.t2)
         self._timer = self._context.timers.start(min(now.monotonic + self._interval, self._deadline), self._repeat)

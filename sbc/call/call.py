@@ -11,10 +11,11 @@ from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
 from sbc.call.causes import refusal_to_peer
 from sbc.call.context import Context
+from sbc.call.health import server_answered, server_failed
 from sbc.call.leg import Leg
-from sbc.call.record import Facts, LegFacts, record_of
+from sbc.call.record import Facts, LegFacts, record_of, server_of
 from sbc.call.states import CallState
-from sbc.call.targets import Lookup, locate, target_at
+from sbc.call.targets import Lookup, locate
 from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Word
 from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
@@ -24,6 +25,7 @@ from sbc.frozen import replace
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Realm, Route, Snapshot
 from sbc.sdp.offer import MediaLeg, relay_sides
+from sbc.sip.locate import Answers
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
 
@@ -60,6 +62,7 @@ class Call:
         self._remaining = list(route.send_to)
         self._cause = Cause(480, by="sbc", note="no target could be reached")  # the best of what the targets said so far
         self._target: Target | None = None
+        self._servers: list[Target] = []  # of the same party, to be tried when this one fails
         self._relay: str | None = None
         self._relay_realms = ("", "")
         self._ports: RelayPorts | None = None
@@ -111,10 +114,11 @@ class Call:
                 self._release_place()
                 self._note_attempt(party, found)
             elif isinstance(found, Lookup):
-                self._ask(party, found, now)
+                self._ask(party, found)
                 return
             else:
-                self._prepare(found, now)
+                self._servers = found
+                self._prepare(now)
                 return
         self._refuse(now)
 
@@ -127,29 +131,27 @@ class Call:
         self._reservation_b = reserved
         return None
 
-    def _ask(self, party: Party, lookup: Lookup, now: Now) -> None:
+    def _ask(self, party: Party, lookup: Lookup) -> None:
         question = self.context.ids.tag()
 
-        def answered(addresses: tuple[Address, ...], now: Now) -> None:
+        def answered(answers: Answers, now: Now) -> None:
             if self.state is CallState.ENDED:
                 return
-            found: Target | Cause = Cause(503, by="sbc", note=f"{lookup.host} has no address")
-            for address in addresses:
-                found = target_at(self.context, self.snapshot, party, self.invitation, address)
-                if isinstance(found, Target):
-                    self._prepare(found, now)
-                    return
-            assert isinstance(found, Cause)
-            self._note_attempt(party, found)
+            found = locate(self.context, self.snapshot, party, self.invitation, now, answers)
+            if isinstance(found, list):
+                self._servers = found
+                self._prepare(now)
+                return
+            self._note_attempt(party, found if isinstance(found, Cause) else Cause(503, by="sbc", note="half an answer of DNS"))
             self._try_next(now)
 
         self.context.questions[question] = answered
-        self.context.emit(Resolve(question, lookup.host, lookup.port))
+        self.context.emit(Resolve(question, party.realm, lookup.wanted))
 
-    def _prepare(self, target: Target, now: Now) -> None:
-        """A relay between the two realms; kept when the attempt before used the same."""
+    def _prepare(self, now: Now) -> None:
+        """The next server, and a relay between the two realms; kept when the attempt before used the same."""
         assert self.a is not None
-        self._target = target
+        self._target = target = self._servers.pop(0)
         realms = (self.a.realm.name, target.party.realm)
         if self._relay is not None and self._relay_realms == realms and self._ports is not None:
             self._dial(now)
@@ -192,9 +194,11 @@ class Call:
         self.b = CalleeLeg(self.context, target, realm, media, self.hear)
         self.facts.b = LegFacts(target.party, target.flow, self.b.call_id, media)
         self.state = CallState.DIALLING
-        self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
+        if self._timer is None:  # all servers of one party share its time
+            self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
         try:
             self.b.dial(self.invitation, self.a.described, now)
+            self.facts.b.flow = self.b.flow  # too long for UDP, it went by TCP
         except SipError as error:
             self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
 
@@ -218,7 +222,23 @@ class Call:
         self._next(Cause(408, by="sbc", note="not answered in time"), now)
 
     def _refused_by_callee(self, leg: Leg, word: Released, now: Now) -> None:
-        self._next(word.cause, now)
+        """A server that failed before its callee rang has others that may do better (RFC 3263 s4.3), all of them at the same party."""
+        assert self.b is not None and self._target is not None
+        target, failure = self._target, self.b.failure
+        if failure is None:
+            server_answered(self.context, leg.flow)
+            self._next(word.cause, now)
+            return
+        if target.server_name:
+            server_failed(self.context, leg.flow, now, failure.retry_after)
+        if leg.flow != target.flow and not failure.answered:  # too long for UDP, but there is no TCP: better that than nothing
+            self._servers.insert(0, replace(target, stream=None))
+        if self.state is not CallState.DIALLING or not self._servers:
+            self._next(word.cause, now)
+            return
+        self._note_attempt(target.party, word.cause)
+        self.b = None
+        self._prepare(now)
 
     def _next(self, cause: Cause, now: Now) -> None:
         """The attempt failed: the next target if the route says so for this status, else the caller hears it."""
@@ -240,8 +260,9 @@ class Call:
     def _connect(self, leg: Leg, word: Answered, now: Now) -> None:
         assert self.a is not None and self.b is not None
         self._stop_timer()
+        server_answered(self.context, leg.flow)
         self.state = CallState.CONNECTED
-        self.facts.attempts.append({"target": self.b.party.name, "status": 200})
+        self.facts.attempts.append({"target": self.b.party.name, "status": 200, "server": server_of(self.b.flow)})
         if self.facts.times.progressed is None:
             self.facts.times.progressed = now.wall
         self.a.tell(word, now)
@@ -327,6 +348,8 @@ class Call:
 
     def _note_attempt(self, party: Party, cause: Cause) -> None:
         attempt: dict[str, object] = {"target": party.name, "status": cause.status}
+        if self.b is not None:
+            attempt["server"] = server_of(self.b.flow)
         if cause.note:
             attempt["note"] = cause.note
         self.facts.attempts.append(attempt)

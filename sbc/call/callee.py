@@ -1,4 +1,4 @@
-"""The leg that faces the callee: we are the UAC (RFC 3261 s13.2). One leg is one attempt at one target."""
+"""The leg that faces the callee: we are the UAC (RFC 3261 s13.2). One leg is one attempt at one server."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Literal
 
 from media.api import Side
 from sbc.call.bridge import Invitation, from_of
-from sbc.call.causes import cause_of_response
+from sbc.call.causes import cause_of_response, seconds_of
 from sbc.call.context import ALLOW, SUPPORTED, Context
 from sbc.call.leg import Hear, Leg
 from sbc.call.session_timer import SESSION_EXPIRES_S, read_min_se
-from sbc.call.usage import SDP_TYPE
+from sbc.call.usage import SDP_TYPE, HeaderRows
 from sbc.call.words import Answered, Cause, Progressed, Released, Word
 from sbc.clock import Now
 from sbc.effects import Send
@@ -26,17 +26,41 @@ from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
 from sbc.sip.names import CONTACT, RECORD_ROUTE
+from sbc.sip.timers import TimerValues
 from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
+
+# "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU is unknown, the request
+# MUST be sent using an RFC 2914 congestion controlled transport protocol, such as TCP" (RFC 3261 s18.1.1)
+LONGEST_DATAGRAM = 1300
 
 
 @frozen
 class Target:
-    """Where one attempt goes: the Request-URI (a registered Contact, or number and peer), and the way there."""
+    """Where one attempt goes: the Request-URI (a registered Contact, or number and peer), and the way there.
+
+    timers        of the INVITE
+    server_name   who a TLS server must prove to be
+    stream        by TCP to the same server, for an INVITE that is too long for UDP; None: there is no other way
+    """
 
     party: Party
     uri: Uri
     flow: Flow
+    timers: TimerValues
+    server_name: str = ""
+    stream: Flow | None = None
+
+
+@frozen
+class Failure:
+    """The server failed, not the callee: another one may do better (RFC 3263 s4.3).
+
+    `answered`: by a 503, and `retry_after` seconds from now it may be asked again; not: silence, or a transport that broke.
+    """
+
+    answered: bool
+    retry_after: float = 0.0
 
 
 def dialog_of(request: Request, response: Response) -> tuple[Dialog, bool]:
@@ -57,6 +81,7 @@ class CalleeLeg(Leg):
         super().__init__(context, Side.B, target.party, realm, target.flow, media, hear)
         self.target = target
         self.call_id = context.ids.call_id()
+        self.failure: Failure | None = None
         self._invitation: Invitation | None = None
         self._body = b""
         self._invite: ClientTransaction | None = None
@@ -73,14 +98,26 @@ class CalleeLeg(Leg):
         self._invitation = invitation
         self._body = self.media.make_offer(far, self.context.ids, self.flow.secure)
         self.context.dialogs[self.call_id, self.local_tag] = self
+        if self.flow.secure and self.target.server_name:
+            self.context.expect_name(self.flow, self.target.server_name)
         self._send_invite(1, self._timer.offer, now)
 
-    def _send_invite(self, cseq: int, interval: tuple[tuple[str, str], ...], now: Now) -> None:
+    def _send_invite(self, cseq: int, interval: HeaderRows, now: Now) -> None:
+        request = self._build_invite(cseq, interval)
+        stream = self.target.stream
+        if stream is not None and self.flow != stream and len(request.encode()) > LONGEST_DATAGRAM:
+            self.flow = stream
+            self.sent_by = self.context.sent_by(stream)
+            self.contact = self.sent_by.contact(self.local_tag)
+            request = self._build_invite(cseq, interval)
+        self._invite = self.context.transactions.client(request, self.flow, now, self, self.target.timers)
+
+    def _build_invite(self, cseq: int, interval: HeaderRows) -> Request:
         assert self._invitation is not None
         uri = self.target.uri
         to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
         headers = (("Contact", self.contact), ("Allow", ALLOW), ("Supported", SUPPORTED), *interval, *self._invitation.headers)
-        request = Request.build(
+        return Request.build(
             "INVITE",
             self.target.uri,
             via=self.sent_by.via(self.context.ids.branch()),
@@ -93,7 +130,6 @@ class CalleeLeg(Leg):
             body=self._body,
             content_type=SDP_TYPE,
         )
-        self._invite = self.context.transactions.client(request, self.flow, now, self)
 
     def tell(self, word: Word, now: Now) -> None:
         if self.dialog is None and isinstance(word, Released):
@@ -169,6 +205,8 @@ class CalleeLeg(Leg):
         if response.status == 422 and not self._min_se_retried and not self.ended:
             self._retry_with_longer_interval(transaction, response, now)
             return
+        if response.status == 503:
+            self.failure = Failure(answered=True, retry_after=seconds_of(response) or 0)
         self._fail(cause_of_response(response), now)
 
     def _retry_with_longer_interval(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
@@ -189,6 +227,7 @@ class CalleeLeg(Leg):
     def transaction_failed(self, transaction: ClientTransaction, cause: Literal["timeout", "transport"], now: Now) -> None:
         if transaction is self._invite:
             # "treated as if a 408 / 503 … had been received" (RFC 3261 s8.1.3.1)
+            self.failure = Failure(answered=False)
             self._fail(Cause(408 if cause == "timeout" else 503, note=cause), now)
         else:
             super().transaction_failed(transaction, cause, now)
@@ -209,4 +248,4 @@ class CalleeLeg(Leg):
         ack = fork.ack(response.cseq.number, via=self.sent_by.via(self.context.ids.branch()))
         self.context.emit(Send(ack.encode(), self.flow))
         bye = fork.request("BYE", via=self.sent_by.via(self.context.ids.branch()), contact=None)
-        self.context.transactions.client(bye, self.flow, now, self)
+        self.context.transactions.client(bye, self.flow, now, self, self.party.timers)

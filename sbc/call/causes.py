@@ -47,11 +47,17 @@ def cause_of_response(response: Response) -> Cause:
 
 def retry_after_of(response: Response) -> tuple[tuple[str, str], ...]:
     """The seconds alone: the comment behind them may name anything of that side."""
+    seconds = seconds_of(response)
+    return () if seconds is None else (("Retry-After", str(seconds)),)
+
+
+def seconds_of(response: Response) -> int | None:
+    """What its Retry-After says; None: it has none that could be read."""
     value = response.headers.first(RETRY_AFTER)
     try:
-        return (("Retry-After", str(parse_retry_after(value))),) if value else ()
+        return parse_retry_after(value) if value else None
     except ParseError:
-        return ()
+        return None
 
 
 def cause_of_request(request: Request) -> Cause:

@@ -9,13 +9,15 @@ from ipaddress import ip_address
 from typing import Protocol
 
 from media.api import MediaEvent, RelayPorts, RelayStats
+from sbc.call.penalties import Penalties
 from sbc.clock import Ids, Now
 from sbc.effects import Effect
-from sbc.flow import Address, Flow, Transport
+from sbc.flow import Flow, Transport
 from sbc.frozen import frozen
 from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Party, Realm, Snapshot, User
 from sbc.sip.fields.via import Via
+from sbc.sip.locate import Answers
 from sbc.sip.message import Request, Response
 from sbc.sip.server import DEFAULT_PORT, DEFAULT_PORTS, ClosedConnections
 from sbc.sip.timers import Timers
@@ -26,6 +28,7 @@ from sbc.sip.uri import Uri, format_host
 DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
 ALLOW = ", ".join(DIALOG_METHODS)
 SUPPORTED = "timer"
+SERVER_NAMES = 4096  # far more TLS servers than all trunks together have; a name that changes its address every minute shall cost no more
 
 
 class DialogUser(Protocol):
@@ -78,8 +81,9 @@ class Context:
     registered: Callable[[str, Now], tuple[Uri, Flow] | None]  # where the user or trunk of that name is to be found
     dialogs: dict[tuple[str, str], DialogUser] = field(default_factory=dict)  # (Call-ID, our tag)
     relays: dict[str, RelayUser] = field(default_factory=dict)
-    questions: dict[str, Callable[[tuple[Address, ...], Now], None]] = field(default_factory=dict)
+    questions: dict[str, Callable[[Answers, Now], None]] = field(default_factory=dict)
     server_names: dict[Flow, str] = field(default_factory=dict)  # TLS: the domain the peer's certificate must carry
+    penalties: Penalties = field(default_factory=Penalties)
     closed: ClosedConnections = field(default_factory=ClosedConnections)
     draining: bool = False
     _sent_by: dict[tuple[str, Transport, str, int], SentBy] = field(default_factory=dict)
@@ -94,6 +98,13 @@ class Context:
             host = advertised.get(flow.local, flow.local[0])
             known = self._sent_by[key] = SentBy(flow.transport, host, flow.local[1])
         return known
+
+    def expect_name(self, flow: Flow, name: str) -> None:
+        """Who a TLS server must prove to be. What is called most seldom is forgotten when DNS has named too many."""
+        self.server_names.pop(flow, None)
+        if len(self.server_names) >= SERVER_NAMES:
+            del self.server_names[next(iter(self.server_names))]
+        self.server_names[flow] = name
 
     def replace_snapshot(self, snapshot: Snapshot) -> None:
         """Limits, bans and addresses follow the new policy at once; calls keep the one they began with."""

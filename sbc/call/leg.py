@@ -125,7 +125,7 @@ class Leg(Usage):
             return
         dialog.receive(request)
         self.heard_from(flow)
-        transaction = self.context.transactions.server(request, flow, now, self)
+        transaction = self.context.transactions.server(request, flow, now, self, self.party.timers)
         match request.method:
             case "BYE":
                 self._receive_bye(transaction, now)
@@ -299,7 +299,7 @@ class Leg(Usage):
     def _send_reinvite(self, body: bytes, now: Now) -> None:
         headers = (("Allow", ALLOW), ("Supported", SUPPORTED), *self._timer.offer)
         request = self.request("INVITE", body, headers)
-        self._change = self.context.transactions.client(request, self.dialog_flow(now), now, self)
+        self._change = self.context.transactions.client(request, self.dialog_flow(now), now, self, self.party.timers)
         self._change_timer = self.context.timers.start(now.monotonic + CHANGE_WITHIN_S, self._cancel_change)
 
     def _cancel_change(self, now: Now) -> None:
@@ -318,7 +318,7 @@ class Leg(Usage):
         response = self.respond(transaction, 200, headers=headers, body=body, now=now)
         if self._pending_answer is not None:
             self._pending_answer.stop()
-        self._pending_answer = PendingAnswer(self.context, response, transaction.flow, offers, self._no_ack, now)
+        self._pending_answer = PendingAnswer(self.context, response, transaction.flow, offers, self._no_ack, now, self.party.timers)
         self._timer.start(now)
 
     def _no_ack(self, now: Now) -> None:
@@ -349,7 +349,8 @@ class Leg(Usage):
         self._end(now)
         self.context.dialogs[self.dialog.call_id, self.local_tag] = self  # a BYE that crosses ours gets its 200
         headers = tuple(("Reason", value) for value in cause.reasons)
-        self._bye = self.context.transactions.client(self.request("BYE", headers=headers), self.dialog_flow(now), now, self)
+        bye = self.request("BYE", headers=headers)
+        self._bye = self.context.transactions.client(bye, self.dialog_flow(now), now, self, self.party.timers)
 
     def _end(self, now: Now) -> None:
         self.ended = True

@@ -13,6 +13,7 @@ from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Trunk
 from sbc.sdp.offer import MediaLeg
 from sbc.sip.status import REASONS
+from sbc.sip.uri import format_host
 
 RECORD_VERSION = 1
 
@@ -35,13 +36,12 @@ class LegFacts:
     media: MediaLeg | None = None
 
     def as_json(self) -> dict[str, object]:
-        host, port = self.flow.remote
         agreed = self.media.agreed if self.media else None
         return {
             "trunk" if isinstance(self.party, Trunk) else "user": self.party.name,
             "realm": self.flow.realm,
             "transport": self.flow.transport,
-            "peer": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "peer": format_host(*self.flow.remote),
             "call_id": self.call_id,
             "codecs": [codec.name for codec, _ in agreed.pairs] if agreed else [],
             "srtp": agreed.send_keys.suite.value if agreed and agreed.send_keys else None,
@@ -94,6 +94,11 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "a": facts.a.as_json() | side_json(stats.a if stats else None),
         "b": facts.b.as_json() | side_json(stats.b if stats else None) if facts.b else None,
     }
+
+
+def server_of(flow: Flow) -> str:
+    """Where an attempt went: `TCP 192.0.2.7:5060`."""
+    return f"{flow.transport} {format_host(*flow.remote)}"
 
 
 def side_json(stats: SideStats | None) -> dict[str, object]:

@@ -1,53 +1,87 @@
-"""From the name in a route to a place an INVITE can be sent to."""
+"""From the name in a route to the places an INVITE can be sent to."""
 
 from __future__ import annotations
 
 from sbc.call.bridge import Invitation, user_part
 from sbc.call.callee import Target
-from sbc.call.context import Context, default_port, flow_to, is_private
+from sbc.call.context import Context, flow_to
+from sbc.call.health import ask_whether_it_is_back
 from sbc.call.words import Cause
 from sbc.clock import Now
-from sbc.flow import Address
+from sbc.flow import Flow
 from sbc.frozen import frozen
-from sbc.policy.snapshot import Party, Peer, Snapshot, Trunk
+from sbc.policy.snapshot import Party, Peer, Realm, Snapshot, Trunk
+from sbc.sip.locate import Answers, Server, Wanted, next_questions, servers
 from sbc.sip.uri import Uri
+
+NOTHING_KNOWN: Answers = {}
 
 
 @frozen
 class Lookup:
-    """The peer is a host name: ask for its addresses first."""
+    """The peer is a host name: DNS has to say where it is."""
 
-    host: str
-    port: int
+    wanted: Wanted
 
 
-def locate(context: Context, snapshot: Snapshot, party: Party, invitation: Invitation, now: Now) -> Target | Lookup | Cause:
-    """Cause: cannot be reached now, try the next one."""
+def locate(
+    context: Context, snapshot: Snapshot, party: Party, invitation: Invitation, now: Now, answers: Answers = NOTHING_KNOWN
+) -> list[Target] | Lookup | Cause:
+    """Targets, at least one, in the order they are to be tried. Lookup: call again with the answers. Cause: cannot be reached now."""
     if isinstance(party, Trunk) and party.peer is not None:
-        if is_private(party.peer.host) is None:
-            return Lookup(party.peer.host, port_of(party.peer))
-        return target_at(context, snapshot, party, invitation, (party.peer.host, port_of(party.peer)))
+        wanted = wanted_of(party.peer, snapshot.realms[party.realm])
+        if next_questions(wanted, answers):
+            return Lookup(wanted)
+        return _targets(context, snapshot, party, party.peer, invitation, servers(wanted, answers, context.ids.random), now)
     binding = context.registered(party.name, now)
     if binding is None:
         return Cause(480, by="sbc", note=f"{party.name} is not registered")
     contact, flow = binding
     # A PBX finds the dialled number in the Request-URI, a phone its own Contact (RFC 3261 s16.5, RFC 6140 s6)
-    return Target(party, contact.with_(user=user_part(invitation.called)) if isinstance(party, Trunk) else contact, flow)
+    uri = contact.with_(user=user_part(invitation.called)) if isinstance(party, Trunk) else contact
+    return [Target(party, uri, flow, party.timers)]
 
 
-def target_at(context: Context, snapshot: Snapshot, party: Party, invitation: Invitation, address: Address) -> Target | Cause:
-    """The peer of a trunk at one of its addresses."""
-    assert isinstance(party, Trunk) and party.peer is not None
-    peer = party.peer
-    flow = flow_to(snapshot.realms[party.realm], peer.transport, *address)
-    if flow is None:
-        return Cause(503, by="sbc", note=f"realm {party.realm} has no {peer.transport} listener for {address[0]}")
-    params = () if peer.transport == "UDP" else (("transport", peer.transport.lower()),)
-    if flow.secure:
-        context.server_names[flow] = peer.host
-    uri = invitation.service or Uri.sip(user_part(invitation.called), peer.host, peer.port, params)
-    return Target(party, uri, flow)
+def wanted_of(peer: Peer, realm: Realm) -> Wanted:
+    sources = tuple((listener.transport, listener.address) for listener in realm.listeners)
+    return Wanted(peer.host, peer.port, peer.transport, peer.secure, sources)
 
 
-def port_of(peer: Peer) -> int:
-    return peer.port or default_port(peer.transport)
+def uri_of(peer: Peer, user: str | None) -> Uri:
+    """With the transport the policy fixes; one that DNS chose is between us and that server."""
+    transport = "TLS" if peer.secure else peer.transport
+    return Uri.sip(user, peer.host, peer.port, () if transport in (None, "UDP") else (("transport", transport.lower()),))
+
+
+def _targets(
+    context: Context, snapshot: Snapshot, trunk: Trunk, peer: Peer, invitation: Invitation, found: tuple[Server, ...], now: Now
+) -> list[Target] | Cause:
+    """What failed a short while ago comes last; nothing is left out, for it may be all there is (DNS-08)."""
+    realm = snapshot.realms[trunk.realm]
+    uri = invitation.service or uri_of(peer, user_part(invitation.called))
+    good: list[Target] = []
+    failed: list[Target] = []
+    for server in found:
+        flow = flow_to(realm, server.transport, *server.address)
+        if flow is None or any(listener.local == server.address for listener in realm.listeners):
+            continue  # the second would be a call to ourselves, whoever wrote that into DNS
+        stream = _stream(context, trunk, peer, realm, server, now) if peer.transport is None else None
+        target = Target(trunk, uri, flow, trunk.invite_timers, server.name, stream)
+        shunned = len(found) > 1 and _is_shunned(context, trunk, peer, flow, now)
+        (failed if shunned else good).append(target)
+    return good + failed or Cause(503, by="sbc", note=f"{peer.host} has no address we can reach from realm {realm.name}")
+
+
+def _stream(context: Context, trunk: Trunk, peer: Peer, realm: Realm, server: Server, now: Now) -> Flow | None:
+    """The way for a request that is too long for UDP, unless it was tried in vain a short while ago."""
+    if server.transport != "UDP":
+        return None
+    flow = flow_to(realm, "TCP", *server.address)
+    return None if flow is None or _is_shunned(context, trunk, peer, flow, now) else flow
+
+
+def _is_shunned(context: Context, trunk: Trunk, peer: Peer, server: Flow, now: Now) -> bool:
+    """It failed, and has not said since that it is back: the first call after its penalty has it asked, and goes elsewhere."""
+    if context.penalties.is_over(server, now):
+        ask_whether_it_is_back(context, uri_of(peer, None), server, trunk.timers, now)
+    return context.penalties.holds(server, now)

@@ -174,8 +174,8 @@ class Engine:
                 self._log.event(level, event, facts)
             case CloseFlow(flow):
                 self._network.close_flow(flow)
-            case Resolve(question, host, port):
-                self._resolver.ask(question, host, port)
+            case Resolve(question, realm, wanted):
+                self._resolver.ask(question, realm, wanted)
             case _:
                 assert_never(effect)
 

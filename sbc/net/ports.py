@@ -10,6 +10,7 @@ from sbc.effects import Effect, Send
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.inputs import Input
+from sbc.sip.locate import Wanted
 from sbc.sip.message import Request
 
 
@@ -60,7 +61,7 @@ class Carrier(Protocol):
 
 
 class Questions(Protocol):
-    def ask(self, question: str, host: str, port: int) -> None:
+    def ask(self, question: str, realm: str, wanted: Wanted) -> None:
         """The answer, exactly one `Resolved`, comes later as an input."""
         ...
 

@@ -191,8 +191,9 @@ class _Checker:
         ]
         path: Path = (section, name, "media")
         if isinstance(party, model.TrunkModel) and party.peer is not None:
-            if party.peer.transport != "TLS":
-                self.warn(path, f"SRTP keys cross the network readable: the peer is reached by {party.peer.transport}, not TLS")
+            if party.peer.transport != "TLS" and not party.peer.secure:
+                why = f"the peer is reached by {party.peer.transport or 'UDP'}, not TLS"
+                self.warn(path, f"SRTP keys cross the network readable: {why}")
         elif not any(listener.transport == "TLS" for listener in realm.signalling):
             self.warn(path, f"SRTP keys cross the network readable: realm {party.realm!r} has no tls:// listener")
         elif open_listeners:
@@ -207,14 +208,17 @@ class _Checker:
         realm = self._policy.realms.get(trunk.realm)
         if realm is None:
             return
-        fitting = [listener for listener in realm.signalling if listener.transport == trunk.peer.transport]
-        if not fitting:
-            self.error(path, f"realm {trunk.realm!r} has no {trunk.peer.transport.lower()}:// listener to send from")
-            return
         version = _version(trunk.peer.host)
+        if trunk.peer.transport is None and not trunk.peer.secure and version is None and trunk.peer.port is None:
+            return  # DNS says by which transports: any listener may do
+        transport = trunk.peer.transport or ("TLS" if trunk.peer.secure else "UDP")
+        fitting = [listener for listener in realm.signalling if listener.transport == transport]
+        if not fitting:
+            self.error(path, f"realm {trunk.realm!r} has no {transport.lower()}:// listener to send from")
+            return
         if version is not None and all(_version(listener.address) != version for listener in fitting):
-            self.error(path, f"realm {trunk.realm!r} has no {trunk.peer.transport.lower()}:// listener of this address family")
-        port = trunk.peer.port or DEFAULT_PORTS[trunk.peer.transport]
+            self.error(path, f"realm {trunk.realm!r} has no {transport.lower()}:// listener of this address family")
+        port = trunk.peer.port or DEFAULT_PORTS[transport]
         if any((listener.address, listener.port) == (trunk.peer.host, port) for listener in fitting):
             self.error(path, "is our own listener: calls would come back to us")
 

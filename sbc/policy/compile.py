@@ -12,6 +12,7 @@ from sbc.policy.check import Policy
 from sbc.policy.document import Document
 from sbc.policy.problems import Path as Keys
 from sbc.policy.snapshot import (
+    RFC_TIMERS,
     Credentials,
     DialPlan,
     LimitRules,
@@ -28,6 +29,7 @@ from sbc.policy.snapshot import (
     User,
 )
 from sbc.sdp.rules import MediaRules
+from sbc.sip.timers import TimerValues
 
 DEFAULT_NEXT_ON = frozenset({408, *range(500, 600)})  # the far end is dead or out of order; anything else is an answer
 EMERGENCY_NEXT_ON = frozenset(range(300, 700))  # nothing that one trunk says ends an emergency call
@@ -91,6 +93,7 @@ def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, folder: P
         digest_realm=domains[0],
         digest_algorithms=tuple(realm.digest) if realm.digest is not None else DEFAULT_DIGEST,
         has_digest_users=has_digest_users,
+        name_servers=tuple(realm.name_servers or ()),
     )
 
 
@@ -102,6 +105,7 @@ def _trunk(
     secrets: Mapping[Keys, str],
 ) -> Trunk:
     account = trunk.accepts_registration
+    t1 = trunk.timers.t1 if trunk.timers is not None and trunk.timers.t1 is not None else RFC_TIMERS.t1
     return Trunk(
         name=name,
         realm=trunk.realm,
@@ -111,6 +115,8 @@ def _trunk(
         media=media[trunk.media],
         limits=limits[trunk.limits] if trunk.limits is not None else None,
         dial_plan=_dial_plan(trunk.dial_plan),
+        timers=TimerValues(t1),
+        invite_timers=TimerValues(t1, invite_timeout=trunk.timers.give_up_after if trunk.timers is not None else None),
     )
 
 

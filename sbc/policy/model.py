@@ -44,6 +44,7 @@ _NUMBER_OR_TEXT: dict[str, Any] = {"type": ["string", "integer"]}
 Name = Annotated[str, *_word(values.name, **_NUMBER_OR_TEXT, pattern="^[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}$")]
 Text = Annotated[str, *_word(str, minLength=1)]
 Duration = Annotated[float, *_word(values.duration, pattern="^[0-9]+[smhd]$", examples=["60s", "2m", "4h"])]
+RoundTrip = Annotated[float, *_word(values.round_trip, pattern="^[0-9]+(ms|s)$", examples=["200ms", "500ms", "1s"])]
 Rate = Annotated[float, *_word(values.rate, pattern="^[0-9]+/[smh]$", examples=["20/s", "100/m"])]
 Address = Annotated[str, *_word(values.address, examples=["10.0.1.10", "2001:db8::10"])]
 Host = Annotated[str, *_word(values.host, examples=["sbc.example.net"])]
@@ -102,6 +103,9 @@ class RealmModel(Model):
     domains: list[Host] | None = Field(
         None, min_length=1, description="Names that mean us in this network. The first one is the realm of our password challenges."
     )
+    name_servers: list[Address] | None = Field(
+        None, min_length=1, max_length=3, description="DNS servers that know the hosts of this network. Default: the system's."
+    )
     digest: list[DigestAlgorithm] | None = Field(
         None,
         min_length=1,
@@ -125,6 +129,31 @@ class RegistrationModel(Model):
     password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
 
 
+class TimersModel(Model):
+    """How patient we are with this peer (RFC 3261 s17)."""
+
+    t1: RoundTrip | None = Field(
+        None, description="When a request over UDP is first repeated, 100ms to 2s; it times out after 64 times that. Default: 500ms."
+    )
+    give_up_after: Duration | None = Field(
+        None,
+        description="A server that has said nothing at all to an INVITE after this time is given up for the next one. Default: 64 t1, 32s.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sets_something(cls, value: object) -> object:
+        if isinstance(value, dict) and not value:
+            raise ValueError("sets nothing: give t1 or give_up_after")
+        return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> TimersModel:
+        if self.give_up_after is not None and self.give_up_after < (self.t1 or 0):
+            raise ValueError("give_up_after is shorter than t1")
+        return self
+
+
 class PartyModel(Model):
     realm: Name = Field(description="The network it is in.")
     media: Name = Field(description="Which `media` object applies to it.")
@@ -141,7 +170,12 @@ class TrunkModel(PartyModel):
         None, min_length=1, description="Calls from these addresses are its calls. The longest prefix wins between trunks."
     )
     accepts_registration: RegistrationModel | None = Field(None, description="It registers to us and is reached where it registered from.")
-    peer: PeerUri | None = Field(None, description="Where calls for it are sent: a name (DNS) or an address.")
+    peer: PeerUri | None = Field(
+        None,
+        description="Where calls for it are sent: a name (DNS: NAPTR, SRV, A, AAAA) or an address. "
+        "With ;transport=udp nothing is ever sent by TCP, however long it is.",
+    )
+    timers: TimersModel | None = Field(None, description="How soon we repeat a request, and how soon another server is tried.")
 
 
 class UserModel(PartyModel):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from media.api import Interface
 from sbc.flow import Address, Transport
 from sbc.sdp.rules import MediaRules
+from sbc.sip.timers import TimerValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Realm:
     digest_realm      what our challenges carry
     digest_algorithms offered and accepted, in that order
     has_digest_users  somebody may authenticate with a password here: an unknown source is worth a challenge
+    name_servers      numeric addresses, asked about the hosts of this network in that order; none: the system's
     """
 
     name: str
@@ -54,6 +56,7 @@ class Realm:
     digest_realm: str
     digest_algorithms: tuple[str, ...]
     has_digest_users: bool
+    name_servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +86,35 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where a trunk is reached. `host` is a name or a numeric address without brackets; `port` None: the default or what DNS says."""
+    """Where a trunk is reached.
+
+    host        a name or a numeric address without brackets
+    port        None: the default or what DNS says
+    transport   None: what DNS says, else UDP, or TCP for a request that is too long for it (RFC 3261 s18.1.1)
+    secure      sips: nothing but TLS
+    """
 
     uri: str
     host: str
     port: int | None
-    transport: Transport
+    transport: Transport | None
+    secure: bool = False
 
 
 DialPlan = tuple[tuple[str, str], ...]
 """(prefix, replacement), longest prefix first."""
 
 
+RFC_TIMERS = TimerValues()
+
+
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """A peer that is known by its address (`accept_from`), by a password it registers with (`registers`), or only called (`peer`)."""
+    """A peer that is known by its address (`accept_from`), by a password it registers with (`registers`), or only called (`peer`).
+
+    timers          of all transactions with it
+    invite_timers   of the INVITE that begins a call: Timer B may be shorter, because there may be another server to try
+    """
 
     name: str
     realm: str
@@ -107,6 +124,8 @@ class Trunk:
     media: MediaRules
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
+    timers: TimerValues = RFC_TIMERS
+    invite_timers: TimerValues = RFC_TIMERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +138,7 @@ class User:
     media: MediaRules
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
+    timers: TimerValues = RFC_TIMERS
 
 
 Party = Trunk | User

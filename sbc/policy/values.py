@@ -22,6 +22,7 @@ FIRST_FREE_PORT = 1024  # media on privileged ports is refused by peers, and by 
 
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
 _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
+_FRACTION = re.compile(r"([0-9]{1,5})(ms|s)")
 _RATE = re.compile(r"([0-9]{1,6})/(s|m|h)")
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _LISTENER = re.compile(r"([a-z]+)://(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@]+))(?::([0-9]{1,5}))?")
@@ -60,6 +61,15 @@ def duration(text: str) -> float:
     if not found or not int(found[1]):
         raise ValueError("a duration is a number with its unit: 60s, 2m, 4h or 1d")
     return float(int(found[1]) * SECONDS[found[2]])
+
+
+def round_trip(text: str) -> float:
+    """T1 (RFC 3261 s17.1.1.1): `200ms`, `1s` in seconds, 0.1 to 2."""
+    found = _FRACTION.fullmatch(text)
+    seconds = int(found[1]) / (1000 if found[2] == "ms" else 1) if found else 0.0
+    if not 0.1 <= seconds <= 2.0:
+        raise ValueError("a time from 100ms to 2s")
+    return seconds
 
 
 def rate(text: str) -> float:
@@ -155,11 +165,13 @@ def peer(text: str) -> Peer:
     if unknown := [key for key, _ in uri.params if key != "transport"]:
         raise ValueError(f"unknown parameter {unknown[0]!r}{did_you_mean(unknown[0], ['transport'])}")
     transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
-    word = (uri.param("transport") or ("tls" if uri.scheme == "sips" else "udp")).lower()
-    if word not in transports or (uri.scheme == "sips" and word == "udp"):
+    secure = uri.scheme == "sips"
+    word = uri.param("transport")
+    if word is None:
+        return Peer(text, host(uri.host), uri.port, None, secure)
+    if word.lower() not in transports or (secure and word.lower() == "udp"):
         raise ValueError("transport is udp, tcp or tls; sips is always tls")
-    transport: Transport = "TLS" if uri.scheme == "sips" else transports[word]
-    return Peer(text, host(uri.host), uri.port, transport)
+    return Peer(text, host(uri.host), uri.port, "TLS" if secure else transports[word.lower()], secure)
 
 
 def statuses(text: str) -> frozenset[int]:

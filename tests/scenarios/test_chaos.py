@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sbc.sip.message import Request, Response
-from tests.world import Agent, World, sdp
+from tests.world import POLICY, Agent, World, sdp
+from tests.zones import zone
 
 
 class Phone:
@@ -72,6 +73,63 @@ class Phone:
     def hang_up(self) -> None:
         if self.dialog is not None:
             self.send(self.agent.within(*self.dialog, "BYE", cseq=2))
+
+
+SEVERAL = POLICY.replace("peer: sip:10.1.0.2:5060", "peer: sip:carrier.example").replace("carrier: {calls: 2,", "carrier: {calls: 9,")
+
+
+class Server(Phone):
+    """One of several of a carrier, often out of order."""
+
+    def _answer(self, request: Request) -> None:
+        if self.random.random() < 0.5:
+            super()._answer(request)
+            return
+        self.answered.add(request.via.branch)
+        self.send(Response.answer(request, self.random.choice((404, 503, 503)), to_tag="ring", headers=(("Retry-After", "40"),)))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 2**32),
+    steps=st.lists(st.sampled_from(["call", "work", "work", "wait", "cancel", "bye", "down", "up"]), min_size=4, max_size=40),
+)
+def test_every_call_over_failing_servers_ends_and_leaves_one_record(seed: int, steps: list[str]) -> None:
+    random = Random(seed)
+    world = World(SEVERAL)
+    names = ("a", "b", "c")
+    services = [f"_sip._udp.carrier.example SRV {n // 2} 5 5060 {name}.example" for n, name in enumerate(names)]
+    addresses = [f"{name}.example A 10.1.0.1{n}" for n, name in enumerate(names)]
+    world.zone = zone("\n".join(services + addresses))
+    office = Phone(world, world.agent("office", ("10.0.0.20", 5060), "outside"), random)
+    servers = [Server(world, world.agent(name, (f"10.1.0.1{n}", 5060), "inside"), random) for n, name in enumerate(names)]
+    backup = Phone(world, world.agent("backup", ("10.1.0.3", 5060), "inside"), random)
+    calls = [office.agent.invite("+4930123456")]
+    for step in steps:
+        match step:
+            case "call":
+                calls.append(office.agent.invite("+4930123456"))
+            case "work":
+                for phone in (*servers, backup, office):
+                    phone.work()
+            case "wait":
+                world.after(random.choice((0.1, 0.5, 4.0, 33.0, 70.0)))
+            case "cancel":
+                office.agent.cancel(random.choice(calls))
+            case "bye":
+                office.hang_up()
+            case "down":
+                world.unreachable.add(random.choice(servers).agent.flow.remote)
+            case "up":
+                world.unreachable.clear()
+    world.shut_down()
+    for _ in range(40):
+        world.after(2)
+        for phone in (*servers, backup, office):
+            phone.work()
+    world.expect_nothing_left()
+    assert len(world.records) == len(calls)
+    assert len({record["id"] for record in world.records}) == len(calls)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])

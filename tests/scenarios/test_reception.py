@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.world import Agent, World, connect, sdp
+from tests.zones import zone
 
 
 def test_UAS_10_options(world: World, office: Agent) -> None:
@@ -226,12 +227,12 @@ def test_a_name_in_peer_is_resolved(world: World) -> None:
     office = world.agent("office", ("10.0.0.20", 5060), "outside")
     carrier = world.agent("carrier", ("10.1.0.2", 5060), "inside")
     backup = world.agent("backup", ("10.1.0.3", 5060), "inside")
-    world.hosts["gw.carrier.example"] = (("10.1.0.2", 5060),)
+    world.zone = zone("gw.carrier.example A 10.1.0.2")
     office.invite("+4930123456")
     received = carrier.expect_request("INVITE")
     assert received.uri.host == "gw.carrier.example"
     carrier.answer(received, 486)
-    world.hosts.clear()
+    world.zone = {}
     office.invite("+4930123456")
     backup.answer(backup.expect_request("INVITE"), 486)
     office.inbox.clear()

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,14 @@ from media.api import MediaEngine
 from media.fake import FakeEngine
 from sbc import app
 from sbc.app import App, Settings
-from sbc.effects import Effect, Send, WriteRecord
+from sbc.effects import Effect, Resolve, Send, WriteRecord
 from sbc.errors import ConfigError
-from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged, RequestIn
+from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged, RequestIn, Resolved
 from sbc.log import EventLog
+from sbc.net.resolver import Resolver
+from sbc.sip.locate import Question, Wanted
 from tests.unit.net.bench import LOCALHOST, ScriptedCore, free_port, message, run, until
+from tests.unit.net.nameserver import NameServer, serving
 
 POLICY = """\
 version: 1
@@ -117,6 +121,38 @@ def test_from_datagram_to_answer_and_record(stage: Stage) -> None:
     assert json.loads(stage.records.read_text()) == {"call": 1}
     assert f"outside      UDP {LOCALHOST}:{stage.port}" in stage.said[0]
     assert [type(event) for event in stage.core.inputs] == [RequestIn, DrainBegun, DrainEnded]
+
+
+def test_the_name_servers_of_the_policy_are_asked_and_those_of_the_next_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setattr(app, "Resolver", partial(Resolver, port=port))
+    wanted = Wanted("gw.example", 5060, "UDP", False, (("UDP", LOCALHOST),))
+    stage.core.script = lambda event: [Resolve("q", "outside", wanted)] if isinstance(event, RequestIn) else []
+
+    def ask(phone: socket.socket) -> None:
+        phone.sendto(message(), (LOCALHOST, stage.port))
+
+    def found() -> list[object]:
+        return [
+            record for event in stage.core.inputs if isinstance(event, Resolved) for record in event.answers[Question("A", "gw.example")]
+        ]
+
+    async def scene(it: App) -> None:
+        one, two = NameServer(), NameServer()
+        one.knows("gw.example A 192.0.2.1")
+        two.knows("gw.example A 192.0.2.2")
+        async with serving(one, "127.0.0.7", port), serving(two, "127.0.0.8", port):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+                ask(phone)
+                await until(lambda: found() == ["192.0.2.1"])
+                stage.write(POLICY.replace("  outside:\n", "  outside:\n    name_servers: [127.0.0.8]\n"))
+                it.reload()
+                await until(lambda: any(isinstance(event, PolicyChanged) for event in stage.core.inputs))
+                ask(phone)
+                await until(lambda: found() == ["192.0.2.1", "192.0.2.2"])
+
+    stage.write(POLICY.replace("  outside:\n", "  outside:\n    name_servers: [127.0.0.7]\n"))
+    stage.play(scene)
 
 
 def test_drain_waits_for_calls(stage: Stage) -> None:

@@ -24,9 +24,11 @@ from sbc.inputs import (
 from sbc.log import EventLog
 from sbc.net.engine import Engine
 from sbc.net.stats import Stats
+from sbc.sip.locate import Wanted
 from sbc.system import SystemClock
 from tests.unit.net.bench import RESPONSE, ScriptedCore, message, run, until
 
+WANTED = Wanted("host", 5060, "UDP", False, (("UDP", "127.0.0.1"),))
 FLOW = Flow("outside", "UDP", ("127.0.0.1", 5060), ("127.0.0.1", 5999))
 
 
@@ -87,8 +89,8 @@ class Stage:
                 stage.sent.append(flow)
 
         class Questions:
-            def ask(self, question: str, host: str, port: int) -> None:
-                stage.sent.append(f"{question} {host} {port}")
+            def ask(self, question: str, realm: str, wanted: Wanted) -> None:
+                stage.sent.append(f"{question} {realm} {wanted.host}")
 
         class Records:
             def write(self, record: object) -> None:
@@ -127,7 +129,7 @@ def test_every_effect_is_carried_out_in_order() -> None:
     effects: list[Effect] = [
         Send(b"1", FLOW),
         CloseFlow(FLOW),
-        Resolve("q", "host", 5060),
+        Resolve("q", "outside", WANTED),
         WriteRecord({"a": 1}),
         Log("info", "hello", {"n": 1}),
         Send(b"2", FLOW),
@@ -136,7 +138,7 @@ def test_every_effect_is_carried_out_in_order() -> None:
     async def scene() -> None:
         stage = Stage(ScriptedCore(lambda event: effects))
         stage.engine().receive(DrainBegun())
-        assert stage.sent == [effects[0], FLOW, "q host 5060", effects[-1]]
+        assert stage.sent == [effects[0], FLOW, "q outside host", effects[-1]]
         assert stage.records == [{"a": 1}]
         assert stage.lines[0].endswith("info hello n=1\n")
 

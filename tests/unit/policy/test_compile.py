@@ -9,6 +9,7 @@ import pytest
 from media.api import Interface, Suite
 from sbc.policy import values
 from sbc.policy.snapshot import LimitRules, Peer, Strangers
+from sbc.sip.timers import TimerValues
 from tests.unit.policy.conftest import MINIMAL, Folder
 
 DUAL = """\
@@ -69,11 +70,13 @@ def test_wrong_digest_algorithms(folder: Folder, written: str, problem: str) -> 
 @pytest.mark.parametrize(
     ("text", "peer"),
     [
-        ("sip:gw.Carrier.example", Peer("sip:gw.Carrier.example", "gw.carrier.example", None, "UDP")),
+        ("sip:gw.Carrier.example", Peer("sip:gw.Carrier.example", "gw.carrier.example", None, None)),
         ("sip:10.0.0.1:5080;transport=TCP", Peer("sip:10.0.0.1:5080;transport=TCP", "10.0.0.1", 5080, "TCP")),
-        ("sip:[2001:DB8::1]:5080", Peer("sip:[2001:DB8::1]:5080", "2001:db8::1", 5080, "UDP")),
+        ("sip:[2001:DB8::1]:5080", Peer("sip:[2001:DB8::1]:5080", "2001:db8::1", 5080, None)),
+        ("sip:x;transport=udp", Peer("sip:x;transport=udp", "x", None, "UDP")),
         ("sip:x;transport=tls", Peer("sip:x;transport=tls", "x", None, "TLS")),
-        ("sips:x", Peer("sips:x", "x", None, "TLS")),
+        ("sips:x", Peer("sips:x", "x", None, None, True)),
+        ("sips:x;transport=tcp", Peer("sips:x;transport=tcp", "x", None, "TLS", True)),
     ],
 )
 def test_peers(text: str, peer: Peer) -> None:
@@ -119,3 +122,64 @@ def test_a_snapshot_is_frozen_and_named_after_its_text(folder: Folder) -> None:
         one.version = 2  # type: ignore[misc]
     with pytest.raises(KeyError):
         one.party("nobody")
+
+
+@pytest.mark.parametrize(
+    ("written", "all_of_them", "first"),
+    [
+        ("", TimerValues(), TimerValues()),
+        (", timers: {t1: 200ms}", TimerValues(0.2), TimerValues(0.2)),
+        (", timers: {give_up_after: 6s}", TimerValues(), TimerValues(invite_timeout=6.0)),
+        (", timers: {t1: 1s, give_up_after: 1s}", TimerValues(1.0), TimerValues(1.0, invite_timeout=1.0)),
+    ],
+)
+def test_TXN_13_timers_of_a_trunk(folder: Folder, written: str, all_of_them: TimerValues, first: TimerValues) -> None:
+    trunk = folder.load(MINIMAL + f"trunks: {{t: {{realm: inside, media: plain{written}}}}}").snapshot.trunks["t"]
+    assert (trunk.timers, trunk.invite_timers) == (all_of_them, first)
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("{}", "trunks.t.timers: sets nothing: give t1 or give_up_after"),
+        ("{t1: 99ms}", "trunks.t.timers.t1: a time from 100ms to 2s"),
+        ("{t1: 3s}", "trunks.t.timers.t1: a time from 100ms to 2s"),
+        ("{t1: 500}", "trunks.t.timers.t1: a time from 100ms to 2s"),
+        ("{t1: 2s, give_up_after: 1s}", "trunks.t.timers: give_up_after is shorter than t1"),
+        ("{give_up_after: 500ms}", "trunks.t.timers.give_up_after: a duration is a number with its unit"),
+        ("{give_up: 5s}", "trunks.t.timers.give_up: unknown key, did you mean 'give_up_after'?"),
+    ],
+)
+def test_TXN_13_wrong_timers(folder: Folder, written: str, problem: str) -> None:
+    (error,) = folder.errors(MINIMAL + f"trunks: {{t: {{realm: inside, media: plain, timers: {written}}}}}")
+    assert problem in error
+
+
+def test_name_servers_of_a_realm(folder: Folder) -> None:
+    text = MINIMAL.replace("outside: {signalling", "outside: {name_servers: [192.0.2.53, '2001:DB8::53'], signalling")
+    realms = folder.load(text).snapshot.realms
+    assert (realms["outside"].name_servers, realms["inside"].name_servers) == (("192.0.2.53", "2001:db8::53"), ())
+    (error,) = folder.errors(text.replace("192.0.2.53", "ns.example"))
+    assert "realms.outside.name_servers.0: 'ns.example' is not an IP address" in error
+    (error,) = folder.errors(text.replace("[192.0.2.53, '2001:DB8::53']", "[]"))
+    assert "realms.outside.name_servers: " in error
+
+
+@pytest.mark.parametrize(
+    ("peer", "listener", "problem"),
+    [
+        ("sip:gw.example", "tls://127.0.0.2:5061", None),  # DNS may know of TLS
+        ("sip:gw.example:5060", "tcp://127.0.0.2:5060", "has no udp:// listener to send from"),
+        ("sip:192.0.2.1", "tcp://127.0.0.2:5060", "has no udp:// listener to send from"),
+        ("sips:gw.example", "udp://127.0.0.2:5060", "has no tls:// listener to send from"),
+        ("sip:gw.example;transport=tcp", "udp://127.0.0.2:5060", "has no tcp:// listener to send from"),
+    ],
+)
+def test_DNS_01_a_peer_needs_a_listener_to_be_reached_from(folder: Folder, peer: str, listener: str, problem: str | None) -> None:
+    inside = f"signalling: ['{listener}']" + (", certificate: edge" if listener.startswith("tls") else "")
+    text = MINIMAL.replace("signalling: [udp://127.0.0.2:5060]", inside) + f"trunks: {{t: {{realm: inside, media: plain, peer: '{peer}'}}}}"
+    if problem is None:
+        assert folder.load(text).snapshot.trunks["t"].peer is not None
+    else:
+        (error,) = folder.errors(text)
+        assert problem in error
