@@ -18,7 +18,7 @@ from sbc.doorkeeper import Doorkeeper
 from sbc.effects import CloseFlow, Send, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.policy.decide import dialled, emergency_route, identify, normalise, route, without_separators
+from sbc.policy.decide import dialled, emergency_route, normalise, route, trunk_at, without_separators
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, User
 from sbc.registrar.bindings import Bindings, contact_rows
@@ -66,11 +66,12 @@ class Reception:
         """A stateless 400 (or what the error says) to whom we know; a stranger on UDP hears nothing (TRN-08)."""
         if request is None or request.method == "ACK":
             return
-        if flow.reliable or identify(self._context.snapshot, flow.realm, flow.remote[0]) is not None:
+        if flow.reliable or trunk_at(self._context.snapshot, flow) is not None:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
     def flow_closed(self, flow: Flow, now: Now) -> None:
         self._context.closed.add(flow)
+        self._context.trusted.pop(flow.connection, None)
         self._context.transactions.flow_closed(flow)
         self._bindings.flow_closed(flow)
         for call in tuple(self._on_connection.get(flow, ())):
@@ -100,6 +101,7 @@ class Reception:
         if user is None or not self._speaks_for(user, flow):
             self._gone(request, flow, now)
             return
+        self._context.trust(flow)
         try:
             if request.method != "ACK":
                 check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
@@ -113,14 +115,14 @@ class Reception:
             return False
         if flow.remote[0] == user.flow.remote[0] or self._bindings.holds(user.party.name, flow):
             return True
-        trunk = identify(self._context.snapshot, flow.realm, flow.remote[0])
+        trunk = trunk_at(self._context.snapshot, flow)
         return trunk is not None and trunk.name == user.party.name
 
     def _gone(self, request: Request, flow: Flow, now: Now) -> None:
         """481 to whom we know; tags are secrets, so a stranger who names a wrong one is guessing."""
         if request.method == "ACK":
             return
-        if identify(self._context.snapshot, flow.realm, flow.remote[0]) or self._bindings.at(flow):
+        if trunk_at(self._context.snapshot, flow) or self._bindings.at(flow):
             self._answer_stateless(self._context.answer(request, 481), request, flow)
         else:
             self._answer_stranger(request, flow, now)
@@ -139,6 +141,7 @@ class Reception:
         if admitted is None and registered is None:
             self._answer_stranger(request, flow, now)
             return
+        self._context.trust(flow, request.via)
         transaction = self._context.transactions.server(request, flow, now, None)
         try:
             if request.method == "INVITE" and admitted is not None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.clock import Ids, Now
-from sbc.effects import Effect
+from sbc.effects import Effect, TrustFlow
 from sbc.flow import Address, Flow, Transport
 from sbc.frozen import frozen
 from sbc.policy.limits import Limits
@@ -48,6 +48,16 @@ class RelayUser(Protocol):
     def media_happened(self, event: MediaEvent, now: Now) -> None: ...
 
 
+# "transport=ws" stands for both kinds of WebSocket (RFC 7118 s5.2)
+CONTACT_PARAMS: Mapping[Transport, str] = {
+    "UDP": "",
+    "TCP": ";transport=tcp",
+    "TLS": ";transport=tls",
+    "WS": ";transport=ws",
+    "WSS": ";transport=ws",
+}
+
+
 @frozen
 class SentBy:
     """How one of our listeners names itself to its peers: in Via and in Contact."""
@@ -60,8 +70,7 @@ class SentBy:
         return Via(self.transport, self.host, self.port, branch, wants_rport=True)
 
     def contact(self, user: str) -> str:
-        suffix = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
-        return f"<sip:{user}@{format_host(self.host, self.port)}{suffix}>"
+        return f"<sip:{user}@{format_host(self.host, self.port)}{CONTACT_PARAMS[self.transport]}>"
 
 
 TRANSPORTS: Mapping[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
@@ -81,6 +90,7 @@ class Context:
     questions: dict[str, Callable[[tuple[Address, ...], Now], None]] = field(default_factory=dict)
     server_names: dict[Flow, str] = field(default_factory=dict)  # TLS: the domain the peer's certificate must carry
     closed: ClosedConnections = field(default_factory=ClosedConnections)
+    trusted: dict[int, int] = field(default_factory=dict)  # connections on which somebody proved who it is, and their alias
     draining: bool = False
     _sent_by: dict[tuple[str, Transport, str, int], SentBy] = field(default_factory=dict)
 
@@ -94,6 +104,22 @@ class Context:
             host = advertised.get(flow.local, flow.local[0])
             known = self._sent_by[key] = SentBy(flow.transport, host, flow.local[1])
         return known
+
+    def trust(self, flow: Flow, via: Via | None = None) -> None:
+        """Somebody has proved who it is on this flow. A connection is told of once, and of its alias when there is one.
+
+        With `alias` in its Via, a peer whose certificate was verified lets us send it requests by the connection it opened
+        (RFC 5923 s8.2); by TLS only, and only to the names in that certificate.
+        """
+        if not flow.connection:
+            return
+        alias = 0
+        if via is not None and flow.names and flow.transport == "TLS" and via.param("alias") is not None:
+            alias = via.port or default_port("TLS")
+        known = self.trusted.get(flow.connection)
+        if known is None or (alias and not known):
+            self.trusted[flow.connection] = alias
+            self.emit(TrustFlow(flow, alias))
 
     def replace_snapshot(self, snapshot: Snapshot) -> None:
         """Limits, bans and addresses follow the new policy at once; calls keep the one they began with."""

@@ -58,6 +58,8 @@ class Carrier(Protocol):
 
     def close_flow(self, flow: Flow) -> None: ...
 
+    def trust_flow(self, flow: Flow, alias: int) -> None: ...
+
 
 class Questions(Protocol):
     def ask(self, question: str, host: str, port: int) -> None:

@@ -22,6 +22,7 @@ class Stats:
     connections_failed: int = 0  # by us: refused, too slow, not who it should be
     connections_slow: int = 0  # no first message, or a message begun and not finished, in time
     connections_idle: int = 0
+    connections_unproven: int = 0  # did not prove who they are, in time or in as many messages as they may send
     connections_overflowed: int = 0  # the peer does not read what we write
     handshakes_refused: int = 0  # too many at once
     handshakes_failed: int = 0

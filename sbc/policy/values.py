@@ -17,7 +17,7 @@ from sbc.sip.digest import HASHES
 from sbc.sip.uri import Uri
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
+DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061, "WS": 80, "WSS": 443}
 FIRST_FREE_PORT = 1024  # media on privileged ports is refused by peers, and by us (RFC 6335 s6)
 
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
@@ -25,6 +25,7 @@ _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _RATE = re.compile(r"([0-9]{1,6})/(s|m|h)")
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _LISTENER = re.compile(r"([a-z]+)://(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@]+))(?::([0-9]{1,5}))?")
+_ORIGIN = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 _PATTERN = re.compile(r"[A-Za-z0-9_.+#-]{0,64}\*?")
 _PREFIX = re.compile(r"\+?[0-9*#]{0,20}")
 _REPLACEMENT = re.compile(r"\+?[0-9]{0,20}")
@@ -95,16 +96,23 @@ def host(text: str) -> str:
 
 
 def listener(text: str) -> ListenerUrl:
-    """`tls://10.0.1.10:5061`, `udp://[::1]:5060`, `tcp://10.0.1.10`."""
+    """`tls://10.0.1.10:5061`, `udp://[::1]:5060`, `tcp://10.0.1.10`, `wss://10.0.1.10:443`."""
     found = _LISTENER.fullmatch(text)
     if not found:
-        raise ValueError("write it as udp://ADDRESS:PORT, tcp://… or tls://…, an IPv6 address in brackets")
-    transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
+        raise ValueError("write it as udp://ADDRESS:PORT, tcp://…, tls://…, ws://… or wss://…, an IPv6 address in brackets")
+    transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS", "ws": "WS", "wss": "WSS"}
     if found[1] not in transports:
-        raise ValueError(f"{found[1]!r} is none of udp, tcp and tls{did_you_mean(found[1], transports)}")
+        raise ValueError(f"{found[1]!r} is none of udp, tcp, tls, ws and wss{did_you_mean(found[1], transports)}")
     transport = transports[found[1]]
     port_number = port(found[4]) if found[4] else DEFAULT_PORTS[transport]
     return ListenerUrl(transport, address(found[2] or found[3]), port_number)
+
+
+def origin(text: str) -> str:
+    """`https://phone.example.com`, `http://localhost:8080`: as browsers write the origin of a page (RFC 6454 s6.2)."""
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError("write where the page comes from as https://HOST or https://HOST:PORT, without a path")
+    return text.lower()
 
 
 def port(text: str) -> int:

@@ -16,7 +16,7 @@ from sbc.sip.timers import TimerValues
 ServerKey = tuple[str | int | None, ...]
 
 MAGIC_COOKIE = "z9hG4bK"
-DEFAULT_PORTS = {"TLS": 5061}
+DEFAULT_PORTS = {"TLS": 5061, "WS": 80, "WSS": 443}  # RFC 3261 s19.1.2, RFC 6455 s3
 DEFAULT_PORT = 5060
 
 # Connections that ended while answers may be on their way: 32 s of a storm of 100 a second. A forgotten one costs the

@@ -28,7 +28,7 @@ from sbc.net.limits import StreamLimits
 from sbc.net.network import Network
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
-from sbc.policy.snapshot import Listener, Realm, Snapshot, Strangers
+from sbc.policy.snapshot import KeyPair, Listener, Presented, Realm, Snapshot, Strangers
 from sbc.sip.message import Request
 
 LOCALHOST = "127.0.0.1"
@@ -156,6 +156,9 @@ def realm(
     certificate: Path | None = None,
     key: Path | None = None,
     client_ca: Path | None = None,
+    client_certificates: Presented | None = None,
+    more: tuple[Path, ...] = (),
+    origins: tuple[str, ...] = (),
     address: str = LOCALHOST,
 ) -> Realm:
     return Realm(
@@ -164,14 +167,18 @@ def realm(
         advertise=None,
         relay=Interface(LOCALHOST, 40000, 40099),
         relay_advertise=LOCALHOST,
-        certificate="edge" if certificate else None,
-        certificate_file=str(certificate) if certificate else None,
-        key_file=str(key or certificate.with_suffix(".key")) if certificate else None,
+        certificates=tuple(
+            KeyPair(str(each), str((key if each is certificate else None) or each.with_suffix(".key")))
+            for each in (certificate, *more)
+            if each is not None
+        ),
         client_ca=str(client_ca) if client_ca else None,
+        client_certificates=client_certificates or ("required" if client_ca else "never"),
         domains=(),
         digest_realm="sbc",
         digest_algorithms=("MD5",),
         has_digest_users=False,
+        origins=origins,
     )
 
 

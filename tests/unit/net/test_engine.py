@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from media.api import EventKind, MediaError, MediaEvent, PortsExhausted, RelayPorts, RelayStats, Side, SideSpec
-from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, UpdateRelay, WriteRecord
+from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, TrustFlow, UpdateRelay, WriteRecord
 from sbc.flow import Flow
 from sbc.inputs import (
     DrainBegun,
@@ -86,6 +86,9 @@ class Stage:
             def close_flow(self, flow: Flow) -> None:
                 stage.sent.append(flow)
 
+            def trust_flow(self, flow: Flow, alias: int) -> None:
+                stage.sent.append(TrustFlow(flow, alias))
+
         class Questions:
             def ask(self, question: str, host: str, port: int) -> None:
                 stage.sent.append(f"{question} {host} {port}")
@@ -127,6 +130,7 @@ def test_every_effect_is_carried_out_in_order() -> None:
     effects: list[Effect] = [
         Send(b"1", FLOW),
         CloseFlow(FLOW),
+        TrustFlow(FLOW, 5061),
         Resolve("q", "host", 5060),
         WriteRecord({"a": 1}),
         Log("info", "hello", {"n": 1}),
@@ -136,7 +140,7 @@ def test_every_effect_is_carried_out_in_order() -> None:
     async def scene() -> None:
         stage = Stage(ScriptedCore(lambda event: effects))
         stage.engine().receive(DrainBegun())
-        assert stage.sent == [effects[0], FLOW, "q host 5060", effects[-1]]
+        assert stage.sent == [effects[0], FLOW, effects[2], "q host 5060", effects[-1]]
         assert stage.records == [{"a": 1}]
         assert stage.lines[0].endswith("info hello n=1\n")
 

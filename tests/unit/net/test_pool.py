@@ -124,12 +124,14 @@ def test_a_closed_connection_is_opened_anew() -> None:
     run(scene())
 
 
-def test_a_response_never_opens_a_connection() -> None:
+def test_TRN_03_a_response_whose_connection_is_gone_goes_to_the_sent_by_port_and_to_no_other() -> None:
     async def scene() -> None:
         async with bench(TCP) as it, server() as (address, peers):
-            it.network.send(Send(RESPONSE, it.flow("TCP", address), "k"))
+            it.network.send(Send(RESPONSE, it.flow("TCP", address, 99), "k"))  # the port it came from: nobody listens there
             assert it.ear.failures == [("k", "connection closed")]
-            assert peers == []
+            it.network.send(Send(RESPONSE, it.flow("TCP", address)))
+            await until(lambda: peers)
+            assert await peers[0].reader.readexactly(len(RESPONSE)) == RESPONSE
 
     run(scene())
 

@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import socket
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -40,7 +39,7 @@ def test_a_message_over_tls_and_its_answer(authority: Authority) -> None:
 
 
 def test_TLS_01_versions_and_ciphers(authority: Authority) -> None:
-    context = tls.server_context(realm(("TLS", 0), certificate=authority.edge()))
+    context = tls.server_context(realm(("TLS", 0), certificate=authority.edge()), "never")
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.options & ssl.OP_NO_RENEGOTIATION
     assert context.options & ssl.OP_NO_COMPRESSION
@@ -169,46 +168,9 @@ def test_what_is_wrong_with_files_is_said_in_one_line(authority: Authority, tmp_
         (realm(("TLS", 0), certificate=edge, client_ca=text), "client_ca"),
     ):
         with pytest.raises(ConfigError, match=words) as caught:
-            tls.server_context(wrong)
+            tls.server_context(wrong, wrong.client_certificates)
         assert "\n" not in str(caught.value)
         assert "outside" in str(caught.value)
-
-
-def test_expiry_warning(authority: Authority) -> None:
-    edge = realm(("TLS", 0), certificate=authority.edge())
-    now = datetime.now(UTC)
-    assert tls.expiry_warning(edge, now) == ""
-    assert "expires in 9 days" in tls.expiry_warning(edge, now + timedelta(days=355))
-    assert "has expired" in tls.expiry_warning(edge, now + timedelta(days=400))
-    assert tls.expiry_warning(realm(("UDP", 0))) == ""
-
-
-@pytest.mark.parametrize(
-    ("names", "domain", "matches"),
-    [
-        ([("DNS", "Gw.Example")], "gw.EXAMPLE", True),
-        ([("DNS", "gw.example")], "other.example", False),
-        ([("DNS", "*.example")], "gw.example", False),
-        ([("DNS", "example")], "gw.example", False),
-        ([("URI", "sip:gw.example"), ("DNS", "other.example")], "gw.example", True),
-        ([("URI", "sip:gw.example"), ("DNS", "other.example")], "other.example", False),
-        ([("URI", "sips:gw.example")], "gw.example", False),
-        ([("URI", "sip:user@gw.example")], "gw.example", False),
-        ([("IP Address", "192.0.2.1")], "192.0.2.1", True),
-        ([("IP Address", "2001:DB8:0:0:0:0:0:1\n")], "2001:db8::1", True),
-        ([], "cn.example", True),
-        ([("DNS", "gw.example")], "cn.example", False),
-        ([("URI", "https://cn.example")], "cn.example", False),
-    ],
-)
-def test_TLS_02_03_identities(names: list[tuple[str, str]], domain: str, matches: bool) -> None:
-    certificate = {"subject": ((("commonName", "cn.example"),),), "subjectAltName": tuple(names)}
-    assert (tls.refusal(certificate, domain) == "") is matches
-
-
-def test_TLS_04_no_certificate_is_nobody() -> None:
-    assert tls.refusal(None, "a.example")
-    assert tls.refusal({}, "a.example")
 
 
 def test_many_handshakes_cost_their_places_only_while_they_last(authority: Authority) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from media.api import Interface, Suite
 from sbc.policy import values
-from sbc.policy.snapshot import LimitRules, Peer, Strangers
+from sbc.policy.snapshot import KeyPair, LimitRules, Peer, Strangers
 from tests.unit.policy.conftest import MINIMAL, Folder
 
 DUAL = """\
@@ -34,7 +34,7 @@ def test_a_realm_of_two_families_advertises_to_one(folder: Folder) -> None:
     assert (realm.relay, realm.relay_advertise) == (Interface("127.0.0.1", 20000, 20999), "203.0.113.1")
     assert (realm.domains, realm.digest_realm) == (("203.0.113.1",), "203.0.113.1")
     certs = folder.root / "certs"
-    assert (realm.certificate, realm.certificate_file, realm.key_file) == ("edge", str(certs / "edge.pem"), str(certs / "edge.key"))
+    assert realm.certificates == (KeyPair(str(certs / "edge.pem"), str(certs / "edge.key")),)
     assert realm.client_ca is not None
     assert realm.client_ca.endswith("/ca.pem")
 

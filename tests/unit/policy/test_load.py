@@ -130,7 +130,7 @@ def test_what_is_refused_and_where(folder: Folder, addition: str, expected: str)
         ("signalling: []", "realms.r.signalling: must not be empty"),
         ("signalling: [udp://localhost:5060]", "'localhost' is not an IP address"),
         ("signalling: [udp://0.0.0.0:5060]", "is not the address of one interface"),
-        ("signalling: [tsl://127.0.0.9:5061]", "'tsl' is none of udp, tcp and tls, did you mean 'tls'?"),
+        ("signalling: [tsl://127.0.0.9:5061]", "'tsl' is none of udp, tcp, tls, ws and wss, did you mean 'tls'?"),
         ("signalling: [udp://127.0.0.9:0]", "a port is a number"),
         ("signalling: [127.0.0.9]", "write it as udp://"),
         (
@@ -260,7 +260,7 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
     text = MINIMAL.replace("udp://127.0.0.1:5060", "tls://127.0.0.1:5061").replace(
         "relay: {address: 127.0.0.1", "certificate: edge, relay: {address: 127.0.0.1"
     )
-    assert folder.load(text).snapshot.realms["outside"].key_file == str(certs / "edge.key")
+    assert folder.load(text).snapshot.realms["outside"].certificates[0].key == str(certs / "edge.key")
     (certs / "edge.key").chmod(0o644)
     assert "is open to every user" in folder.errors(text)[0]
     (certs / "edge.key").chmod(0o600)
@@ -283,7 +283,7 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
         ),
         (
             MINIMAL.replace("srtp: off", "srtp: sdes") + "users: {u: {realm: outside, media: plain, password: {env: SBC_TEST_SECRET}}}",
-            ["a.yaml:7:36: users.u.media: SRTP keys cross the network readable: realm 'outside' has no tls:// listener"],
+            ["a.yaml:7:36: users.u.media: SRTP keys cross the network readable: realm 'outside' has no tls:// or wss:// listener"],
         ),
         (
             MINIMAL.replace("srtp: off", "srtp: optional") + "trunks: {t: {realm: inside, media: plain, peer: sip:x}}",
@@ -292,7 +292,7 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
         (
             MINIMAL
             + 'trunks: {t: {realm: inside, media: plain, peer: sip:x}}\nroutes: [{name: r, when: {trunk: t, to: "*"}, send_to: [t]}]',
-            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has neither accept_from nor accepts_registration"],
+            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has no accept_from, accept_certificate or accepts_registration"],
         ),
         (MINIMAL, []),
     ],
