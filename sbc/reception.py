@@ -12,6 +12,7 @@ from sbc.call.causes import cause_of_request
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, Times, record_of
+from sbc.call.targets import NOT_SECURE
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
@@ -188,6 +189,7 @@ class Reception:
             self._refuse_loop(request)
             hops = hops_left(request)
             chosen = self._normalise(party, request.uri, facts)
+            self._refuse_insecure(request, flow, facts)
             reservation = self._reserve(party, facts, now)
             chosen = chosen or self._route(party, facts, reservation)
         except SipError as error:
@@ -245,6 +247,14 @@ class Reception:
         """
         if not isinstance(party, User) and merge_key(request) in self._merged:
             raise SipError("merged request", status=482, reason="Loop Detected")
+
+    @staticmethod
+    def _refuse_insecure(request: Request, flow: Flow, facts: Facts) -> None:
+        """A sips URI wants TLS on each hop, and the first one was none (RFC 5630 s5.1.2). Emergencies come as they can."""
+        if request.uri.scheme == "sips" and not flow.secure and not facts.emergency:
+            raise SipError(
+                f"sips over {flow.transport}", status=NOT_SECURE.status, reason="Temporarily Unavailable", headers=NOT_SECURE.headers
+            )
 
     def _refuse_loop(self, request: Request) -> None:
         """482 when a Via below the top is one of ours (RFC 3261 s16.3 step 4)."""

@@ -56,6 +56,7 @@ class CalleeLeg(Leg):
     def __init__(self, context: Context, target: Target, realm: Realm, media: MediaLeg, hear: Hear) -> None:
         super().__init__(context, Side.B, target.party, realm, target.flow, media, hear)
         self.target = target
+        self.contact = self.sent_by.contact(self.local_tag, target.uri)
         self.call_id = context.ids.call_id()
         self._invitation: Invitation | None = None
         self._body = b""

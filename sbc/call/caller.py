@@ -37,6 +37,7 @@ class CallerLeg(Leg):
         now: Now,
     ) -> None:
         super().__init__(context, Side.A, party, realm, flow, media, hear)
+        self.contact = self.sent_by.contact(self.local_tag, transaction.request.uri)
         self._invite: ServerTransaction | None = transaction
         self._offerless = False
         self._progress: Progressed | None = None
@@ -129,7 +130,7 @@ class CallerLeg(Leg):
             return
         self._forget()
         self.local_tag = self.context.ids.tag()
-        self.contact = self.sent_by.contact(self.local_tag)
+        self.contact = self.sent_by.contact(self.local_tag, self._invite.request.uri)
         self.dialog = Dialog.from_request(self._invite.request, self.local_tag)
         self._progress = None
         self._stop_progress()

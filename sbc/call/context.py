@@ -69,11 +69,18 @@ class SentBy:
     def via(self, branch: str) -> Via:
         return Via(self.transport, self.host, self.port, branch, wants_rport=True)
 
-    def contact(self, user: str) -> str:
-        return f"<sip:{user}@{format_host(self.host, self.port)}{CONTACT_PARAMS[self.transport]}>"
+    def contact(self, user: str, target: Uri | None = None) -> str:
+        """`target`: the Request-URI of the call; a call to a sips URI has sips Contacts (RFC 3261 s12.1.1)."""
+        host = format_host(self.host, self.port)
+        if target is not None and target.scheme == "sips":
+            return f"<sips:{user}@{host}{';transport=ws' if self.transport == 'WSS' else ''}>"
+        return f"<sip:{user}@{host}{CONTACT_PARAMS[self.transport]}>"
 
 
 TRANSPORTS: Mapping[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
+
+
+SERVER_NAMES = 4096  # addresses of TLS peers, the last used; trunks have a few each, but their Contacts may name any
 
 
 @dataclass(slots=True)
@@ -104,6 +111,13 @@ class Context:
             host = advertised.get(flow.local, flow.local[0])
             known = self._sent_by[key] = SentBy(flow.transport, host, flow.local[1])
         return known
+
+    def expect(self, name: str, flow: Flow) -> None:
+        """Whoever is there must prove to be `name` (RFC 5922 s7.3)."""
+        self.server_names.pop(flow, None)
+        self.server_names[flow] = name
+        if len(self.server_names) > SERVER_NAMES:
+            del self.server_names[next(iter(self.server_names))]
 
     def trust(self, flow: Flow, via: Via | None = None) -> None:
         """Somebody has proved who it is on this flow. A connection is told of once, and of its alias when there is one.
@@ -175,8 +189,12 @@ def flow_within(context: Context, party: Party, realm: Realm, flow: Flow, hop: U
     # Never down from TLS, whatever a Contact says or leaves out (RFC 3261 s26.2.1)
     transport = flow.transport if flow.secure else TRANSPORTS.get((hop.param("transport") or "").lower(), flow.transport)
     if transport == flow.transport and (":" in hop.host) == (":" in flow.local[0]):
-        return flow._replace(remote=(hop.host, hop.port or default_port(transport)), connection=0)
-    return flow_to(realm, transport, hop.host, hop.port or default_port(transport)) or flow._replace(connection=0)
+        way = flow._replace(remote=(hop.host, hop.port or default_port(transport)), connection=0)
+    else:
+        way = flow_to(realm, transport, hop.host, hop.port or default_port(transport)) or flow._replace(connection=0)
+    if way.secure and party.peer is not None and way not in context.server_names:
+        context.expect(party.peer.host, way)  # an address out of a Contact proves nothing: the certificate there must be the trunk's
+    return way
 
 
 def default_port(transport: Transport) -> int:

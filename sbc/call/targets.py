@@ -12,6 +12,9 @@ from sbc.frozen import frozen
 from sbc.policy.snapshot import Party, Peer, Snapshot, Trunk
 from sbc.sip.uri import Uri
 
+# No way there that is TLS all along: never by another one instead (RFC 5630 s5.3, RFC 3261 s26.2.1)
+NOT_SECURE = Cause(480, headers=(("Warning", '380 sbc "SIPS Not Allowed"'),), by="sbc", note="sips, but no TLS to it")
+
 
 @frozen
 class Lookup:
@@ -31,6 +34,10 @@ def locate(context: Context, snapshot: Snapshot, party: Party, invitation: Invit
     if binding is None:
         return Cause(480, by="sbc", note=f"{party.name} is not registered")
     contact, flow = binding
+    if invitation.secure and not (flow.secure and contact.scheme == "sips"):
+        return NOT_SECURE
+    if contact.scheme == "sips" and not invitation.secure:
+        contact = contact.with_(scheme="sip")  # still by TLS, where it registered from (RFC 5630 s5.3)
     # A PBX finds the dialled number in the Request-URI, a phone its own Contact (RFC 3261 s16.5, RFC 6140 s6)
     return Target(party, contact.with_(user=user_part(invitation.called)) if isinstance(party, Trunk) else contact, flow)
 
@@ -42,10 +49,13 @@ def target_at(context: Context, snapshot: Snapshot, party: Party, invitation: In
     flow = flow_to(snapshot.realms[party.realm], peer.transport, *address)
     if flow is None:
         return Cause(503, by="sbc", note=f"realm {party.realm} has no {peer.transport} listener for {address[0]}")
-    params = () if peer.transport == "UDP" else (("transport", peer.transport.lower()),)
+    if invitation.secure and not flow.secure:
+        return NOT_SECURE
     if flow.secure:
-        context.server_names[flow] = peer.host
-    uri = invitation.service or Uri.sip(user_part(invitation.called), peer.host, peer.port, params)
+        context.expect(peer.host, flow)
+    scheme = "sips" if invitation.secure or peer.uri.lower().startswith("sips:") else "sip"
+    params = () if scheme == "sips" or peer.transport == "UDP" else (("transport", peer.transport.lower()),)
+    uri = invitation.service or Uri(scheme, user_part(invitation.called), None, peer.host, peer.port, params)
     return Target(party, uri, flow)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 DATAGRAM = 65_535  # the largest UDP payload there is: what recvfrom must be able to take whole
 DATAGRAMS_PER_WAKEUP = 64  # then timers and connections get their turn: 64 * 60 us of parsing is 4 ms (libuv stops at 32)
 UDP_BUFFER = 4 * 1024 * 1024  # 4,000 INVITEs: one second at 4,000 messages/s while the process is held up (kernel doubles it)
+STUN_PER_SOURCE = (50.0, 200.0)  # answers a second, and at once: an office of 500 phones that ask every 24 to 29 s (RFC 5626 s4.4)
+STUN_IN_ALL = (2000.0, 4000.0)  # 50,000 such phones; of a flood from spoofed sources no more is passed on
 ACCEPTS_PER_WAKEUP = 32  # a SYN flood that completes must not starve established connections
 BACKLOG = 1024  # completed handshakes the kernel holds for us (cut to net.core.somaxconn)
 ACCEPT_PAUSE = 0.1  # seconds without accept() after the process ran out of descriptors, instead of spinning

@@ -10,7 +10,8 @@ class Stats:
     datagrams_in: int = 0
     datagrams_out: int = 0
     datagrams_dropped: int = 0  # our socket buffer was full
-    keepalives: int = 0  # empty or CR LF only, on UDP; pings on streams
+    keepalives: int = 0  # empty, CR LF only or STUN, on UDP; pings on streams
+    stun_ignored: int = 0  # those that were no binding request, or too many
     icmp_errors: int = 0
     requests_in: int = 0
     responses_in: int = 0

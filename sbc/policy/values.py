@@ -110,7 +110,7 @@ def listener(text: str) -> ListenerUrl:
 
 def origin(text: str) -> str:
     """`https://phone.example.com`, `http://localhost:8080`: as browsers write the origin of a page (RFC 6454 s6.2)."""
-    if not _ORIGIN.fullmatch(text):
+    if not _ORIGIN.fullmatch(text.lower()):
         raise ValueError("write where the page comes from as https://HOST or https://HOST:PORT, without a path")
     return text.lower()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import pytest
 
@@ -118,3 +119,40 @@ def test_a_snapshot_is_frozen_and_named_after_its_text(folder: Folder) -> None:
         one.version = 2  # type: ignore[misc]
     with pytest.raises(KeyError):
         one.party("nobody")
+
+
+NAMED = "tls://127.0.0.1:5061], certificate: [edge, other]"
+BY_NAME = (
+    "trunks: {t: {realm: outside, media: plain, accept_certificate: [A.example], peer: 'sip:a.example;transport=tls', certificate: other}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("realm", "trunks", "presented"),
+    [
+        ("", "", "never"),
+        ("", BY_NAME, "optional"),
+        (", client_ca: ../certs/ca.pem", BY_NAME, "required"),
+        (", client_ca: ../certs/ca.pem, client_certificates: optional", "", "optional"),
+        (", client_certificates: required", "", "required"),
+    ],
+)
+def test_TLS_05_who_has_to_present_a_certificate(folder: Folder, realm: str, trunks: str, presented: str) -> None:
+    for half in ("pem", "key"):
+        shutil.copy(folder.root / "certs" / f"edge.{half}", folder.root / "certs" / f"other.{half}")
+    snapshot = folder.load(MINIMAL.replace("udp://127.0.0.1:5060]", NAMED + realm) + trunks).snapshot
+    outside = snapshot.realms["outside"]
+    assert outside.client_certificates == presented
+    assert [pair.certificate.rpartition("/")[2] for pair in outside.certificates] == ["edge.pem", "other.pem"]
+    if trunks:
+        trunk = snapshot.trunks["t"]
+        assert snapshot.certified == {("outside", "a.example"): trunk}
+        assert trunk.certificate == outside.certificates[1]
+        assert not trunk.wildcard_certificates
+
+
+def test_WS_01_websockets(folder: Folder) -> None:
+    written = 'ws://127.0.0.1, "wss://[::1]"], certificate: edge, origins: [HTTPS://A.example, "http://localhost:8080"]'
+    realm = folder.load(MINIMAL.replace("udp://127.0.0.1:5060]", written)).snapshot.realms["outside"]
+    assert [(each.transport, each.local) for each in realm.listeners] == [("WS", ("127.0.0.1", 80)), ("WSS", ("::1", 443))]
+    assert realm.origins == ("https://a.example", "http://localhost:8080")
