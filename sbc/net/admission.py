@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Literal
 
 from sbc.net.limits import StreamLimits
+from sbc.shield.budgets import Budget
 
 Refusal = Literal["connections", "handshakes", "strangers"]
 
@@ -13,8 +15,10 @@ Refusal = Literal["connections", "handshakes", "strangers"]
 class Admission:
     """Counts connections, handshakes and strangers, in all and per source: an IPv4 address or an IPv6 /64 (one customer's)."""
 
-    def __init__(self, limits: StreamLimits) -> None:
+    def __init__(self, limits: StreamLimits, clock: Callable[[], float]) -> None:
         self._limits = limits
+        self._clock = clock
+        self._begun = Budget(limits.handshake_rate, limits.handshake_burst)
         self._sources: dict[str, _Count] = {}  # those with at least one connection: bounded by their total
         self._all = _Count()
 
@@ -30,6 +34,8 @@ class Admission:
         if self._all.connections >= limits.connections or count.connections >= limits.connections_per_source:
             return "connections"
         if handshake and (self._all.handshakes >= limits.handshakes or count.handshakes >= limits.handshakes_per_source):
+            return "handshakes"
+        if handshake and not self._begun.take(source, self._clock()):
             return "handshakes"
         if count.strangers >= limits.strangers_per_source:
             return "strangers"

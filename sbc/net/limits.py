@@ -22,6 +22,8 @@ class StreamLimits:
     connections_per_source: int = 500  # an office of 500 phones behind one NAT; 20 sources are needed to use up the total
     handshakes: int = 256  # in progress; an ECDSA handshake costs 1 ms, so that 256 are a quarter second of one core
     handshakes_per_source: int = 16  # a whole office coming back from a power cut still gets through in turns
+    handshake_rate: float = 20.0  # a second and source: done and begun again at once, 16 at a time would still fill a core
+    handshake_burst: float = 500.0  # the whole office after its power cut
     opened: int = 2_000  # by us: trunks and their targets, far fewer in practice
     connect_time: float = 3.0  # then the next target is tried; the caller waits meanwhile
     handshake_time: float = 5.0  # TLS, and again for the upgrade to a WebSocket

@@ -54,7 +54,7 @@ class Network:
         self._receiver = receiver
         self._stats = stats
         self._limits = limits
-        self._admission = Admission(limits)
+        self._admission = Admission(limits, loop.time)
         self._pool = Pool(loop, tasks, receiver, limits, stats)
         self._listeners: dict[_Key, UdpListener | StreamListener] = {}
         self._udp: dict[Address, UdpListener] = {}

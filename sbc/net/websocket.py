@@ -37,7 +37,7 @@ class WebSocket:
         self._protocol = ServerProtocol(
             origins=[*map(Origin, origins), None], subprotocols=[SUBPROTOCOL], max_size=MAX_MESSAGE, logger=_SILENT
         )
-        self._handshake = 0  # octets of it so far
+        self._handshake = bytearray()
         self._failed = False  # … by us
         self._fragments: list[bytes] = []
         self._text = False  # the message being received
@@ -50,22 +50,18 @@ class WebSocket:
 
     @property
     def buffered(self) -> int:
-        return len(self._protocol.reader.buffer) + sum(map(len, self._fragments))
+        return len(self._handshake) + len(self._protocol.reader.buffer) + sum(map(len, self._fragments))
 
     def feed(self, data: bytes) -> list[framing.Frame]:
         if not self.ready:
-            self._handshake += len(data)
-            if self._handshake > MAX_HANDSHAKE:
-                self._failed = True
-        if self.ended:
+            data = self._receive_handshake(data)
+        if self.ended or not data:
             return []
         self._protocol.receive_data(data)
         frames: list[framing.Frame] = []
         try:
             for event in self._protocol.events_received():
-                if isinstance(event, Request):
-                    self._shake_hands(event)
-                elif isinstance(event, Frame):
+                if isinstance(event, Frame):
                     self._receive_frame(event, frames)
                 if self._failed:
                     break
@@ -92,6 +88,21 @@ class WebSocket:
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(self._close_code)
         return self.take_replies()
+
+    def _receive_handshake(self, data: bytes) -> bytes:
+        """What comes behind it. Until it is answered, the protocol is not shown anything else: it would answer that first."""
+        self._handshake += data
+        head, end, rest = self._handshake.partition(b"\r\n\r\n")
+        if len(head) > MAX_HANDSHAKE:
+            self._failed = True
+        elif end:
+            self._handshake.clear()
+            self._protocol.receive_data(bytes(head + end))
+            for event in self._protocol.events_received():
+                if isinstance(event, Request):
+                    self._shake_hands(event)
+            return bytes(rest)
+        return b""
 
     def _shake_hands(self, request: Request) -> None:
         response = self._protocol.accept(request)

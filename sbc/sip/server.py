@@ -242,7 +242,12 @@ def response_flow(via: Via, flow: Flow) -> Flow:
 
 
 def replacement(flow: Flow, sent_by_port: int | None) -> Flow:
-    """RFC 3261 s18.2.2: when the connection is gone, open one "to the IP address in the received parameter", port of the sent-by."""
+    """RFC 3261 s18.2.2: when the connection is gone, open one "to the IP address in the received parameter", port of the sent-by.
+
+    Nobody can connect to a browser (RFC 7118 s5): what is said to it by a WebSocket that is gone is lost.
+    """
+    if flow.transport in ("WS", "WSS"):
+        return flow
     port = sent_by_port or DEFAULT_PORTS.get(flow.transport, DEFAULT_PORT)
     return flow._replace(remote=(flow.remote[0], port), connection=0)
 

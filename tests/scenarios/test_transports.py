@@ -298,3 +298,42 @@ def test_TRN_05_an_answer_with_a_sent_by_that_is_not_ours_is_dropped_without_a_w
     office.expect_response(486)
     carrier.expect_request("ACK")
     world.after(32)
+
+
+OVER_TCP = POLICY.replace("[udp://10.0.0.1:5060,", "[udp://10.0.0.1:5060, tcp://10.0.0.1:5060,").replace(
+    "peer: sip:10.0.0.20:5060", "peer: sip:10.0.0.20:5060;transport=tcp"
+)
+
+
+@pytest.mark.parametrize("answered_before", [True, False])
+def test_TRN_03_the_answer_to_a_trunk_whose_connection_is_gone_goes_by_a_new_one(answered_before: bool) -> None:
+    world = World(OVER_TCP)
+    carrier = carrier_of(world)
+    office = world.agent("office", ("10.0.0.20", 41000), "outside", "TCP", connection=4)
+    again = world.agent("office", ("10.0.0.20", 5060), "outside", "TCP")
+    sent = office.request("INVITE", "sip:+4930123456@10.0.0.1", body=sdp(office.host, 40000))
+    office.send_bytes(sent.encode().replace(b"10.0.0.20:41000", b"10.0.0.20:5060"))
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+
+    def answer() -> None:
+        carrier.answer(received, 200, body=sdp(carrier.host, 50000))
+        carrier.expect_request("ACK")
+
+    if answered_before:
+        answer()
+        office.expect_response(200)
+    world.receive(FlowClosed(office.flow))
+    if not answered_before:
+        answer()
+    world.after(0.5)  # a 2xx is repeated until its ACK
+    assert world.sent[-1].flow == again.flow
+    ok = again.expect_response(200)
+    again.inbox.clear()
+    again.last_invite = sent
+    again.ack(ok)
+    world.after(32)
+    again.send(again.within(sent, ok, "BYE"))
+    again.expect_response(200)
+    carrier.answer(carrier.expect_request("BYE"), 200)
+    world.expect_nothing_left()
