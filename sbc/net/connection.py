@@ -85,22 +85,16 @@ class StreamConnection(asyncio.Protocol):
 
     def send(self, data: bytes, key: str) -> None:
         """Only while `open`."""
-        transport = self._transport
-        assert transport is not None
-        transport.write(self._framing.wrap(data))
         self._used = True
         if key:
             self._unheard.append(key)
-        if transport.get_write_buffer_size() > self._limits.unsent:
-            self._stats.connections_overflowed += 1
-            transport.abort()
+        self._write(self._framing.wrap(data))
 
     def close(self) -> None:
         """Let what is written leave, for a while."""
         if self.open:
             assert self._transport is not None
-            if farewell := self._framing.farewell():
-                self._transport.write(farewell)
+            self._write(self._framing.farewell())
             self.deadline = self._clock() + self._limits.close_time
             self._transport.close()
 
@@ -147,8 +141,7 @@ class StreamConnection(asyncio.Protocol):
         self._owner.connection_made(self)
 
     def data_received(self, data: bytes) -> None:
-        transport = self._transport
-        if transport is None or transport.is_closing():
+        if not self.open:
             return
         self._unheard.clear()
         upgraded = self.ready
@@ -157,8 +150,7 @@ class StreamConnection(asyncio.Protocol):
             frames = self._framing.feed(data)
         except FramingLost as error:
             frames, lost = error.frames, error
-        if replies := self._framing.take_replies():
-            transport.write(replies)
+        self._write(self._framing.take_replies())
         if self.ready and not upgraded:
             self._upgraded()
         self._receive_frames(frames)
@@ -197,6 +189,15 @@ class StreamConnection(asyncio.Protocol):
     @property
     def _is_stranger(self) -> bool:
         return self.ticket is not None and self.ticket.stranger
+
+    def _write(self, data: bytes) -> None:
+        transport = self._transport
+        assert transport is not None
+        if data:
+            transport.write(data)
+            if transport.get_write_buffer_size() > self._limits.unsent:
+                self._stats.connections_overflowed += 1
+                transport.abort()
 
     def _upgraded(self) -> None:
         """The handshake of a WebSocket is over."""

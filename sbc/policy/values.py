@@ -89,6 +89,8 @@ def host(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text.strip("[]")))
     except ValueError:
+        if not text.isascii():
+            raise ValueError(f"{text!r}: write an international name in its ASCII form, xn--…") from None  # RFC 5922 s7.2
         labels = text.removesuffix(".").split(".")
         if len(text) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
             raise ValueError(f"{text!r} is neither a host name nor an IP address") from None

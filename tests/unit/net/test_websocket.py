@@ -19,7 +19,9 @@ from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.net.limits import StreamLimits
 from sbc.net.websocket import MAX_FRAGMENTS, MAX_HANDSHAKE
+from sbc.sip.parse import parse_message
 from tests.unit.net.bench import QUICK, RESPONSE, Authority, Bench, Peer, bench, message, realm, run, until
+from tests.vectors.messages import octets
 
 PAGE = "https://phone.example"
 WS = realm(("WS", 0), origins=(PAGE,))
@@ -175,6 +177,17 @@ def test_WS_02_a_message_a_frame_answered_in_kind(opcode: Opcode, length: bool) 
             assert (frame.opcode, bytes(frame.data)) == (opcode, RESPONSE)
             it.network.send(Send(RESPONSE + b"\xff", flow))  # no text can carry that
             assert (await client.hear()).opcode is Opcode.BINARY
+
+    run(scene())
+
+
+def test_WS_03_what_a_browser_says_first() -> None:
+    async def scene() -> None:
+        async with bench(WS) as it:
+            client = await browser(it)
+            client.say(octets("samples", "jssip_register_outbound.sip"))
+            await until(lambda: it.ear.messages)
+            assert parse_message(*it.ear.messages[0][:2]).via.host == "df7jal23ls0d.invalid"
 
     run(scene())
 
@@ -337,6 +350,25 @@ def test_WS_06_nothing_is_inflated() -> None:
             bomb[0] |= 0x40  # RSV1: compressed (RFC 7692 s6)
             client.peer.send(bytes(bomb))
             assert await client.last_word() == 1002
+
+    run(scene())
+
+
+def test_WS_06_who_pings_and_does_not_read_is_closed() -> None:
+    async def scene() -> None:
+        async with bench(WS, limits=dataclasses.replace(QUICK, unsent=64 * 1024)) as it:
+            client = await browser(it)
+            client.peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            pings = Frame(Opcode.PING, b"x" * 125).serialize(mask=True) * 1000
+
+            def flood() -> bool:
+                if not client.peer.writer.is_closing():
+                    client.peer.send(pings)
+                return it.stats.connections_overflowed == 1
+
+            await until(flood)
+            await until(lambda: it.network.connections() == 0)
+            assert it.ear.failures == []
 
     run(scene())
 

@@ -351,6 +351,7 @@ CALLED = "peer: 'sip:gw.example;transport=tls'"
         (MINIMAL, "{t: {accept_certificate: [a.example], %s}}", "trunks.t.accept_certificate: realm 'inside' has no tls:// listener"),
         (TLS, "{t: {accept_certificate: ['*.example'], %s}}", "trunks.t.accept_certificate.0: '*.example' is neither a host name"),
         (TLS, "{t: {accept_certificate: [a.example], %s}, u: {accept_certificate: [A.example], %s}}", "a.example is already trunk 't'"),
+        (TLS, "{t: {accept_certificate: [bücher.example], %s}}", "write an international name in its ASCII form, xn--…"),
         (TLS, "{t: {certificate: edge, %s}}", "trunks.t.certificate: is for connections to a 'peer' over TLS"),
         (TLS, "{t: {insecure_wildcard_certificates: true, %s}}", "trunks.t.insecure_wildcard_certificates: is for connections"),
         (TLS, "{t: {wildcard_certificates: true, %s}}", "unknown key, did you mean 'insecure_wildcard_certificates'?"),
