@@ -150,12 +150,17 @@ def test_TLS_05_a_name_counts_only_in_its_realm() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alias", "names", "told"),
-    [("alias", ("pbx.example",), 5062), ("alias", (), None), ("x", ("pbx.example",), 0)],
+    ("alias", "source", "names", "told"),
+    [
+        ("alias", "198.51.100.1", ("pbx.example",), 5062),
+        ("x", "198.51.100.1", ("pbx.example",), 0),
+        ("alias", "198.51.100.1", (), None),
+        ("alias", "198.51.100.9", (), 0),  # known by its address alone
+    ],
 )
-def test_TLS_06_alias_counts_for_who_has_a_certificate(alias: str, names: tuple[str, ...], told: int | None) -> None:
-    world = World(NAMED)
-    pbx = world.agent("pbx", ("198.51.100.1", 40000), "outside", "TLS", 5, names)
+def test_TLS_06_alias_counts_for_who_has_a_certificate(alias: str, source: str, names: tuple[str, ...], told: int | None) -> None:
+    world = World(NAMED.replace("accept_certificate", "accept_from: [198.51.100.9/32]\n    accept_certificate"))
+    pbx = world.agent("pbx", (source, 40000), "outside", "TLS", 5, names)
     options = pbx.request("OPTIONS", "sip:10.0.0.1").encode().replace(b":40000;branch", b":5062;%s;branch" % alias.encode())
     for _ in range(2):
         pbx.send_bytes(options)
@@ -198,14 +203,34 @@ def test_TLS_07_a_sips_call_is_tls_on_both_sides_and_says_so() -> None:
     world.expect_nothing_left()
 
 
-def test_TLS_07_a_sips_call_that_came_in_clear_text_is_refused() -> None:
-    world, _, office, carrier, backup = secure_world()
+@pytest.mark.parametrize("transport", ["UDP", "WS"])
+def test_TLS_07_WS_04_a_sips_call_that_came_in_clear_text_is_refused(transport: Transport) -> None:
+    world = World(SECURE.replace("tls://10.0.0.1:5061]", "tls://10.0.0.1:5061, ws://10.0.0.1:80]"))
+    office = world.agent("office", ("10.0.0.20", 5060), "outside", transport, connection=int(transport == "WS"))
+    carrier = world.agent("carrier", ("10.1.0.2", 5061), "inside", "TLS")
+    backup = world.agent("backup", ("10.1.0.3", 5060), "inside")
     office.send(office.request("INVITE", "sips:+4930123456@10.0.0.1", body=sdp(office.host, 40000)))
     refused = office.expect_response(480)
     assert refused.headers.first("Warning") == '380 sbc "SIPS Not Allowed"'
     carrier.expect_nothing()
     backup.expect_nothing()
-    assert world.records[0]["note"] == "sips over UDP"
+    assert world.records[0]["note"] == f"sips over {transport}"
+    world.expect_nothing_left()
+
+
+def test_TLS_07_WS_04_a_sips_call_over_wss_is_kept() -> None:
+    world = World(SECURE.replace("tls://10.0.0.1:5061]", "tls://10.0.0.1:5061, wss://10.0.0.1:443]"))
+    world.hosts["gw.example"] = (("10.1.0.2", 5061),)
+    office = world.agent("office", ("10.0.0.20", 40000), "outside", "WSS", connection=1)
+    carrier = world.agent("carrier", ("10.1.0.2", 5061), "inside", "TLS")
+    office.send(office.request("INVITE", "sips:+4930123456@10.0.0.1", body=sdp(office.host, 40000)))
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    assert received.uri.scheme == "sips"
+    carrier.answer(received, 180)
+    ringing = office.expect_response(180)
+    assert (ringing.headers.first("Contact") or "").endswith("@10.0.0.1:443;transport=ws>")
+    assert (ringing.headers.first("Contact") or "").startswith("<sips:")
     world.expect_nothing_left()
 
 
