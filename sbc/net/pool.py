@@ -103,7 +103,7 @@ class Pool:
         if connection is None:
             return
         connection.prove()
-        if alias and connection.alias is None and connection.ticket is not None and connection.flow.names:
+        if alias and connection.alias is None:
             connection.alias = (flow.remote[0], alias)
             self._aliases.setdefault((flow.realm, flow.transport, connection.alias), []).append(connection)
 

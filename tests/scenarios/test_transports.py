@@ -115,7 +115,18 @@ def test_WS_06_a_connection_is_trusted_once_its_user_has_proved_who_it_is() -> N
     registered(alice)
     call_as_alice(alice)
     assert [(each.flow, each.alias) for each in world.trusted_flows] == [(alice.flow, 0)]
+    world.receive(FlowClosed(alice.flow))
+    assert world.core._context.trusted == {}
     world.expect_nothing_left()
+
+
+def test_WS_06_a_new_connection_is_trusted_by_what_only_the_dialog_s_peer_can_say(world: World, office: Agent, carrier: Agent) -> None:
+    invite, ok, _ = connect(office, carrier, "+4930123456")
+    again = world.agent("office", ("10.0.0.20", 40001), "outside", "TLS", connection=6)
+    again.send(again.within(invite, ok, "BYE"))
+    again.expect_response(200)
+    assert [each.flow for each in world.trusted_flows] == [again.flow]
+    carrier.answer(carrier.expect_request("BYE"), 200)
 
 
 def test_TLS_05_a_certificate_says_whose_calls_these_are() -> None:
@@ -180,6 +191,26 @@ def secure_world() -> tuple[World, Agent, Agent, Agent, Agent]:
         world.agent("carrier", ("10.1.0.2", 5061), "inside", "TLS"),
         world.agent("backup", ("10.1.0.3", 5060), "inside"),
     )
+
+
+def test_TLS_04_within_a_dialog_a_new_connection_must_be_the_trunk_s_as_well() -> None:
+    world, _, office, carrier, _ = secure_world()
+    invite = office.invite("+4930123456")
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    on_connection = Agent(world, "carrier", carrier.flow._replace(connection=12))
+    ok = Response.answer(received, 200, to_tag="to-carrier", headers=(("Contact", "<sip:x@10.1.0.77:5061;transport=tls>"),))
+    ok.headers.add("Content-Type", "application/sdp")
+    ok.body = sdp(carrier.host, 50000)
+    on_connection.send(ok)
+    accepted = office.expect_response(200)
+    office.ack(accepted)
+    on_connection.send(on_connection.within_received(received, "OPTIONS", cseq=2))
+    world.receive(FlowClosed(on_connection.flow))
+    office.send(office.within(invite, accepted, "BYE"))
+    bye = next(sent for sent in reversed(world.sent) if sent.data.startswith(b"BYE"))
+    assert (bye.flow.remote, bye.server_name) == (("10.1.0.77", 5061), "gw.example")
+    world.expect_nothing_left()
 
 
 def test_TLS_07_a_sips_call_is_tls_on_both_sides_and_says_so() -> None:

@@ -399,9 +399,9 @@ def test_WS_06_a_handshake_has_its_time(begin: Callable[[Browser], None]) -> Non
 
 def test_WS_06_a_handshake_has_its_size() -> None:
     async def scene() -> None:
-        async with bench(WS) as it:
+        async with bench(WS, limits=dataclasses.replace(QUICK, handshake_time=30.0)) as it:
             peer = await it.connect("WS")
-            peer.send(b"GET / HTTP/1.1\r\n" + (b"Cookie: " + b"x" * 1000 + b"\r\n") * (MAX_HANDSHAKE // 1000))
+            peer.send(b"GET / HTTP/1.1\r\n" + (b"Cookie: " + b"x" * 1000 + b"\r\n") * (MAX_HANDSHAKE // 1000 + 1))
             assert await peer.closed() == b""
             assert it.stats.handshakes_failed == 1
 
