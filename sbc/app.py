@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from sbc.inputs import DrainBegun, DrainEnded, PolicyChanged
 from sbc.log import EventLog
 from sbc.net import tls
 from sbc.net.engine import Engine
+from sbc.net.expiry import ExpiryWatch
 from sbc.net.network import Network
 from sbc.net.ports import CoreLike
 from sbc.net.resolver import Resolver
@@ -35,6 +36,7 @@ from sbc.store.records import RecordFile
 from sbc.system import SystemClock, SystemIds
 
 TABLES = ("calls", "dialogs", "relays", "questions", "transactions", "timers")  # of the core; an idle one has all empty
+EXPIRY_CHECK = 3600.0  # seconds between looks at the calendar
 BUSY_POLL = 0.05  # seconds between looks at the calls in progress while draining
 
 
@@ -68,6 +70,7 @@ class App:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._expiry = ExpiryWatch()
         self.stats = Stats()
 
     async def run(self) -> None:
@@ -89,6 +92,7 @@ class App:
             self._resolver = Resolver(loop, self._tasks, self._engine.receive)
             self._engine.connect(self._network, self._resolver)
             self._apply(snapshot)
+            self._tasks.start(self._watch_expiry())
             await self._start_companion(closing)
             self._take_signals(loop, closing)
             settle_memory()
@@ -124,9 +128,18 @@ class App:
         self._network.apply(snapshot)
         self._resolver.apply(snapshot)
         self._media.provide({realm.name: realm.relay for realm in snapshot.realms.values()})
-        for realm in snapshot.realms.values():
-            if warning := tls.expiry_warning(realm):
-                self._log.event("warning", "certificate_expires", {"problem": warning})
+        with suppress(OSError, ValueError):  # gone since it was loaded: the next policy will say so
+            self._expiry.take(tls.certificates(snapshot))
+        self._warn_of_expiry()
+
+    def _warn_of_expiry(self) -> None:
+        for expiring in self._expiry.due():
+            self._log.event(expiring.level, "certificate_expires", {"problem": expiring.text})
+
+    async def _watch_expiry(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_CHECK)
+            self._warn_of_expiry()
 
     async def _reload(self) -> None:
         async with self._reloading:

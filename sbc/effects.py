@@ -29,6 +29,17 @@ class CloseFlow:
 
 
 @frozen
+class TrustFlow:
+    """Whoever is at the other end of this connection has proved who it is: it need not be watched like a stranger's.
+
+    `alias`: the port of the peer that it may stand for when we have requests for it (RFC 5923); 0: none.
+    """
+
+    flow: Flow
+    alias: int = 0
+
+
+@frozen
 class Resolve:
     """Ask DNS for all that is needed to find `wanted`, as the realm sees it."""
 
@@ -70,4 +81,4 @@ class Log:
     facts: dict[str, object] = field(default_factory=dict)
 
 
-Effect = Send | CloseFlow | Resolve | OpenRelay | UpdateRelay | CloseRelay | WriteRecord | Log
+Effect = Send | CloseFlow | TrustFlow | Resolve | OpenRelay | UpdateRelay | CloseRelay | WriteRecord | Log

@@ -12,13 +12,14 @@ from sbc.call.causes import cause_of_request
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, Times, record_of
+from sbc.call.targets import NOT_SECURE
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
 from sbc.effects import CloseFlow, Send, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.policy.decide import dialled, emergency_route, identify, normalise, route, without_separators
+from sbc.policy.decide import dialled, emergency_route, normalise, route, trunk_at, without_separators
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, User
 from sbc.registrar.bindings import Bindings, contact_rows
@@ -66,11 +67,12 @@ class Reception:
         """A stateless 400 (or what the error says) to whom we know; a stranger on UDP hears nothing (TRN-08)."""
         if request is None or request.method == "ACK":
             return
-        if flow.reliable or identify(self._context.snapshot, flow.realm, flow.remote[0]) is not None:
+        if flow.reliable or trunk_at(self._context.snapshot, flow) is not None:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
     def flow_closed(self, flow: Flow, now: Now) -> None:
         self._context.closed.add(flow)
+        self._context.trusted.pop(flow.connection, None)
         self._context.transactions.flow_closed(flow)
         self._bindings.flow_closed(flow)
         for call in tuple(self._on_connection.get(flow, ())):
@@ -100,6 +102,7 @@ class Reception:
         if user is None or not self._speaks_for(user, flow):
             self._gone(request, flow, now)
             return
+        self._context.trust(flow)
         try:
             if request.method != "ACK":
                 check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
@@ -113,14 +116,14 @@ class Reception:
             return False
         if flow.remote[0] == user.flow.remote[0] or self._bindings.holds(user.party.name, flow):
             return True
-        trunk = identify(self._context.snapshot, flow.realm, flow.remote[0])
+        trunk = trunk_at(self._context.snapshot, flow)
         return trunk is not None and trunk.name == user.party.name
 
     def _gone(self, request: Request, flow: Flow, now: Now) -> None:
         """481 to whom we know; tags are secrets, so a stranger who names a wrong one is guessing."""
         if request.method == "ACK":
             return
-        if identify(self._context.snapshot, flow.realm, flow.remote[0]) or self._bindings.at(flow):
+        if trunk_at(self._context.snapshot, flow) or self._bindings.at(flow):
             self._answer_stateless(self._context.answer(request, 481), request, flow)
         else:
             self._answer_stranger(request, flow, now)
@@ -139,6 +142,7 @@ class Reception:
         if admitted is None and registered is None:
             self._answer_stranger(request, flow, now)
             return
+        self._context.trust(flow, request.via)
         values = admitted.timers if admitted is not None else None
         transaction = self._context.transactions.server(request, flow, now, None, values)
         try:
@@ -186,6 +190,7 @@ class Reception:
             self._refuse_loop(request)
             hops = hops_left(request)
             chosen = self._normalise(party, request.uri, facts)
+            self._refuse_insecure(request, flow, facts)
             reservation = self._reserve(party, facts, now)
             chosen = chosen or self._route(party, facts, reservation)
         except SipError as error:
@@ -243,6 +248,14 @@ class Reception:
         """
         if not isinstance(party, User) and merge_key(request) in self._merged:
             raise SipError("merged request", status=482, reason="Loop Detected")
+
+    @staticmethod
+    def _refuse_insecure(request: Request, flow: Flow, facts: Facts) -> None:
+        """A sips URI wants TLS on each hop, and the first one was none (RFC 5630 s5.1.2). Emergencies come as they can."""
+        if request.uri.scheme == "sips" and not flow.secure and not facts.emergency:
+            raise SipError(
+                f"sips over {flow.transport}", status=NOT_SECURE.status, reason="Temporarily Unavailable", headers=NOT_SECURE.headers
+            )
 
     def _refuse_loop(self, request: Request) -> None:
         """482 when a Via below the top is one of ours (RFC 3261 s16.3 step 4)."""

@@ -22,7 +22,7 @@ from media.fake import FakeEngine
 from sbc import devcerts
 from sbc.clock import Now
 from sbc.core import Core
-from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, UpdateRelay, WriteRecord
+from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, TrustFlow, UpdateRelay, WriteRecord
 from sbc.flow import Address, Flow, Transport
 from sbc.inputs import (
     DrainBegun,
@@ -182,15 +182,18 @@ class World:
         self.records: list[dict[str, object]] = []
         self.logs: list[Log] = []
         self.closed_flows: list[Flow] = []
+        self.trusted_flows: list[TrustFlow] = []
         self.open_relays: set[str] = set()
         self.updates: list[tuple[SideSpec, SideSpec]] = []
         self.sent: list[Send] = []
         self.lossy: set[str] = set()  # methods and statuses that get lost on the way to the agents
         self._inputs: deque[Input] = deque()
 
-    def agent(self, name: str, address: Address, realm: str, transport: Transport = "UDP", connection: int = 0) -> Agent:
+    def agent(
+        self, name: str, address: Address, realm: str, transport: Transport = "UDP", connection: int = 0, names: tuple[str, ...] = ()
+    ) -> Agent:
         listener = next(one for one in self.snapshot.realms[realm].listeners if one.transport == transport)
-        agent = Agent(self, name, Flow(realm, transport, listener.local, address, connection))
+        agent = Agent(self, name, Flow(realm, transport, listener.local, address, connection, names))
         self.agents[address] = agent
         return agent
 
@@ -271,6 +274,8 @@ class World:
                 self.records.append(record)
             case Log():
                 self.logs.append(effect)
+            case TrustFlow():
+                self.trusted_flows.append(effect)
             case CloseFlow(flow):
                 self.closed_flows.append(flow)
                 self._inputs.append(FlowClosed(flow))

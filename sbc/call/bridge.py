@@ -33,6 +33,7 @@ class Invitation:
     anonymous: bool
     called: str
     service: Uri | None  # an emergency call to a service URN, which stays one (RFC 5031)
+    secure: bool  # to a sips URI: "TLS … on each hop" (RFC 5630 s3.1.3); an emergency call takes any way there is
     max_forwards: int
     headers: tuple[tuple[HeaderName, str], ...]
 
@@ -45,6 +46,7 @@ def invitation_of(request: Request, called: str, caller: str, max_forwards: int,
         anonymous=request.from_.uri.host == ANONYMOUS_HOST,
         called=called,
         service=request.uri if emergency and request.uri.scheme == "urn" else None,
+        secure=request.uri.scheme == "sips" and not emergency,
         max_forwards=max_forwards,
         headers=crossing_headers(request.headers, emergency=emergency),
     )

@@ -80,6 +80,7 @@ class CalleeLeg(Leg):
     def __init__(self, context: Context, target: Target, realm: Realm, media: MediaLeg, hear: Hear) -> None:
         super().__init__(context, Side.B, target.party, realm, target.flow, media, hear)
         self.target = target
+        self.contact = self.sent_by.contact(self.local_tag, target.uri)
         self.call_id = context.ids.call_id()
         self.failure: Failure | None = None
         self._invitation: Invitation | None = None
@@ -99,7 +100,7 @@ class CalleeLeg(Leg):
         self._body = self.media.make_offer(far, self.context.ids, self.flow.secure)
         self.context.dialogs[self.call_id, self.local_tag] = self
         if self.flow.secure and self.target.server_name:
-            self.context.expect_name(self.flow, self.target.server_name)
+            self.context.expect(self.target.server_name, self.flow)
         self._send_invite(1, self._timer.offer, now)
 
     def _send_invite(self, cseq: int, interval: HeaderRows, now: Now) -> None:
@@ -108,7 +109,7 @@ class CalleeLeg(Leg):
         if stream is not None and self.flow != stream and len(request.encode()) > LONGEST_DATAGRAM:
             self.flow = stream
             self.sent_by = self.context.sent_by(stream)
-            self.contact = self.sent_by.contact(self.local_tag)
+            self.contact = self.sent_by.contact(self.local_tag, self.target.uri)
             request = self._build_invite(cseq, interval)
         self._invite = self.context.transactions.client(request, self.flow, now, self, self.target.timers)
 

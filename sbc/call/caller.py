@@ -11,7 +11,7 @@ from sbc.call.words import Answered, Cause, Offered, Progressed, Released, Word
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.policy.snapshot import Party, Realm
+from sbc.policy.snapshot import Party, Realm, User
 from sbc.sdp.offer import MediaLeg
 from sbc.sip.dialog import Dialog, record_route_rows
 from sbc.sip.message import Request
@@ -37,6 +37,7 @@ class CallerLeg(Leg):
         now: Now,
     ) -> None:
         super().__init__(context, Side.A, party, realm, flow, media, hear)
+        self.contact = self.sent_by.contact(self.local_tag, transaction.request.uri)
         self._invite: ServerTransaction | None = transaction
         self._offerless = False
         self._progress: Progressed | None = None
@@ -86,8 +87,11 @@ class CallerLeg(Leg):
         self.hear(self, Released(cause), now)
 
     def flow_closed(self, now: Now) -> None:
-        """The connection of a ringing caller is gone: nobody could be told of an answer."""
-        if self._invite is not None:
+        """The connection of a ringing caller is gone: nobody could be told of an answer.
+
+        But a trunk that we also call listens, so that its answers find it by another one (RFC 3261 s18.2.2).
+        """
+        if self._invite is not None and (isinstance(self.party, User) or self.party.peer is None):
             self.cancel(Cause(487, by="sbc", note="caller's connection closed"), now)
 
     def _say_progress(self, word: Progressed, now: Now) -> None:
@@ -129,7 +133,7 @@ class CallerLeg(Leg):
             return
         self._forget()
         self.local_tag = self.context.ids.tag()
-        self.contact = self.sent_by.contact(self.local_tag)
+        self.contact = self.sent_by.contact(self.local_tag, self._invite.request.uri)
         self.dialog = Dialog.from_request(self._invite.request, self.local_tag)
         self._progress = None
         self._stop_progress()

@@ -10,7 +10,7 @@ from collections import deque
 from typing import assert_never
 
 from media.api import MediaEngine, MediaError, PortsExhausted
-from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, UpdateRelay, WriteRecord
+from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, TrustFlow, UpdateRelay, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.inputs import Input, MalformedIn, MediaHappened, RelayClosed, RelayFailed, RelayOpened, RequestIn, ResponseIn, SendFailed
@@ -174,6 +174,8 @@ class Engine:
                 self._log.event(level, event, facts)
             case CloseFlow(flow):
                 self._network.close_flow(flow)
+            case TrustFlow(flow, alias):
+                self._network.trust_flow(flow, alias)
             case Resolve(question, realm, wanted):
                 self._resolver.ask(question, realm, wanted)
             case _:

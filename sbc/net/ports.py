@@ -59,6 +59,8 @@ class Carrier(Protocol):
 
     def close_flow(self, flow: Flow) -> None: ...
 
+    def trust_flow(self, flow: Flow, alias: int) -> None: ...
+
 
 class Questions(Protocol):
     def ask(self, question: str, realm: str, wanted: Wanted) -> None:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 
 from sbc.errors import SipError
+from sbc.flow import Flow
 from sbc.policy.snapshot import Party, PrefixTable, Route, Snapshot, Trunk, User
 from sbc.sip.uri import Uri
 
@@ -54,6 +55,20 @@ def identify(snapshot: Snapshot, realm: str, source: str) -> Trunk | None:
         name = names.get(number >> shift)
         if name is not None:
             return snapshot.trunks[name]
+    return None
+
+
+def trunk_at(snapshot: Snapshot, flow: Flow) -> Trunk | None:
+    """The trunk that is at the other end: by what its certificate proves, else by its address."""
+    return certified(snapshot, flow) or identify(snapshot, flow.realm, flow.remote[0])
+
+
+def certified(snapshot: Snapshot, flow: Flow) -> Trunk | None:
+    """The trunk that the peer's certificate proves it is (RFC 5922 s7.4)."""
+    for name in flow.names:
+        trunk = snapshot.certified.get((flow.realm, name))
+        if trunk is not None:
+            return trunk
     return None
 
 

@@ -48,7 +48,8 @@ RoundTrip = Annotated[float, *_word(values.round_trip, pattern="^[0-9]+(ms|s)$",
 Rate = Annotated[float, *_word(values.rate, pattern="^[0-9]+/[smh]$", examples=["20/s", "100/m"])]
 Address = Annotated[str, *_word(values.address, examples=["10.0.1.10", "2001:db8::10"])]
 Host = Annotated[str, *_word(values.host, examples=["sbc.example.net"])]
-Listener = Annotated[values.ListenerUrl, *_word(values.listener, pattern="^(udp|tcp|tls)://", examples=["tls://10.0.1.10:5061"])]
+Listener = Annotated[values.ListenerUrl, *_word(values.listener, pattern="^(udp|tcp|tls|ws|wss)://", examples=["tls://10.0.1.10:5061"])]
+Origin = Annotated[str, *_word(values.origin, pattern="^https?://[^/]+$", examples=["https://phone.example.com"])]
 Ports = Annotated[values.PortRange, *_word(values.port_range, pattern="^[0-9]+-[0-9]+$", examples=["20000-29999"])]
 Network = Annotated[netaddr.IPNetwork, *_word(values.network, examples=["10.20.0.0/24", "192.0.2.7"])]
 PeerUri = Annotated[Peer, *_word(values.peer, pattern="^sips?:", examples=["sip:gw.example.com", "sip:10.0.0.1:5080;transport=tcp"])]
@@ -90,15 +91,30 @@ class RelayModel(Model):
 class RealmModel(Model):
     """A network we stand in."""
 
-    signalling: list[Listener] = Field(min_length=1, description="Where we listen for SIP: udp://, tcp:// or tls:// with address and port.")
+    signalling: list[Listener] = Field(
+        min_length=1, description="Where we listen for SIP: udp://, tcp://, tls://, ws:// or wss:// with address and port."
+    )
     advertise: Address | None = Field(None, description="Behind 1:1 NAT: the public address that peers are told instead of ours.")
     relay: RelayModel = Field(description="Our media address and ports in this network.")
-    certificate: Name | None = Field(
-        None, description="NAME of certs/NAME.pem (certificate and chain) and certs/NAME.key. Needed for tls://."
+    certificate: Annotated[list[Name], BeforeValidator(_one_or_many), Field(min_length=1)] | None = Field(
+        None,
+        description="NAME of certs/NAME.pem (certificate and chain) and certs/NAME.key. Needed for tls:// and wss://. "
+        "Of several, a client gets the one for the name it asks for (SNI), else the first.",
     )
     client_ca: Text | None = Field(
         None,
-        description="Mutual TLS: PEM file relative to the policy folder; clients must present a certificate that one of these signed.",
+        description="PEM file relative to the policy folder: who may sign the certificates of peers, and their revocation lists. "
+        "Without it the system's authorities. Setting it makes client_certificates 'required'.",
+    )
+    client_certificates: Literal["required", "optional"] | None = Field(
+        None,
+        description="Mutual TLS: whether clients must, or may, present a certificate. "
+        "Default: optional when a trunk of this realm has accept_certificate, else not asked for.",
+    )
+    origins: list[Origin] | None = Field(
+        None,
+        min_length=1,
+        description="From which web pages browsers may open a WebSocket. Default: from none; clients that are no browsers always may.",
     )
     domains: list[Host] | None = Field(
         None, min_length=1, description="Names that mean us in this network. The first one is the realm of our password challenges."
@@ -176,6 +192,15 @@ class TrunkModel(PartyModel):
         "With ;transport=udp nothing is ever sent by TCP, however long it is.",
     )
     timers: TimersModel | None = Field(None, description="How soon we repeat a request, and how soon another server is tried.")
+    accept_certificate: list[Host] | None = Field(
+        None, min_length=1, description="Calls over TLS connections whose client certificate proves one of these names are its calls."
+    )
+    certificate: Name | None = Field(
+        None, description="NAME of the certificate (certs/NAME.pem, certs/NAME.key) it gets from us over TLS. Default: the realm's first."
+    )
+    insecure_wildcard_certificates: bool | None = Field(
+        None, description="true: *.example.com in its certificate stands for any one name in example.com, which RFC 5922 forbids."
+    )
 
 
 class UserModel(PartyModel):

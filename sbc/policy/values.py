@@ -17,7 +17,7 @@ from sbc.sip.digest import HASHES
 from sbc.sip.uri import Uri
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
+DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061, "WS": 80, "WSS": 443}
 FIRST_FREE_PORT = 1024  # media on privileged ports is refused by peers, and by us (RFC 6335 s6)
 
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
@@ -26,6 +26,7 @@ _FRACTION = re.compile(r"([0-9]{1,5})(ms|s)")
 _RATE = re.compile(r"([0-9]{1,6})/(s|m|h)")
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _LISTENER = re.compile(r"([a-z]+)://(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@]+))(?::([0-9]{1,5}))?")
+_ORIGIN = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 _PATTERN = re.compile(r"[A-Za-z0-9_.+#-]{0,64}\*?")
 _PREFIX = re.compile(r"\+?[0-9*#]{0,20}")
 _REPLACEMENT = re.compile(r"\+?[0-9]{0,20}")
@@ -98,6 +99,8 @@ def host(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text.strip("[]")))
     except ValueError:
+        if not text.isascii():
+            raise ValueError(f"{text!r}: write an international name in its ASCII form, xn--…") from None  # RFC 5922 s7.2
         labels = text.removesuffix(".").split(".")
         if len(text) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
             raise ValueError(f"{text!r} is neither a host name nor an IP address") from None
@@ -105,16 +108,23 @@ def host(text: str) -> str:
 
 
 def listener(text: str) -> ListenerUrl:
-    """`tls://10.0.1.10:5061`, `udp://[::1]:5060`, `tcp://10.0.1.10`."""
+    """`tls://10.0.1.10:5061`, `udp://[::1]:5060`, `tcp://10.0.1.10`, `wss://10.0.1.10:443`."""
     found = _LISTENER.fullmatch(text)
     if not found:
-        raise ValueError("write it as udp://ADDRESS:PORT, tcp://… or tls://…, an IPv6 address in brackets")
-    transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
+        raise ValueError("write it as udp://ADDRESS:PORT, tcp://…, tls://…, ws://… or wss://…, an IPv6 address in brackets")
+    transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS", "ws": "WS", "wss": "WSS"}
     if found[1] not in transports:
-        raise ValueError(f"{found[1]!r} is none of udp, tcp and tls{did_you_mean(found[1], transports)}")
+        raise ValueError(f"{found[1]!r} is none of udp, tcp, tls, ws and wss{did_you_mean(found[1], transports)}")
     transport = transports[found[1]]
     port_number = port(found[4]) if found[4] else DEFAULT_PORTS[transport]
     return ListenerUrl(transport, address(found[2] or found[3]), port_number)
+
+
+def origin(text: str) -> str:
+    """`https://phone.example.com`, `http://localhost:8080`: as browsers write the origin of a page (RFC 6454 s6.2)."""
+    if not _ORIGIN.fullmatch(text.lower()):
+        raise ValueError("write where the page comes from as https://HOST or https://HOST:PORT, without a path")
+    return text.lower()
 
 
 def port(text: str) -> int:

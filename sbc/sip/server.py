@@ -16,7 +16,7 @@ from sbc.sip.timers import TimerValues
 ServerKey = tuple[str | int | None, ...]
 
 MAGIC_COOKIE = "z9hG4bK"
-DEFAULT_PORTS = {"TLS": 5061}
+DEFAULT_PORTS = {"TLS": 5061, "WS": 80, "WSS": 443}  # RFC 3261 s19.1.2, RFC 6455 s3
 DEFAULT_PORT = 5060
 
 # Connections that ended while answers may be on their way: 32 s of a storm of 100 a second. A forgotten one costs the
@@ -242,7 +242,12 @@ def response_flow(via: Via, flow: Flow) -> Flow:
 
 
 def replacement(flow: Flow, sent_by_port: int | None) -> Flow:
-    """RFC 3261 s18.2.2: when the connection is gone, open one "to the IP address in the received parameter", port of the sent-by."""
+    """RFC 3261 s18.2.2: when the connection is gone, open one "to the IP address in the received parameter", port of the sent-by.
+
+    Nobody can connect to a browser (RFC 7118 s5): what is said to it by a WebSocket that is gone is lost.
+    """
+    if flow.transport in ("WS", "WSS"):
+        return flow
     port = sent_by_port or DEFAULT_PORTS.get(flow.transport, DEFAULT_PORT)
     return flow._replace(remote=(flow.remote[0], port), connection=0)
 

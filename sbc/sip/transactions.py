@@ -134,6 +134,8 @@ class Transactions:
         transaction = self._clients.living.get(key)
         if transaction is None or transaction.method != method:
             return key in self._clients.lingering
+        if (response.via.host, response.via.port) != transaction.sent_by:
+            return False  # "the response MUST be silently discarded" (RFC 3261 s18.1.2)
         transaction.receive(response, now)
         return True
 

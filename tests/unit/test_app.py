@@ -17,7 +17,7 @@ import pytest
 
 from media.api import MediaEngine
 from media.fake import FakeEngine
-from sbc import app
+from sbc import app, devcerts
 from sbc.app import App, Settings
 from sbc.effects import Effect, Resolve, Send, WriteRecord
 from sbc.errors import ConfigError
@@ -249,6 +249,21 @@ def test_sigusr1_logs_what_is_alive(stage: Stage) -> None:
         assert status()["calls"] == 0
 
     stage.play(scene)
+
+
+def test_TLS_09_a_certificate_that_expires_is_in_the_log_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devcerts, "VALID_DAYS", 5)
+    devcerts.make(stage.folder / "certs", users=())
+    stage.write(POLICY.replace("udp://{address}:{port}]", "udp://{address}:{port}, tls://{address}:{port}]\n    certificate: edge"))
+
+    async def scene(it: App) -> None:
+        it.reload()
+        await until(lambda: any("policy_changed" in line for line in stage.logged))
+
+    stage.play(scene)
+    (line,) = [line for line in stage.logged if "certificate_expires" in line]
+    assert "realm outside: certificate" in line
+    assert "expires in 4 days" in line
 
 
 def test_errors_at_start_are_one_line_and_leave_nothing_open(stage: Stage) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from media.api import EventKind, MediaError, MediaEvent, PortsExhausted, RelayPorts, RelayStats, Side, SideSpec
-from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, UpdateRelay, WriteRecord
+from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, TrustFlow, UpdateRelay, WriteRecord
 from sbc.flow import Flow
 from sbc.inputs import (
     DrainBegun,
@@ -88,6 +88,9 @@ class Stage:
             def close_flow(self, flow: Flow) -> None:
                 stage.sent.append(flow)
 
+            def trust_flow(self, flow: Flow, alias: int) -> None:
+                stage.sent.append(TrustFlow(flow, alias))
+
         class Questions:
             def ask(self, question: str, realm: str, wanted: Wanted) -> None:
                 stage.sent.append(f"{question} {realm} {wanted.host}")
@@ -129,6 +132,7 @@ def test_every_effect_is_carried_out_in_order() -> None:
     effects: list[Effect] = [
         Send(b"1", FLOW),
         CloseFlow(FLOW),
+        TrustFlow(FLOW, 5061),
         Resolve("q", "outside", WANTED),
         WriteRecord({"a": 1}),
         Log("info", "hello", {"n": 1}),
@@ -138,7 +142,7 @@ def test_every_effect_is_carried_out_in_order() -> None:
     async def scene() -> None:
         stage = Stage(ScriptedCore(lambda event: effects))
         stage.engine().receive(DrainBegun())
-        assert stage.sent == [effects[0], FLOW, "q outside host", effects[-1]]
+        assert stage.sent == [effects[0], FLOW, effects[2], "q outside host", effects[-1]]
         assert stage.records == [{"a": 1}]
         assert stage.lines[0].endswith("info hello n=1\n")
 
