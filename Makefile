@@ -26,12 +26,13 @@ test-unprivileged: $(VENV)/.dev ## all that needs neither root nor network names
 	@$(MAKE) check
 	@$(BIN)/python -m pytest -m "not namespaces"
 
-check: $(VENV)/.dev ## ruff, mypy strict, import contracts, size limits
+check: $(VENV)/.dev ## ruff, mypy strict, import contracts, size limits, rows of the standards without a test
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m tests.checks.sizes
+	@$(BIN)/python -m tests.checks.rows
 
 interop: root peers $(VENV)/.dev ## only the tests with real peers (root)
 	@$(BIN)/python -m pytest tests/interop

@@ -70,7 +70,7 @@ def test_SYN_08_methods(world: World, office: Agent) -> None:
 
 
 @pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "REGISTER", "BYE", "SUBSCRIBE", "BLAH"])
-def test_a_stranger_on_udp_hears_nothing(world: World, method: str) -> None:
+def test_REJ_02_a_stranger_on_udp_hears_nothing(world: World, method: str) -> None:
     stranger = world.agent("stranger", ("10.1.0.66", 5060), "inside")
     stranger.send(stranger.request(method, "sip:100@10.1.0.1"))
     stranger.send(stranger.request(method, "sip:100@10.1.0.1", to_tag="guess"))
@@ -189,7 +189,7 @@ def test_REG_04_the_emergency_urn(world: World, office: Agent, carrier: Agent) -
     office.expect_response(486)
 
 
-def test_draining_refuses_new_calls_with_retry_after(world: World, office: Agent, carrier: Agent) -> None:
+def test_REJ_19_draining_refuses_new_calls_with_retry_after(world: World, office: Agent, carrier: Agent) -> None:
     connect(office, carrier, "+4930123456")
     world.drain()
     office.invite("+4930123456")
