@@ -83,6 +83,8 @@ class SideSpec:
     clock_rates           payload type arriving from this peer -> RTP clock in Hz (for jitter)
     send                  False: the far side's packets are not sent to this peer (hold)
     silence               report `Silence` after that many seconds without a packet from this peer; None: never
+    udptl                 fax (ITU-T T.38): what arrives are UDPTL datagrams, sent on as they are, under the same source check and
+                          counters; no payload types, keys or RTCP. Both sides of a relay alike
     """
 
     remote: Address | None = None
@@ -95,6 +97,7 @@ class SideSpec:
     clock_rates: Mapping[int, int] = field(default_factory=dict)
     send: bool = True
     silence: float | None = None
+    udptl: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ class RelayControl(ABC):
 
     def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
         halves = self._find(relay)
+        if a.udptl is not b.udptl:
+            raise MediaError("UDPTL on one side only")
         checked = [(half, spec, Route.of(spec, _family(half.interface)), forms(spec)) for half, spec in zip(halves, (a, b), strict=True)]
         now = self._clock()
         for half, spec, route, table in checked:

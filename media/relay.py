@@ -13,6 +13,7 @@ from typing import TypeAlias
 from media.api import Address, EventKind, Interface, MediaError, Side, SideSpec, SideStats
 from media.keys import AuthenticationFailed, Inbound, Outbound, Refused, Replayed
 from media.rtp import FIRST_RTCP_TYPE, LAST_RTCP_TYPE, Reception, padding_fits, starts_like_rtcp, well_formed_rtcp, well_formed_rtp
+from media.udptl import well_formed_udptl
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """As the socket module has it: host, port, and for IPv6 flow label and scope."""
@@ -124,8 +125,10 @@ class Half:
         "_silent",
         "_spec",
         "_started",
+        "_udptl",
         "_unproven",
         "auth_failed",
+        "datagrams_received",
         "far",
         "interface",
         "malformed",
@@ -166,12 +169,13 @@ class Half:
         self._forms: dict[int, tuple[int, int]] = {}  # second octet in -> second octet out, clock rate
         self._reception = Reception()
         self._started = False
+        self._udptl = False
         self._unproven = 0  # failures to authenticate before the first success; KEY_FAILURES: reported or proven
         self._heard = 0
         self._heard_at = 0.0
         self._silent = False
         self.packets_received = self.octets_received = self.packets_sent = self.octets_sent = 0
-        self.rtcp_received = self.rtcp_sent = 0
+        self.rtcp_received = self.rtcp_sent = self.datagrams_received = 0
         self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
 
     def update(self, spec: SideSpec, route: Route, forms: dict[int, tuple[int, int]], now: float) -> None:
@@ -195,12 +199,16 @@ class Half:
         self._forms = forms
         self._mux = spec.rtcp_mux
         self._sending = spec.send
+        self._udptl = spec.udptl
 
     def receive(self, packet: bytes, source: SocketAddress, now: float) -> None:
         """One datagram on the RTP port, at monotonic time `now`."""
         latch = self._latch
         if source != latch.locked and not latch.admits(source):
             self._refuse_source()
+            return
+        if self._udptl:
+            self._receive_udptl(packet, source, now)
             return
         size = len(packet)
         if self._mux and size > 1 and FIRST_RTCP_TYPE <= packet[1] <= LAST_RTCP_TYPE:
@@ -227,11 +235,7 @@ class Half:
         if form is None:
             self.payload_type_mismatch += 1
             return
-        if source != latch.locked:
-            latch.lock(source, now)
-        if not self._started:
-            self._started = True
-            self._report(self, EventKind.FIRST_PACKET)
+        self._accept_source(source, now)
         if form[0] != second:
             packet = packet[:1] + _OCTETS[form[0]] + packet[2:]
         self._forward(packet)
@@ -243,6 +247,24 @@ class Half:
             self._refuse_source()
             return
         self._receive_control(packet, source, now, latch)
+
+    def _receive_udptl(self, packet: bytes, source: SocketAddress, now: float) -> None:
+        if not well_formed_udptl(packet):  # speech that is still on the way, mostly
+            self.malformed += 1
+            return
+        self.packets_received += 1
+        self.datagrams_received += 1
+        self.octets_received += len(packet)
+        self._accept_source(source, now)
+        self._forward(packet)
+
+    def _accept_source(self, source: SocketAddress, now: float) -> None:
+        """A valid packet came to the RTP port."""
+        if source != self._latch.locked:
+            self._latch.lock(source, now)
+        if not self._started:
+            self._started = True
+            self._report(self, EventKind.FIRST_PACKET)
 
     def _refuse_source(self) -> None:
         """Before anybody has said where the peer is, media that overtakes its answer is early, not wrong."""
@@ -258,7 +280,7 @@ class Half:
             octets_sent=self.octets_sent,
             rtcp_received=self.rtcp_received,
             rtcp_sent=self.rtcp_sent,
-            lost=max(0, self._reception.expected - self.packets_received),
+            lost=max(0, self._reception.expected - (self.packets_received - self.datagrams_received)),
             jitter_ms=self._reception.jitter_ms,
             wrong_source=self.wrong_source,
             srtp_auth_failed=self.auth_failed,

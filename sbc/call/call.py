@@ -210,6 +210,9 @@ class Call:
         self.state = CallState.RINGING
         if self.facts.times.progressed is None:
             self.facts.times.progressed = now.wall
+        if word.description is not None and leg.party.media.early == "none":
+            # Without a description a 183 would be silence: 180 has the caller's phone ring (RFC 3960 s3.2)
+            word = Progressed(180, "", None)
         self.a.tell(word, now)
         if word.description is not None:
             self._update_relay()
@@ -296,6 +299,8 @@ class Call:
             return
         self._silent.clear()
         a, b = relay_sides(self.a.media, self.b.media, latch_a=(self.a.flow.remote[0],), latch_b=(self.b.flow.remote[0],))
+        if self.state is not CallState.CONNECTED and self.b.party.media.early == "listen":
+            b = replace(b, send=False)
         self.context.emit(UpdateRelay(self._relay, a, b))
 
     def media_happened(self, event: MediaEvent, now: Now) -> None:

@@ -43,7 +43,7 @@ class LegFacts:
             "transport": self.flow.transport,
             "peer": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "call_id": self.call_id,
-            "codecs": [codec.name for codec, _ in agreed.pairs] if agreed else [],
+            "codecs": agreed.names if agreed else [],
             "srtp": agreed.send_keys.suite.value if agreed and agreed.send_keys else None,
         }
 
