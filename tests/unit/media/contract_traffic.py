@@ -40,12 +40,23 @@ class Traffic:
         assert call.from_alice(rtp(2, payload_type=96)).packet == rtp(2, payload_type=101)
         assert call.from_bob(rtp(3, payload_type=101, marker=True)).packet == rtp(3, payload_type=96, marker=True)
 
-    def test_dtmf_passes_unchanged(self, world: World) -> None:
+    def test_DTMF_01_events_pass_unchanged(self, world: World) -> None:
         call = Call(world)
         for each in VECTORS["rfc4733_digit5"]["packets"]:
             packet = bytes.fromhex(each["hex"])
             assert call.from_alice(packet).packet == packet
         assert call.stats.a.lost == 0
+
+    def test_DTMF_02_lost_doubled_and_reordered_events_pass_as_they_came(self, world: World) -> None:
+        """One digit a timestamp is the receiver's to see; a relay that repaired the train would press the key twice."""
+        call = Call(world, a={"payload_types": {101: 96}}, b={"payload_types": {96: 101}})
+        train = [bytes.fromhex(each["hex"]) for each in VECTORS["rfc4733_digit5"]["packets"]]
+        arriving = [train[1], train[1], train[3], train[2], *train[-1:] * 3]
+        for packet in arriving:
+            call.alice.send(packet, call.ports.a)
+        received = [arrival.packet for arrival in world.expect(call.bob, len(arriving))]
+        assert received == [packet[:1] + bytes([packet[1] & 0x80 | 96]) + packet[2:] for packet in arriving]
+        assert call.stats.a.jitter_ms == 0
 
     def test_RTP_01_other_payload_types_are_dropped_and_counted(self, world: World) -> None:
         call = Call(world)
