@@ -512,7 +512,12 @@ AUDIO_LINES = st.builds(
     ),
 )
 OTHER_LINES = st.sampled_from(
-    [("m=video 40010 RTP/AVP 31",), ("m=image 0 udptl t38",), ("m=application 9 UDP/DTLS/SCTP webrtc-datachannel",)]
+    [
+        ("m=video 40010 RTP/AVP 31",),
+        ("m=image 40020 udptl t38",),
+        ("m=image 0 udptl t38",),
+        ("m=application 9 UDP/DTLS/SCTP webrtc-datachannel",),
+    ]
 )
 
 
