@@ -210,9 +210,9 @@ class Call:
         self.state = CallState.RINGING
         if self.facts.times.progressed is None:
             self.facts.times.progressed = now.wall
-        if word.description is not None and leg.party.media.early == "none":
+        if word.description is not None and leg.party.media.early == "none" and self.a.described is not None:
             # Without a description a 183 would be silence: 180 has the caller's phone ring (RFC 3960 s3.2)
-            word = Progressed(180, "", None)
+            word = replace(word, status=180, reason="", description=None)
         self.a.tell(word, now)
         if word.description is not None:
             self._update_relay()

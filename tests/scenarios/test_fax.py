@@ -83,6 +83,32 @@ def test_FAX_01_refused_by_the_other_side_the_call_goes_on_as_speech(world: Worl
     assert world.core.busy() == 1
 
 
+def test_FAX_01_after_a_refusal_speech_can_be_agreed_on_anew(world: World, office: Agent, carrier: Agent) -> None:
+    """Who was refused mostly asks for G.711 alone next, for the fax goes on as speech."""
+    invite, ok, received = connect(office, carrier, "+4930123456")
+    office.send(office.within(invite, ok, "INVITE", cseq=2, body=t38("10.0.0.20", 40000)))
+    office.expect_response(100)
+    carrier.answer(carrier.expect_request("INVITE"), 488)
+    carrier.expect_request("ACK")
+    office.expect_response(488)
+    office.send(office.within(invite, ok, "INVITE", cseq=3, body=sdp("10.0.0.20", 40000, "8", version=3)))
+    office.expect_response(100)
+    change = carrier.expect_request("INVITE")
+    assert b"RTP/AVP 8\r\n" in change.body
+    carrier.answer(change, 200, body=sdp("10.1.0.2", 50000, "8", version=2))
+    carrier.expect_request("ACK")
+    office.expect_response(200)
+    office.send(office.within(invite, ok, "ACK", cseq=3))
+    carrier.send(carrier.within_received(received, "INVITE", cseq=9, body=sdp("10.1.0.2", 50002, "8", version=3)))
+    carrier.expect_response(100)
+    office.answer(office.expect_request("INVITE"), 200, body=sdp("10.0.0.20", 40000, "8", version=3))
+    office.expect_request("ACK")
+    carrier.expect_response(200)
+    carrier.send(carrier.within_received(received, "ACK", cseq=9))
+    a, b = world.updates[-1]
+    assert (dict(a.payload_types), dict(b.payload_types), b.remote) == ({8: 8}, {8: 8}, ("10.1.0.2", 50002))
+
+
 def test_FAX_01_a_sample_of_the_field_is_passed(world: World, office: Agent, carrier: Agent) -> None:
     invite, ok, _ = connect(office, carrier, "+4930123456")
     office.send(office.within(invite, ok, "INVITE", body=SAMPLE))

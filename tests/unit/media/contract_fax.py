@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from media.api import EventKind, MediaError, Side
 from tests.unit.media.calls import Call
-from tests.unit.media.packets import rtp
+from tests.unit.media.packets import keys, rtp
 from tests.unit.media.worlds import World
 
-FAX = {"udptl": True, "payload_types": {}, "clock_rates": {}, "remote_rtcp": None}
+FAX: dict[str, Any] = {"udptl": True, "payload_types": {}, "clock_rates": {}, "remote_rtcp": None}
 
 
 def udptl(sequence: int, primary: bytes = b"\x00", *earlier: bytes) -> bytes:
@@ -116,8 +118,9 @@ class Fax:
         call.from_alice(rtp(5))
         call.dropped(call.alice, udptl(11, b"\x01" * 20), "malformed")
 
-    def test_both_sides_or_none(self, world: World) -> None:
+    @pytest.mark.parametrize("wrong", [{"udptl": False}, {"receive_keys": keys(1)}, {"send_keys": keys(2)}, {"payload_types": {8: 8}}])
+    def test_both_sides_alike_without_keys_and_payload_types(self, world: World, wrong: dict[str, Any]) -> None:
         call = Call(world)
         with pytest.raises(MediaError):
-            call.change(a=FAX)
+            world.engine.update("call", replace(call.a, **FAX), replace(call.b, **(FAX | wrong)))
         call.from_bob(rtp(1))
