@@ -210,7 +210,7 @@ class Call:
         self.state = CallState.RINGING
         if self.facts.times.progressed is None:
             self.facts.times.progressed = now.wall
-        if word.description is not None and leg.party.media.early == "none" and self.a.described is not None:
+        if word.description is not None and self._early_media(leg) == "none" and self.a.described is not None:
             # Without a description a 183 would be silence: 180 has the caller's phone ring (RFC 3960 s3.2)
             word = replace(word, status=180, reason="", description=None)
         self.a.tell(word, now)
@@ -299,9 +299,13 @@ class Call:
             return
         self._silent.clear()
         a, b = relay_sides(self.a.media, self.b.media, latch_a=(self.a.flow.remote[0],), latch_b=(self.b.flow.remote[0],))
-        if self.state is not CallState.CONNECTED and self.b.party.media.early == "listen":
+        if self.state is not CallState.CONNECTED and self._early_media(self.b) == "listen":
             b = replace(b, send=False)
         self.context.emit(UpdateRelay(self._relay, a, b))
+
+    def _early_media(self, callee: Leg) -> str:
+        """What is relayed before the answer; an emergency call is never kept from being heard."""
+        return "both" if self.route.emergency else callee.party.media.early
 
     def media_happened(self, event: MediaEvent, now: Now) -> None:
         if event.relay != self._relay or self.state is not CallState.CONNECTED:

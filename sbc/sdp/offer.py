@@ -133,7 +133,7 @@ class MediaLeg:
         self._check_no_open_offer()
         state = self._state
         codecs: tuple[Codec, ...] = ()
-        keys = _NO_KEYS  # those of a call that was a fax in between are not used again: their packets would be counted anew
+        keys = _NO_KEYS  # of a fax; those from before it are not used again, for their packets would be counted from nothing
         if far is not None and far.kind == FAX:
             media = self._offered_fax(far)
         else:

@@ -14,12 +14,12 @@ EARLY = sdp("10.1.0.2", 50000)
 class Ringing:
     """A call that office began and carrier has not answered yet."""
 
-    def __init__(self, early_media: str = "") -> None:
+    def __init__(self, early_media: str = "", number: str = "+4930123456") -> None:
         key = f", early_media: {early_media}}}" if early_media else "}"
         self.world = World(POLICY.replace(PLAIN, PLAIN.replace("}", key)))
         self.office = self.world.agent("office", ("10.0.0.20", 5060), "outside")
         self.carrier = self.world.agent("carrier", ("10.1.0.2", 5060), "inside")
-        self.invite = self.office.invite("+4930123456")
+        self.invite = self.office.invite(number)
         self.office.expect_response(100)
         self.received = self.carrier.expect_request("INVITE")
 
@@ -69,6 +69,14 @@ def test_SDP_17_the_first_1xx_with_a_description(policy: str, status: int, told:
     assert call.heard() == (True, True)
     assert not described or ok.body == progress.body
     call.end(ok)
+
+
+@pytest.mark.parametrize("policy", ["listen", "none"])
+def test_SDP_17_an_emergency_call_is_heard_at_once(policy: str) -> None:
+    call = Ringing(policy, "112")
+    assert call.progress(183, EARLY).body
+    assert call.heard() == (True, True)
+    call.end(call.answer())
 
 
 @pytest.mark.parametrize("policy", ["both", "listen", "none"])
