@@ -121,6 +121,7 @@ class SideStats:
     replayed: int = 0
     malformed: int = 0
     payload_type_mismatch: int = 0
+    over_rate: int = 0
     latched: Address | None = None
 
 
@@ -142,6 +143,7 @@ class EventKind(StrEnum):
     FIRST_PACKET = "first_packet"
     SILENCE = "silence"
     KEY_FAILURE = "key_failure"  # the first 10 packets of a side failed to authenticate
+    FLOOD = "flood"  # the first packet dropped because one side sends more of them than speech has; once a side
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,11 @@ Send: TypeAlias = Callable[[bytes, SocketAddress], object]
 # Failures to authenticate before anything succeeded that make a KEY_FAILURE event (media.api): a wrong key, not noise.
 KEY_FAILURES = 10
 
+# Packets of one side in a second, about the double of Opus at 2.5 ms; anything else has 100 or fewer. More is a flood, or a circle:
+# relays whose peers were said to be each other's ports would hand one packet round for ever.
+MOST_PACKETS = 1000
+ALLOWANCE_EVERY = 1.0  # seconds
+
 # After a new `remote`, packets from the source locked before may still be on the way: they pass, but cannot take the lock.
 IN_FLIGHT = 0.5
 
@@ -110,6 +115,8 @@ class Half:
     """
 
     __slots__ = (
+        "_allowance",
+        "_allowed_at",
         "_control_latch",
         "_forms",
         "_heard",
@@ -134,6 +141,7 @@ class Half:
         "malformed",
         "octets_received",
         "octets_sent",
+        "over_rate",
         "packets_received",
         "packets_sent",
         "payload_type_mismatch",
@@ -171,16 +179,19 @@ class Half:
         self._started = False
         self._udptl = False
         self._unproven = 0  # failures to authenticate before the first success; KEY_FAILURES: reported or proven
+        self._allowance = MOST_PACKETS
+        self._allowed_at = 0.0
         self._heard = 0
         self._heard_at = 0.0
         self._silent = False
         self.packets_received = self.octets_received = self.packets_sent = self.octets_sent = 0
         self.rtcp_received = self.rtcp_sent = self.datagrams_received = 0
-        self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
+        self.over_rate = self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
 
     def update(self, spec: SideSpec, route: Route, forms: dict[int, tuple[int, int]], now: float) -> None:
         """Take over `spec`; `route` and `forms` come from it. Cannot fail."""
         old, self._spec = self._spec, spec
+        self._allowed_at = self._allowed_at or now
         before, self._route = self._route, route
         self._latch.allow(route.hosts)
         self._control_latch.allow(route.rtcp_hosts)
@@ -206,6 +217,10 @@ class Half:
         latch = self._latch
         if source != latch.locked and not latch.admits(source):
             self._refuse_source()
+            return
+        self._allowance -= 1
+        if self._allowance < 0:
+            self._refuse_rate()
             return
         if self._udptl:
             self._receive_udptl(packet, source, now)
@@ -246,6 +261,10 @@ class Half:
         if source != latch.locked and not latch.admits(source):
             self._refuse_source()
             return
+        self._allowance -= 1
+        if self._allowance < 0:
+            self._refuse_rate()
+            return
         self._receive_control(packet, source, now, latch)
 
     def _receive_udptl(self, packet: bytes, source: SocketAddress, now: float) -> None:
@@ -271,6 +290,11 @@ class Half:
         if self._route.hosts:
             self.wrong_source += 1
 
+    def _refuse_rate(self) -> None:
+        if not self.over_rate:
+            self._report(self, EventKind.FLOOD)
+        self.over_rate += 1
+
     def stats(self) -> SideStats:
         locked = self._latch.locked
         return SideStats(
@@ -287,11 +311,16 @@ class Half:
             replayed=self.replayed,
             malformed=self.malformed,
             payload_type_mismatch=self.payload_type_mismatch,
+            over_rate=self.over_rate,
             latched=(locked[0], locked[1]) if locked else None,
         )
 
     def watch(self, now: float) -> None:
-        """Report a peer that fell silent, once until it is heard again. Never early, late by two sweeps at most."""
+        """Allow the packets of another second. Report a peer that fell silent, once until it is heard again: never early,
+        late by two sweeps at most.
+        """
+        if now - self._allowed_at >= ALLOWANCE_EVERY:
+            self._allowance, self._allowed_at = MOST_PACKETS, now
         silence = self._spec.silence
         if silence is None:
             return

@@ -318,6 +318,8 @@ class Call:
                 self.context.emit(Log("warning", "no media", {"call": self.facts.id, "side": event.side.value}))
                 if len(self._silent) == len(Side):
                     self.release(Cause(200, "", 41, (NO_MEDIA,), by="sbc", note="no media from either side"), now)
+            case EventKind.FLOOD:
+                self.context.emit(Log("warning", "more media than speech has", {"call": self.facts.id, "side": event.side.value}))
             case EventKind.KEY_FAILURE:
                 self.context.emit(Log("warning", "SRTP does not authenticate", {"call": self.facts.id, "side": event.side.value}))
 

@@ -115,6 +115,7 @@ def side_json(stats: SideStats | None) -> dict[str, object]:
             "replayed": stats.replayed,
             "malformed": stats.malformed,
             "payload_type_mismatch": stats.payload_type_mismatch,
+            "over_rate": stats.over_rate,
             "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
         }
     }

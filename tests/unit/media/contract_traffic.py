@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from media.api import EventKind, Interface, Side, SideSpec, SideStats
+from media.relay import MOST_PACKETS
 from tests.unit.media.calls import Call
 from tests.unit.media.packets import keys, rtcp, rtp
 from tests.unit.media.worlds import World
@@ -248,6 +249,24 @@ class Traffic:
         world.advance(1.0)
         call.from_alice(rtp(2))
         assert call.stats.a.latched == call.alice.address
+
+    def test_RTP_09_no_side_sends_more_than_speech_has(self, world: World) -> None:
+        call = Call(world)
+        for start in range(0, MOST_PACKETS, 50):
+            for sequence in range(start, start + 50):
+                call.alice.send(rtp(sequence), call.ports.a)
+            world.expect(call.bob, 50)
+        call.dropped(call.alice, rtp(MOST_PACKETS), "over_rate")
+        call.dropped(call.alice_rtcp, rtcp(), "over_rate", call.rtcp_ports[0])
+        call.from_bob(rtp(1))
+        world.turn()
+        assert call.events(EventKind.FLOOD) == [Side.A]
+        stranger = world.peer("127.0.0.66")
+        world.advance(2)
+        for _ in range(10):
+            call.dropped(stranger, rtp(1), "wrong_source")
+        call.from_alice(rtp(MOST_PACKETS + 1))
+        assert call.stats.a.packets_received == MOST_PACKETS + 1
 
     def test_hold_sends_nothing_but_goes_on_counting(self, world: World) -> None:
         call = Call(world, b={"send": False})
