@@ -261,6 +261,14 @@ class MediaLeg:
         if self._state.open:
             self._state = self._before
 
+    def retract(self) -> None:
+        """Forget our open offer, which the peer took with an answer of no use to us: it believes what was in force is gone.
+
+        The next offer has a new version, even if it says what was in force.
+        """
+        if self._state.open == "sent":
+            self._state = self._before._replace(written=None)
+
     def _hosts(self) -> Hosts:
         ours = self._local is not None and locate(self._local[0])[0] is Scope.LOOPBACK
         return Hosts(self._accept_private, self._accept_loopback or ours)

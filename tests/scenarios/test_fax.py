@@ -8,6 +8,7 @@ import pytest
 
 from media.api import Side
 from tests.unit.media.contract_fax import udptl
+from tests.unit.sdp.bodies import version
 from tests.vectors.messages import request
 from tests.world import POLICY, Agent, World, connect, sdp
 
@@ -107,6 +108,36 @@ def test_FAX_01_after_a_refusal_speech_can_be_agreed_on_anew(world: World, offic
     carrier.send(carrier.within_received(received, "ACK", cseq=9))
     a, b = world.updates[-1]
     assert (dict(a.payload_types), dict(b.payload_types), b.remote) == ({8: 8}, {8: 8}, ("10.1.0.2", 50002))
+
+
+def test_FAX_01_a_200_that_takes_no_fax_gets_its_speech_back(world: World, office: Agent, carrier: Agent) -> None:
+    """It should have been a 488 (RFC 3261 s14.2): the carrier has no stream at all after this."""
+    invite, ok, received = connect(office, carrier, "+4930123456")
+    before = world.updates[-1]
+    office.send(office.within(invite, ok, "INVITE", body=t38("10.0.0.20", 40000)))
+    office.expect_response(100)
+    change = carrier.expect_request("INVITE")
+    carrier.answer(change, 200, body=t38("10.1.0.2", 50000).replace(b"m=image 50000", b"m=image 0"))
+    carrier.expect_request("ACK")
+    office.expect_response(488)
+    again = carrier.expect_request("INVITE")
+    assert b"m=audio 3" in again.body
+    assert version(again.body) == version(change.body) + 1 == version(received.body) + 2
+    carrier.answer(again, 200, body=sdp("10.1.0.2", 50000, version=3))
+    carrier.expect_request("ACK")
+    assert world.updates[-1] == before
+    office.expect_nothing()
+
+
+@pytest.mark.parametrize("answer", [sdp("10.1.0.2", 0, version=2), b"", b"junk"])
+def test_what_is_in_force_is_offered_once_more_and_not_for_ever(world: World, office: Agent, carrier: Agent, answer: bytes) -> None:
+    invite, ok, _ = connect(office, carrier, "+4930123456")
+    office.send(office.within(invite, ok, "INVITE", body=sdp("10.0.0.20", 41000, version=2)))
+    for _ in range(2):
+        carrier.answer(carrier.expect_request("INVITE"), 200, body=answer)
+        carrier.expect_request("ACK")
+    carrier.expect_nothing()
+    assert world.core.busy() == 1
 
 
 def test_FAX_01_a_sample_of_the_field_is_passed(world: World, office: Agent, carrier: Agent) -> None:
