@@ -253,14 +253,6 @@ class MediaLeg:
         self._remember(codecs)
         return body
 
-    def rollback(self) -> None:
-        """Forget the open offer, whosever it is: it was refused (RFC 3261 s14.1). Without one nothing happens.
-
-        What has been answered stays in force even if its request fails afterwards (RFC 6141 s3).
-        """
-        if self._state.open:
-            self._state = self._before
-
     def retract(self) -> None:
         """Forget our open offer, which the peer took with an answer of no use to us: it believes what was in force is gone.
 
@@ -268,6 +260,14 @@ class MediaLeg:
         """
         if self._state.open == "sent":
             self._state = self._before._replace(written=None)
+
+    def rollback(self) -> None:
+        """Forget the open offer, whosever it is: it was refused (RFC 3261 s14.1). Without one nothing happens.
+
+        What has been answered stays in force even if its request fails afterwards (RFC 6141 s3).
+        """
+        if self._state.open:
+            self._state = self._before
 
     def _hosts(self) -> Hosts:
         ours = self._local is not None and locate(self._local[0])[0] is Scope.LOOPBACK
