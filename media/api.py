@@ -105,7 +105,7 @@ class SideStats:
     """What arrived from one side's peer and what was sent to it. Jitter in milliseconds (RFC 3550 s6.4.1).
 
     `wrong_source` counts from the moment the relay was first told where the peer is: media that overtakes its answer
-    is early, not wrong.
+    is early, not wrong. `over_rate` are authentic packets beyond what a side may send in a second.
     """
 
     packets_received: int = 0

@@ -218,10 +218,6 @@ class Half:
         if source != latch.locked and not latch.admits(source):
             self._refuse_source()
             return
-        self._allowance -= 1
-        if self._allowance < 0:
-            self._refuse_rate()
-            return
         if self._udptl:
             self._receive_udptl(packet, source, now)
             return
@@ -242,6 +238,10 @@ class Half:
         if packet[0] & 0x20 and not padding_fits(packet):
             self.malformed += 1
             return
+        self._allowance -= 1  # not before: what only claims to come from the peer shall not use it up
+        if self._allowance < 0:
+            self._refuse_rate()
+            return
         second = packet[1]
         form = self._forms.get(second)
         self._reception.count(packet, form[1] if form else 0, now)
@@ -250,7 +250,8 @@ class Half:
         if form is None:
             self.payload_type_mismatch += 1
             return
-        self._accept_source(source, now)
+        if source != latch.locked or not self._started:
+            self._accept_source(source, now)
         if form[0] != second:
             packet = packet[:1] + _OCTETS[form[0]] + packet[2:]
         self._forward(packet)
@@ -261,15 +262,15 @@ class Half:
         if source != latch.locked and not latch.admits(source):
             self._refuse_source()
             return
-        self._allowance -= 1
-        if self._allowance < 0:
-            self._refuse_rate()
-            return
         self._receive_control(packet, source, now, latch)
 
     def _receive_udptl(self, packet: bytes, source: SocketAddress, now: float) -> None:
         if not well_formed_udptl(packet):  # speech that is still on the way, mostly
             self.malformed += 1
+            return
+        self._allowance -= 1
+        if self._allowance < 0:
+            self._refuse_rate()
             return
         self.packets_received += 1
         self.datagrams_received += 1
@@ -362,6 +363,10 @@ class Half:
             self._unproven = KEY_FAILURES
         if not well_formed_rtcp(packet):
             self.malformed += 1
+            return
+        self._allowance -= 1
+        if self._allowance < 0:
+            self._refuse_rate()
             return
         if source != latch.locked:
             latch.lock(source, now)
