@@ -44,6 +44,20 @@ def test_UAS_01_merged_request(world: World, office: Agent, carrier: Agent) -> N
     office.expect_response(486)
 
 
+def test_TRAP_01_one_call_to_two_phones_behind_us_rings_both(world: World, office: Agent, carrier: Agent) -> None:
+    """Forked in front of us: all that names the call is the same, only whom it asks for is not."""
+    received = []
+    for number in ("+4930123456", "+4930123457"):
+        office.invite(number, call_id="same", from_tag="same", branch=f"z9hG4bK-{number[-2:]}")
+        office.expect_response(100)
+        received.append(carrier.expect_request("INVITE"))
+    assert [invite.uri.user for invite in received] == ["+4930123456", "+4930123457"]
+    for invite in received:
+        carrier.answer(invite, 486)
+        carrier.expect_request("ACK")
+        office.expect_response(486)
+
+
 def test_a_retransmitted_invite_is_absorbed(world: World, office: Agent, carrier: Agent) -> None:
     invite = office.invite("+4930123456")
     office.expect_response(100)
