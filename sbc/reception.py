@@ -30,7 +30,7 @@ from sbc.sip.transactions import ServerTransaction, stateless_response
 from sbc.sip.uri import Uri
 from sbc.sip.validate import check_request, hops_left
 
-MergeKey = tuple[str, str, int]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2)
+MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2), and whom it asks for
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
 EXTENSIONS = frozenset({"timer"})
@@ -244,7 +244,7 @@ class Reception:
     def _refuse_merged(self, request: Request, party: Party) -> None:
         """482 for an INVITE that came by two ways (RFC 3261 s8.2.2.2): no attempt of its own.
 
-        Users are spared: a PBX that forks one call to two phones behind us sends the same INVITE twice.
+        One call forked to two phones behind us is the same INVITE twice, but for the user it asks for. Users are spared altogether.
         """
         if not isinstance(party, User) and merge_key(request) in self._merged:
             raise SipError("merged request", status=482, reason="Loop Detected")
@@ -316,4 +316,4 @@ def caller_of(party: Party, request: Request) -> str:
 
 
 def merge_key(request: Request) -> MergeKey:
-    return request.call_id, request.from_.tag, request.cseq.number
+    return request.call_id, request.from_.tag, request.cseq.number, request.uri.user or ""

@@ -214,6 +214,9 @@ class Call:
         self.state = CallState.RINGING
         if self.facts.times.progressed is None:
             self.facts.times.progressed = now.wall
+        if word.description is not None and self._early_media(leg) == "none" and self.a.described is not None:
+            # Without a description a 183 would be silence: 180 has the caller's phone ring (RFC 3960 s3.2)
+            word = replace(word, status=180, reason="", description=None)
         self.a.tell(word, now)
         if word.description is not None:
             self._update_relay()
@@ -317,7 +320,13 @@ class Call:
             return
         self._silent.clear()
         a, b = relay_sides(self.a.media, self.b.media, latch_a=(self.a.flow.remote[0],), latch_b=(self.b.flow.remote[0],))
+        if self.state is not CallState.CONNECTED and self._early_media(self.b) == "listen":
+            b = replace(b, send=False)
         self.context.emit(UpdateRelay(self._relay, a, b))
+
+    def _early_media(self, callee: Leg) -> str:
+        """What is relayed before the answer; an emergency call is never kept from being heard."""
+        return "both" if self.route.emergency else callee.party.media.early
 
     def media_happened(self, event: MediaEvent, now: Now) -> None:
         if event.relay != self._relay or self.state is not CallState.CONNECTED:
@@ -330,6 +339,8 @@ class Call:
                 self.context.emit(Log("warning", "no media", {"call": self.facts.id, "side": event.side.value}))
                 if len(self._silent) == len(Side):
                     self.release(Cause(200, "", 41, (NO_MEDIA,), by="sbc", note="no media from either side"), now)
+            case EventKind.FLOOD:
+                self.context.emit(Log("warning", "more media than speech has", {"call": self.facts.id, "side": event.side.value}))
             case EventKind.KEY_FAILURE:
                 self.context.emit(Log("warning", "SRTP does not authenticate", {"call": self.facts.id, "side": event.side.value}))
 

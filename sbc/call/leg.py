@@ -233,12 +233,14 @@ class Leg(Usage):
         try:
             self.described = self.media.receive_answer(sdp_of(response) or b"")
         except SipError as error:
-            self.media.rollback()
-            word: Word = Answered(None, Cause(error.status, error.reason, by="sbc", note="bad answer"))
+            self.media.retract()
+            word = Answered(None, Cause(error.status, error.reason, by="sbc", note="bad answer"))
         else:
             self.far = self._proposed or self.far
             word = Answered(self.described)
         self.hear(self, Changed(None) if refreshing else word, now)
+        if word.refused is not None and not refreshing:
+            self._refresh(now)  # the peer said 200 and has no stream now: what was in force is offered again
 
     def _change_refused(self, response: Response, refreshing: bool, now: Now) -> None:
         if self.ended:

@@ -43,7 +43,7 @@ class LegFacts:
             "transport": self.flow.transport,
             "peer": format_host(*self.flow.remote),
             "call_id": self.call_id,
-            "codecs": [codec.name for codec, _ in agreed.pairs] if agreed else [],
+            "codecs": agreed.names if agreed else [],
             "srtp": agreed.send_keys.suite.value if agreed and agreed.send_keys else None,
         }
 
@@ -120,6 +120,7 @@ def side_json(stats: SideStats | None) -> dict[str, object]:
             "replayed": stats.replayed,
             "malformed": stats.malformed,
             "payload_type_mismatch": stats.payload_type_mismatch,
+            "over_rate": stats.over_rate,
             "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
         }
     }

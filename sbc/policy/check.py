@@ -336,6 +336,8 @@ class _Checker:
                 self.error(("media", name, "codecs"), "no audio codec among them: every call would be refused")
             if media.suites is not None:
                 self._suites(("media", name, "suites"), media)
+            if media.fax == "pass" and media.srtp == "sdes":
+                self.error(("media", name, "fax"), "T.38 has no encryption here: with 'srtp: sdes' it cannot pass")
 
     def _suites(self, path: Path, media: model.MediaModel) -> None:
         if media.srtp == "off":

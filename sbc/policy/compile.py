@@ -169,6 +169,8 @@ def _media(rules: model.MediaModel) -> MediaRules:
         srtp="required" if rules.srtp == "sdes" else rules.srtp,
         suites=tuple(rules.suites) if rules.suites is not None else ALL_SUITES,
         silence=rules.silence,
+        early=rules.early_media or "both",
+        fax=rules.fax or "refuse",
     )
 
 

@@ -277,6 +277,15 @@ class MediaModel(Model):
         None, min_length=1, description="SRTP crypto suites in order of preference. Default: all four."
     )
     silence: Duration | None = Field(None, description="A call is ended when no packet came for this time. Default: never.")
+    early_media: Literal["both", "listen", "none"] | None = Field(
+        None,
+        description="Media of its before it has answered. both: as in a call, the default. listen: the caller hears it, and it hears "
+        "nothing. none: the caller is told that it rings.",
+    )
+    fax: Literal["pass", "refuse"] | None = Field(
+        None,
+        description="T.38. pass: relayed when both sides have it, unencrypted always. refuse: 488, the default; fax stays speech then.",
+    )
 
 
 class EmergencyModel(Model):

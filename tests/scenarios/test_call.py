@@ -78,7 +78,7 @@ def _side(message: Request | Response) -> bytes:
     return message.encode()
 
 
-def test_SDP_08_nothing_of_one_side_shows_on_the_other(world: World, office: Agent, carrier: Agent) -> None:
+def test_SDP_08_HDR_02_HDR_14_nothing_of_one_side_shows_on_the_other(world: World, office: Agent, carrier: Agent) -> None:
     """Addresses, tags, Call-ID, Via, Contact, Record-Route, User-Agent, SDP o= s= c=."""
     office_secrets = [
         b"10.0.0.20",

@@ -51,7 +51,7 @@ def test_TRN_07_refused() -> None:
     run(scene())
 
 
-def test_no_connection_in_time() -> None:
+def test_TMD_20_no_connection_in_time() -> None:
     async def scene() -> None:
         full = socket.socket()
         full.bind((LOCALHOST, 0))

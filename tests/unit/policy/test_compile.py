@@ -95,7 +95,7 @@ strangers: {answer: 403, limits: s}
 """,
         """
 media:
-  m: {srtp: optional, codecs: [G729, pcma], suites: [AEAD_AES_128_GCM], silence: 2m}
+  m: {srtp: optional, codecs: [G729, pcma], suites: [AEAD_AES_128_GCM], silence: 2m, early_media: listen, fax: pass}
 trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"]}}
 """,
     ).snapshot
@@ -106,6 +106,7 @@ trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"
     assert trunk.accept_from == ("10.0.0.1/32",)
     media = trunk.media
     assert (media.codecs, media.srtp, media.suites, media.silence) == (("G729", "pcma"), "optional", (Suite.AEAD_AES_128_GCM,), 120.0)
+    assert (media.early, media.fax) == ("listen", "pass")
 
 
 @pytest.mark.parametrize("srtp", ["sdes", "[sdes]"])

@@ -192,6 +192,9 @@ def test_relay_ports(folder: Folder, address: str, ports: str, expected: str) ->
         ("{srtp: off, codecs: [PCMA, pcma]}", "media.m.codecs.1: 'pcma' is already in this list"),
         ("{srtp: sdes, codecs: [PCMA], suites: [AES_CM_128_HMAC_SHA1_81]}", "did you mean 'AES_CM_128_HMAC_SHA1_80'?"),
         ("{srtp: off, codecs: [PCMA], suites: [AEAD_AES_128_GCM]}", "media.m.suites: suites without SRTP"),
+        ("{srtp: sdes, codecs: [PCMA], fax: pass}", "media.m.fax: T.38 has no encryption here"),
+        ("{srtp: off, codecs: [PCMA], fax: yes}", "media.m.fax: "),
+        ("{srtp: off, codecs: [PCMA], early_media: one-way}", "media.m.early_media: "),
     ],
 )
 def test_media(folder: Folder, media: str, expected: str) -> None:

@@ -464,7 +464,7 @@ def as_relayed(offer: bytes, answer: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("offer", "answer"), EXCHANGES)
-def test_rfc4317_audio_through_two_legs(offer: bytes, answer: bytes) -> None:
+def test_SDP_01_rfc4317_audio_through_two_legs(offer: bytes, answer: bytes) -> None:
     rules = MediaRules(("PCMU", "PCMA", "iLBC", "telephone-event"))
     call = Call(rules, rules)
     sent = call.b.make_offer(call.a.receive_offer(offer, False), call.ids)
@@ -483,7 +483,7 @@ def test_rfc4317_audio_through_two_legs(offer: bytes, answer: bytes) -> None:
     assert b"alice" not in sent + back
 
 
-def test_rfc4317_hold_and_unhold_of_section_3_1() -> None:
+def test_SDP_05_rfc4317_hold_and_unhold_of_section_3_1() -> None:
     rules = MediaRules(("PCMU", "iLBC"))
     call = Call(rules, rules)
     (section,) = [pair for pair in RFC4317 if pair["section"].startswith("3.1")]
@@ -512,7 +512,12 @@ AUDIO_LINES = st.builds(
     ),
 )
 OTHER_LINES = st.sampled_from(
-    [("m=video 40010 RTP/AVP 31",), ("m=image 0 udptl t38",), ("m=application 9 UDP/DTLS/SCTP webrtc-datachannel",)]
+    [
+        ("m=video 40010 RTP/AVP 31",),
+        ("m=image 40020 udptl t38",),
+        ("m=image 0 udptl t38",),
+        ("m=application 9 UDP/DTLS/SCTP webrtc-datachannel",),
+    ]
 )
 
 
