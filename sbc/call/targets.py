@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sbc.call.bridge import Invitation, user_part
+from sbc.call.bridge import Invitation
 from sbc.call.callee import Target
 from sbc.call.context import Context, default_port, flow_to, is_private
+from sbc.call.neutral import user_part
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.flow import Address

@@ -178,6 +178,7 @@ class _Checker:
             self._keys_in_clear(section, name, party)
         for name, trunk in self._policy.trunks.items():
             self._peer(name, trunk)
+            self._headers(name, trunk)
 
     def _keys_in_clear(self, section: str, name: str, party: model.TrunkModel | model.UserModel) -> None:
         """RFC 4568 s7: SDES sends the keys in the SDP, so that anybody who reads the signalling can decrypt the speech."""
@@ -197,6 +198,13 @@ class _Checker:
             self.warn(path, f"SRTP keys cross the network readable: realm {party.realm!r} has no tls:// listener")
         elif open_listeners:
             self.warn(path, f"SRTP keys cross the network readable when signalling comes by {open_listeners[0]} instead of tls://")
+
+    def _headers(self, name: str, trunk: model.TrunkModel) -> None:
+        if trunk.diversions_as is not None and not trunk.trusted:
+            self.error(("trunks", name, "diversions_as"), "only a trunk with 'trusted: true' is told who sent a call on")
+        for statuses in trunk.responses_to or ():
+            if max(statuses) < 400:
+                self.error(("trunks", name, "responses_to"), "we send no redirections: 3xx stands in 'responses_from' only")
 
     def _peer(self, name: str, trunk: model.TrunkModel) -> None:
         path: Path = ("trunks", name, "peer")

@@ -31,6 +31,9 @@ class NumberRefused(SipError):
     status = 484
     reason = "Address Incomplete"
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers=(("Reason", 'Q.850;cause=28;text="Invalid number format"'),))
+
 
 NOBODY = PrefixTable()  # a realm that a newer policy has dropped, or one without trunks
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from media.api import Interface
 from sbc.flow import Address, Transport
@@ -91,13 +92,48 @@ class Peer:
     transport: Transport
 
 
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Numbers or names: exact ones, and the prefixes of those that ended in `*`. Empty: matches nothing."""
+
+    exact: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+    def match(self, text: str) -> bool:
+        return text in self.exact or text.startswith(self.prefixes)
+
+
 DialPlan = tuple[tuple[str, str], ...]
 """(prefix, replacement), longest prefix first."""
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderRules:
+    """What a party's headers are worth, and which of them cross.
+
+    trusted           within our trust domain (RFC 3325 s2.3): what it asserts is believed, and it is told what is hidden from others
+    numbers           its own: what it says of itself counts when it is among these
+    main_number       the first of them that is written in full: who it is when it says nothing that counts
+    pass_headers      names, lower case, that cross when both sides of a call list them
+    diversions_as     the header that tells it who sent a call on; None: whichever came
+    refuse_anonymous  callers who hide who they are are answered 433 (RFC 5079)
+    """
+
+    trusted: bool = False
+    numbers: Patterns = Patterns()
+    main_number: str | None = None
+    pass_headers: frozenset[str] = frozenset()
+    diversions_as: Literal["diversion", "history-info"] | None = None
+    refuse_anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Trunk:
-    """A peer that is known by its address (`accept_from`), by a password it registers with (`registers`), or only called (`peer`)."""
+    """A peer that is known by its address (`accept_from`), by a password it registers with (`registers`), or only called (`peer`).
+
+    responses_from  final statuses it answers with, and what each is taken for
+    responses_to    final statuses it would be answered with, and what is sent instead
+    """
 
     name: str
     realm: str
@@ -107,6 +143,9 @@ class Trunk:
     media: MediaRules
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
+    headers: HeaderRules = HeaderRules()
+    responses_from: Mapping[int, int] = field(default_factory=dict)
+    responses_to: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +158,10 @@ class User:
     media: MediaRules
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
+    headers: HeaderRules = HeaderRules()
 
 
 Party = Trunk | User
-
-
-@dataclass(frozen=True, slots=True)
-class Patterns:
-    """Numbers or names: exact ones, and the prefixes of those that ended in `*`. Empty: matches nothing."""
-
-    exact: frozenset[str] = frozenset()
-    prefixes: tuple[str, ...] = ()
-
-    def match(self, text: str) -> bool:
-        return text in self.exact or text.startswith(self.prefixes)
 
 
 @dataclass(frozen=True, slots=True)
