@@ -13,7 +13,7 @@ from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.crossing import check_privacy
 from sbc.call.identities import caller_number
 from sbc.call.leg import Leg
-from sbc.call.neutral import ANONYMOUS_HOST
+from sbc.call.neutral import is_anonymous
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.words import Cause
 from sbc.clock import Now
@@ -303,7 +303,7 @@ def caller_of(party: Party, request: Request) -> str:
     A user is the account it has proved to be, or one of that one's numbers; a trunk answers for its own callers.
     """
     if isinstance(party, User):
-        return "anonymous" if request.from_.uri.host == ANONYMOUS_HOST else caller_number(request.headers, request.from_, party)
+        return "anonymous" if is_anonymous(request.from_.uri) else caller_number(request.headers, request.from_, party)
     try:
         return normalise(party, dialled(request.from_.uri))
     except SipError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbc.call.crossing import Said, for_help, hides_from, read_invite
-from sbc.call.neutral import ANONYMOUS, ANONYMOUS_HOST, numbered, user_part
+from sbc.call.neutral import ANONYMOUS, ANONYMOUS_HOST, is_anonymous, numbered, user_part
 from sbc.errors import SipError
 from sbc.frozen import frozen
 from sbc.policy.snapshot import Party
@@ -34,7 +34,7 @@ def invitation_of(request: Request, party: Party, called: str, caller: str, max_
     return Invitation(
         caller=caller,
         caller_name=request.from_.display,
-        anonymous=request.from_.uri.host == ANONYMOUS_HOST,
+        anonymous=is_anonymous(request.from_.uri),
         called=called,
         service=request.uri if emergency and request.uri.scheme == "urn" else None,
         max_forwards=max_forwards,

@@ -15,7 +15,7 @@ from sbc.sip.fields.retry_after import parse_retry_after
 from sbc.sip.fields.warning import Warning
 from sbc.sip.grammar import split_rows
 from sbc.sip.message import Headers, Request, Response
-from sbc.sip.names import CALL_INFO, REASON, RETRY_AFTER, WARNING
+from sbc.sip.names import CALL_INFO, REASON, RETRY_AFTER, WARNING, HeaderName
 from sbc.sip.status import REASONS
 
 NORMAL_CLEARING = 16
@@ -87,7 +87,8 @@ def recognised(status: int) -> int:
 
 
 def _warned(headers: tuple[tuple[str, str], ...]) -> list[int]:
-    return [int(value[:3]) for name, value in headers if name == WARNING and value[:3].isascii() and value[:3].isdigit()]
+    rows = [value[:3] for name, value in headers if HeaderName(name) == WARNING]
+    return [int(code) for code in rows if code.isascii() and code.isdigit()]
 
 
 def _location(value: str) -> str:
@@ -198,9 +199,9 @@ def better(before: Cause, after: Cause) -> Cause:
 def _rank(status: int) -> int:
     if status >= 600:
         return 0
-    if status == 503:
+    if status in HOP_BY_HOP_STATUSES:  # 503 among them
         return 3
-    return 2 if status >= 500 or status in HOP_BY_HOP_STATUSES else 1
+    return 2 if status >= 500 else 1
 
 
 def taken_for(party: Party, cause: Cause) -> Cause:

@@ -41,13 +41,12 @@ def asserted(found: Found, party: Party, whose: Literal["calling", "called"]) ->
 def proved(found: Found, from_: NameAddr | None, party: Party) -> tuple[NameAddr, ...]:
     """Who somebody outside the trust domain is: what it has authenticated as, which its own words may only choose from.
 
-    `from_`: of its request. None: it answers, and a trunk whose answer says nothing may be any of its extensions.
+    `from_`: of its request. None: it answers, and when it says nothing then, whoever has called need not learn another
+    of its numbers, or the name of its account.
     """
-    own = _preferred(found, party) or (_own(from_, party) if from_ is not None else None)
-    if own is None and isinstance(party, User):
-        own = party.headers.main_number or party.name
-    elif own is None and from_ is not None:
-        own = party.headers.main_number
+    own = _preferred(found, party)
+    if own is None and from_ is not None:
+        own = _own(from_, party) or party.headers.main_number or (party.name if isinstance(party, User) else None)
     return (NameAddr("", numbered(own)),) if own else ()
 
 

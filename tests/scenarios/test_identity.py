@@ -161,6 +161,20 @@ def call_of_alice(cast: Cast, *headers: tuple[str, str], from_: str = "") -> Req
     return cast.carrier.expect_request("INVITE")
 
 
+def test_ID_02_who_answers_may_say_which_number_it_is_and_no_more_is_told() -> None:
+    cast = Cast(policy(office='numbers: ["+49301", "+4930123*"]', carrier=TRUSTED))
+    cast.send(cast.carrier, NUMBER, ())
+    cast.carrier.expect_response(100)
+    received = cast.office.expect_request("INVITE")
+    cast.office.answer(received, 180)
+    assert "P-Asserted-Identity" not in cast.carrier.expect_response(180).headers
+    cast.office.answer(received, 183, headers=(("P-Preferred-Identity", "<sip:+49301234@x>"),))
+    told = cast.carrier.expect_response(183)
+    assert told.headers.all("P-Asserted-Identity") == ["<sip:+49301234@10.1.0.1;user=phone>"]
+    cast.office.answer(received, 182, headers=(("P-Asserted-Identity", "<sip:+1900@x>"),))
+    assert "P-Asserted-Identity" not in cast.carrier.expect_response(182).headers
+
+
 # ID-03: privacy (RFC 3323)
 
 
@@ -248,6 +262,15 @@ def test_ID_04_and_nowhere_else(from_: str) -> None:
     received = Cast(policy(office=TRUSTED)).told(("P-Asserted-Identity", "<sip:+4930123@x>"), from_=from_)
     assert "P-Asserted-Identity" not in received.headers
     assert received.from_.uri.host == "anonymous.invalid"
+
+
+@pytest.mark.parametrize("from_", [ANONYMOUS_FROM, "<sip:anonymous@sbc.example.com>"])
+def test_ID_04_an_anonymous_user_is_not_named_in_from(from_: str) -> None:
+    cast = Cast(policy(carrier=TRUSTED))
+    received = call_of_alice(cast, from_=from_)
+    assert str(received.from_.uri) == "sip:anonymous@anonymous.invalid"
+    assert received.headers.all("P-Asserted-Identity") == ["<sip:alice@10.1.0.1>"]
+    assert received.headers.all("Privacy") == ["id"]
 
 
 def test_ID_04_who_helps_is_told_who_calls_and_where() -> None:
