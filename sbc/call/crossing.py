@@ -116,7 +116,10 @@ def read_invite(request: Request, party: Party) -> Said:
     found = _found(request.headers, party)
     identities = asserted(found, party, "calling") if party.headers.trusted else proved(found, request.from_, party)
     verstat = verstat_of(request.from_.uri) if party.headers.trusted else ""
-    return _said(found, party, identities, is_anonymous(request.from_.uri), verstat)
+    anonymous = is_anonymous(request.from_.uri)
+    if not (found or identities or verstat or anonymous):  # mostly
+        return NOTHING
+    return _said(found, party, identities, anonymous, verstat)
 
 
 def read_answer(response: Response, party: Party) -> Said:

@@ -52,16 +52,12 @@ def proved(found: Found, from_: NameAddr | None, party: Party) -> tuple[NameAddr
 
 def caller_number(headers: Headers, from_: NameAddr, user: User) -> str:
     """What a user calls with: the number of its own that it prefers (RFC 3325 s9.2) or shows, its main number, its name."""
-    if user.headers.numbers.exact or user.headers.numbers.prefixes:
-        found = {name: headers.all(name) for name in (P_PREFERRED_IDENTITY, P_ASSERTED_IDENTITY)}
-        return _preferred(found, user) or _own(from_, user) or user.headers.main_number or user.name
-    return user.name
+    found = {name: headers.all(name) for name in (P_PREFERRED_IDENTITY, P_ASSERTED_IDENTITY)}
+    return _preferred(found, user) or _own(from_, user) or user.headers.main_number or user.name
 
 
 def _preferred(found: Found, party: Party) -> str | None:
     """The first of its own numbers it prefers to be known by. What it asserts is no more than a wish either."""
-    if not (party.headers.numbers.exact or party.headers.numbers.prefixes):
-        return None
     for name in (P_PREFERRED_IDENTITY, P_ASSERTED_IDENTITY):
         for address in values(parse_identities, found, name):
             own = _own(address, party)
@@ -71,8 +67,11 @@ def _preferred(found: Found, party: Party) -> str | None:
 
 
 def _own(address: NameAddr, party: Party) -> str | None:
+    numbers = party.headers.numbers
+    if not numbers.exact and not numbers.prefixes:
+        return None
     try:
         number = normalise(party, dialled(address.uri))
     except SipError:
         return None
-    return number if party.headers.numbers.match(number) else None
+    return number if numbers.match(number) else None
