@@ -6,7 +6,7 @@ a block on `+449`.
 
 from __future__ import annotations
 
-from sbc.call.bridge import breadth_left, invitation_of
+from sbc.call.bridge import asserted_number, breadth_left, invitation_of
 from sbc.call.call import Call
 from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
@@ -203,6 +203,7 @@ class Reception:
             raise
         facts.route, facts.route_line = chosen.name, chosen.line
         invitation = invitation_of(request, party, facts.called, facts.caller, hops, emergency=facts.emergency)
+        facts.asserted = asserted_number(invitation.said)
         call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._ended)
         self._admit(call, request, flow)
         call.begin(party, transaction, flow, now)

@@ -43,6 +43,11 @@ def invitation_of(request: Request, party: Party, called: str, caller: str, max_
     )
 
 
+def asserted_number(said: Said) -> str | None:
+    """Who the caller is, without host and verdict, for the record."""
+    return (said.identities[0].uri.user or "").partition(";")[0] if said.identities else None
+
+
 def breadth_left(headers: Headers) -> int | None:
     """Max-Breadth for the other leg, which is called alone (RFC 5393 s5.3.3.1). SipError 440 when there is none left."""
     breadth = max_breadth(headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 from sbc.errors import ParseError
@@ -56,19 +57,18 @@ def reasons_told(rows: Iterable[str]) -> tuple[str, ...]:
     "there MUST NOT be more than one reason value for the same protocol" (RFC 3326 s2), except where a protocol is registered
     for several (RFC 9366), as STIR is: the first counts. What is malformed falls out.
     """
+    items: list[str] = []
+    for row in rows:
+        with contextlib.suppress(ParseError):
+            items += split_rows([row])
     told: list[str] = []
     protocols: set[str] = set()
-    for row in rows:
-        try:
-            items = split_rows([row])
-        except ParseError:
-            continue
-        for item in items:
-            protocol = _protocol(item)
-            if protocol and protocol not in protocols and len(told) < MAX_REASONS:
-                told.append(item)
-                if protocol not in SEVERAL:
-                    protocols.add(protocol)
+    for item in items[:MAX_REASONS]:
+        protocol = _protocol(item)
+        if protocol and protocol not in protocols:
+            told.append(item)
+            if protocol not in SEVERAL:
+                protocols.add(protocol)
     return tuple(told)
 
 
