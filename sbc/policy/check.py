@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -179,6 +180,7 @@ class _Checker:
         for name, trunk in self._policy.trunks.items():
             self._peer(name, trunk)
             self._headers(name, trunk)
+        self._listed_alone()
 
     def _keys_in_clear(self, section: str, name: str, party: model.TrunkModel | model.UserModel) -> None:
         """RFC 4568 s7: SDES sends the keys in the SDP, so that anybody who reads the signalling can decrypt the speech."""
@@ -205,6 +207,13 @@ class _Checker:
         for statuses in trunk.responses_to or ():
             if max(statuses) < 400:
                 self.error(("trunks", name, "responses_to"), "we send no redirections: 3xx stands in 'responses_from' only")
+
+    def _listed_alone(self) -> None:
+        listed = Counter(header for _, _, party in self._policy.parties() for header in set(party.pass_headers or ()))
+        for section, name, party in self._policy.parties():
+            for index, header in enumerate(party.pass_headers or ()):
+                if listed[header] == 1:
+                    self.warn((section, name, "pass_headers", index), "crosses only to somebody who lists it too, and nobody does")
 
     def _peer(self, name: str, trunk: model.TrunkModel) -> None:
         path: Path = ("trunks", name, "peer")

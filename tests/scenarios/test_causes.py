@@ -207,6 +207,13 @@ def test_responses_from_a_trunk_are_taken_for_others_before_anything_else() -> N
     assert cast.office.expect_response(404).reason == "Not Found"
 
 
+def test_responses_from_a_trunk_redirections_too() -> None:
+    cast = Cast(policy(carrier="responses_from: {3xx: 486}"))
+    cast.carrier.answer(cast.told(), 302, headers=(("Contact", "<sip:x@10.1.0.9>"),))
+    answer = cast.office.expect_response(486)
+    assert (answer.reason, "Contact" in answer.headers) == ("Busy Here", False)
+
+
 def test_responses_to_a_trunk_are_translated_last_of_all() -> None:
     cast = Cast(policy(office="responses_to: {486: 480, 5xx: 503, 404: 604}"))
     cast.carrier.answer(cast.told(), 486, "Busy", headers=(("Reason", "Q.850;cause=17"), ("Retry-After", "5")))

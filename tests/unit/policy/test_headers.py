@@ -9,7 +9,7 @@ from tests.unit.policy.conftest import MINIMAL, Folder
 
 
 def trunk(keys: str) -> str:
-    return MINIMAL + f"trunks: {{t: {{realm: inside, media: plain, {keys}}}}}\n"
+    return MINIMAL + f"trunks:\n  t: {{realm: inside, media: plain, {keys}}}\n"
 
 
 def test_ID_01_nobody_is_trusted_by_default(folder: Folder) -> None:
@@ -80,3 +80,9 @@ def test_a_user_is_never_trusted(folder: Folder) -> None:
     user = "users: {u: {realm: outside, media: plain, password: {env: SBC_TEST_SECRET}, trusted: true}}\n"
     (problem,) = folder.errors(MINIMAL + user)
     assert "users.u.trusted: unknown key" in problem
+
+
+def test_a_header_that_one_side_alone_lists_is_a_warning(folder: Folder) -> None:
+    other = "  o: {realm: outside, media: plain, pass_headers: [X-A]}\n"
+    (warning,) = folder.warnings(trunk("pass_headers: [x-a, X-B]") + other)
+    assert "trunks.t.pass_headers.1: crosses only to somebody who lists it too, and nobody does" in warning
