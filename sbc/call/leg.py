@@ -91,7 +91,8 @@ class Leg(Usage):
         elif refused is not None:
             self.media.rollback()
             told = refusal_to_peer(refused)
-            self.respond(asked, told.status, told.reason, told.headers, now=now)
+            headers = (*told.headers, *(("Reason", value) for value in told.reasons))
+            self.respond(asked, told.status, told.reason, headers, now=now)
         else:
             self._pass_answer(asked, description or self.far, now)
 

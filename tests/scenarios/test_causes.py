@@ -55,6 +55,32 @@ def test_RSN_01_reason_of_bye_and_cancel(world: World, office: Agent, carrier: A
     assert world.records[0]["q850"] == 31
 
 
+def test_RSN_01_reason_of_a_cancel(world: World, office: Agent, carrier: Agent) -> None:
+    invite = office.invite(NUMBER)
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 180)
+    office.expect_response(180)
+    cancel = office.request("CANCEL", str(invite.uri), call_id=invite.call_id, branch=invite.via.branch, from_tag=invite.from_.tag)
+    cancel.headers.add("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
+    office.send(cancel)
+    office.expect_response(200)
+    office.expect_response(487)
+    assert carrier.expect_request("CANCEL").headers.all("Reason") == ['SIP;cause=200;text="Call completed elsewhere"']
+
+
+def test_RSN_01_reason_of_a_refused_change(world: World, office: Agent, carrier: Agent) -> None:
+    _, _, received = connect(office, carrier, NUMBER)
+    again = carrier.within_received(received, "INVITE", cseq=3, body=sdp("10.1.0.2", 50000, version=2, direction="sendonly"))
+    carrier.send(again)
+    carrier.expect_response(100)
+    change = office.expect_request("INVITE")
+    office.answer(change, 488, headers=(("Reason", "Q.850;cause=65"), ("Warning", '305 10.0.0.20 "x"')), tag="from-office")
+    answer = carrier.expect_response(488)
+    assert answer.headers.all("Reason") == ["Q.850;cause=65"]
+    assert answer.headers.all("Warning") == ['305 sbc "Incompatible media format"']
+
+
 def test_RSN_01_reason_of_an_answer_that_is_no_refusal(world: World, office: Agent, carrier: Agent) -> None:
     """RFC 9410: a verification service says on a 1xx or 2xx why it did not believe."""
     received = call(office, carrier)
