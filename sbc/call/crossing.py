@@ -273,11 +273,7 @@ def _rows_within_trust(said: Said, rules: HeaderRules, host: str, called: str) -
         (REMOTE_PARTY_ID, str(RemotePartyId(placed(each.address, host), each.party, each.screened, each.privacy, each.id_type)))
         for each in said.parties
     ]
-    diversions, history = said.diversions, continued(said.history, called) if called else said.history
-    if rules.diversions_as == "diversion":
-        diversions, history = diversions or diversions_of(history), ()
-    elif rules.diversions_as == "history-info":
-        diversions, history = (), history or (history_of(diversions, called) if diversions and called else ())
+    diversions, history = _diversions_told(said, rules, called)
     rows += [
         (DIVERSION, str(Diversion(placed(each.address, host), each.reason, each.counter, each.privacy, each.params))) for each in diversions
     ]
@@ -288,3 +284,12 @@ def _rows_within_trust(said: Said, rules: HeaderRules, host: str, called: str) -
         vector = said.charging
         rows.append((P_CHARGING_VECTOR, str(ChargingVector(vector.icid, host, vector.orig_ioi, vector.term_ioi))))
     return [*rows, *said.within_trust]
+
+
+def _diversions_told(said: Said, rules: HeaderRules, called: str) -> tuple[tuple[Diversion, ...], tuple[HistoryEntry, ...]]:
+    history = continued(said.history, called) if called else said.history
+    if rules.diversions_as == "diversion":
+        return said.diversions or diversions_of(history), ()
+    if rules.diversions_as == "history-info":
+        return (), history if history or not called else history_of(said.diversions, called)
+    return said.diversions, history

@@ -23,8 +23,10 @@ HISTORY_HEADERS = ("reason", "privacy")  # of the URI; all others may name anyth
 def history_of(diversions: tuple[Diversion, ...], called: str) -> tuple[HistoryEntry, ...]:
     """The same told in History-Info: the first who diverted is its first entry, the number called now its last.
 
-    A Diversion that stands for several leaves a gap in the indexes (RFC 7544 s5).
+    A Diversion that stands for several leaves a gap in the indexes (RFC 7544 s5). No diversion, no history.
     """
+    if not diversions:
+        return ()
     entries: list[HistoryEntry] = []
     index: Index = (1,)
     before: Diversion | None = None

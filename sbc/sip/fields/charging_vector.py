@@ -6,7 +6,7 @@ from sbc.errors import ParseError
 from sbc.frozen import frozen
 from sbc.sip.grammar import Params, find_param, format_params, is_token, parse_params, quote, unquote
 
-_TYPED = frozenset({"icid-value", "icid-generated-at", "orig-ioi", "term-ioi"})
+_TYPED = ("icid-value", "icid-generated-at", "orig-ioi", "term-ioi")
 
 
 @frozen
@@ -25,17 +25,14 @@ class ChargingVector:
     def parse(cls, text: str) -> ChargingVector:
         """ParseError, also without icid-value."""
         params = parse_params(";" + text)
-
-        def word(name: str) -> str:
-            return unquote(find_param(params, name) or "")
-
-        if not word("icid-value"):
+        icid, generated_at, orig_ioi, term_ioi = [unquote(find_param(params, name) or "") for name in _TYPED]
+        if not icid:
             raise ParseError("P-Charging-Vector without icid-value")
         return cls(
-            word("icid-value"),
-            word("icid-generated-at"),
-            word("orig-ioi"),
-            word("term-ioi"),
+            icid,
+            generated_at,
+            orig_ioi,
+            term_ioi,
             tuple([item for item in params if item[0] not in _TYPED]),
         )
 

@@ -10,7 +10,7 @@ from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.grammar import Params, format_params, split_rows, unquote
 
 MAX_VALUES = 8  # calling, called and one of each id-type are five
-_TYPED = frozenset({"party", "screen", "privacy", "id-type"})
+_TYPED = ("party", "screen", "privacy", "id-type")
 
 
 @frozen
@@ -31,16 +31,13 @@ class RemotePartyId:
     def parse(cls, text: str) -> RemotePartyId:
         """One value. ParseError."""
         address = NameAddr.parse(text)
-
-        def word(name: str) -> str:
-            return unquote(address.param(name) or "").lower()
-
+        party, screen, privacy, id_type = [unquote(address.param(name) or "").lower() for name in _TYPED]
         return cls(
             NameAddr(address.display, address.uri),
-            word("party"),
-            word("screen") == "yes",
-            tuple(filter(None, [each.strip(" \t") for each in word("privacy").replace(";", ",").split(",")])),
-            word("id-type"),
+            party,
+            screen == "yes",
+            tuple(filter(None, [each.strip(" \t") for each in privacy.replace(";", ",").split(",")])),
+            id_type,
             tuple([item for item in address.params if item[0] not in _TYPED]),
         )
 
