@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sbc.sip.message import Request, Response
-from tests.scenarios.test_identity import NUMBER, TRUSTED, Cast, policy
+from tests.scenarios.cast import NUMBER, TRUSTED, Cast, policy
 from tests.world import POLICY, Agent, World, connect, sdp
 
 BLOCKED = 'SIP;cause=603;text="v=analytics1;url=https://redress.example.com/;id=12345";location=TN'
