@@ -129,7 +129,7 @@ class CalleeLeg(Leg):
             self.context.transactions.cancel(self._invite, now, self, (*reasons, *self.session.rows(Side.B)))
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
-        self.session.learn(Side.B, response.headers)
+        self._learn(response)
         if transaction is self._invite:
             if response.status < 200:
                 self._receive_progress(response, now)

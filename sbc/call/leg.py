@@ -214,7 +214,7 @@ class Leg(Usage):
     # Answers of the peer
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
-        self.session.learn(self.side, response.headers)
+        self._learn(response)
         if transaction is self._bye:
             if response.status >= 200:
                 self._forget()
@@ -223,6 +223,10 @@ class Leg(Usage):
                 self._settle_change(response, now)
         elif response.cseq.method == "INVITE" and 200 <= response.status < 300:
             self.acknowledge_again(response)
+
+    def _learn(self, response: Response) -> None:
+        if not self.ended:  # or a late answer of one target would speak for the next
+            self.session.learn(self.side, response.headers)
 
     def _settle_change(self, response: Response, now: Now) -> None:
         self._forget_change()

@@ -153,6 +153,22 @@ def test_ID_09_cancel_and_the_next_target() -> None:
     assert backup.expect_request("CANCEL").headers.all("Session-ID") == [f"{A};remote={'c' * 32}"]
 
 
+def test_ID_09_a_late_answer_does_not_speak_for_the_next_target() -> None:
+    cast = Cast(policy())
+    backup = cast.world.agent("backup", ("10.1.0.3", 5060), "inside")
+    cast.send(cast.office, NUMBER, (("Session-ID", f"{A};remote={NIL}"),))
+    first = cast.carrier.expect_request("INVITE")
+    theirs = (("Session-ID", f"{B};remote={A}"),)
+    cast.carrier.answer(first, 180, headers=theirs)
+    cast.world.after(61)
+    second = backup.expect_request("INVITE")
+    assert second.headers.all("Session-ID") == [f"{A};remote={NIL}"]
+    backup.answer(second, 180, headers=(("Session-ID", f"{'c' * 32};remote={A}"),))
+    cast.carrier.answer(first, 487, headers=theirs)
+    backup.answer(second, 200, body=sdp("10.1.0.3", 50000))
+    assert backup.expect_request("ACK").headers.all("Session-ID") == [f"{A};remote={'c' * 32}"]
+
+
 @pytest.mark.parametrize("value", ["x", A.upper(), f"{A};remote=y", ""])
 def test_ID_09_malformed_is_none(value: str) -> None:
     assert "Session-ID" not in Cast(policy()).told(("Session-ID", value)).headers

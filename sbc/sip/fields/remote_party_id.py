@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sbc.errors import ParseError
 from sbc.frozen import frozen
 from sbc.sip.fields.nameaddr import NameAddr
-from sbc.sip.grammar import Params, format_params, split_rows, unquote
+from sbc.sip.grammar import Params, format_params, is_token, split_rows, unquote
 
 MAX_VALUES = 8  # calling, called and one of each id-type are five
 _TYPED = ("party", "screen", "privacy", "id-type")
@@ -34,10 +34,10 @@ class RemotePartyId:
         party, screen, privacy, id_type = [unquote(address.param(name) or "").lower() for name in _TYPED]
         return cls(
             NameAddr(address.display, address.uri),
-            party,
+            party if is_token(party) else "",
             screen == "yes",
-            tuple(filter(None, [each.strip(" \t") for each in privacy.replace(";", ",").split(",")])),
-            id_type,
+            tuple([word for each in privacy.replace(";", ",").split(",") if is_token(word := each.strip(" \t"))]),
+            id_type if is_token(id_type) else "",
             tuple([item for item in address.params if item[0] not in _TYPED]),
         )
 

@@ -121,6 +121,9 @@ def test_ID_05_remote_party_id() -> None:
     assert (both.privacy, both.screened) == (("name", "network-name"), False)
     assert RemotePartyId.parse(str(both)) == both
     assert not RemotePartyId.parse("<sip:1@h>;privacy=off").private
+    odd = RemotePartyId.parse('<sip:1@h>;party="a;b";privacy="x y;FULL,\\"";id-type="q\\"r"')
+    assert (odd.party, odd.privacy, odd.id_type) == ("", ("full",), "")
+    assert RemotePartyId.parse(str(odd)) == odd
     for row in ("<sip:1@h", ", ".join(["<sip:1@h>"] * 9)):
         with pytest.raises(ParseError):
             parse_remote_parties([row])
