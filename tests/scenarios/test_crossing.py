@@ -160,7 +160,7 @@ def test_ID_09_a_late_answer_does_not_speak_for_the_next_target() -> None:
     first = cast.carrier.expect_request("INVITE")
     theirs = (("Session-ID", f"{B};remote={A}"),)
     cast.carrier.answer(first, 180, headers=theirs)
-    cast.world.after(61)
+    cast.world.after(60.1)
     second = backup.expect_request("INVITE")
     assert second.headers.all("Session-ID") == [f"{A};remote={NIL}"]
     backup.answer(second, 180, headers=(("Session-ID", f"{'c' * 32};remote={A}"),))
