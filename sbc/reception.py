@@ -6,11 +6,14 @@ a block on `+449`.
 
 from __future__ import annotations
 
-from sbc.call.bridge import ANONYMOUS_HOST, invitation_of
+from sbc.call.bridge import asserted_number, breadth_left, invitation_of
 from sbc.call.call import Call
-from sbc.call.causes import cause_of_request
+from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
+from sbc.call.crossing import check_privacy
+from sbc.call.identities import caller_number
 from sbc.call.leg import Leg
+from sbc.call.neutral import is_anonymous
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.targets import NOT_SECURE
 from sbc.call.words import Cause
@@ -33,7 +36,7 @@ from sbc.sip.validate import check_request, hops_left
 MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2), and whom it asks for
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
-EXTENSIONS = frozenset({"timer"})
+EXTENSIONS = frozenset({"timer", "privacy"})  # the latter in Proxy-Require: we are the privacy service (RFC 3323 s5)
 RETRY_WHEN_DRAINING_S = 10
 OPTIONS_HEADERS = (
     ("Allow", ", ".join(sorted(METHODS))),
@@ -152,7 +155,10 @@ class Reception:
                 check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
                 self._serve(admitted, transaction, flow, now)
         except SipError as error:
-            self._context.transactions.respond(transaction, self._context.answer(request, error.status, error.reason, error.headers), now)
+            status, reason = error.status, error.reason
+            if request.method == "INVITE" and admitted is not None:
+                status, reason = status_told(admitted, Cause(status, reason))
+            self._context.transactions.respond(transaction, self._context.answer(request, status, reason, error.headers), now)
 
     def _serve(self, party: Party | None, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request = transaction.request
@@ -189,8 +195,11 @@ class Reception:
             check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
             self._refuse_loop(request)
             hops = hops_left(request)
+            breadth_left(request.headers)
             chosen = self._normalise(party, request.uri, facts)
             self._refuse_insecure(request, flow, facts)
+            if not facts.emergency:
+                check_privacy(request.headers)
             reservation = self._reserve(party, facts, now)
             chosen = chosen or self._route(party, facts, reservation)
         except SipError as error:
@@ -199,7 +208,8 @@ class Reception:
             self._context.emit(WriteRecord(record_of(facts, cause, "sbc", None)))
             raise
         facts.route, facts.route_line = chosen.name, chosen.line
-        invitation = invitation_of(request, facts.called, facts.caller, hops, emergency=facts.emergency)
+        invitation = invitation_of(request, party, facts.called, facts.caller, hops, emergency=facts.emergency)
+        facts.asserted = asserted_number(invitation.said)
         call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._ended)
         self._admit(call, request, flow)
         call.begin(party, transaction, flow, now)
@@ -225,7 +235,7 @@ class Reception:
         self._refuse_when_draining()
         reserved = self._context.limits.reserve(party, now)
         if isinstance(reserved, Refused):
-            headers = (("Reason", 'Q.850;cause=34;text="limit"'),)
+            headers = (("Reason", LIMIT_REACHED),)
             raise SipError(f"limit {reserved.which} of {reserved.name}", status=reserved.status, reason=reserved.reason, headers=headers)
         return reserved
 
@@ -233,7 +243,7 @@ class Reception:
         chosen = route(self._context.snapshot, party, facts.called)
         if chosen is None:
             self._context.limits.release(reservation)
-            raise SipError("no route", status=404, reason="Not Found")
+            raise SipError("no route", status=404, reason="Not Found", headers=(("Reason", UNALLOCATED),))
         return chosen
 
     def _refuse_when_draining(self) -> None:
@@ -305,10 +315,10 @@ class Reception:
 def caller_of(party: Party, request: Request) -> str:
     """The caller's number or name; "" when From has none that could be passed on.
 
-    A user is the account it has proved to be, whatever its From says; a trunk answers for its own callers.
+    A user is the account it has proved to be, or one of that one's numbers; a trunk answers for its own callers.
     """
     if isinstance(party, User):
-        return "anonymous" if request.from_.uri.host == ANONYMOUS_HOST else party.name
+        return "anonymous" if is_anonymous(request.from_.uri) else caller_number(request.headers, request.from_, party)
     try:
         return normalise(party, dialled(request.from_.uri))
     except SipError:

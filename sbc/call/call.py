@@ -9,11 +9,12 @@ from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
 from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
-from sbc.call.causes import refusal_to_peer
+from sbc.call.causes import LIMIT_REACHED, NO_CIRCUIT, better, may_go_on, refusal_to_peer, status_of
 from sbc.call.context import Context
 from sbc.call.health import server_answered, server_failed
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, record_of, server_of
+from sbc.call.session_ids import SessionIds
 from sbc.call.states import CallState
 from sbc.call.targets import Lookup, locate
 from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Word
@@ -30,7 +31,6 @@ from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
 
 RELAY_FIGURES_WITHIN_S = 1.0  # then the record is written without them: it must not be forgotten
-NO_CIRCUIT = 34  # "no circuit/channel available" (ITU-T Q.850)
 NO_LONGER_WANTED = Cause(487, by="sbc")
 NO_MEDIA = 'Q.850;cause=41;text="no media"'
 
@@ -57,6 +57,7 @@ class Call:
         self.a: CallerLeg | None = None
         self.b: CalleeLeg | None = None
         self._ended = ended
+        self._session = SessionIds(context.ids)
         self._reservation = reservation
         self._reservation_b: Reservation | None = None
         self._remaining = list(route.send_to)
@@ -76,7 +77,7 @@ class Call:
         realm = self.snapshot.realms[party.realm]
         media = media_leg(self.context, party, realm)
         self.facts.a.media = media
-        self.a = CallerLeg(self.context, party, realm, flow, transaction, media, self.hear, now)
+        self.a = CallerLeg(self.context, party, realm, flow, transaction, self._session, media, self.hear, now)
         transaction.user = self.a
         try:
             self.a.begin(transaction.request, now)
@@ -109,7 +110,7 @@ class Call:
         self._drop_attempt(now)
         while self._remaining:
             party = self.snapshot.party(self._remaining.pop(0))
-            found = self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation, now)
+            found = self._unwelcome(party) or self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation, now)
             if isinstance(found, Cause):
                 self._release_place()
                 self._note_attempt(party, found)
@@ -122,12 +123,20 @@ class Call:
                 return
         self._refuse(now)
 
+    def _unwelcome(self, party: Party) -> Cause | None:
+        """Callers who hide who they are, when the callee wants none of those (RFC 5079)."""
+        anonymous = self.invitation.anonymous or self.invitation.said.hidden
+        if not (party.headers.refuse_anonymous and anonymous) or self.route.emergency or self.invitation.said.calls_back:
+            return None
+        return Cause(433, by="sbc", note=f"{party.name} refuses anonymous calls")
+
     def _reserve(self, party: Party, now: Now) -> Cause | None:
         """A place among the callee's limits; an emergency call gets one whatever they say."""
         limits = self.context.limits
         reserved = limits.reserve_exempt(party) if self.route.emergency else limits.reserve(party, now)
         if isinstance(reserved, Refused):
-            return Cause(reserved.status, q850=NO_CIRCUIT, by="sbc", note=f"limit {reserved.which} of {party.name}")
+            note = f"limit {reserved.which} of {party.name}"
+            return Cause(reserved.status, q850=NO_CIRCUIT, reasons=(LIMIT_REACHED,), by="sbc", note=note)
         self._reservation_b = reserved
         return None
 
@@ -191,7 +200,7 @@ class Call:
         media = media_leg(self.context, target.party, realm)
         self.a.media.listen(self._public(self.a.realm, self._ports.a))
         media.listen(self._public(realm, self._ports.b))
-        self.b = CalleeLeg(self.context, target, realm, media, self.hear)
+        self.b = CalleeLeg(self.context, target, realm, self._session, media, self.hear)
         self.facts.b = LegFacts(target.party, target.flow, self.b.call_id, media)
         self.state = CallState.DIALLING
         if self._timer is None:  # all servers of one party share its time
@@ -247,7 +256,7 @@ class Call:
         """The attempt failed: the next target if the route says so for this status, else the caller hears it."""
         assert self._target is not None
         self._note_attempt(self._target.party, cause)
-        if cause.status in self.route.next_on and self._remaining:
+        if self._remaining and may_go_on(cause, self.route):
             self._try_next(now)
         else:
             self._refuse(now)
@@ -363,8 +372,8 @@ class Call:
             attempt["server"] = server_of(self.b.flow)
         if cause.note:
             attempt["note"] = cause.note
+        self._cause = better(self._cause, cause) if self.facts.attempts else cause
         self.facts.attempts.append(attempt)
-        self._cause = cause
 
     def _drop_attempt(self, now: Now, cause: Cause = NO_LONGER_WANTED) -> None:
         """CANCEL whatever is under way; from now on the leg speaks to nobody."""
@@ -382,7 +391,7 @@ class Call:
     def _refuse(self, now: Now) -> None:
         assert self.a is not None
         self._drop_attempt(now)
-        cause = self._cause if self._cause.status >= 300 else replace(self._cause, status=480)  # a 200 answers nothing
+        cause = self._cause if self._cause.status >= 300 else replace(self._cause, status=status_of(self._cause))
         self.a.tell(Released(refusal_to_peer(cause)), now)
         self._end(cause, "b" if cause.by == "peer" else "sbc", now)
 

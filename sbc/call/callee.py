@@ -7,9 +7,11 @@ from typing import Literal
 
 from media.api import Side
 from sbc.call.bridge import Invitation, from_of
-from sbc.call.causes import cause_of_response, seconds_of
+from sbc.call.causes import cause_of_response, seconds_of, taken_for
 from sbc.call.context import ALLOW, SUPPORTED, Context
+from sbc.call.crossing import read_answer, rows_for
 from sbc.call.leg import Hear, Leg
+from sbc.call.session_ids import SessionIds
 from sbc.call.session_timer import SESSION_EXPIRES_S, read_min_se
 from sbc.call.usage import SDP_TYPE, HeaderRows
 from sbc.call.words import Answered, Cause, Progressed, Released, Word
@@ -25,7 +27,7 @@ from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
-from sbc.sip.names import CONTACT, RECORD_ROUTE
+from sbc.sip.names import CONTACT, MAX_BREADTH, RECORD_ROUTE
 from sbc.sip.timers import TimerValues
 from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
@@ -77,8 +79,9 @@ def dialog_of(request: Request, response: Response) -> tuple[Dialog, bool]:
 
 
 class CalleeLeg(Leg):
-    def __init__(self, context: Context, target: Target, realm: Realm, media: MediaLeg, hear: Hear) -> None:
-        super().__init__(context, Side.B, target.party, realm, target.flow, media, hear)
+    def __init__(self, context: Context, target: Target, realm: Realm, session: SessionIds, media: MediaLeg, hear: Hear) -> None:
+        super().__init__(context, Side.B, target.party, realm, target.flow, session, media, hear)
+        session.forget(Side.B)
         self.target = target
         self.contact = self.sent_by.contact(self.local_tag, target.uri)
         self.call_id = context.ids.call_id()
@@ -117,12 +120,12 @@ class CalleeLeg(Leg):
         assert self._invitation is not None
         uri = self.target.uri
         to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
-        headers = (("Contact", self.contact), ("Allow", ALLOW), ("Supported", SUPPORTED), *interval, *self._invitation.headers)
+        headers = (("Contact", self.contact), ("Allow", ALLOW), ("Supported", SUPPORTED), *interval, *self._crossing(self._invitation))
         return Request.build(
             "INVITE",
             self.target.uri,
             via=self.sent_by.via(self.context.ids.branch()),
-            from_=from_of(self._invitation, self.sent_by.host, self.local_tag),
+            from_=from_of(self._invitation, self.party, self.sent_by.host, self.local_tag),
             to=NameAddr("", to),
             call_id=self.call_id,
             cseq=CSeq(cseq, "INVITE"),
@@ -131,6 +134,12 @@ class CalleeLeg(Leg):
             body=self._body,
             content_type=SDP_TYPE,
         )
+
+    def _crossing(self, invitation: Invitation) -> HeaderRows:
+        breadth = invitation.max_breadth
+        rows = () if breadth is None else ((MAX_BREADTH, str(breadth)),)
+        told = rows_for(invitation.said, self.party, self.sent_by.host, invitation.called)
+        return (*rows, *told, *self.session.rows(Side.B))
 
     def tell(self, word: Word, now: Now) -> None:
         if self.dialog is None and isinstance(word, Released):
@@ -154,9 +163,10 @@ class CalleeLeg(Leg):
         self._cancelled = self.ended = True
         if self._invite is not None:
             reasons = tuple(("Reason", value) for value in cause.reasons)  # RFC 3326: "answered elsewhere", say
-            self.context.transactions.cancel(self._invite, now, self, reasons)
+            self.context.transactions.cancel(self._invite, now, self, (*reasons, *self.session.rows(Side.B)))
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
+        self._learn(response)
         if transaction is self._invite:
             if response.status < 200:
                 self._receive_progress(response, now)
@@ -177,7 +187,8 @@ class CalleeLeg(Leg):
             body = sdp_of(response)
             if body is not None:
                 self.described = description = self.media.receive_answer(body)
-        self.hear(self, Progressed(response.status, response.reason, description), now)
+        said = read_answer(response, self.party)
+        self.hear(self, Progressed(response.status, response.reason, description, said), now)
 
     def _receive_answer(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         self._invite, self._answered = None, transaction
@@ -200,15 +211,16 @@ class CalleeLeg(Leg):
             return
         self._timer.agree_as_client(response)
         self._timer.start(now)
-        self.hear(self, Answered(self.described), now)
+        self.hear(self, Answered(self.described, said=read_answer(response, self.party)), now)
 
     def _receive_refusal(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         if response.status == 422 and not self._min_se_retried and not self.ended:
             self._retry_with_longer_interval(transaction, response, now)
             return
-        if response.status == 503:
+        cause = taken_for(self.party, cause_of_response(response, self.party))
+        if cause.status == 503:
             self.failure = Failure(answered=True, retry_after=seconds_of(response) or 0)
-        self._fail(cause_of_response(response), now)
+        self._fail(cause, now)
 
     def _retry_with_longer_interval(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         """Same Call-ID and From tag, next CSeq, the interval the peer wants (RFC 4028 s7.3)."""

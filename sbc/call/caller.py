@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 
 from media.api import Side
+from sbc.call.causes import status_told
 from sbc.call.context import Context
+from sbc.call.crossing import Said, rows_for
 from sbc.call.leg import Hear, Leg
+from sbc.call.session_ids import SessionIds
+from sbc.call.usage import HeaderRows
 from sbc.call.words import Answered, Cause, Offered, Progressed, Released, Word
 from sbc.clock import Now
 from sbc.errors import SipError
@@ -32,12 +36,14 @@ class CallerLeg(Leg):
         realm: Realm,
         flow: Flow,
         transaction: ServerTransaction,
+        session: SessionIds,
         media: MediaLeg,
         hear: Hear,
         now: Now,
     ) -> None:
-        super().__init__(context, Side.A, party, realm, flow, media, hear)
+        super().__init__(context, Side.A, party, realm, flow, session, media, hear)
         self.contact = self.sent_by.contact(self.local_tag, transaction.request.uri)
+        session.learn(Side.A, transaction.request.headers)
         self._invite: ServerTransaction | None = transaction
         self._offerless = False
         self._progress: Progressed | None = None
@@ -62,9 +68,9 @@ class CallerLeg(Leg):
         match word:
             case Progressed():
                 self._say_progress(word, now)
-            case Answered(description):
+            case Answered(description, _, said):
                 self.far = description or self.far
-                self._say_answer(now)
+                self._say_answer(said, now)
             case Released(cause):
                 self.refuse(cause, now)
             case _:
@@ -74,8 +80,9 @@ class CallerLeg(Leg):
         """The final answer is no."""
         invite, self._invite = self._invite, None
         if invite is not None:
-            headers = (*cause.headers, *(("Reason", value) for value in cause.reasons))
-            self.respond(invite, cause.status, cause.reason, headers, now=now)
+            headers = (*cause.headers, *(("Reason", value) for value in cause.reasons), *self._told(cause.said))
+            status, reason = status_told(self.party, cause)
+            self.respond(invite, status, reason, headers, now=now)
         self._end(now)
 
     def cancel(self, cause: Cause, now: Now) -> None:
@@ -103,7 +110,8 @@ class CallerLeg(Leg):
             with contextlib.suppress(SipError):  # early media we cannot pass on is no reason to end the call
                 body = self.media.make_answer(word.description, self.context.ids)
         self.context.dialogs[self.dialog.call_id, self.local_tag] = self
-        self.respond(self._invite, word.status, word.reason, (("Contact", self.contact), *self.record_route), body, now=now)
+        headers = (("Contact", self.contact), *self.record_route, *self._told(word.said))
+        self.respond(self._invite, word.status, word.reason, headers, body, now=now)
         self._stop_progress()
         self._progress_timer = self.context.timers.start(now.monotonic + PROGRESS_REPEAT_S, self._repeat_progress)
 
@@ -111,7 +119,7 @@ class CallerLeg(Leg):
         if self._invite is not None and self._progress is not None:
             self._say_progress(self._progress, now)
 
-    def _say_answer(self, now: Now) -> None:
+    def _say_answer(self, said: Said, now: Now) -> None:
         assert self._invite is not None and self.dialog is not None and self.far is not None
         self._stop_progress()
         try:
@@ -122,8 +130,11 @@ class CallerLeg(Leg):
             return
         invite, self._invite = self._invite, None
         self.context.dialogs[self.dialog.call_id, self.local_tag] = self
-        self._accept(invite, body, now, offers=self._offerless)
+        self._accept(invite, body, now, self._told(said), offers=self._offerless)
         self.record_route = ()
+
+    def _told(self, said: Said) -> HeaderRows:
+        return tuple(rows_for(said, self.party, self.sent_by.host))
 
     def renew(self, now: Now) -> None:
         """The next target's media will come from elsewhere: a caller ignores a second description in the dialog it has

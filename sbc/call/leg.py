@@ -12,6 +12,7 @@ from media.api import Side
 from sbc.call.answer import PendingAnswer
 from sbc.call.causes import cause_of_request, cause_of_response, refusal_to_peer
 from sbc.call.context import ALLOW, SUPPORTED, Context
+from sbc.call.session_ids import SessionIds
 from sbc.call.session_timer import SessionTimer
 from sbc.call.usage import SDP_TYPE, HeaderRows, Usage
 from sbc.call.words import Answered, Cause, Changed, Released, Word
@@ -35,8 +36,10 @@ Hear = Callable[["Leg", Word, Now], None]
 class Leg(Usage):
     """Hears `tell(word)` from the call, speaks to it through `hear(leg, word, now)`; SIP stays on this side of both."""
 
-    def __init__(self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow, media: MediaLeg, hear: Hear) -> None:
-        super().__init__(context, side, party, realm, flow)
+    def __init__(
+        self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow, session: SessionIds, media: MediaLeg, hear: Hear
+    ) -> None:
+        super().__init__(context, side, party, realm, flow, session)
         self.media = media
         self.hear = hear
         self.described: Description | None = None  # what the peer last said and was agreed to
@@ -88,7 +91,8 @@ class Leg(Usage):
         elif refused is not None:
             self.media.rollback()
             told = refusal_to_peer(refused)
-            self.respond(asked, told.status, told.reason, told.headers, now=now)
+            headers = (*told.headers, *(("Reason", value) for value in told.reasons))
+            self.respond(asked, told.status, told.reason, headers, now=now)
         else:
             self._pass_answer(asked, description or self.far, now)
 
@@ -120,6 +124,7 @@ class Leg(Usage):
             if request.method != "ACK":
                 raise SipError("another fork's dialog", status=481, reason="Call/Transaction Does Not Exist")
             return
+        self.session.learn(self.side, request.headers)
         if request.method == "ACK":
             self._receive_ack(request, now)
             return
@@ -209,6 +214,7 @@ class Leg(Usage):
     # Answers of the peer
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
+        self._learn(response)
         if transaction is self._bye:
             if response.status >= 200:
                 self._forget()
@@ -217,6 +223,10 @@ class Leg(Usage):
                 self._settle_change(response, now)
         elif response.cseq.method == "INVITE" and 200 <= response.status < 300:
             self.acknowledge_again(response)
+
+    def _learn(self, response: Response) -> None:
+        if not self.ended:  # or a late answer of one target would speak for the next
+            self.session.learn(self.side, response.headers)
 
     def _settle_change(self, response: Response, now: Now) -> None:
         self._forget_change()
@@ -247,11 +257,11 @@ class Leg(Usage):
             return
         if response.status in DIALOG_GONE:
             self._end(now)
-            self.hear(self, Released(cause_of_response(response)), now)
+            self.hear(self, Released(cause_of_response(response, self.party)), now)
         elif refreshing:
             self._refresh_later(response.status, now)
         else:
-            self.hear(self, Answered(None, cause_of_response(response)), now)
+            self.hear(self, Answered(None, cause_of_response(response, self.party)), now)
 
     def transaction_failed(self, transaction: ClientTransaction, cause: Literal["timeout", "transport"], now: Now) -> None:
         if transaction is self._bye:
@@ -314,9 +324,9 @@ class Leg(Usage):
             self._change_timer.cancel()
             self._change_timer = None
 
-    def _accept(self, transaction: ServerTransaction, body: bytes, now: Now, *, offers: bool = False) -> None:
-        """2xx to an INVITE of the peer, repeated until its ACK."""
-        headers = (("Contact", self.contact), *self.record_route, *self._timer.agree_as_server(transaction.request))
+    def _accept(self, transaction: ServerTransaction, body: bytes, now: Now, told: HeaderRows = (), *, offers: bool = False) -> None:
+        """2xx to an INVITE of the peer, repeated until its ACK. `told`: what crosses with it."""
+        headers = (("Contact", self.contact), *self.record_route, *self._timer.agree_as_server(transaction.request), *told)
         response = self.respond(transaction, 200, headers=headers, body=body, now=now)
         if self._pending_answer is not None:
             self._pending_answer.stop()

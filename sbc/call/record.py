@@ -62,6 +62,7 @@ class Facts:
     route: str | None = None
     route_line: str | None = None
     emergency: bool = False
+    asserted: str | None = None  # who the caller is, as trusted or proved, also of one who hides it
     attempts: list[dict[str, object]] = field(default_factory=list)
 
 
@@ -80,6 +81,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "ring_ms": milliseconds(times.progressed, times.answered or (ended if times.progressed else None)),
         "duration_ms": milliseconds(times.answered, ended) or 0,
         "caller": facts.caller,
+        "asserted": facts.asserted,
         "called": facts.called,
         "dialled": facts.dialled,
         "emergency": facts.emergency,

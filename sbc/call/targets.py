@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sbc.call.bridge import Invitation, user_part
+from sbc.call.bridge import Invitation
 from sbc.call.callee import Target
 from sbc.call.context import Context, flow_to
 from sbc.call.health import ask_whether_it_is_back
+from sbc.call.neutral import user_part
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.flow import Flow

@@ -6,6 +6,7 @@ import contextlib
 
 from media.api import Side
 from sbc.call.context import ALLOW, SUPPORTED, Context, flow_within
+from sbc.call.session_ids import SessionIds
 from sbc.clock import Now
 from sbc.effects import Send
 from sbc.errors import ParseError
@@ -22,12 +23,13 @@ HeaderRows = tuple[tuple[str, str], ...]
 class Usage:
     """`flow` is where the peer was last heard; `dialog` is None until there is one."""
 
-    def __init__(self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow) -> None:
+    def __init__(self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow, session: SessionIds) -> None:
         self.context = context
         self.side = side
         self.party = party
         self.realm = realm
         self.flow = flow
+        self.session = session
         self.local_tag = context.ids.tag()
         self.sent_by = context.sent_by(flow)
         self.contact = self.sent_by.contact(self.local_tag)
@@ -41,7 +43,7 @@ class Usage:
             method,
             via=self.sent_by.via(self.context.ids.branch()),
             contact=self.contact if method == "INVITE" else None,
-            headers=headers,
+            headers=(*headers, *self.session.rows(self.side)),
             body=body,
             content_type=SDP_TYPE if body else "",
         )
@@ -62,12 +64,13 @@ class Usage:
     ) -> Response:
         if status in (200, 405):
             headers = (("Allow", ALLOW), ("Supported", SUPPORTED), *headers)
+        session = self.session.rows_of_trying(self.side) if status == 100 else self.session.rows(self.side)
         response = Response.answer(
             transaction.request,
             status,
             reason,
             to_tag="" if status == 100 else self.local_tag,
-            headers=headers,
+            headers=(*headers, *session),
             body=body,
             content_type=SDP_TYPE if body else "",
         )
@@ -84,7 +87,8 @@ class Usage:
         assert self.dialog is not None
         with contextlib.suppress(ParseError):  # a Contact we cannot read leaves the target as it was
             self.dialog.receive_response(response)
-        ack = self.dialog.ack(response.cseq.number, via=self.sent_by.via(self.context.ids.branch()))
+        via = self.sent_by.via(self.context.ids.branch())
+        ack = self.dialog.ack(response.cseq.number, via=via, headers=self.session.rows(self.side))
         self._last_ack = (response.cseq.number, ack.encode(), self.dialog_flow(now))
         self.context.emit(Send(self._last_ack[1], self._last_ack[2]))
 

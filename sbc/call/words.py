@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from sbc.call.crossing import NOTHING, Said
 from sbc.frozen import frozen
 from sbc.sdp.offer import Description
 
@@ -17,7 +18,7 @@ class Cause:
     `status` is the SIP status that says it best (200: normal clearing), `reason` its phrase (empty: the standard one),
     `q850` the ITU-T Q.850 cause when a peer told one, `reasons` the Reason header values to carry on (RFC 3326),
     `headers` further ones to send along with a refusal, `note` a short word for the call record. `out_of_service`: we
-    ourselves have no room, so that a 503 is true of us and not only of what lies behind us.
+    ourselves have no room, so that a 503 is true of us and not only of what lies behind us. `said`: what else came with it.
     """
 
     status: int = 200
@@ -28,6 +29,7 @@ class Cause:
     by: By = "peer"
     note: str = ""
     out_of_service: bool = False
+    said: Said = NOTHING
 
 
 @frozen
@@ -44,6 +46,7 @@ class Progressed:
     status: int
     reason: str
     description: Description | None
+    said: Said = NOTHING
 
 
 @frozen
@@ -52,6 +55,7 @@ class Answered:
 
     description: Description | None
     refused: Cause | None = None
+    said: Said = NOTHING
 
 
 @frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -191,6 +192,8 @@ class _Checker:
         for name, trunk in self._policy.trunks.items():
             self._peer(name, trunk)
             self._tls_keys(name, trunk)
+            self._headers(name, trunk)
+        self._listed_alone()
 
     def _keys_in_clear(self, section: str, name: str, party: model.TrunkModel | model.UserModel) -> None:
         """RFC 4568 s7: SDES sends the keys in the SDP, so that anybody who reads the signalling can decrypt the speech."""
@@ -211,6 +214,20 @@ class _Checker:
             self.warn(path, f"SRTP keys cross the network readable: realm {party.realm!r} has no tls:// or wss:// listener")
         elif open_listeners:
             self.warn(path, f"SRTP keys cross the network readable when signalling comes by {open_listeners[0]} instead of tls://")
+
+    def _headers(self, name: str, trunk: model.TrunkModel) -> None:
+        if trunk.diversions_as is not None and not trunk.trusted:
+            self.error(("trunks", name, "diversions_as"), "only a trunk with 'trusted: true' is told who sent a call on")
+        for statuses in trunk.responses_to or ():
+            if max(statuses) < 400:
+                self.error(("trunks", name, "responses_to"), "we send no redirections: 3xx stands in 'responses_from' only")
+
+    def _listed_alone(self) -> None:
+        listed = Counter(header for _, _, party in self._policy.parties() for header in set(party.pass_headers or ()))
+        for section, name, party in self._policy.parties():
+            for index, header in enumerate(party.pass_headers or ()):
+                if listed[header] == 1:
+                    self.warn((section, name, "pass_headers", index), "crosses only to somebody who lists it too, and nobody does")
 
     def _peer(self, name: str, trunk: model.TrunkModel) -> None:
         path: Path = ("trunks", name, "peer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from media.api import Interface, Suite
 from sbc.policy import model
@@ -15,6 +16,7 @@ from sbc.policy.snapshot import (
     RFC_TIMERS,
     Credentials,
     DialPlan,
+    HeaderRules,
     KeyPair,
     LimitRules,
     Listener,
@@ -135,6 +137,9 @@ def _trunk(
         accept_certificate=tuple(trunk.accept_certificate or ()),
         certificate=_key_pair(certs, trunk.certificate) if trunk.certificate is not None else None,
         wildcard_certificates=trunk.insecure_wildcard_certificates or False,
+        headers=_headers(trunk, trusted=trunk.trusted or False, diversions_as=trunk.diversions_as),
+        responses_from=_translation(trunk.responses_from),
+        responses_to=_translation(trunk.responses_to),
     )
 
 
@@ -152,11 +157,31 @@ def _user(
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
+        headers=_headers(user),
     )
 
 
 def _dial_plan(plan: Mapping[str, str] | None) -> DialPlan:
     return tuple(sorted((plan or {}).items(), key=lambda entry: -len(entry[0])))
+
+
+def _headers(
+    party: model.PartyModel, *, trusted: bool = False, diversions_as: Literal["diversion", "history-info"] | None = None
+) -> HeaderRules:
+    return HeaderRules(
+        trusted=trusted,
+        numbers=_patterns(party.numbers or ()),
+        main_number=next((number for number in party.numbers or () if not number.endswith("*")), None),
+        pass_headers=frozenset(party.pass_headers or ()),
+        diversions_as=diversions_as,
+        refuse_anonymous=party.refuse_anonymous or False,
+    )
+
+
+def _translation(rules: Mapping[frozenset[int], int] | None) -> dict[int, int]:
+    """One status counts more than a class of them, in whatever order they were written."""
+    by_size = sorted((rules or {}).items(), key=lambda rule: -len(rule[0]))
+    return {status: instead for statuses, instead in by_size for status in statuses}
 
 
 def _limits(name: str, rules: model.LimitsModel) -> LimitRules:

@@ -30,7 +30,8 @@ class NumberRefused(SipError):
     """Neither a number nor a name (RFC 3261 s21.4.22)."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__(detail, status=484, reason="Address Incomplete")
+        headers = (("Reason", 'Q.850;cause=28;text="Invalid number format"'),)
+        super().__init__(detail, status=484, reason="Address Incomplete", headers=headers)
 
 
 NOBODY = PrefixTable()  # a realm that a newer policy has dropped, or one without trunks

@@ -61,6 +61,15 @@ DialReplacement = Annotated[str, *_word(values.dial_replacement, **_NUMBER_OR_TE
 ShortNumber = Annotated[str, *_word(values.short_number, **_NUMBER_OR_TEXT, examples=["112"])]
 CryptoSuite = Annotated[Suite, *_word(values.suite, enum=[suite.value for suite in Suite])]
 DigestAlgorithm = Annotated[str, *_word(values.digest, enum=list(HASHES))]
+OwnNumbers = Annotated[
+    list[Annotated[str, *_word(values.own_number, **_NUMBER_OR_TEXT, examples=["+4930123456", "+4930123*"])]],
+    BeforeValidator(_one_or_many),
+    Field(min_length=1),
+]
+HeaderToken = Annotated[str, *_word(values.header_name, examples=["User-to-User", "Alert-Info", "X-Customer"])]
+TranslatedStatuses = Annotated[frozenset[int], *_word(values.translated_statuses, **_NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
+Failure = Annotated[int, *_word(values.failure, **_NUMBER_OR_TEXT, pattern="^[4-6][0-9]{2}$")]
+Translation = dict[TranslatedStatuses, Failure]
 Codec = Annotated[str, *_word(values.codec, examples=["PCMA", "G729", "telephone-event"])]
 
 
@@ -177,10 +186,35 @@ class PartyModel(Model):
     dial_plan: dict[DialPrefix, DialReplacement] | None = Field(
         None, min_length=1, description='Turns what it dials into +E.164 before routing, longest prefix first: {"00": "+", "0": "+49"}.'
     )
+    numbers: OwnNumbers | None = Field(
+        None,
+        description='Its own numbers, or their beginnings: "+4930123*". What it says of itself is passed on as asserted when among these.',
+    )
+    pass_headers: list[HeaderToken] | None = Field(
+        None, min_length=1, description="Headers that cross in its calls, both ways, if the other side of the call lists them too."
+    )
+    refuse_anonymous: bool | None = Field(None, description="true: who calls it without showing a number is answered 433. Default: false.")
 
 
 class TrunkModel(PartyModel):
     """A peer that sends us calls, takes calls from us, or both."""
+
+    trusted: bool | None = Field(
+        None,
+        description="true: it belongs to our trust domain (RFC 3325). What it asserts of callers is believed, "
+        "and it is told what is hidden from others. Default: false.",
+    )
+    diversions_as: Literal["diversion", "history-info"] | None = Field(
+        None, description="The header that tells this trusted trunk who sent a call on. Default: whichever came."
+    )
+    responses_from: Translation | None = Field(
+        None,
+        min_length=1,
+        description="Final answers of this trunk, and what we take them for before anything else: {484: 404, 6xx: 480}.",
+    )
+    responses_to: Translation | None = Field(
+        None, min_length=1, description="Final answers this trunk would get from us, and what it gets instead: {486: 480}."
+    )
 
     accept_from: list[Network] | None = Field(
         None, min_length=1, description="Calls from these addresses are its calls. The longest prefix wins between trunks."

@@ -122,11 +122,42 @@ class Peer:
         return self.secure or self.transport == "TLS" or by_dns
 
 
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Numbers or names: exact ones, and the prefixes of those that ended in `*`. Empty: matches nothing."""
+
+    exact: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+    def match(self, text: str) -> bool:
+        return text in self.exact or text.startswith(self.prefixes)
+
+
 DialPlan = tuple[tuple[str, str], ...]
 """(prefix, replacement), longest prefix first."""
 
 
 RFC_TIMERS = TimerValues()
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRules:
+    """What a party's headers are worth, and which of them cross.
+
+    trusted           within our trust domain (RFC 3325 s2.3): what it asserts is believed, and it is told what is hidden from others
+    numbers           its own: what it says of itself counts when it is among these
+    main_number       the first of them that is written in full: who it is when it says nothing that counts
+    pass_headers      names, lower case, that cross when both sides of a call list them
+    diversions_as     the header that tells it who sent a call on; None: whichever came
+    refuse_anonymous  callers who hide who they are are answered 433 (RFC 5079)
+    """
+
+    trusted: bool = False
+    numbers: Patterns = Patterns()
+    main_number: str | None = None
+    pass_headers: frozenset[str] = frozenset()
+    diversions_as: Literal["diversion", "history-info"] | None = None
+    refuse_anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +169,8 @@ class Trunk:
     invite_timers         of the INVITE that begins a call: Timer B may be shorter, because there may be another server to try
     certificate           ours, for TLS connections to it; None: the realm's first
     wildcard_certificates a `*.` in its certificate counts, against RFC 5922 s7.2
+    responses_from        final statuses it answers with, and what each is taken for
+    responses_to          final statuses it would be answered with, and what is sent instead
     """
 
     name: str
@@ -153,6 +186,9 @@ class Trunk:
     accept_certificate: tuple[str, ...] = ()
     certificate: KeyPair | None = None
     wildcard_certificates: bool = False
+    headers: HeaderRules = HeaderRules()
+    responses_from: Mapping[int, int] = field(default_factory=dict)
+    responses_to: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +202,10 @@ class User:
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
     timers: TimerValues = RFC_TIMERS
+    headers: HeaderRules = HeaderRules()
 
 
 Party = Trunk | User
-
-
-@dataclass(frozen=True, slots=True)
-class Patterns:
-    """Numbers or names: exact ones, and the prefixes of those that ended in `*`. Empty: matches nothing."""
-
-    exact: frozenset[str] = frozenset()
-    prefixes: tuple[str, ...] = ()
-
-    def match(self, text: str) -> bool:
-        return text in self.exact or text.startswith(self.prefixes)
 
 
 @dataclass(frozen=True, slots=True)

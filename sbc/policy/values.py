@@ -14,6 +14,7 @@ from sbc.flow import Transport
 from sbc.policy.problems import did_you_mean
 from sbc.policy.snapshot import Peer
 from sbc.sip.digest import HASHES
+from sbc.sip.names import HeaderName
 from sbc.sip.uri import Uri
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -33,6 +34,26 @@ _REPLACEMENT = re.compile(r"\+?[0-9]{0,20}")
 _SHORT_NUMBER = re.compile(r"[0-9*#]{2,15}")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _CODEC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+
+# Decided by the protocol, or by the trust between two parties: a list cannot let them through.
+RULED = frozenset(
+    map(
+        HeaderName,
+        (
+            *("Via", "From", "To", "Call-ID", "CSeq", "Contact", "Route", "Record-Route", "Max-Forwards", "Max-Breadth", "Path"),
+            *("Require", "Proxy-Require", "Supported", "Unsupported", "Allow", "Allow-Events", "Timestamp", "Service-Route"),
+            *("Accept", "Accept-Encoding", "Accept-Language", "MIME-Version", "Authorization", "Proxy-Authorization"),
+            *("WWW-Authenticate", "Proxy-Authenticate", "Authentication-Info", "Session-Expires", "Min-SE", "Expires", "Min-Expires"),
+            *("RAck", "RSeq", "Event", "Subscription-State", "Refer-To", "Referred-By", "Replaces", "Join", "Target-Dialog"),
+            *("Identity", "Date", "Privacy", "Remote-Party-ID", "Diversion", "History-Info", "Session-ID", "Reason", "Warning"),
+            *("Retry-After", "Priority", "Resource-Priority", "Geolocation", "Geolocation-Routing", "Accept-Contact", "Reject-Contact"),
+            *("P-Asserted-Identity", "P-Preferred-Identity", "P-Called-Party-ID", "P-Visited-Network-ID", "P-Access-Network-Info"),
+        ),
+    )
+)
+RULED_PREFIXES = ("content-", "p-charging-")
+# Part of one transaction or dialog, not an answer to the call: a challenge that became a 480 could never be met.
+PROTOCOL_STATUSES = frozenset({401, 407, 420, 421, 422, 423, 481, 482, 487, 491, 494})
 
 
 class ListenerUrl(NamedTuple):
@@ -237,6 +258,39 @@ def codec(text: str) -> str:
     if not _CODEC.fullmatch(text):
         raise ValueError("a codec is named as in SDP: PCMA, G729, telephone-event")
     return text
+
+
+def own_number(text: str) -> str:
+    """A pattern of numbers or names somebody may call with."""
+    if pattern(text) == "*":
+        raise ValueError("'*' would let it call with anybody's number: name its own, or say 'trusted: true'")
+    return text
+
+
+def header_name(text: str) -> str:
+    """The folded name of a header that nothing else decides on."""
+    try:
+        folded = HeaderName(text)
+    except ParseError:
+        raise ValueError(f"{text!r} is no header name") from None
+    if folded in RULED or folded.startswith(RULED_PREFIXES):
+        raise ValueError(f"whether {folded.spelling} crosses is not decided here: it has rules of its own")
+    return str(folded)
+
+
+def translated_statuses(text: str) -> frozenset[int]:
+    """`486` or `5xx`, without the statuses that are part of the protocol between us and one peer."""
+    found = statuses(text) - PROTOCOL_STATUSES
+    if not found:
+        raise ValueError(f"{text} is said between us and one peer and has its own meaning there: it cannot be translated")
+    return found
+
+
+def failure(text: str) -> int:
+    """A final status that ends an attempt."""
+    if not re.fullmatch(r"[4-6][0-9][0-9]", text) or int(text) in PROTOCOL_STATUSES:
+        raise ValueError("write a final status from 400 to 699 that says why a call failed: 480, 486, 503")
+    return int(text)
 
 
 def stranger_answer(text: str) -> int | None:
