@@ -32,7 +32,7 @@ from sbc.sip.validate import check_request, hops_left
 MergeKey = tuple[str, str, int]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2)
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
-EXTENSIONS = frozenset({"timer"})
+EXTENSIONS = frozenset({"timer", "100rel"})
 RETRY_WHEN_DRAINING_S = 10
 OPTIONS_HEADERS = (
     ("Allow", ", ".join(sorted(METHODS))),

@@ -23,9 +23,10 @@ from sbc.sip.transactions import Transactions
 from sbc.sip.uri import Uri, format_host
 
 # What we can do inside a dialog; anything else is answered 405 (RFC 3261 s8.2.1).
-DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
+DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE")
 ALLOW = ", ".join(DIALOG_METHODS)
-SUPPORTED = "timer"
+SUPPORTED = "timer, 100rel"
+SUPPORTED_UNRELIABLE = "timer"  # where a reliable 1xx could not be answered
 
 
 class DialogUser(Protocol):

@@ -258,31 +258,6 @@ def test_UAS_09_ringing_is_repeated_every_minute(world: World, carrier: Agent, b
     carrier.answer(received, 486)
 
 
-def test_an_offerless_invite_gets_our_offer_and_its_ack_the_answer(world: World, office: Agent, carrier: Agent) -> None:
-    office.invite("+4930123456", b"")
-    office.expect_response(100)
-    received = carrier.expect_request("INVITE")
-    assert b"m=audio" in received.body
-    carrier.answer(received, 200, body=sdp("10.1.0.2", 50000, "8 101"))
-    carrier.expect_request("ACK")
-    ok = office.expect_response(200)
-    assert b"m=audio" in ok.body
-    office.ack(ok, sdp("10.0.0.20", 40000, "8 101"))
-    a, b = world.updates[-1]
-    assert (a.remote, b.remote) == (("10.0.0.20", 40000), ("10.1.0.2", 50000))
-
-
-def test_an_offerless_invite_without_answer_in_its_ack_ends_the_call(world: World, office: Agent, carrier: Agent) -> None:
-    office.invite("+4930123456", b"")
-    received = carrier.expect_request("INVITE")
-    carrier.answer(received, 200, body=sdp("10.1.0.2", 50000))
-    carrier.expect_request("ACK")
-    office.expect_response(100)
-    office.ack(office.expect_response(200))
-    office.answer(office.expect_request("BYE"), 200)
-    carrier.answer(carrier.expect_request("BYE"), 200)
-
-
 @pytest.mark.parametrize("body", [b"not sdp", b"v=0\r\n", sdp("10.0.0.20", 40000, "96")])
 def test_an_offer_that_cannot_be_used_is_refused_and_recorded(world: World, office: Agent, carrier: Agent, body: bytes) -> None:
     office.invite("+4930123456", body)

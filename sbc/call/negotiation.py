@@ -1,0 +1,528 @@
+"""Offers and answers within a dialog: re-INVITE and UPDATE, ours and the peer's, one offer at a time (RFC 3261 s14, RFC 3311, RFC 6337)."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Literal
+
+from media.api import Side
+from sbc.call.answer import PendingAnswer
+from sbc.call.causes import cause_of_response, refusal_to_peer
+from sbc.call.context import ALLOW, SUPPORTED, Context
+from sbc.call.session_timer import SessionTimer
+from sbc.call.usage import HeaderRows, Usage
+from sbc.call.words import Cause, Changed, Offered, Released, Settled, Word
+from sbc.clock import Now
+from sbc.errors import ParseError, SipError
+from sbc.flow import Flow
+from sbc.policy.snapshot import Party, Realm
+from sbc.sdp.offer import Description, MediaLeg
+from sbc.sip.dialog import Dialog
+from sbc.sip.message import Request, Response
+from sbc.sip.multipart import sdp_of
+from sbc.sip.timers import Timer
+from sbc.sip.transactions import ClientTransaction, ServerTransaction
+
+DIALOG_GONE = (408, 481)  # answers to a request inside a dialog that end the dialog (RFC 3261 s12.2.1.2, RFC 5057)
+CHANGE_WITHIN_S = 60.0  # for the final answer to a re-INVITE; a person may have to agree to it, but not for ever
+UPDATE_WITHIN_S = 16.0  # for ours to an UPDATE: half of what its sender waits (Timer F), which gave it to us a hop or two later
+REFRESH_AGAIN_S = 10.0  # after a refresh was refused: long enough for a passing trouble, short against any interval
+
+GLARE = Cause(491, by="sbc", note="glare")
+
+
+class Change:
+    """A re-INVITE or UPDATE of ours.
+
+    body      our offer; empty: an UPDATE that only refreshes, or an INVITE that has the peer offer
+    proposed  what `far` is once the offer is agreed to
+    purpose   "asked": the other leg waits for the outcome · "owed": agreed on already, without this peer · "refresh": for the session timer
+    """
+
+    __slots__ = ("body", "dialog", "lengthened", "method", "proposed", "purpose", "timer", "transaction")
+
+    def __init__(
+        self,
+        method: Literal["INVITE", "UPDATE"],
+        body: bytes,
+        proposed: Description | None,
+        purpose: Literal["asked", "owed", "refresh"],
+    ) -> None:
+        self.method = method
+        self.body = body
+        self.proposed = proposed
+        self.purpose = purpose
+        self.lengthened = False  # a 422 was obeyed already
+        self.dialog: Dialog | None = None
+        self.timer: Timer | None = None
+        self.transaction: ClientTransaction | None = None
+
+    @property
+    def calls_for_offer(self) -> bool:
+        return self.method == "INVITE" and not self.body
+
+
+class Negotiation(Usage):
+    """What both kinds of leg share of offer and answer.
+
+    described   what the peer last said and was agreed to
+    far         what the other leg's peer last said
+    early       the dialog is not confirmed yet
+    settled     its first offer has been answered so that both sides know of it: more may follow (RFC 3311 s5.1)
+    """
+
+    def __init__(self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow, media: MediaLeg) -> None:
+        super().__init__(context, side, party, realm, flow)
+        self.media = media
+        self.described: Description | None = None
+        self.far: Description | None = None
+        self.record_route: HeaderRows = ()  # to be copied into answers that make the dialog (RFC 3261 s12.1.1)
+        self.ended = False
+        self.early = True
+        self.settled = False
+        self._pending_answer: PendingAnswer | None = None
+        self._asked: ServerTransaction | None = None  # re-INVITE or UPDATE of the peer, waiting for the other leg
+        self._asked_timer: Timer | None = None
+        self._proposed: Description | None = None  # … with this offer; None: it calls for one
+        self._withdrawn = False  # … and then taken back
+        self._change: Change | None = None
+        self._owed: Description | None = None  # the peer still has to be told
+        self._owed_timer: Timer | None = None
+        self._unanswered: Response | None = None  # 2xx with an offer, which our ACK has to answer
+        self._timer = SessionTimer(context.timers, self._refresh, self._expire)
+
+    # What a kind of leg does with the outcome
+
+    def say(self, word: Word, now: Now) -> None:
+        """To the call."""
+        raise NotImplementedError
+
+    def give_up(self, cause: Cause, now: Now) -> None:
+        """End both sides for a reason of our own."""
+        raise NotImplementedError
+
+    def end(self, now: Now) -> None:
+        """The dialog is over, without a BYE of ours."""
+        raise NotImplementedError
+
+    def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
+        raise NotImplementedError
+
+    def transaction_failed(self, transaction: ClientTransaction, cause: Literal["timeout", "transport"], now: Now) -> None:
+        raise NotImplementedError
+
+    # What the other leg wants
+
+    def offer_change(self, word: Changed | Offered, now: Now) -> None:
+        if isinstance(word, Changed) and word.patience == "none":
+            self._owed = word.description
+            self.pay(now)
+            return
+        quick = self.early or (isinstance(word, Changed) and word.patience == "a transaction")
+        obstacle = GLARE if self.early and isinstance(word, Offered) else self._obstacle()
+        try:
+            if obstacle is not None:
+                self.say(Settled(None, obstacle), now)
+                return
+            body = self.our_offer(word.description) if isinstance(word, Changed) else b""
+        except SipError as error:
+            self.say(Settled(None, Cause(error.status, error.reason, headers=error.headers, by="sbc")), now)
+            return
+        self._send_change(Change("UPDATE" if body and quick and self.takes_update else "INVITE", body, word.description, "asked"), now)
+
+    def _obstacle(self) -> Cause | None:
+        """Why we cannot make an offer now."""
+        if self.ended or self._change or self._asked or self._pending_answer or self._unanswered:
+            return GLARE
+        if self.early and not self.settled:
+            return GLARE
+        return Cause(488, by="sbc", note="no UPDATE") if self.early and not self.takes_update else None
+
+    def pay(self, now: Now) -> None:
+        """Bring the peer in line with what was agreed on without it, as soon as that is possible."""
+        if self._owed is None or self._owed_timer is not None or self._obstacle() is not None:
+            return
+        description, self._owed = self._owed, None
+        with contextlib.suppress(SipError):  # nothing of it can be offered here: then it stays as it was
+            self._send_change(Change("UPDATE" if self.early else "INVITE", self.our_offer(description), description, "owed"), now)
+
+    def answer_change(self, word: Settled, now: Now) -> None:
+        if self._unanswered is not None:
+            self._answer_in_ack(word, now)
+            return
+        asked = self._take_asked()
+        if self.ended:
+            return
+        if asked is None:
+            self._settle_without_asking(word, now)
+        elif word.refused is not None:
+            self.media.rollback()
+            told = refusal_to_peer(word.refused)
+            self.respond(asked, told.status, told.reason, told.headers, now=now)
+        elif self._proposed is None:
+            self._pass_offer(asked, word.description, now)
+        else:
+            self._pass_answer(asked, word.description or self.far, now)
+        self.pay(now)
+
+    def _take_asked(self) -> ServerTransaction | None:
+        asked, self._asked = self._asked, None
+        if self._asked_timer is not None:
+            self._asked_timer.cancel()
+            self._asked_timer = None
+        return asked
+
+    def _pass_offer(self, asked: ServerTransaction, far: Description | None, now: Now) -> None:
+        try:
+            body = self.our_offer(far)
+        except SipError as error:
+            self.respond(asked, error.status, error.reason, error.headers, now=now)
+            self.say(Settled(None, Cause(error.status, error.reason, by="sbc")), now)
+            return
+        self.far = far
+        self.accept(asked, body, now, offers=True)
+
+    def _pass_answer(self, asked: ServerTransaction, far: Description | None, now: Now) -> None:
+        assert far is not None, "an answer answers something"
+        try:
+            body = self.media.make_answer(far, self.context.ids)
+        except SipError as error:
+            self.media.rollback()
+            self.respond(asked, error.status, error.reason, error.headers, now=now)
+            self.say(Changed(self.described, "none"), now)
+            return
+        self.described, self.far = self._proposed, far
+        self.accept(asked, body, now)
+
+    def _settle_without_asking(self, word: Settled, now: Now) -> None:
+        """The other leg speaks of a change nobody here waits for: it is taken back, it was taken back too late, or it is news."""
+        withdrawn, self._withdrawn = self._withdrawn, False
+        if word.refused is not None:
+            if self._change is not None and self._change.purpose == "asked":
+                self._cancel_change(now)
+        elif withdrawn:
+            self.say(Settled(None, Cause(487)) if self._proposed is None else Changed(self.described, "none"), now)
+        elif word.description is not None and differ(word.description, self.far):
+            self._owed = word.description
+
+    def _answer_in_ack(self, word: Settled, now: Now) -> None:
+        """The peer's 2xx offered. If the other leg takes nothing of it, things stay as they were; if nothing was yet, that is the end."""
+        response, self._unanswered = self._unanswered, None
+        assert response is not None
+        far = word.description if word.refused is None else self.far
+        try:
+            if far is None:
+                raise SipError(status=488, reason="Not Acceptable Here")
+            body = self.media.make_answer(far, self.context.ids)
+        except SipError as error:
+            self._refuse_in_ack(response, now)
+            self.give_up(Cause(error.status, error.reason, by="sbc", note="offer not answered"), now)
+            return
+        self.described, self.far = self._proposed, far
+        self.acknowledge(response, now, body)
+        if word.refused is not None:
+            self.say(Changed(None), now)
+        self.pay(now)
+
+    def _refuse_in_ack(self, response: Response, now: Now) -> None:
+        """ "… create an answer that rejects the offered media, and then send a BYE" (RFC 3261 s13.2.2.4, RFC 3264 s6)."""
+        self.media.rollback()
+        self.acknowledge(response, now, self.refusal_of_offer(response))
+
+    def refusal_of_offer(self, message: Response) -> bytes:
+        with contextlib.suppress(SipError):
+            return self.media.refuse(sdp_of(message) or b"")
+        return b""
+
+    # What the peer wants
+
+    def receive_change(self, transaction: ServerTransaction, now: Now) -> None:
+        """Its re-INVITE or UPDATE."""
+        request = transaction.request
+        self.note_methods(request)
+        if self.ended:
+            self.respond(transaction, 481, now=now)
+            return
+        try:
+            body = sdp_of(request)
+            open_offer = self._open_offer() if body is not None or request.method == "INVITE" else ""
+            if self._asked is not None or open_offer == "received":
+                self.busy(transaction, now)
+            elif open_offer == "sent":
+                self.respond(transaction, 491, now=now)
+            else:
+                self._consider(transaction, body, now)
+        except SipError as error:
+            self.respond(transaction, error.status, error.reason, error.headers, now=now)
+
+    def _open_offer(self) -> Literal["", "sent", "received"]:
+        """Whose offer waits for its answer on this dialog. A 1xx that may be lost is no answer yet."""
+        if self._change is not None and (self._change.method == "INVITE" or self._change.body):
+            return "sent"
+        if self._pending_answer is not None and self._pending_answer.offers:
+            return "sent"
+        if self._unanswered is not None:
+            return "received"
+        if self.early and not self.settled:
+            return self.media.open_offer or ("received" if self.side is Side.A else "sent")
+        return ""
+
+    def _consider(self, transaction: ServerTransaction, body: bytes | None, now: Now) -> None:
+        """Answer what changes nothing for the other leg ourselves, ask it about anything else."""
+        update = transaction.method == "UPDATE"
+        self._timer.agree_as_server(transaction.request, self.takes_update)
+        if body is None:
+            if update:
+                self.accept(transaction, b"", now)
+            else:
+                self._ask(transaction, None, Offered(None), now)
+            return
+        description = self.media.receive_offer(body, self.flow.secure)
+        same = description == self.described
+        if self.far is not None and (same or (update and not differ(description, self.described))):
+            answer = self.media.make_answer(self.far, self.context.ids)
+            self.described = description
+            self.accept(transaction, answer, now)
+            if not same:
+                self.say(Changed(None), now)
+            return
+        self._ask(transaction, description, Changed(description, "a transaction" if update else "a person"), now)
+
+    def _ask(self, transaction: ServerTransaction, description: Description | None, word: Word, now: Now) -> None:
+        self._proposed = description
+        self._asked = transaction
+        self._withdrawn = False
+        if transaction.method == "INVITE":
+            self.respond(transaction, 100, now=now)
+        else:
+            self._asked_timer = self.context.timers.start(now.monotonic + UPDATE_WITHIN_S, self._update_too_long)
+        self.say(word, now)
+
+    def _update_too_long(self, now: Now) -> None:
+        self._asked_timer = None
+        self.withdraw(504, now)  # RFC 3311 s5.2: 504 when it cannot be decided at once
+
+    def withdraw(self, status: int, now: Now) -> None:
+        """What the peer asked is answered so, and the other leg need not go on: the session stays as it was (RFC 3261 s14.2)."""
+        asked = self._take_asked()
+        if asked is not None:
+            self._withdrawn = True
+            self.media.rollback()
+            self.respond(asked, status, now=now)
+            self.say(Settled(None, Cause(487)), now)
+
+    def accept(self, transaction: ServerTransaction, body: bytes, now: Now, *, offers: bool = False) -> None:
+        """2xx to an INVITE or UPDATE of the peer; to an INVITE it is repeated until its ACK."""
+        timer = self._timer.agree_as_server(transaction.request, self.takes_update)
+        routes = self.record_route if transaction.method == "INVITE" else ()
+        headers = (("Contact", self.contact), *routes, *timer)
+        response = self.respond(transaction, 200, headers=headers, body=body, now=now)
+        if transaction.method == "INVITE":
+            self.early = False
+            self.settled = True
+            if self._pending_answer is not None:
+                self._pending_answer.stop()
+            self._pending_answer = PendingAnswer(self.context, response, transaction.flow, offers, self._no_ack, now)
+        if not self.early:
+            self._timer.start(now)
+
+    def receive_ack(self, request: Request, now: Now) -> None:
+        """The ACK of our 2xx, which is over with this."""
+        pending, self._pending_answer = self._pending_answer, None
+        assert pending is not None
+        pending.stop()
+        if pending.offers:
+            try:
+                self.described = self.media.receive_answer(sdp_of(request) or b"")
+            except SipError as error:
+                self.media.rollback()
+                self.give_up(Cause(error.status, error.reason, by="sbc", note="no answer in ACK"), now)
+                return
+            self.say(Settled(self.described), now)
+        self.pay(now)
+
+    def _no_ack(self, now: Now) -> None:
+        self._pending_answer = None
+        self.give_up(Cause(408, by="sbc", note="no ACK"), now)
+
+    # Our re-INVITEs and UPDATEs
+
+    def our_offer(self, description: Description | None) -> bytes:
+        """What the far side said, as an offer to our peer. Raises SipError when nothing of it can be offered here."""
+        return self.media.make_offer(description, self.context.ids, self.flow.secure)
+
+    def _send_change(self, change: Change, now: Now) -> None:
+        headers = (("Allow", ALLOW), ("Supported", SUPPORTED), *self._timer.offer)
+        request = self.request(change.method, change.body, headers)
+        change.dialog = self.dialog
+        change.transaction = self.context.transactions.client(request, self.dialog_flow(now), now, self)
+        self._change = change
+        if change.method == "INVITE":
+            change.timer = self.context.timers.start(now.monotonic + CHANGE_WITHIN_S, self._cancel_change)
+
+    def _cancel_change(self, now: Now) -> None:
+        """An UPDATE cannot be cancelled; if it is agreed to, whoever took it back says so once more."""
+        if self._change is not None and self._change.method == "INVITE":
+            assert self._change.transaction is not None
+            self.context.transactions.cancel(self._change.transaction, now, self)
+
+    def is_change(self, transaction: ClientTransaction) -> bool:
+        return self._change is not None and self._change.transaction is transaction
+
+    def _take_change(self) -> Change:
+        change, self._change = self._change, None
+        assert change is not None
+        if change.timer is not None:
+            change.timer.cancel()
+        return change
+
+    def settle_change(self, response: Response, now: Now) -> None:
+        """The final answer to a re-INVITE or UPDATE of ours."""
+        change = self._take_change()
+        current = change.dialog is self.dialog  # else another fork has the leg by now
+        self.note_methods(response)
+        if response.status >= 300:
+            if change.body and current:
+                self.media.rollback()
+            if not self.ended:
+                self._change_refused(change, response, now)
+                self.pay(now)
+            return
+        if change.method == "UPDATE":
+            assert change.dialog is not None
+            with contextlib.suppress(ParseError):  # a Contact we cannot read leaves the target as it was
+                change.dialog.receive_response(response)
+        elif self.ended or not change.calls_for_offer:
+            self.acknowledge(response, now, self.refusal_of_offer(response) if change.calls_for_offer else b"")
+        if self.ended:
+            return
+        self._timer.agree_as_client(response, self.takes_update)
+        if not self.early:
+            self._timer.start(now)
+        if change.calls_for_offer:
+            self._take_offer(response, now)
+        elif change.body:
+            self._take_answer(change, response, now) if current else self._fail_change(change, GLARE, now)
+        self.pay(now)
+
+    def _take_offer(self, response: Response, now: Now) -> None:
+        """The 2xx to our INVITE without an offer has one."""
+        try:
+            self._proposed = self.media.receive_offer(sdp_of(response) or b"", self.flow.secure)
+        except SipError as error:
+            self._refuse_in_ack(response, now)
+            self.say(Settled(None, Cause(error.status, error.reason, by="sbc", note="bad offer")), now)
+            return
+        self._unanswered = response
+        self.say(Settled(self._proposed), now)
+
+    def _take_answer(self, change: Change, response: Response, now: Now) -> None:
+        try:
+            self.described = self.media.receive_answer(sdp_of(response) or b"")
+        except SipError as error:
+            self.media.rollback()
+            self._fail_change(change, Cause(error.status, error.reason, by="sbc", note="bad answer"), now)
+            return
+        self.far = change.proposed or self.far
+        self.say(Settled(self.described) if change.purpose == "asked" else Changed(None), now)
+
+    def _fail_change(self, change: Change, cause: Cause, now: Now) -> None:
+        """Only the other leg that asked for it wants to know."""
+        if change.purpose == "asked":
+            self.say(Settled(None, cause), now)
+
+    def _change_refused(self, change: Change, response: Response, now: Now) -> None:
+        if response.status in DIALOG_GONE and not self.early:
+            self.end(now)
+            self.say(Released(cause_of_response(response)), now)
+        elif response.status == 422 and not change.lengthened:
+            self._timer.lengthen(response)
+            self._try_longer(change, now)
+        elif change.purpose == "asked":
+            self.say(Settled(None, cause_of_response(response)), now)
+        elif change.purpose == "refresh":
+            if change.method == "UPDATE" and response.status in (405, 501):
+                self.takes_update = False  # whatever its Allow said
+                self._refresh(now)
+            else:
+                self._timer.again(self._back_off(response.status), now)
+        elif response.status in (491, 500):
+            self._owed = self._owed or change.proposed
+            self._owed_timer = self.context.timers.start(now.monotonic + self._back_off(response.status), self._pay_again)
+
+    def _try_longer(self, change: Change, now: Now) -> None:
+        """The same once more with the interval the peer wants (RFC 4028 s7.3)."""
+        again = Change(change.method, change.body, change.proposed, change.purpose)
+        again.lengthened = True
+        if change.body:
+            again.body = self.our_offer(change.proposed or self.far)
+        self._send_change(again, now)
+
+    def _pay_again(self, now: Now) -> None:
+        self._owed_timer = None
+        self.pay(now)
+
+    def change_failed(self, cause: Literal["timeout", "transport"], now: Now) -> None:
+        """No answer to our re-INVITE or UPDATE: the dialog is over (RFC 5057)."""
+        change = self._take_change()
+        self.media.rollback()
+        failure = Cause(408 if cause == "timeout" else 503, by="sbc", note=f"{change.method}: {cause}")
+        if self.early:
+            self._fail_change(change, failure, now)  # the INVITE that is under way will tell more
+        else:
+            self.give_up(failure, now)
+
+    # Session timer
+
+    def _refresh(self, now: Now) -> None:
+        if self.ended:
+            return
+        if self._obstacle() is not None or self.far is None:
+            self._timer.again(REFRESH_AGAIN_S, now)  # if what is under way succeeds, it starts the timer anew
+        elif self.takes_update:  # no offer in it, so that it meets none (RFC 4028 s7.4)
+            self._send_change(Change("UPDATE", b"", None, "refresh"), now)
+        else:
+            try:
+                body = self.our_offer(self.far)
+            except SipError:
+                self._timer.again(REFRESH_AGAIN_S, now)
+                return
+            self._send_change(Change("INVITE", body, None, "refresh"), now)
+
+    def _back_off(self, status: int) -> float:
+        """Seconds. After 491 2.1-4 s as owner of the Call-ID, else 0-2 s, in steps of 10 ms (RFC 3261 s14.1)."""
+        if status != 491:
+            return REFRESH_AGAIN_S
+        steps = int.from_bytes(self.context.ids.random(2), "big")
+        return 2.1 + steps % 191 / 100 if self.side is Side.B else steps % 201 / 100
+
+    def _expire(self, now: Now) -> None:
+        self.give_up(Cause(408, by="sbc", note="session timer expired"), now)
+
+    def drop_changes(self, now: Now) -> None:
+        """The dialog ends: nothing of ours waits any more, and what the peer asked is over with it (RFC 5407 s3.1.4)."""
+        self._timer.close()
+        self._cancel_change(now)
+        self._owed = None
+        if self._owed_timer is not None:
+            self._owed_timer.cancel()
+            self._owed_timer = None
+        asked = self._take_asked()
+        if asked is not None:
+            self.respond(asked, 487, now=now)
+        if self._unanswered is not None:
+            response, self._unanswered = self._unanswered, None
+            self._refuse_in_ack(response, now)
+        if self._pending_answer is not None:
+            self._pending_answer.stop()
+            self._pending_answer = None
+
+
+def differ(new: Description, old: Description | None) -> bool:
+    """Whether the far side has to know: addresses and keys are a matter between this peer and us."""
+    return old is None or _told(new) != _told(old)
+
+
+def _told(description: Description) -> tuple[object, ...]:
+    codecs = [(codec.key, codec.fmtp) for codec in description.codecs]
+    return codecs, description.direction, description.ptime, description.maxptime, description.bandwidth
