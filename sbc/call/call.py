@@ -356,6 +356,8 @@ class Call:
         b, self.b = self.b, None
         if b is not None:
             b.abandon(cause, now)
+            if self.a is not None:  # whatever it wanted of this callee, it will not get
+                self.a.tell(Settled(None, GLARE), now)
         self._release_place()
 
     def _release_place(self) -> None:

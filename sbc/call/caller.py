@@ -56,7 +56,7 @@ class CallerLeg(Leg):
         self._waiting: dict[int, Progressed] = {}  # by status, until the one before has its PRACK
         self._held: Description | None = None  # 2xx, for the same
         self._opening = media.mark  # where the exchange stands for a fork that has said nothing
-        self._said = b""  # our description in the dialog we have now
+        self._described = False  # something of ours in the dialog we have now
         self._retired: set[str] = set()  # our tags of forks that are over
         self._progress: Progressed | None = None
         self._progress_timer: Timer | None = None
@@ -173,25 +173,33 @@ class CallerLeg(Leg):
         A caller ignores a second description in the dialog it has (RFC 3261 s13.2.1): if it would be another one, we speak as
         another fork from here on.
         """
-        if self._said and not differ(far, self.far):
-            return b"" if self.settled else self._said
+        said = self.media.last_body if self._described else b""
+        if said and not differ(far, self.far):
+            return b"" if self.settled else said
         if self._offerless:
             self.renew()
             body = self.our_offer(far)
         else:
-            if self.settled:
-                self.renew()
-            body = self.media.make_answer(far, self.context.ids)
-            if self._said and body != self._said:
+            body = self._answer_to(far)
+            if said and body != said:
                 self.renew()
                 body = self.media.make_answer(far, self.context.ids)
         self.far = far
-        self._said = body
-        return body
+        self._described = True
+        return b"" if self.settled else body
+
+    def _answer_to(self, far: Description) -> bytes:
+        """Our answer to the caller's last offer; empty when the last one was ours, and has been answered by the caller."""
+        try:
+            return self.media.make_answer(far, self.context.ids)
+        except SipError:
+            if not self.settled:
+                raise
+            return b""
 
     def renew(self) -> None:
         """Speak as another fork, unless nothing was described in the dialog we have."""
-        if self._invite is None or self.dialog is None or not self._said:
+        if self._invite is None or self.dialog is None or not self._described:
             return
         self._retired.add(self.local_tag)
         self.media.resume(self._opening)
@@ -200,7 +208,7 @@ class CallerLeg(Leg):
         self.dialog = Dialog.from_request(self._invite.request, self.local_tag)
         self.context.dialogs[self.dialog.call_id, self.local_tag] = self
         self.settled = False
-        self._said = b""
+        self._described = False
         self._waiting.clear()
         self._progress = None
         self._stop_progress()
