@@ -51,7 +51,8 @@ class CalleeLeg(Leg):
         self._invitation: Invitation | None = None
         self._body = b""
         self._supported = SUPPORTED
-        self._opening = media.mark
+        self._opening = media.mark  # where the exchange stands for a fork that has said nothing
+        self._dialled: Description | None = None  # what such a fork knows of the caller
         self._invite: ClientTransaction | None = None
         self._answered: ClientTransaction | None = None  # kept while further 2xx may come
         self._forks: dict[str, Fork] = {}  # by To tag, until one of them has won
@@ -64,7 +65,7 @@ class CalleeLeg(Leg):
 
         Raises SipError when this callee cannot be offered any of it.
         """
-        self.far = far
+        self.far = self._dialled = far
         self._invitation = invitation
         self._supported = supported
         if far is not None:
@@ -156,7 +157,7 @@ class CalleeLeg(Leg):
         fork = self._forks.get(tag)
         if fork is None and tag and len(self._forks) < MAX_FORKS:
             with contextlib.suppress(ParseError):
-                fork = self._forks[tag] = Fork(Dialog.from_response(transaction.request, response), self._opening, self.far)
+                fork = self._forks[tag] = Fork(Dialog.from_response(transaction.request, response), self._opening, self._dialled)
         return fork
 
     # Answers to the INVITE
@@ -306,7 +307,7 @@ class CalleeLeg(Leg):
                 return fork, False
             return fork, True
         dialog, readable = dialog_of(transaction.request, response)
-        return Fork(dialog, self._opening, self.far), readable
+        return Fork(dialog, self._opening, self._dialled), readable
 
     def _read_answer(self, response: Response) -> None:
         """What the 2xx says of the session. Raises SipError when that is no answer, or no offer where one is due."""

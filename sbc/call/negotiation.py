@@ -84,7 +84,7 @@ class Negotiation(Usage):
         self._asked: ServerTransaction | None = None  # re-INVITE or UPDATE of the peer, waiting for the other leg
         self._asked_timer: Timer | None = None
         self._proposed: Description | None = None  # … with this offer; None: it calls for one
-        self._withdrawn = False  # … and then taken back
+        self._withdrawn: Literal["", "an offer", "a call for one"] = ""  # … and then taken back, before the other leg has spoken
         self._change: Change | None = None
         self._owed: Description | None = None  # the peer still has to be told
         self._owed_timer: Timer | None = None
@@ -196,12 +196,12 @@ class Negotiation(Usage):
 
     def _settle_without_asking(self, word: Settled, now: Now) -> None:
         """The other leg speaks of a change nobody here waits for: it is taken back, it was taken back too late, or it is news."""
-        withdrawn, self._withdrawn = self._withdrawn, False
+        withdrawn, self._withdrawn = self._withdrawn, ""
         if word.refused is not None:
             if self._change is not None and self._change.purpose == "asked":
                 self._cancel_change(now)
         elif withdrawn:
-            self.say(Settled(None, Cause(487)) if self._proposed is None else Changed(self.described, "none"), now)
+            self.say(Changed(self.described, "none") if withdrawn == "an offer" else Settled(None, Cause(487)), now)
         elif word.description is not None and differ(word.description, self.far):
             self._owed = word.description
 
@@ -291,7 +291,6 @@ class Negotiation(Usage):
     def _ask(self, transaction: ServerTransaction, description: Description | None, word: Word, now: Now) -> None:
         self._proposed = description
         self._asked = transaction
-        self._withdrawn = False
         if transaction.method == "INVITE":
             self.respond(transaction, 100, now=now)
         else:
@@ -306,7 +305,7 @@ class Negotiation(Usage):
         """What the peer asked is answered so, and the other leg need not go on: the session stays as it was (RFC 3261 s14.2)."""
         asked = self._take_asked()
         if asked is not None:
-            self._withdrawn = True
+            self._withdrawn = "an offer" if self._proposed is not None else "a call for one"
             self.media.rollback()
             self.respond(asked, status, now=now)
             self.say(Settled(None, Cause(487)), now)
