@@ -29,7 +29,7 @@ from sbc.sip.transactions import ServerTransaction, stateless_response
 from sbc.sip.uri import Uri
 from sbc.sip.validate import check_request, hops_left
 
-MergeKey = tuple[str, str, int]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2)
+MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2), number called
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
 EXTENSIONS = frozenset({"timer", "100rel"})
@@ -238,7 +238,8 @@ class Reception:
     def _refuse_merged(self, request: Request, party: Party) -> None:
         """482 for an INVITE that came by two ways (RFC 3261 s8.2.2.2): no attempt of its own.
 
-        Users are spared: a PBX that forks one call to two phones behind us sends the same INVITE twice.
+        To two numbers it is two calls: a PBX or a core that forks one call to two phones behind us sends the same INVITE twice.
+        Users are spared altogether.
         """
         if not isinstance(party, User) and merge_key(request) in self._merged:
             raise SipError("merged request", status=482, reason="Loop Detected")
@@ -302,4 +303,4 @@ def caller_of(party: Party, request: Request) -> str:
 
 
 def merge_key(request: Request) -> MergeKey:
-    return request.call_id, request.from_.tag, request.cseq.number
+    return request.call_id, request.from_.tag, request.cseq.number, dialled(request.uri)

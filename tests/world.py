@@ -166,10 +166,10 @@ class CountingIds:
 class World:
     """`agents` by the address they receive at; `records` and `logs` as the core wrote them."""
 
-    def __init__(self, policy: str = POLICY) -> None:
+    def __init__(self, policy: str = POLICY, ids: CountingIds | None = None) -> None:
         self.now = START
         self.snapshot = snapshot_of(policy)
-        self.core = Core(self.snapshot, CountingIds())
+        self.core = Core(self.snapshot, ids or CountingIds())
         self.media = FakeEngine()
         self.media.provide({name: realm.relay for name, realm in self.snapshot.realms.items()})
         self.media.on_event(self._media_event)
