@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from media.api import MediaEvent, SideSpec
 from media.fake import FakeEngine
 from sbc import devcerts
+from sbc.call.call import Call
 from sbc.clock import Now
 from sbc.core import Core
 from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, UpdateRelay, WriteRecord
@@ -268,6 +269,10 @@ class World:
             case CloseFlow(flow):
                 self.closed_flows.append(flow)
                 self._inputs.append(FlowClosed(flow))
+
+    def calls(self) -> tuple[Call, ...]:
+        """Those in progress, to look into."""
+        return tuple(self.core._reception.calls)
 
     def expect_nothing_left(self) -> None:
         """Once the calls are released, nothing may remain: no relay, no call, no transaction, no timer, no dialog."""
