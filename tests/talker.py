@@ -112,6 +112,13 @@ class Talker:
         if self.invite is not None and not self.finals and self.answer is None:
             self.agent.cancel(self.invite)
 
+    def change_its_mind(self) -> None:
+        """A hold that is taken back at once."""
+        self.ask("INVITE", self.body())
+        change = next(reversed(self._sent.values()), None)
+        if change is not None and change.method == "INVITE":
+            self.network.later(0.1, lambda: self.agent.cancel(change) if change.via.branch in self._open else None)
+
     def ask(self, method: str, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """A request within the dialog, if there is one."""
         if self.ended or self.invite is None:
@@ -228,7 +235,9 @@ class Talker:
         if rseq and rseq > self._seen_rseq.get(response.to.tag, 0):
             self._seen_rseq[response.to.tag] = rseq
             self.answer = response
-            body = self.answering(response) if self.offerless and response.body else b""
+            body = b""
+            if response.body:
+                body = self.answering(response) if self.offerless else self.random.choice((b"", self.body()))
             self.ask("PRACK", body, (("RAck", f"{rseq} {response.cseq}"),))
 
     def _acknowledge(self, number: int, response: Response) -> None:

@@ -143,8 +143,21 @@ class Negotiation(Usage):
         if self._owed is None or self._owed_timer is not None or self._obstacle() is not None:
             return
         description, self._owed = self._owed, None
-        with contextlib.suppress(SipError):  # nothing of it can be offered here: then it stays as it was
-            self._send_change(Change("UPDATE" if self.early else "INVITE", self.our_offer(description), description, "owed"), now)
+        known = self.media.last_body
+        try:
+            body = self.our_offer(description)
+        except SipError:  # nothing of it can be offered here: then it stays as it was
+            return
+        if body == known:
+            self.media.rollback()
+            self.far = description
+        else:
+            self._send_change(Change("UPDATE" if self.early else "INVITE", body, description, "owed"), now)
+
+    def _told(self, far: Description | None) -> None:
+        """The peer knows this of the other side now; whatever was owed before is out of date."""
+        self.far = far
+        self._owed = None
 
     def answer_change(self, word: Settled, now: Now) -> None:
         if self._unanswered is not None:
@@ -179,7 +192,7 @@ class Negotiation(Usage):
             self.respond(asked, error.status, error.reason, error.headers, now=now)
             self.say(Settled(None, Cause(error.status, error.reason, by="sbc")), now)
             return
-        self.far = far
+        self._told(far)
         self.accept(asked, body, now, offers=True)
 
     def _pass_answer(self, asked: ServerTransaction, far: Description | None, now: Now) -> None:
@@ -191,7 +204,8 @@ class Negotiation(Usage):
             self.respond(asked, error.status, error.reason, error.headers, now=now)
             self.say(Changed(self.described, "none"), now)
             return
-        self.described, self.far = self._proposed, far
+        self.described = self._proposed
+        self._told(far)
         self.accept(asked, body, now)
 
     def _settle_without_asking(self, word: Settled, now: Now) -> None:
@@ -218,7 +232,8 @@ class Negotiation(Usage):
             self._refuse_in_ack(response, now)
             self.give_up(Cause(error.status, error.reason, by="sbc", note="offer not answered"), now)
             return
-        self.described, self.far = self._proposed, far
+        self.described = self._proposed
+        self._told(far)
         self.acknowledge(response, now, body)
         if word.refused is not None:
             self.say(Changed(None), now)
@@ -416,14 +431,19 @@ class Negotiation(Usage):
         self.say(Settled(self._proposed), now)
 
     def _take_answer(self, change: Change, response: Response, now: Now) -> None:
+        before = self.described
         try:
             self.described = self.media.receive_answer(sdp_of(response) or b"")
         except SipError as error:
             self.media.rollback()
             self._fail_change(change, Cause(error.status, error.reason, by="sbc", note="bad answer"), now)
             return
-        self.far = change.proposed or self.far
-        self.say(Settled(self.described) if change.purpose == "asked" else Changed(None), now)
+        if change.purpose == "asked":
+            self._told(change.proposed)
+            self.say(Settled(self.described), now)
+        else:
+            self.far = change.proposed or self.far
+            self.say(Changed(self.described if differ(self.described, before) else None, "none"), now)
 
     def _fail_change(self, change: Change, cause: Cause, now: Now) -> None:
         """Only the other leg that asked for it wants to know."""
@@ -519,9 +539,9 @@ class Negotiation(Usage):
 
 def differ(new: Description, old: Description | None) -> bool:
     """Whether the far side has to know: addresses and keys are a matter between this peer and us."""
-    return old is None or _told(new) != _told(old)
+    return old is None or _essence(new) != _essence(old)
 
 
-def _told(description: Description) -> tuple[object, ...]:
+def _essence(description: Description) -> tuple[object, ...]:
     codecs = [(codec.key, codec.fmtp) for codec in description.codecs]
     return codecs, description.direction, description.ptime, description.maxptime, description.bandwidth

@@ -11,7 +11,7 @@ from sbc.call.negotiation import differ
 from tests.talker import METHODS, Network, Talker
 from tests.world import POLICY, World
 
-CALLER_STEPS = ("cancel", "bye", "hold", "update", "call for an offer", "wait", "wait")
+CALLER_STEPS = ("cancel", "bye", "hold", "update", "call for an offer", "change of mind", "wait", "wait")
 CALLEE_STEPS = (
     "ring",
     "ring reliably",
@@ -37,6 +37,10 @@ def act(step: str, caller: Talker, callee: Talker) -> None:
             caller.ask("INVITE", caller.body()) if caller.confirmed else None
         case "update":
             caller.ask("UPDATE", caller.body())
+        case "change of mind":
+            caller.change_its_mind() if caller.confirmed else None
+        case "b changes its mind":
+            callee.change_its_mind() if callee.confirmed else None
         case "call for an offer":
             caller.ask("INVITE", b"") if caller.confirmed else None
         case "ring" | "ring reliably":
@@ -92,7 +96,17 @@ def test_INV_08_every_call_ends_as_one(
     assert callee.ended or not callee.confirmed
 
 
-CHANGES = ("hold", "update", "call for an offer", "b holds", "b updates", "early media reliably", "ring")
+CHANGES = (
+    "hold",
+    "update",
+    "call for an offer",
+    "change of mind",
+    "b holds",
+    "b updates",
+    "b changes its mind",
+    "early media reliably",
+    "ring",
+)
 
 
 @SETTINGS
