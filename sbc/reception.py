@@ -92,7 +92,7 @@ class Reception:
         leg = invite.user if invite is not None else None
         tag = leg.local_tag if isinstance(leg, Leg) else self._context.ids.tag()
         self._context.transactions.respond(transaction, Response.answer(request, 200, to_tag=tag), now)
-        if isinstance(leg, Leg):
+        if isinstance(leg, Leg) and invite is not None and invite.last_status < 200:
             leg.cancel(cause_of_request(request), now)
 
     def _within_dialog(self, request: Request, flow: Flow, now: Now) -> None:

@@ -143,14 +143,17 @@ class Negotiation(Usage):
         if self._owed is None or self._owed_timer is not None or self._obstacle() is not None:
             return
         description, self._owed = self._owed, None
+        if not differ(description, self.far):
+            return
         known = self.media.last_body
         try:
             body = self.our_offer(description)
         except SipError:  # nothing of it can be offered here: then it stays as it was
             return
-        if body == known:
+        if body == known:  # what it was told last came to the same; whether the other side knows its answer to that is another matter
             self.media.rollback()
             self.far = description
+            self.say(Changed(self.described, "none"), now)
         else:
             self._send_change(Change("UPDATE" if self.early else "INVITE", body, description, "owed"), now)
 
@@ -236,7 +239,7 @@ class Negotiation(Usage):
         self._told(far)
         self.acknowledge(response, now, body)
         if word.refused is not None:
-            self.say(Changed(None), now)
+            self.say(Changed(self.described, "none"), now)
         self.pay(now)
 
     def _refuse_in_ack(self, response: Response, now: Now) -> None:
