@@ -68,7 +68,7 @@ class CalleeLeg(Leg):
         self.far = self._dialled = far
         self._invitation = invitation
         self._supported = supported
-        if far is not None:
+        if far is not None or self.party.early_offer:
             self._body = self.our_offer(far)
         self._opening = self.media.mark
         self.context.dialogs[self.call_id, self.local_tag] = self
@@ -208,7 +208,7 @@ class CalleeLeg(Leg):
             if self.settled:
                 return self.described
         with contextlib.suppress(SipError):  # early media we cannot use is no reason to end a call that may still be answered
-            self.described = self.media.receive_answer(body)
+            self._take_first_answer(body)
             if rseq is not None:
                 self.settled = True
             return self.described
@@ -293,7 +293,7 @@ class CalleeLeg(Leg):
         self.settled = True
         self._timer.agree_as_client(response, self.takes_update)
         self._timer.start(now)
-        if self._body and fork is not before and fork.told != self.far:  # the caller has changed its mind with another fork since
+        if self._dialled and fork is not before and fork.told != self.far:  # the caller has changed its mind with another fork since
             self._owed, self.far = self._owed or self.far, fork.told
         self.say(Answered(self.described), now)
         self.pay(now)
@@ -318,9 +318,14 @@ class CalleeLeg(Leg):
             self._proposed = self.described = self.media.receive_offer(body or b"", self.flow.secure)
             self._unanswered = response
         elif body is not None:
-            self.described = self.media.receive_answer(body)
+            self._take_first_answer(body)
         elif self.described is None:
             raise SipError(status=488, reason="Not Acceptable Here")
+
+    def _take_first_answer(self, body: bytes) -> None:
+        """Raises SipError. Where we made the offer for a caller who had none, the caller is taken at what the callee chose of it."""
+        self.described = self.media.receive_answer(body)
+        self.far = self.far or self.described
 
     def _receive_refusal(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         if response.status == 422 and not self._min_se_retried and not self.ended:

@@ -111,6 +111,7 @@ def _trunk(
         media=media[trunk.media],
         limits=limits[trunk.limits] if trunk.limits is not None else None,
         dial_plan=_dial_plan(trunk.dial_plan),
+        early_offer=trunk.early_offer or False,
     )
 
 
@@ -128,6 +129,7 @@ def _user(
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
+        early_offer=user.early_offer or False,
     )
 
 

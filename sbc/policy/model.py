@@ -132,6 +132,9 @@ class PartyModel(Model):
     dial_plan: dict[DialPrefix, DialReplacement] | None = Field(
         None, min_length=1, description='Turns what it dials into +E.164 before routing, longest prefix first: {"00": "+", "0": "+49"}.'
     )
+    early_offer: bool | None = Field(
+        None, description="true: calls to it always carry an offer; where the caller sent none, it has all `codecs` of its media."
+    )
 
 
 class TrunkModel(PartyModel):

@@ -97,7 +97,10 @@ DialPlan = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """A peer that is known by its address (`accept_from`), by a password it registers with (`registers`), or only called (`peer`)."""
+    """A peer that is known by its address (`accept_from`), by a password it registers with (`registers`), or only called (`peer`).
+
+    early_offer   INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
+    """
 
     name: str
     realm: str
@@ -107,6 +110,7 @@ class Trunk:
     media: MediaRules
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
+    early_offer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ class User:
     media: MediaRules
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
+    early_offer: bool = False
 
 
 Party = Trunk | User

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sbc.sip.message import Request
-from tests.world import Agent, World, connect, sdp
+from tests.world import POLICY, Agent, World, connect, sdp
 
 
 def statuses(agent: Agent) -> list[int | str]:
@@ -29,6 +31,24 @@ def test_INV_13_SDP_06_the_answer_in_the_ack_crosses(world: World, office: Agent
     assert (a.remote, b.remote) == (("10.0.0.20", 40000), ("10.1.0.2", 50000))
     carrier.answer(received, 200, body=sdp("10.1.0.2", 50000, "8 101"))
     assert carrier.expect_request("ACK").body == ack.body, "the same for a 2xx that is repeated"
+
+
+@pytest.mark.parametrize("taken", ["8 101", "0 101"])
+def test_SDP_06_early_offer_for_a_callee_that_needs_one(taken: str) -> None:
+    world = World(POLICY.replace("    limits: carrier", "    limits: carrier\n    early_offer: true"))
+    office = world.agent("office", ("10.0.0.20", 5060), "outside")
+    carrier = world.agent("carrier", ("10.1.0.2", 5060), "inside")
+    office.invite("+4930123456", b"")
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    assert b"RTP/AVP 8 0 18 101" in received.body
+    carrier.answer(received, 200, body=sdp("10.1.0.2", 50000, "8 0 101" if taken == "0 101" else "8 101"))
+    assert carrier.expect_request("ACK").body == b""
+    office.ack(office.expect_response(200), sdp("10.0.0.20", 40000, taken))
+    if taken == "8 101":
+        carrier.expect_nothing()
+    else:
+        assert b"RTP/AVP 0 101" in carrier.expect_request("INVITE").body, "less than the callee has chosen"
 
 
 def test_INV_13_no_answer_in_the_ack(world: World, office: Agent, carrier: Agent) -> None:
