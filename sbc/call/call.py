@@ -11,9 +11,9 @@ from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
 from sbc.call.causes import refusal_to_peer
+from sbc.call.change import GLARE
 from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
 from sbc.call.leg import Leg
-from sbc.call.negotiation import GLARE
 from sbc.call.record import Facts, LegFacts, record_of
 from sbc.call.states import CallState
 from sbc.call.targets import Lookup, locate, target_at

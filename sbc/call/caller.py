@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from media.api import Side
+from sbc.call.change import differ
 from sbc.call.context import Context
 from sbc.call.leg import Hear, Leg
-from sbc.call.negotiation import differ
 from sbc.call.reliable import Carried, ReliableProvisionals
 from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Settled, Word
 from sbc.clock import Now

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sbc.call.negotiation import differ
+from sbc.call.change import differ
 from tests.talker import METHODS, Network, Talker
 from tests.world import POLICY, World
 
