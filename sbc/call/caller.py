@@ -24,6 +24,8 @@ from sbc.sip.names import RACK, REQUIRE, SUPPORTED
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
 
+# Tags of ours that a late PRACK may name: one is waited for at a time, and a callee that changes its mind more often is none we have met.
+MAX_RETIRED = 8
 PROGRESS_REPEAT_S = 60.0  # "at least once every minute", so that no proxy's Timer C fires (RFC 3261 s13.3.1.1)
 
 
@@ -57,7 +59,7 @@ class CallerLeg(Leg):
         self._held: Description | None = None  # 2xx, for the same
         self._opening = media.mark  # where the exchange stands for a fork that has said nothing
         self._described = False  # something of ours in the dialog we have now
-        self._retired: set[str] = set()  # our tags of forks that are over
+        self._retired: dict[str, None] = {}  # our tags of forks that are over, the oldest first
         self._progress: Progressed | None = None
         self._progress_timer: Timer | None = None
         self.respond(transaction, 100, now=now)
@@ -201,7 +203,11 @@ class CallerLeg(Leg):
         """Speak as another fork, unless nothing was described in the dialog we have."""
         if self._invite is None or self.dialog is None or not self._described:
             return
-        self._retired.add(self.local_tag)
+        self._retired[self.local_tag] = None
+        if len(self._retired) > MAX_RETIRED:
+            oldest = next(iter(self._retired))
+            del self._retired[oldest]
+            self.context.dialogs.pop((self.dialog.call_id, oldest), None)
         self.media.resume(self._opening)
         self.local_tag = self.context.ids.tag()
         self.contact = self.sent_by.contact(self.local_tag)

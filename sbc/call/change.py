@@ -183,8 +183,10 @@ class Changing(Usage):
         try:
             self._proposed = self.media.receive_offer(sdp_of(response) or b"", self.flow.secure)
         except SipError as error:
+            cause = Cause(error.status, error.reason, by="sbc", note="bad offer")
             self._refuse_in_ack(response, now)
-            self.say(Settled(None, Cause(error.status, error.reason, by="sbc", note="bad offer")), now)
+            self.say(Settled(None, cause), now)
+            self.give_up(cause, now)  # what was agreed before is over with the streams that were refused
             return
         self._unanswered = response
         self.say(Settled(self._proposed), now)
@@ -228,7 +230,7 @@ class Changing(Usage):
         if response.status in DIALOG_GONE and not self.early:
             self.end(now)
             self.say(Released(cause_of_response(response)), now)
-        elif response.status == 422 and not change.lengthened:
+        elif response.status == 422 and not change.lengthened and change.dialog is self.dialog:
             self._timer.lengthen(response)
             self._try_longer(change, now)
         elif change.purpose == "asked":

@@ -216,3 +216,12 @@ def test_a_cancelled_offerless_reinvite_that_the_other_side_accepted_already(wor
     carrier.answer(asked, 200, body=sdp("10.1.0.2", 50000, version=2))
     assert b"m=audio 30" in carrier.expect_request("ACK").body, "answered as it was"
     assert world.core.busy() == 1
+
+
+def test_INV_13_an_offer_of_the_other_side_that_cannot_be_used_ends_the_call(world: World, office: Agent, carrier: Agent) -> None:
+    invite, ok, _ = connect(office, carrier, "+4930123456")
+    office.send(office.within(invite, ok, "INVITE"))
+    carrier.answer(carrier.expect_request("INVITE"), 200, body=sdp("10.1.0.2", 50000, "96", version=2))
+    assert b"m=audio 0 " in carrier.expect_request("ACK").body
+    carrier.answer(carrier.expect_request("BYE"), 200)
+    assert statuses(office) == [100, 488, "BYE"]

@@ -195,3 +195,12 @@ def test_INV_09_the_next_target_speaks_in_the_same_dialog(world: World, office: 
     ok = office.expect_response(200)
     assert (ok.to.tag, ok.body) == (first.to.tag, first.body)
     office.ack(ok)
+
+
+def test_a_callee_that_changes_its_mind_for_ever_costs_no_memory(world: World, office: Agent, carrier: Agent) -> None:
+    office.invite("+4930123456")
+    received = carrier.expect_request("INVITE")
+    for number in range(100):
+        carrier.answer(received, 183, body=OTHER_CODEC if number % 2 else ONE, tag="one")
+    assert len({message.to.tag for message in office.inbox}) == 101
+    assert world.core.leftovers()["dialogs"] <= 10
