@@ -71,7 +71,7 @@ class Talker:
         self._open: set[str] = set()  # requests and responses that are repeated
         self._acks: dict[int, Request] = {}
         self._sent: dict[str, Request] = {}  # within the dialog, by branch
-        self._rseq = self.random.randrange(1, 1000)
+        self._rseq: dict[str, int] = {}  # of the last reliable response, by our tag
         self._seen_rseq: dict[str, int] = {}
         self._called_for: set[int] = set()  # re-INVITEs of ours without an offer
         network.talkers.append(self)
@@ -136,6 +136,11 @@ class Talker:
         self.repeat(request.via.branch, request)
         self.ended = self.ended or method == "BYE"
 
+    def fork(self) -> None:
+        """Another one behind the same INVITE speaks from now on, until one has taken the call."""
+        if not self.confirmed:
+            self.tag = self.random.choice(("one", "two", "three"))
+
     def ring(self, status: int, reliable: bool, described: bool) -> None:
         if self.invite is None or self.finals or self.confirmed:
             return
@@ -144,12 +149,12 @@ class Talker:
         if not self.invite.body and not reliable:
             described = False
         if reliable:
-            headers += (("Require", "100rel"), ("RSeq", str(self._rseq)))
+            self._rseq[self.tag] = rseq = self._rseq.get(self.tag, self.random.randrange(1, 1000)) + 1
+            headers += (("Require", "100rel"), ("RSeq", str(rseq)))
         body = self.answering(self.invite) if described else b""
         response = self._response(self.invite, status, headers, body)
         if reliable:
-            self.repeat(f"RSeq {self._rseq}", response)
-            self._rseq += 1
+            self.repeat(f"RSeq {rseq} {self.tag}", response)
         else:
             self.send(response)
 
@@ -192,7 +197,7 @@ class Talker:
         if request.method == "BYE":
             self.ended = True
         elif request.method == "PRACK":
-            self._open.discard(f"RSeq {(request.headers.first('RAck') or '').partition(' ')[0]}")
+            self._open.discard(f"RSeq {(request.headers.first('RAck') or '').partition(' ')[0]} {request.to.tag}")
         elif request.method in ("INVITE", "UPDATE"):
             status = 481 if self.ended else self.random.choice((200, 200, 200, *self.refusals))
             if status == 200 and (request.body or request.method == "INVITE"):

@@ -160,6 +160,8 @@ class CallerLeg(Leg):
             self._provisionals.sent(response, self._invite.flow, carried, self._no_prack, now)
         self._stop_progress()
         self._progress_timer = self.context.timers.start(now.monotonic + PROGRESS_REPEAT_S, self._repeat_progress)
+        if self._offerless and reliable and word.description is not None and not body:
+            self.say(Settled(self.described), now)  # another fork's offer that says the same: the caller has answered it already
 
     def _repeat_progress(self, now: Now) -> None:
         if self._invite is None or self._progress is None:
@@ -320,6 +322,8 @@ class CallerLeg(Leg):
         self.context.dialogs[self.dialog.call_id, self.local_tag] = self
         self.accept(invite, body, now, offers=self._offerless and bool(body))
         self.record_route = ()
+        if self._offerless and not body:
+            self.say(Settled(self.described), now)  # as above
 
     def receive_change(self, transaction: ServerTransaction, now: Now) -> None:
         if self._invite is not None and transaction.method == "INVITE":

@@ -23,6 +23,7 @@ CALLEE_STEPS = (
     "b holds",
     "b updates",
     "b hangs up",
+    "another fork",
 )
 EXTENSIONS = ((), (("Supported", "100rel, timer"), ("Allow", METHODS)), (("Require", "100rel"), ("Allow", METHODS)), (("Allow", METHODS),))
 
@@ -47,6 +48,8 @@ def act(step: str, caller: Talker, callee: Talker) -> None:
             callee.ring(180, reliable="reliably" in step, described=False)
         case "early media" | "early media reliably":
             callee.ring(183, reliable="reliably" in step, described=True)
+        case "another fork":
+            callee.fork()
         case "answer":
             callee.take(200)
         case "refuse":
@@ -105,6 +108,7 @@ CHANGES = (
     "b updates",
     "b changes its mind",
     "early media reliably",
+    "another fork",
     "ring",
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sbc.sip.message import Response
 from tests.scenarios.test_reliable import REQUIRED, SUPPORTED, prack, reliable, statuses
 from tests.scenarios.test_update import ALLOWS, CALLEE_HOLDS, HOLD
@@ -93,6 +95,36 @@ def test_INV_05_offers_of_two_forks_to_a_caller_without_one(world: World, office
     assert ack.to.tag == "two"
     assert b"PCMU" in ack.body
     assert world.updates[-1][1].remote == ("10.1.0.9", 52000)
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["1xx", "2xx"])
+def test_INV_05_the_same_offer_of_another_fork_has_been_answered(office: Agent, carrier: Agent, early: bool) -> None:
+    invite = office.invite("+4930123456", b"", headers=SUPPORTED)
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 183, body=ONE, headers=reliable(1), tag="one")
+    first = office.expect_response(183)
+    prack(office, invite, first, body=sdp("10.0.0.20", 40000))
+    office.expect_response(200)
+    carrier.answer(carrier.expect_request("PRACK"), 200)
+    if early:
+        carrier.answer(received, 183, body=TWO, headers=reliable(7), tag="two")
+        answered = carrier.expect_request("PRACK")
+        carrier.answer(answered, 200)
+        progress = office.expect_response(183)
+        assert progress.body == b""
+        prack(office, invite, progress, cseq=3)
+        office.expect_response(200)
+        carrier.answer(received, 200, tag="two")
+        carrier.expect_request("ACK")
+    else:
+        carrier.answer(received, 200, body=TWO, tag="two")
+        answered = carrier.expect_request("ACK")
+    assert answered.to.tag == "two"
+    assert b"m=audio 30" in answered.body
+    ok = office.expect_response(200)
+    assert (ok.to.tag, ok.body) == (first.to.tag, b"")
+    office.ack(ok)
 
 
 def test_INV_05_what_a_fork_was_told_is_told_to_the_one_that_answers(office: Agent, carrier: Agent) -> None:
