@@ -135,6 +135,11 @@ class CalleeLeg(Leg):
                 if request.method != "ACK":
                     raise SipError("no confirmed dialog", status=481, reason="Call/Transaction Does Not Exist")
                 return
+            if fork is not self._fork and not request.body:  # nothing in it for which that fork would need the leg
+                fork.dialog.receive(request)
+                transaction = self.context.transactions.server(request, flow, now, self)
+                self.respond(transaction, 200, headers=(("Contact", self.contact),), now=now)
+                return
             self._enter(fork, now)
         super().receive_request(request, flow, now)
 
@@ -185,6 +190,8 @@ class CalleeLeg(Leg):
             if fork.rseq is not None and rseq != fork.rseq + 1:
                 self._acknowledge_progress_again(fork, rseq)
                 return
+            if response.body and self._fork is not None and self._fork is not fork and self._fork.owes is not None:
+                return  # one offer at a time: as long as we do not acknowledge this one, it will be repeated
             fork.rseq = rseq
         if response.status == EARLY_DIALOG_OVER:  # of that fork; the caller's dialog with us goes on
             self._forks.pop(response.to.tag, None)

@@ -139,7 +139,10 @@ class CallerLeg(Leg):
             return
         reliable = self._wants_reliable or (self._takes_reliable and (word.reliable or (self._offerless and word.description is not None)))
         if reliable and self._provisionals.waits:
-            self._waiting[word.status] = word  # s3: "MUST NOT send a second reliable provisional response until the first …"
+            # s3: "The UAS MUST NOT send a second reliable provisional response until the first is acknowledged"
+            before = self._waiting.get(word.status)
+            described = word.description or (before.description if before is not None else None)
+            self._waiting[word.status] = replace(word, description=described)
             return
         body = b""
         if word.description is not None and (reliable or not self._offerless):
@@ -227,12 +230,10 @@ class CallerLeg(Leg):
         if request.to.tag not in self._retired or request.method == "ACK":
             super().receive_request(request, flow, now)
             return
+        found = request.method == "PRACK" and self._acknowledged(request)
         transaction = self.context.transactions.server(request, flow, now, self)
-        if request.method == "PRACK" and self._acknowledged(request):
-            self.respond(transaction, 200, now=now)
-            self._go_on(now)
-        else:
-            self.respond(transaction, 481, now=now)
+        self.respond(transaction, 200 if found else 481, now=now)
+        self._go_on(now)
 
     def _receive_prack(self, transaction: ServerTransaction, now: Now) -> None:
         request = transaction.request

@@ -127,6 +127,41 @@ def test_INV_05_the_same_offer_of_another_fork_has_been_answered(office: Agent, 
     office.ack(ok)
 
 
+def test_INV_05_the_offer_of_a_second_fork_waits_for_the_answer_to_the_first(office: Agent, carrier: Agent) -> None:
+    invite = office.invite("+4930123456", b"", headers=SUPPORTED)
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 183, body=ONE, headers=reliable(1), tag="one")
+    first = office.expect_response(183)
+    carrier.answer(received, 183, body=OTHER_CODEC, headers=reliable(7), tag="two")
+    carrier.expect_nothing()
+    prack(office, invite, first, body=sdp("10.0.0.20", 40000))
+    office.expect_response(200)
+    assert carrier.expect_request("PRACK").to.tag == "one"
+    carrier.answer(received, 183, body=OTHER_CODEC, headers=reliable(7), tag="two")
+    second = office.expect_response(183)
+    assert second.to.tag != first.to.tag
+    prack(office, invite, second, body=sdp("10.0.0.20", 40000, "0 101"))
+    office.expect_response(200)
+    answered = carrier.expect_request("PRACK")
+    assert answered.to.tag == "two"
+    assert b"PCMU" in answered.body
+
+
+def test_REL_02_a_broken_prack_to_a_tag_of_before(world: World, office: Agent, carrier: Agent) -> None:
+    invite = office.invite("+4930123456", headers=ALLOWS)
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 183, body=ONE, tag="one")
+    first = office.expect_response(183)
+    carrier.answer(received, 183, body=OTHER_CODEC, tag="two")
+    office.expect_response(183)
+    prack(office, invite, first, rack="nonsense")
+    office.expect_response(400)
+    prack(office, invite, first, rack="1 1 INVITE")
+    office.expect_response(481)
+
+
 def test_INV_05_what_a_fork_was_told_is_told_to_the_one_that_answers(office: Agent, carrier: Agent) -> None:
     """The caller put fork one on hold; fork two takes the call and has never heard of it."""
     invite = office.invite("+4930123456", headers=(*REQUIRED, *ALLOWS))
@@ -174,6 +209,20 @@ def test_INV_05_updates_of_two_forks(office: Agent, carrier: Agent) -> None:
     ok = office.expect_response(200)
     assert (ok.to.tag, ok.body) == (first.to.tag, b"")
     office.ack(ok)
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "OPTIONS"])
+def test_INV_05_a_fork_that_says_nothing_of_media_leaves_it_where_it_is(world: World, office: Agent, carrier: Agent, method: str) -> None:
+    office.invite("+4930123456")
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 180, tag="one")
+    carrier.answer(received, 183, body=TWO, tag="two")
+    carrier.send(carrier.within_received(received, method, tag="one"))
+    carrier.expect_response(200)
+    carrier.answer(received, 200, tag="two")
+    assert world.updates[-1][1].remote == ("10.1.0.9", 52000)
+    assert statuses(office) == [100, 180, 183, 200]
+    office.ack(office.inbox.pop())  # type: ignore[arg-type]
 
 
 def test_INV_04_two_2xx(world: World, office: Agent, carrier: Agent) -> None:
