@@ -190,7 +190,8 @@ class CalleeLeg(Leg):
             if fork.rseq is not None and rseq != fork.rseq + 1:
                 self._acknowledge_progress_again(fork, rseq)
                 return
-            if response.body and self._fork is not None and self._fork is not fork and self._fork.owes is not None:
+            owing = self._fork is not None and self._fork.owes is not None
+            if owing and (fork is self._fork or response.body):
                 return  # one offer at a time: as long as we do not acknowledge this one, it will be repeated
             fork.rseq = rseq
         if response.status == EARLY_DIALOG_OVER:  # of that fork; the caller's dialog with us goes on
@@ -337,6 +338,10 @@ class CalleeLeg(Leg):
     def _receive_refusal(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         if response.status == 422 and not self._min_se_retried and not self.ended:
             self._min_se_retried = True
+            self._forks.clear()  # early dialogs end with their INVITE
+            self._fork = self.dialog = None
+            self.settled = False
+            self.media.resume(self._opening)
             self._timer.lengthen(response)  # same Call-ID and From tag, next CSeq (RFC 4028 s7.3)
             self._send_invite(transaction.request.cseq.number + 1, now)
             return

@@ -398,6 +398,38 @@ def test_SDP_06_pattern_4_an_offer_the_caller_could_not_take(office: Agent, carr
     assert statuses(office) == [100, 488]
 
 
+def test_REL_03_nothing_is_acknowledged_while_an_offer_waits_for_its_answer(office: Agent, carrier: Agent) -> None:
+    invite = office.invite("+4930123456", b"", headers=SUPPORTED)
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 183, body=sdp("10.1.0.2", 50000), headers=reliable(5))
+    offered = office.expect_response(183)
+    carrier.answer(received, 180, headers=reliable(6))
+    carrier.answer(received, 183, body=sdp("10.1.0.2", 50000), headers=reliable(5))
+    carrier.expect_nothing()
+    prack(office, invite, offered, body=sdp("10.0.0.20", 40000))
+    office.expect_response(200)
+    assert carrier.expect_request("PRACK").headers.first("RAck") == "5 1 INVITE"
+    carrier.answer(received, 180, headers=reliable(6))
+    assert carrier.expect_request("PRACK").headers.first("RAck") == "6 1 INVITE"
+
+
+def test_TMR_01_early_dialogs_end_with_the_invite_that_a_422_refused(office: Agent, carrier: Agent) -> None:
+    office.invite("+4930123456")
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 183, body=sdp("10.1.0.2", 50000), headers=reliable(5))
+    carrier.expect_request("PRACK")
+    carrier.answer(received, 422, headers=(("Min-SE", "3600"),))
+    carrier.expect_request("ACK")
+    again = carrier.expect_request("INVITE")
+    carrier.answer(again, 200, body=sdp("10.1.0.2", 51000))
+    carrier.expect_request("ACK")
+    early, ok = office.expect_response(183), office.expect_response(200)
+    assert (ok.to.tag, ok.body) == (early.to.tag, early.body)
+    office.ack(ok)
+
+
 def test_SDP_06_pattern_5_an_offer_in_prack_is_answered_in_its_200(world: World, office: Agent, carrier: Agent) -> None:
     invite, received, early = ring(office, carrier, REQUIRED, rseq=1, body=sdp("10.1.0.2", 50000))
     prack(office, invite, early, body=sdp("10.0.0.20", 41000, version=2, direction="sendonly"))
