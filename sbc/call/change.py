@@ -233,14 +233,14 @@ class Changing(Usage):
         elif response.status == 422 and not change.lengthened and change.dialog is self.dialog:
             self._timer.lengthen(response)
             self._try_longer(change, now)
+        elif change.method == "UPDATE" and response.status in (405, 501) and not self.early:
+            self.takes_update = False  # whatever its Allow said
+            body = self.our_offer(change.proposed or self.far)
+            self._send_change(Change("INVITE", body, change.proposed, change.purpose), now)
         elif change.purpose == "asked":
             self.say(Settled(None, cause_of_response(response)), now)
         elif change.purpose == "refresh":
-            if change.method == "UPDATE" and response.status in (405, 501):
-                self.takes_update = False  # whatever its Allow said
-                self._refresh(now)
-            else:
-                self._timer.again(self._back_off(response.status), now)
+            self._timer.again(self._back_off(response.status), now)
         elif response.status in (491, 500):
             self._owed = self._owed or change.proposed
             self._owed_timer = self.context.timers.start(now.monotonic + self._back_off(response.status), self._pay_again)

@@ -66,6 +66,15 @@ def test_UPD_01_an_update_crosses_as_reinvite_where_it_does_not(office: Agent, c
     assert b"a=recvonly" in office.expect_response(200).body
 
 
+def test_UPD_01_a_peer_that_takes_no_update_after_all_gets_a_reinvite(office: Agent, carrier: Agent) -> None:
+    invite, ok, _ = call(office, carrier, a_updates=True, b_updates=True)
+    office.send(office.within(invite, ok, "UPDATE", body=HOLD))
+    carrier.answer(carrier.expect_request("UPDATE"), 405)
+    carrier.answer(carrier.expect_request("INVITE"), 200, body=HELD)
+    carrier.expect_request("ACK")
+    assert b"a=recvonly" in office.expect_response(200).body
+
+
 def test_UPD_01_a_reinvite_stays_one(office: Agent, carrier: Agent) -> None:
     """RFC 3311 s5.1: within a confirmed dialog re-INVITE is recommended, since a person may be asked."""
     invite, ok, _ = call(office, carrier, a_updates=True, b_updates=True)
