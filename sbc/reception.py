@@ -33,10 +33,10 @@ from sbc.sip.transactions import ServerTransaction, stateless_response
 from sbc.sip.uri import Uri
 from sbc.sip.validate import check_request, hops_left
 
-MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2), and whom it asks for
+MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2), number called
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
-EXTENSIONS = frozenset({"timer", "privacy"})  # the latter in Proxy-Require: we are the privacy service (RFC 3323 s5)
+EXTENSIONS = frozenset({"timer", "100rel", "privacy"})  # the last in Proxy-Require: we are the privacy service (RFC 3323 s5)
 RETRY_WHEN_DRAINING_S = 10
 OPTIONS_HEADERS = (
     ("Allow", ", ".join(sorted(METHODS))),
@@ -97,7 +97,7 @@ class Reception:
         leg = invite.user if invite is not None else None
         tag = leg.local_tag if isinstance(leg, Leg) else self._context.ids.tag()
         self._context.transactions.respond(transaction, Response.answer(request, 200, to_tag=tag), now)
-        if isinstance(leg, Leg):
+        if isinstance(leg, Leg) and invite is not None and invite.last_status < 200:
             leg.cancel(cause_of_request(request), now)
 
     def _within_dialog(self, request: Request, flow: Flow, now: Now) -> None:
@@ -254,7 +254,8 @@ class Reception:
     def _refuse_merged(self, request: Request, party: Party) -> None:
         """482 for an INVITE that came by two ways (RFC 3261 s8.2.2.2): no attempt of its own.
 
-        One call forked to two phones behind us is the same INVITE twice, but for the user it asks for. Users are spared altogether.
+        To two numbers it is two calls: a PBX or a core that forks one call to two phones behind us sends the same INVITE twice.
+        Users are spared altogether.
         """
         if not isinstance(party, User) and merge_key(request) in self._merged:
             raise SipError("merged request", status=482, reason="Loop Detected")
@@ -326,4 +327,4 @@ def caller_of(party: Party, request: Request) -> str:
 
 
 def merge_key(request: Request) -> MergeKey:
-    return request.call_id, request.from_.tag, request.cseq.number, request.uri.user or ""
+    return request.call_id, request.from_.tag, request.cseq.number, dialled(request.uri)

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from media.api import MediaEvent, SideSpec
 from media.fake import FakeEngine
 from sbc import devcerts
+from sbc.call.call import Call
 from sbc.clock import Now
 from sbc.core import Core
 from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, TrustFlow, UpdateRelay, WriteRecord
@@ -168,10 +169,10 @@ class CountingIds:
 class World:
     """`agents` by the address they receive at; `records` and `logs` as the core wrote them."""
 
-    def __init__(self, policy: str = POLICY) -> None:
+    def __init__(self, policy: str = POLICY, ids: CountingIds | None = None) -> None:
         self.now = START
         self.snapshot = snapshot_of(policy)
-        self.core = Core(self.snapshot, CountingIds())
+        self.core = Core(self.snapshot, ids or CountingIds())
         self.media = FakeEngine()
         self.media.provide({name: realm.relay for name, realm in self.snapshot.realms.items()})
         self.media.on_event(self._media_event)
@@ -279,6 +280,10 @@ class World:
             case CloseFlow(flow):
                 self.closed_flows.append(flow)
                 self._inputs.append(FlowClosed(flow))
+
+    def calls(self) -> tuple[Call, ...]:
+        """Those in progress, to look into."""
+        return tuple(self.core._reception.calls)
 
     def expect_nothing_left(self) -> None:
         """Once the calls are released, nothing may remain: no relay, no call, no transaction, no timer, no dialog."""

@@ -1,4 +1,4 @@
-"""A call: a table of what follows when one of its two legs says one of the five words."""
+"""A call: a table of what follows when one of its two legs says one of the six words."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
 from sbc.call.causes import LIMIT_REACHED, NO_CIRCUIT, better, may_go_on, refusal_to_peer, status_of
-from sbc.call.context import Context
+from sbc.call.change import GLARE
+from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
 from sbc.call.health import server_answered, server_failed
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, record_of, server_of
 from sbc.call.session_ids import SessionIds
 from sbc.call.states import CallState
 from sbc.call.targets import Lookup, locate
-from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Word
+from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Settled, Word
 from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
 from sbc.errors import SipError
@@ -167,7 +168,7 @@ class Call:
             return
         if self._relay is not None:
             self._close_relay()
-            self.a.renew(now)
+            self.a.renew()
         self._relays += 1
         self._relay = f"{self.facts.id}-{self._relays}"
         self._relay_realms = realms
@@ -206,7 +207,9 @@ class Call:
         if self._timer is None:  # all servers of one party share its time
             self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
         try:
-            self.b.dial(self.invitation, self.a.described, now)
+            # An offer in a reliable 1xx has to be answered by the caller: one who cannot must not be the reason for it
+            supported = SUPPORTED if self.a.answers_early else SUPPORTED_UNRELIABLE
+            self.b.dial(self.invitation, self.a.offer, supported, now)
             self.facts.b.flow = self.b.flow  # too long for UDP, it went by TCP
         except SipError as error:
             self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
@@ -223,7 +226,7 @@ class Call:
         self.state = CallState.RINGING
         if self.facts.times.progressed is None:
             self.facts.times.progressed = now.wall
-        if word.description is not None and self._early_media(leg) == "none" and self.a.described is not None:
+        if word.description is not None and self._early_media(leg) == "none" and self.a.offer is not None:
             # Without a description a 183 would be silence: 180 has the caller's phone ring (RFC 3960 s3.2)
             word = replace(word, status=180, reason="", description=None)
         self.a.tell(word, now)
@@ -235,7 +238,7 @@ class Call:
 
     def _refused_by_callee(self, leg: Leg, word: Released, now: Now) -> None:
         """A server that failed before its callee rang has others that may do better (RFC 3263 s4.3), all of them at the same party."""
-        assert self.b is not None and self._target is not None
+        assert self.a is not None and self.b is not None and self._target is not None
         target, failure = self._target, self.b.failure
         if failure is None:
             server_answered(self.context, leg.flow)
@@ -250,6 +253,7 @@ class Call:
             return
         self._note_attempt(target.party, word.cause)
         self.b = None
+        self.a.tell(Settled(None, GLARE), now)  # whatever it wanted of this server, it will not get
         self._prepare(now)
 
     def _next(self, cause: Cause, now: Now) -> None:
@@ -289,14 +293,25 @@ class Call:
     def _too_long(self, now: Now) -> None:
         self.release(Cause(200, by="sbc", note="longest_call reached"), now)
 
-    def _change(self, leg: Leg, word: Changed, now: Now) -> None:
-        if word.description is None:
-            self._update_relay()
-        else:
-            self._far(leg).tell(word, now)
+    # Changes, from the first early dialog on
 
-    def _changed(self, leg: Leg, word: Answered, now: Now) -> None:
-        self._far(leg).tell(word, now)
+    def _change(self, leg: Leg, word: Changed, now: Now) -> None:
+        if word.description is None or word.patience == "none":
+            self._update_relay()
+        if word.description is not None:
+            self._ask_far(leg, word, now)
+
+    def _ask_far(self, leg: Leg, word: Changed | Offered, now: Now) -> None:
+        far = self._far_if_any(leg)
+        if far is not None:
+            far.tell(word, now)
+        elif not isinstance(word, Changed) or word.patience != "none":
+            leg.tell(Settled(None, GLARE), now)
+
+    def _settled(self, leg: Leg, word: Settled, now: Now) -> None:
+        far = self._far_if_any(leg)
+        if far is not None:
+            far.tell(word, now)
         if word.refused is None:
             self._update_relay()
 
@@ -317,8 +332,12 @@ class Call:
             self._cause = cause
             self._refuse(now)
 
+    def _far_if_any(self, leg: Leg) -> Leg | None:
+        """Between two targets the caller is alone."""
+        return self.b if leg is self.a else self.a
+
     def _far(self, leg: Leg) -> Leg:
-        far = self.b if leg is self.a else self.a
+        far = self._far_if_any(leg)
         assert far is not None
         return far
 
@@ -381,6 +400,8 @@ class Call:
         b, self.b = self.b, None
         if b is not None:
             b.abandon(cause, now)
+            if self.a is not None:  # whatever it wanted of this callee, it will not get
+                self.a.tell(Settled(None, GLARE), now)
         self._release_place()
 
     def _release_place(self) -> None:
@@ -400,6 +421,8 @@ class Call:
         assert self.state is not CallState.ENDED
         self.state = CallState.ENDED
         self.facts.times.ended = now.wall
+        if self.a is not None and self.a.early:
+            self.facts.times.answered = None  # by the callee, but the caller never heard of it
         self._stop_timer()
         for reservation in (self._reservation, self._reservation_b):
             if reservation is not None:
@@ -440,19 +463,29 @@ def media_leg(context: Context, party: Party, realm: Realm) -> MediaLeg:
 # (state, who speaks, word) -> what follows. Each action takes the word of its own row, hence Any.
 TABLE: Mapping[tuple[CallState, Side, type[Word]], Callable[[Call, Leg, Any, Now], None]] = {
     (CallState.SCREENED, Side.A, Offered): Call._find,
+    (CallState.SCREENED, Side.A, Changed): Call._change,
+    (CallState.SCREENED, Side.A, Settled): Call._settled,
     (CallState.SCREENED, Side.A, Released): Call._abandon,
+    (CallState.DIALLING, Side.A, Changed): Call._change,
+    (CallState.DIALLING, Side.A, Settled): Call._settled,
     (CallState.DIALLING, Side.A, Released): Call._abandon,
     (CallState.DIALLING, Side.B, Progressed): Call._progress,
     (CallState.DIALLING, Side.B, Answered): Call._connect,
     (CallState.DIALLING, Side.B, Released): Call._refused_by_callee,
+    (CallState.RINGING, Side.A, Changed): Call._change,
+    (CallState.RINGING, Side.A, Settled): Call._settled,
     (CallState.RINGING, Side.A, Released): Call._abandon,
     (CallState.RINGING, Side.B, Progressed): Call._progress,
+    (CallState.RINGING, Side.B, Changed): Call._change,
+    (CallState.RINGING, Side.B, Settled): Call._settled,
     (CallState.RINGING, Side.B, Answered): Call._connect,
     (CallState.RINGING, Side.B, Released): Call._refused_by_callee,
+    (CallState.CONNECTED, Side.A, Offered): Call._ask_far,
     (CallState.CONNECTED, Side.A, Changed): Call._change,
-    (CallState.CONNECTED, Side.B, Changed): Call._change,
-    (CallState.CONNECTED, Side.A, Answered): Call._changed,
-    (CallState.CONNECTED, Side.B, Answered): Call._changed,
+    (CallState.CONNECTED, Side.A, Settled): Call._settled,
     (CallState.CONNECTED, Side.A, Released): Call._hang_up,
+    (CallState.CONNECTED, Side.B, Offered): Call._ask_far,
+    (CallState.CONNECTED, Side.B, Changed): Call._change,
+    (CallState.CONNECTED, Side.B, Settled): Call._settled,
     (CallState.CONNECTED, Side.B, Released): Call._hang_up,
 }

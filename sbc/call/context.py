@@ -25,9 +25,10 @@ from sbc.sip.transactions import Transactions
 from sbc.sip.uri import Uri, format_host
 
 # What we can do inside a dialog; anything else is answered 405 (RFC 3261 s8.2.1).
-DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
+DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE")
 ALLOW = ", ".join(DIALOG_METHODS)
-SUPPORTED = "timer"
+SUPPORTED = "timer, 100rel"
+SUPPORTED_UNRELIABLE = "timer"  # where a reliable 1xx could not be answered
 # TLS servers, the last called: far more than all trunks together have, but their names may change address every minute, and their
 # Contacts may name any
 SERVER_NAMES = 4096

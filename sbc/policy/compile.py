@@ -140,6 +140,7 @@ def _trunk(
         headers=_headers(trunk, trusted=trunk.trusted or False, diversions_as=trunk.diversions_as),
         responses_from=_translation(trunk.responses_from),
         responses_to=_translation(trunk.responses_to),
+        early_offer=trunk.early_offer or False,
     )
 
 
@@ -158,6 +159,7 @@ def _user(
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
         headers=_headers(user),
+        early_offer=user.early_offer or False,
     )
 
 

@@ -194,6 +194,9 @@ class PartyModel(Model):
         None, min_length=1, description="Headers that cross in its calls, both ways, if the other side of the call lists them too."
     )
     refuse_anonymous: bool | None = Field(None, description="true: who calls it without showing a number is answered 433. Default: false.")
+    early_offer: bool | None = Field(
+        None, description="true: calls to it always carry an offer; where the caller sent none, it has all `codecs` of its media."
+    )
 
 
 class TrunkModel(PartyModel):

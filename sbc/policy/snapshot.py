@@ -171,6 +171,7 @@ class Trunk:
     wildcard_certificates a `*.` in its certificate counts, against RFC 5922 s7.2
     responses_from        final statuses it answers with, and what each is taken for
     responses_to          final statuses it would be answered with, and what is sent instead
+    early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
     """
 
     name: str
@@ -189,6 +190,7 @@ class Trunk:
     headers: HeaderRules = HeaderRules()
     responses_from: Mapping[int, int] = field(default_factory=dict)
     responses_to: Mapping[int, int] = field(default_factory=dict)
+    early_offer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,7 @@ class User:
     dial_plan: DialPlan = ()
     timers: TimerValues = RFC_TIMERS
     headers: HeaderRules = HeaderRules()
+    early_offer: bool = False
 
 
 Party = Trunk | User

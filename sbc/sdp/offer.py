@@ -35,7 +35,7 @@ from sbc.sdp.relay import Agreement, relay_side
 from sbc.sdp.rules import MediaRules
 from sbc.sdp.write import numbered
 
-__all__ = ["Codec", "Description", "Direction", "MediaLeg", "MediaRules", "SdpError", "relay_sides"]
+__all__ = ["Codec", "Description", "Direction", "Mark", "MediaLeg", "MediaRules", "SdpError", "relay_sides"]
 
 # Seen in the field and harmless: both parties pressing hold, and a mux we did not ask for and do not use.
 _TOLERATED = frozenset((Problem.DIRECTION, Problem.RTCP_MUX))
@@ -62,6 +62,9 @@ class _State(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<{self.open or 'settled'}>"  # the rest holds keys
+
+
+Mark = tuple[_State, _State]
 
 
 class MediaLeg:
@@ -268,6 +271,28 @@ class MediaLeg:
         """
         if self._state.open:
             self._state = self._before
+
+    def refuse(self, offer: bytes) -> bytes:
+        """An answer that takes nothing of `offer`: every stream with port 0 (RFC 3264 s6). b"" when it cannot be read. Changes nothing."""
+        try:
+            media = parse_session(offer).media
+        except SdpError:
+            return b""
+        if self._local is None or not media:
+            return b""
+        self._version += 1
+        slots = [Slot(stream.kind, stream.protocol, stream.formats) for stream in media]
+        nothing = Media(slots[0].kind, 0, slots[0].protocol, slots[0].formats)
+        return write.session(self._session_id, self._version, self._local, slots, 0, nothing).encode()
+
+    @property
+    def mark(self) -> Mark:
+        """Where the exchange stands: several forks answer one offer, and each goes on from where it was (RFC 3261 s13.2.2.4)."""
+        return self._state, self._before
+
+    def resume(self, mark: Mark) -> None:
+        """Go on from there. Versions of o= still only go up."""
+        self._state, self._before = mark
 
     def _hosts(self) -> Hosts:
         ours = self._local is not None and locate(self._local[0])[0] is Scope.LOOPBACK

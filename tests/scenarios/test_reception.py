@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sbc.sip.message import Response
 from tests.world import Agent, World, connect, sdp
 from tests.zones import zone
 
@@ -57,6 +58,15 @@ def test_TRAP_01_one_call_to_two_phones_behind_us_rings_both(world: World, offic
         carrier.answer(invite, 486)
         carrier.expect_request("ACK")
         office.expect_response(486)
+
+
+def test_UAS_01_one_call_forked_to_two_phones_behind_us_rings_both(world: World, office: Agent, carrier: Agent) -> None:
+    for number, branch in (("+4930123456", "z9hG4bK-one"), ("+4930123457", "z9hG4bK-two")):
+        office.invite(number, call_id="same", from_tag="same", branch=branch)
+        received = carrier.expect_request("INVITE")
+        assert received.uri.user == number
+        carrier.answer(received, 180)
+    assert [message.status for message in office.inbox if isinstance(message, Response)] == [100, 180, 100, 180]
 
 
 def test_a_retransmitted_invite_is_absorbed(world: World, office: Agent, carrier: Agent) -> None:

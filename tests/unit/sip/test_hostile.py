@@ -22,6 +22,7 @@ from sbc.sip.fields.content import MediaType
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.history_info import parse_history
 from sbc.sip.fields.nameaddr import NameAddr, parse_list
+from sbc.sip.fields.rack import RAck
 from sbc.sip.fields.reason import parse_reasons, reasons_told
 from sbc.sip.fields.retry_after import parse_retry_after
 from sbc.sip.fields.session_expires import SessionExpires
@@ -159,6 +160,7 @@ def test_every_field_is_linear(unit: str) -> None:
         Challenge.parse,
         Warning.parse,
         SessionExpires.parse,
+        RAck.parse,
         parse_retry_after,
         lambda text: parse_contacts([text]),
         lambda text: parse_list([text]),
