@@ -21,6 +21,7 @@ from sbc.sip.server import DEFAULT_PORT, DEFAULT_PORTS, ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
 from sbc.sip.uri import Uri, format_host
+from sbc.tap import NoTap, Tap
 
 # What we can do inside a dialog; anything else is answered 405 (RFC 3261 s8.2.1).
 DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
@@ -81,6 +82,7 @@ class Context:
     questions: dict[str, Callable[[tuple[Address, ...], Now], None]] = field(default_factory=dict)
     server_names: dict[Flow, str] = field(default_factory=dict)  # TLS: the domain the peer's certificate must carry
     closed: ClosedConnections = field(default_factory=ClosedConnections)
+    tap: Tap = field(default_factory=NoTap)
     draining: bool = False
     _sent_by: dict[tuple[str, Transport, str, int], SentBy] = field(default_factory=dict)
 

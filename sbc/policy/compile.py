@@ -111,6 +111,7 @@ def _trunk(
         media=media[trunk.media],
         limits=limits[trunk.limits] if trunk.limits is not None else None,
         dial_plan=_dial_plan(trunk.dial_plan),
+        record=trunk.record or "never",
     )
 
 
@@ -128,6 +129,7 @@ def _user(
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
+        record=user.record or "never",
     )
 
 

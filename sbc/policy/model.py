@@ -132,6 +132,11 @@ class PartyModel(Model):
     dial_plan: dict[DialPrefix, DialReplacement] | None = Field(
         None, min_length=1, description='Turns what it dials into +E.164 before routing, longest prefix first: {"00": "+", "0": "+49"}.'
     )
+    record: Literal["never", "failed", "always"] | None = Field(
+        None,
+        description="Keep the signalling of its calls, both ways, as files that `sbc replay` runs again. "
+        "failed: only of calls that were not answered or that we ended. Default: never.",
+    )
 
 
 class TrunkModel(PartyModel):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from media.api import Interface
 from sbc.flow import Address, Transport
@@ -94,6 +95,9 @@ class Peer:
 DialPlan = tuple[tuple[str, str], ...]
 """(prefix, replacement), longest prefix first."""
 
+Record = Literal["never", "failed", "always"]
+"""Which calls from and to a party are kept as recordings; failed: those that were not answered, or that we ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
@@ -107,6 +111,7 @@ class Trunk:
     media: MediaRules
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
+    record: Record = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,7 @@ class User:
     media: MediaRules
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
+    record: Record = "never"
 
 
 Party = Trunk | User

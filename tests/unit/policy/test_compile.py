@@ -118,3 +118,11 @@ def test_a_snapshot_is_frozen_and_named_after_its_text(folder: Folder) -> None:
         one.version = 2  # type: ignore[misc]
     with pytest.raises(KeyError):
         one.party("nobody")
+
+
+def test_recordings_are_for_those_who_ask(folder: Folder) -> None:
+    text = MINIMAL + "trunks: {kept: {realm: inside, media: plain, record: failed}, other: {realm: inside, media: plain}}\n"
+    trunks = folder.load(text).snapshot.trunks
+    assert (trunks["kept"].record, trunks["other"].record) == ("failed", "never")
+    (error,) = folder.errors(text.replace("record: failed", "record: sometimes"))
+    assert "trunks.kept.record: " in error
