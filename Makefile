@@ -55,6 +55,7 @@ bench: build/compiled/.built ## CPU per call and per relayed packet
 	@$(BIN)/python -P -m tests.bench.signalling --find-max
 	@$(BIN)/python -P -m tests.bench.signalling --tls --rates 20,100,200
 	@$(BIN)/python -P -m tests.bench.media
+	@$(BIN)/python -P -m tests.bench.recording
 
 fuzz: $(VENV)/.dev ## the fuzz targets for longer than make test has time for
 	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800

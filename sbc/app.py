@@ -17,7 +17,6 @@ from media.api import MediaEngine
 from media.portable import PortableEngine
 from sbc import __version__
 from sbc.clock import Ids
-from sbc.core import Core
 from sbc.errors import ConfigError
 from sbc.inputs import DrainBegun, DrainEnded, PolicyChanged
 from sbc.log import EventLog
@@ -32,6 +31,8 @@ from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.policy.load import load_policy
 from sbc.policy.snapshot import Snapshot
+from sbc.recording.core import RecordingCore
+from sbc.store.recordings import RecordingFolder
 from sbc.store.records import RecordFile
 from sbc.system import SystemClock, SystemIds
 
@@ -48,6 +49,7 @@ class Settings:
     records: Path
     drain: float = 5.0
     companion: tuple[str, ...] = ()
+    recordings: Path = Path("var/recordings")
 
 
 class App:
@@ -59,7 +61,7 @@ class App:
         say: Callable[[str], None],
         *,
         log: EventLog | None = None,
-        build_core: Callable[[Snapshot, Ids], CoreLike] = Core,
+        build_core: Callable[[Snapshot, Ids], CoreLike] = RecordingCore,
         build_media: Callable[[asyncio.AbstractEventLoop], MediaEngine] = PortableEngine,
     ) -> None:
         self._settings = settings
@@ -80,12 +82,14 @@ class App:
         async with AsyncExitStack() as closing:
             self._records = RecordFile(self._settings.records, loop, self._records_failed)
             closing.callback(self._records.close)
+            recordings = RecordingFolder(self._settings.recordings, loop, self._recordings_failed)
+            closing.callback(recordings.close)
             self._media = self._build_media(loop)
             closing.callback(self._media.shutdown)
             self._tasks = Tasks(loop, lambda error: self._log.exception("task_failed", error))
             closing.push_async_callback(self._tasks.close)
             self._core = self._build_core(snapshot, SystemIds())
-            self._engine = Engine(loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats)
+            self._engine = Engine(loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats, recordings)
             closing.callback(self._engine.close)
             self._network = Network(loop, self._tasks, self._engine, self.stats)
             closing.push_async_callback(self._network.close)
@@ -195,6 +199,9 @@ class App:
 
     def _records_failed(self, problem: str, lost: int) -> None:
         self._log.event("error", "records_not_written", {"problem": problem, "lost": lost})
+
+    def _recordings_failed(self, problem: str, lost: int) -> None:
+        self._log.event("error", "recordings_not_written", {"problem": problem, "lost": lost})
 
     def _summary(self, snapshot: Snapshot) -> str:
         lines = [f"sbc {__version__} runs {self._settings.policies}: {counts(snapshot)}"]

@@ -6,6 +6,8 @@ a block on `+449`.
 
 from __future__ import annotations
 
+from functools import partial
+
 from sbc.call.bridge import asserted_number, breadth_left, invitation_of
 from sbc.call.call import Call
 from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
@@ -52,7 +54,9 @@ class Reception:
         self.calls: dict[Call, tuple[MergeKey, Flow]] = {}  # what it is listed under below
         self._context = context
         self._bindings = bindings
-        self._doorkeeper = Doorkeeper(context, lambda flow: bindings.at(flow) is not None)
+        doorkeeper = Doorkeeper(context, lambda flow: bindings.at(flow) is not None)
+        self._admit_party = context.tap.answered(doorkeeper.admit)
+        self._may_answer = context.tap.answered(doorkeeper.may_answer)
         self._merged: dict[MergeKey, Call] = {}  # RFC 3261 s8.2.2.2
         self._on_connection: dict[Flow, set[Call]] = {}
 
@@ -75,15 +79,15 @@ class Reception:
 
     def flow_closed(self, flow: Flow, now: Now) -> None:
         self._context.closed.add(flow)
-        self._context.trusted.pop(flow.connection, None)
+        self._context.peers.forget(flow.connection)
         self._context.transactions.flow_closed(flow)
         self._bindings.flow_closed(flow)
         for call in tuple(self._on_connection.get(flow, ())):
-            call.flow_closed(now)
+            self._context.tap.within(call.facts.id, call.flow_closed, now)
 
     def release_all(self, cause: Cause, now: Now) -> None:
         for call in tuple(self.calls):
-            call.release(cause, now)
+            self._context.tap.within(call.facts.id, partial(call.release, cause), now)
 
     # In a dialog
 
@@ -137,7 +141,7 @@ class Reception:
         realm = self._context.snapshot.realms.get(flow.realm)
         if realm is None:
             return
-        admitted = self._doorkeeper.admit(request, realm, flow, now)
+        admitted = self._admit_party(request, realm, flow, now)
         if isinstance(admitted, Response):
             self._answer_stateless(admitted, request, flow)
             return
@@ -145,6 +149,8 @@ class Reception:
         if admitted is None and registered is None:
             self._answer_stranger(request, flow, now)
             return
+        if request.method == "INVITE" and admitted is not None:
+            self._context.tap.begin(admitted)
         self._context.trust(flow, request.via)
         values = admitted.timers if admitted is not None else None
         transaction = self._context.transactions.server(request, flow, now, None, values)
@@ -307,7 +313,7 @@ class Reception:
     def _answer_stranger(self, request: Request, flow: Flow, now: Now) -> None:
         strangers = self._context.snapshot.strangers
         if strangers.answer is not None:
-            if self._doorkeeper.may_answer(flow, now):
+            if self._may_answer(flow, now):
                 self._answer_stateless(self._context.answer(request, strangers.answer), request, flow)
         elif flow.reliable:
             self._context.emit(CloseFlow(flow))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import deque
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,8 +23,20 @@ from media.fake import FakeEngine
 from sbc import devcerts
 from sbc.call.call import Call
 from sbc.clock import Now
-from sbc.core import Core
-from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, TrustFlow, UpdateRelay, WriteRecord
+from sbc.effects import (
+    CloseFlow,
+    CloseRelay,
+    Effect,
+    KeepRecording,
+    Log,
+    OpenRelay,
+    Recorded,
+    Resolve,
+    Send,
+    TrustFlow,
+    UpdateRelay,
+    WriteRecord,
+)
 from sbc.flow import Address, Flow, Transport
 from sbc.inputs import (
     DrainBegun,
@@ -32,6 +45,7 @@ from sbc.inputs import (
     Input,
     MalformedIn,
     MediaHappened,
+    PolicyChanged,
     RelayClosed,
     RelayFailed,
     RelayOpened,
@@ -42,6 +56,9 @@ from sbc.inputs import (
 )
 from sbc.policy.load import load_policy
 from sbc.policy.snapshot import Snapshot
+from sbc.recording.core import RecordingCore
+from sbc.recording.recording import decode
+from sbc.recording.replay import first_difference, play
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.via import Via
@@ -128,6 +145,13 @@ def snapshot_of(policy: str = POLICY) -> Snapshot:
         return load_policy(policies).snapshot
 
 
+def recorded(snapshot: Snapshot) -> Snapshot:
+    """The same policy, and every call of everybody is recorded."""
+    trunks = {name: replace(trunk, record="always") for name, trunk in snapshot.trunks.items()}
+    users = {name: replace(user, record="always") for name, user in snapshot.users.items()}
+    return replace(snapshot, trunks=trunks, users=users)
+
+
 def sdp(address: str, port: int, codecs: str = "8 0 101", *, version: int = 1, direction: str = "sendrecv", extra: str = "") -> bytes:
     return (
         f"v=0\r\no=peer 4711 {version} IN IP4 {address}\r\ns=peer secret\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
@@ -171,8 +195,9 @@ class World:
 
     def __init__(self, policy: str = POLICY, ids: CountingIds | None = None) -> None:
         self.now = START
-        self.snapshot = snapshot_of(policy)
-        self.core = Core(self.snapshot, ids or CountingIds())
+        self.snapshot = recorded(snapshot_of(policy))
+        self.core = RecordingCore(self.snapshot, ids or CountingIds())
+        self.recordings: list[Recorded] = []
         self.media = FakeEngine()
         self.media.provide({name: realm.relay for name, realm in self.snapshot.realms.items()})
         self.media.on_event(self._media_event)
@@ -200,6 +225,8 @@ class World:
 
     def receive(self, happened: Input) -> None:
         """One input, and everything that follows from it at this instant."""
+        if isinstance(happened, PolicyChanged):
+            happened = PolicyChanged(recorded(happened.snapshot))
         self._inputs.append(happened)
         self.now = Now(self.now.monotonic + 1e-6, self.now.wall + 1e-6)
         self._receive_all()
@@ -273,6 +300,8 @@ class World:
                     self._inputs.append(Resolved(question, ask(wanted, self.zone)[0]))
             case WriteRecord(record):
                 self.records.append(record)
+            case KeepRecording(recording):
+                self.recordings.append(recording)
             case Log():
                 self.logs.append(effect)
             case TrustFlow():
@@ -283,7 +312,7 @@ class World:
 
     def calls(self) -> tuple[Call, ...]:
         """Those in progress, to look into."""
-        return tuple(self.core._reception.calls)
+        return tuple(self.core.core._reception.calls)
 
     def expect_nothing_left(self) -> None:
         """Once the calls are released, nothing may remain: no relay, no call, no transaction, no timer, no dialog."""
@@ -293,6 +322,14 @@ class World:
         assert not self.open_relays
         assert self.core.next_timeout() is None, "a timer is left"
         assert self.core.leftovers() == {}, self.core.leftovers()
+        self.expect_replayable()
+
+    def expect_replayable(self) -> None:
+        """Each call was recorded, and in an empty core it comes to the same, byte for byte."""
+        recordings = [decode(recording.encode(), recording.policy) for recording in self.recordings]
+        assert sorted(recording.call for recording in recordings) == sorted(str(record["id"]) for record in self.records)
+        for recording in recordings:
+            assert first_difference(play(recording)) is None
 
 
 class Agent:

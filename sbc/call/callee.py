@@ -102,7 +102,7 @@ class CalleeLeg(Leg):
         self._opening = self.media.mark
         self.context.dialogs[self.call_id, self.local_tag] = self
         if self.flow.secure and self.target.server_name:
-            self.context.expect(self.target.server_name, self.flow)
+            self.context.peers.expect(self.target.server_name, self.flow)
         self._send_invite(1, now)
 
     def _send_invite(self, cseq: int, now: Now) -> None:

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Protocol
 
 from media.api import MediaEvent, RelayPorts, RelayStats
+from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
 from sbc.clock import Ids, Now
 from sbc.effects import Effect, TrustFlow
@@ -23,15 +24,13 @@ from sbc.sip.server import DEFAULT_PORT, DEFAULT_PORTS, ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
 from sbc.sip.uri import Uri, format_host
+from sbc.tap import NoTap, Tap
 
 # What we can do inside a dialog; anything else is answered 405 (RFC 3261 s8.2.1).
 DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE")
 ALLOW = ", ".join(DIALOG_METHODS)
 SUPPORTED = "timer, 100rel"
 SUPPORTED_UNRELIABLE = "timer"  # where a reliable 1xx could not be answered
-# TLS servers, the last called: far more than all trunks together have, but their names may change address every minute, and their
-# Contacts may name any
-SERVER_NAMES = 4096
 
 
 class DialogUser(Protocol):
@@ -98,10 +97,10 @@ class Context:
     dialogs: dict[tuple[str, str], DialogUser] = field(default_factory=dict)  # (Call-ID, our tag)
     relays: dict[str, RelayUser] = field(default_factory=dict)
     questions: dict[str, Callable[[Answers, Now], None]] = field(default_factory=dict)
-    server_names: dict[Flow, str] = field(default_factory=dict)  # TLS: the domain the peer's certificate must carry
+    peers: Peers = field(default_factory=Peers)
     penalties: Penalties = field(default_factory=Penalties)
     closed: ClosedConnections = field(default_factory=ClosedConnections)
-    trusted: dict[int, int] = field(default_factory=dict)  # connections on which somebody proved who it is, and their alias
+    tap: Tap = field(default_factory=NoTap)
     draining: bool = False
     _sent_by: dict[tuple[str, Transport, str, int], SentBy] = field(default_factory=dict)
 
@@ -116,13 +115,6 @@ class Context:
             known = self._sent_by[key] = SentBy(flow.transport, host, flow.local[1])
         return known
 
-    def expect(self, name: str, flow: Flow) -> None:
-        """Whoever is there must prove to be `name` (RFC 5922 s7.3). What is called most seldom is forgotten when DNS has named too many."""
-        self.server_names.pop(flow, None)
-        if len(self.server_names) >= SERVER_NAMES:
-            del self.server_names[next(iter(self.server_names))]
-        self.server_names[flow] = name
-
     def trust(self, flow: Flow, via: Via | None = None) -> None:
         """Somebody has proved who it is on this flow. A connection is told of once, and of its alias when there is one.
 
@@ -134,9 +126,9 @@ class Context:
         alias = 0
         if via is not None and flow.names and flow.transport == "TLS" and via.param("alias") is not None:
             alias = via.port or default_port("TLS")
-        known = self.trusted.get(flow.connection)
+        known = self.peers.vouched(flow.connection)
         if known is None or (alias and not known):
-            self.trusted[flow.connection] = alias
+            self.peers.vouch(flow.connection, alias)
             self.emit(TrustFlow(flow, alias))
 
     def replace_snapshot(self, snapshot: Snapshot) -> None:
@@ -196,8 +188,8 @@ def flow_within(context: Context, party: Party, realm: Realm, flow: Flow, hop: U
         way = flow._replace(remote=(hop.host, hop.port or default_port(transport)), connection=0)
     else:
         way = flow_to(realm, transport, hop.host, hop.port or default_port(transport)) or flow._replace(connection=0)
-    if way.secure and party.peer is not None and way not in context.server_names:
-        context.expect(party.peer.host, way)  # an address out of a Contact proves nothing: the certificate there must be the trunk's
+    if way.secure and party.peer is not None and not context.peers.expected(way):
+        context.peers.expect(party.peer.host, way)  # an address out of a Contact proves nothing: the certificate there must be the trunk's
     return way
 
 

@@ -34,7 +34,7 @@ def ask_whether_it_is_back(context: Context, uri: Uri, server: Flow, values: Tim
     """One OPTIONS; until its outcome is known the server's penalty goes on, so that nobody has to find out with a call."""
     context.penalties.extend(server)
     if server.secure:
-        context.expect(uri.host, server)
+        context.peers.expect(uri.host, server)
     sent_by = context.sent_by(server)
     tag = context.ids.tag()
     request = Request.build(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from sbc.clock import Now
-from sbc.effects import Effect, Send
+from sbc.effects import Effect, Recorded, Send
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.inputs import Input
@@ -70,3 +70,7 @@ class Questions(Protocol):
 
 class Records(Protocol):
     def write(self, record: Mapping[str, object]) -> None: ...
+
+
+class Recordings(Protocol):
+    def write(self, recording: Recorded) -> None: ...

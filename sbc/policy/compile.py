@@ -141,6 +141,7 @@ def _trunk(
         responses_from=_translation(trunk.responses_from),
         responses_to=_translation(trunk.responses_to),
         early_offer=trunk.early_offer or False,
+        record=trunk.record or "never",
     )
 
 
@@ -160,6 +161,7 @@ def _user(
         dial_plan=_dial_plan(user.dial_plan),
         headers=_headers(user),
         early_offer=user.early_offer or False,
+        record=user.record or "never",
     )
 
 

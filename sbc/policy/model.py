@@ -197,6 +197,11 @@ class PartyModel(Model):
     early_offer: bool | None = Field(
         None, description="true: calls to it always carry an offer; where the caller sent none, it has all `codecs` of its media."
     )
+    record: Literal["never", "failed", "always"] | None = Field(
+        None,
+        description="Keep the signalling of its calls, both ways, as files that `sbc replay` runs again. "
+        "failed: only of calls that were not answered or that we ended. Default: never.",
+    )
 
 
 class TrunkModel(PartyModel):

@@ -136,6 +136,9 @@ class Patterns:
 DialPlan = tuple[tuple[str, str], ...]
 """(prefix, replacement), longest prefix first."""
 
+Record = Literal["never", "failed", "always"]
+"""Which calls from and to a party are kept as recordings; failed: those that were not answered, or that we ended."""
+
 
 RFC_TIMERS = TimerValues()
 
@@ -191,6 +194,7 @@ class Trunk:
     responses_from: Mapping[int, int] = field(default_factory=dict)
     responses_to: Mapping[int, int] = field(default_factory=dict)
     early_offer: bool = False
+    record: Record = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +210,7 @@ class User:
     timers: TimerValues = RFC_TIMERS
     headers: HeaderRules = HeaderRules()
     early_offer: bool = False
+    record: Record = "never"
 
 
 Party = Trunk | User

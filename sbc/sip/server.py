@@ -11,6 +11,7 @@ from sbc.sip.machine import Layer, Program, Sender, Transaction, program
 from sbc.sip.message import Request, Response
 from sbc.sip.tables import SERVER_INVITE, SERVER_OTHER, Action, Event, State
 from sbc.sip.timers import TimerValues
+from sbc.tap import Answered, unrecorded
 
 # (branch, realm, source host, sent-by host, sent-by port, method), or what RFC 2543 has instead.
 ServerKey = tuple[str | int | None, ...]
@@ -35,10 +36,11 @@ class ServerUser(Protocol):
 class ClosedConnections:
     """The connections that went away last."""
 
-    __slots__ = ("_numbers",)
+    __slots__ = ("_known", "_numbers")
 
-    def __init__(self) -> None:
+    def __init__(self, answered: Answered = unrecorded) -> None:
         self._numbers: dict[int, None] = {}
+        self._known = answered(self._is_known)
 
     def add(self, flow: Flow) -> None:
         if flow.connection:
@@ -47,6 +49,9 @@ class ClosedConnections:
                 del self._numbers[next(iter(self._numbers))]
 
     def __contains__(self, connection: int) -> bool:
+        return self._known(connection)
+
+    def _is_known(self, connection: int) -> bool:
         return connection in self._numbers
 
 

@@ -58,11 +58,11 @@ class TransactionUser(ClientUser, ServerUser, Protocol):
 class Transactions:
     """All transactions of one core. `send` is given octets, their flow, and for client requests the key to `transport_failed`."""
 
-    def __init__(self, timers: Timers, send: Sender, values: TimerValues | None = None) -> None:
+    def __init__(self, timers: Timers, send: Sender, values: TimerValues | None = None, closed: ClosedConnections | None = None) -> None:
         self._values = values or TimerValues()
         self._servers: ServerLayer = Layer(timers, send)
         self._clients: ClientLayer = Layer(timers, send)
-        self._closed = ClosedConnections()
+        self._closed = closed or ClosedConnections()
 
     # Server side
 

@@ -293,9 +293,10 @@ class Play:
         world.after(4000)  # registrations too
         world.expect_nothing_left()
         assert len({record["id"] for record in world.records}) == len(world.records)
-        limits = world.core._context.limits
+        core = world.core.core
+        limits = core._context.limits
         assert [name for name in ("alice", "office", "carrier", "backup", "limits.carrier", "limits.person") if limits.calls(name)] == []
-        if not world.core._context.draining:
+        if not core._context.draining:
             self.expect_good_call()
 
     def expect_good_call(self) -> None:

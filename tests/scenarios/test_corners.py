@@ -447,7 +447,7 @@ def test_RSN_01_the_reason_of_a_cancel_reaches_the_callee(world: World, office: 
 
 def test_a_realm_that_a_new_policy_drops_costs_no_fault(world: World, office: Agent, carrier: Agent) -> None:
     connect(office, carrier, "+4930123456")
-    world.receive(PolicyChanged(replace(world.snapshot, realms={}, sources={})))
+    world.receive(PolicyChanged(replace(world.snapshot, digest="0" * 12, realms={}, sources={})))
     carrier.send(carrier.request("BYE", "sip:10.1.0.1", to_tag="gone"))
     office.send_bytes(office.request("OPTIONS", "sip:10.0.0.1").encode().replace(b"CSeq: 1 OPTIONS", b"CSeq: 1 INVITE"))
 

@@ -118,7 +118,7 @@ def test_WS_06_a_connection_is_trusted_once_its_user_has_proved_who_it_is() -> N
     call_as_alice(alice)
     assert [(each.flow, each.alias) for each in world.trusted_flows] == [(alice.flow, 0)]
     world.receive(FlowClosed(alice.flow))
-    assert world.core._context.trusted == {}
+    assert len(world.core.core._context.peers) == 0
     world.expect_nothing_left()
 
 

@@ -17,13 +17,14 @@ import pytest
 
 from media.api import MediaEngine
 from media.fake import FakeEngine
-from sbc import app, devcerts
+from sbc import app, devcerts, replay
 from sbc.app import App, Settings
 from sbc.effects import Effect, Resolve, Send, WriteRecord
 from sbc.errors import ConfigError
 from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged, RequestIn, Resolved
 from sbc.log import EventLog
 from sbc.net.resolver import Resolver
+from sbc.recording.replay import first_difference, play
 from sbc.sip.locate import Question, Wanted
 from tests.unit.net.bench import LOCALHOST, ScriptedCore, free_port, message, run, until
 from tests.unit.net.nameserver import NameServer, serving
@@ -329,3 +330,31 @@ def test_the_descriptor_limit_is_as_high_as_allowed() -> None:
     app.raise_descriptor_limit()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert soft == hard
+
+
+def test_a_call_on_the_wire_becomes_a_file_that_replays(stage: Stage) -> None:
+    text = POLICY.replace("127.0.0.9/32", f"{LOCALHOST}/32").replace("media: plain}}\nroutes", "media: plain, record: failed}}\nroutes")
+    stage.write(text.replace('to: "*"', 'to: "+1*"'))
+    folder = stage.folder / "recordings"
+    settings = Settings(stage.policies, stage.records, recordings=folder)
+
+    async def whole() -> None:
+        it = App(settings, stage.said.append, log=EventLog(stage.logged.append), build_media=lambda _: stage.media)
+        serving = asyncio.get_running_loop().create_task(it.run())
+        await until(lambda: stage.said or serving.done())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+            phone.setblocking(False)
+            phone.bind((LOCALHOST, 0))
+            invite = message("INVITE").replace(b"Max-Forwards", b"Contact: <sip:a@127.0.0.1>\r\nMax-Forwards")
+            phone.sendto(invite, (LOCALHOST, stage.port))
+            await until(lambda: it.stats.datagrams_out)
+        it.stop()
+        await serving
+
+    run(whole())
+    (record,) = [json.loads(line) for line in stage.records.read_text().splitlines()]
+    (file,) = folder.glob("*.sbc")
+    recording = replay.read(file)
+    assert recording.call == record["id"]
+    assert first_difference(play(recording)) is None
+    assert stage.logged == [line for line in stage.logged if " error " not in line]

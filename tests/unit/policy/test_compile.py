@@ -222,3 +222,11 @@ def test_WS_01_websockets(folder: Folder) -> None:
     realm = folder.load(MINIMAL.replace("udp://127.0.0.1:5060]", written)).snapshot.realms["outside"]
     assert [(each.transport, each.local) for each in realm.listeners] == [("WS", ("127.0.0.1", 80)), ("WSS", ("::1", 443))]
     assert realm.origins == ("https://a.example", "http://localhost:8080")
+
+
+def test_recordings_are_for_those_who_ask(folder: Folder) -> None:
+    text = MINIMAL + "trunks: {kept: {realm: inside, media: plain, record: failed}, other: {realm: inside, media: plain}}\n"
+    trunks = folder.load(text).snapshot.trunks
+    assert (trunks["kept"].record, trunks["other"].record) == ("failed", "never")
+    (error,) = folder.errors(text.replace("record: failed", "record: sometimes"))
+    assert "trunks.kept.record: " in error
