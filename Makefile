@@ -32,12 +32,13 @@ test-unprivileged: $(VENV)/.dev ## all that needs neither root nor network names
 test-compiled: build/compiled/.built ## what has no sockets of its own, once more with the compiled core
 	@PYTHONPATH=$(COMPILED_FIRST) $(BIN)/python -P -m pytest --import-mode=append -m "not interpreted" --core=compiled $(CORE_TESTS)
 
-check: $(VENV)/.dev ## ruff, mypy strict, import contracts, size limits
+check: $(VENV)/.dev ## ruff, mypy strict, import contracts, size limits, rows of the standards without a test
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m tests.checks.sizes
+	@$(BIN)/python -m tests.checks.rows
 
 interop: root peers $(VENV)/.dev ## only the tests with real peers (root)
 	@$(BIN)/python -m pytest tests/interop
@@ -54,6 +55,7 @@ bench: build/compiled/.built ## CPU per call and per relayed packet
 	@$(BIN)/python -P -m tests.bench.signalling --find-max
 	@$(BIN)/python -P -m tests.bench.signalling --tls --rates 20,100,200
 	@$(BIN)/python -P -m tests.bench.media
+	@$(BIN)/python -P -m tests.bench.recording
 
 fuzz: $(VENV)/.dev ## the fuzz targets for longer than make test has time for
 	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800

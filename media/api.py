@@ -83,6 +83,8 @@ class SideSpec:
     clock_rates           payload type arriving from this peer -> RTP clock in Hz (for jitter)
     send                  False: the far side's packets are not sent to this peer (hold)
     silence               report `Silence` after that many seconds without a packet from this peer; None: never
+    udptl                 fax (ITU-T T.38): what arrives are UDPTL datagrams, sent on as they are, under the same source check and
+                          counters; no payload types, keys or RTCP. Both sides of a relay alike
     """
 
     remote: Address | None = None
@@ -95,6 +97,7 @@ class SideSpec:
     clock_rates: Mapping[int, int] = field(default_factory=dict)
     send: bool = True
     silence: float | None = None
+    udptl: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class SideStats:
     """What arrived from one side's peer and what was sent to it. Jitter in milliseconds (RFC 3550 s6.4.1).
 
     `wrong_source` counts from the moment the relay was first told where the peer is: media that overtakes its answer
-    is early, not wrong.
+    is early, not wrong. `over_rate` are authentic packets beyond what a side may send in a second.
     """
 
     packets_received: int = 0
@@ -118,6 +121,7 @@ class SideStats:
     replayed: int = 0
     malformed: int = 0
     payload_type_mismatch: int = 0
+    over_rate: int = 0
     latched: Address | None = None
 
 
@@ -139,6 +143,7 @@ class EventKind(StrEnum):
     FIRST_PACKET = "first_packet"
     SILENCE = "silence"
     KEY_FAILURE = "key_failure"  # the first 10 packets of a side failed to authenticate
+    FLOOD = "flood"  # the first packet dropped because one side sends more of them than speech has; once a side
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,10 @@ class RelayControl:
 
     def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
         halves = self._find(relay)
+        if a.udptl is not b.udptl:
+            raise MediaError("UDPTL on one side only")
+        if any(spec.udptl and (spec.receive_keys or spec.send_keys or spec.payload_types) for spec in (a, b)):
+            raise MediaError("UDPTL has neither keys nor payload types")
         checked = [(half, spec, Route.of(spec, _family(half.interface)), forms(spec)) for half, spec in zip(halves, (a, b), strict=True)]
         now = self._clock()
         for half, spec, route, table in checked:

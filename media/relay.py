@@ -13,6 +13,7 @@ from typing import TypeAlias
 from media.api import Address, EventKind, Interface, MediaError, Side, SideSpec, SideStats
 from media.keys import AuthenticationFailed, Inbound, Outbound, Refused, Replayed
 from media.rtp import FIRST_RTCP_TYPE, LAST_RTCP_TYPE, Reception, padding_fits, starts_like_rtcp, well_formed_rtcp, well_formed_rtp
+from media.udptl import well_formed_udptl
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """As the socket module has it: host, port, and for IPv6 flow label and scope."""
@@ -21,6 +22,11 @@ Send: TypeAlias = Callable[[bytes, SocketAddress], object]
 
 # Failures to authenticate before anything succeeded that make a KEY_FAILURE event (media.api): a wrong key, not noise.
 KEY_FAILURES = 10
+
+# Packets of one side in a second, about the double of Opus at 2.5 ms; anything else has 100 or fewer. More is a flood, or a circle:
+# relays whose peers were said to be each other's ports would hand one packet round for ever.
+MOST_PACKETS = 1000
+ALLOWANCE_EVERY = 1.0  # seconds
 
 # After a new `remote`, packets from the source locked before may still be on the way: they pass, but cannot take the lock.
 IN_FLIGHT = 0.5
@@ -109,6 +115,8 @@ class Half:
     """
 
     __slots__ = (
+        "_allowance",
+        "_allowed_at",
         "_control_latch",
         "_forms",
         "_heard",
@@ -124,13 +132,16 @@ class Half:
         "_silent",
         "_spec",
         "_started",
+        "_udptl",
         "_unproven",
         "auth_failed",
+        "datagrams_received",
         "far",
         "interface",
         "malformed",
         "octets_received",
         "octets_sent",
+        "over_rate",
         "packets_received",
         "packets_sent",
         "payload_type_mismatch",
@@ -168,17 +179,21 @@ class Half:
         self._forms: dict[int, tuple[int, int]] = {}  # second octet in -> second octet out, clock rate
         self._reception = Reception()
         self._started = False
+        self._udptl = False
         self._unproven = 0  # failures to authenticate before the first success; KEY_FAILURES: reported or proven
+        self._allowance = MOST_PACKETS
+        self._allowed_at = 0.0
         self._heard = 0
         self._heard_at = 0.0
         self._silent = False
         self.packets_received = self.octets_received = self.packets_sent = self.octets_sent = 0
-        self.rtcp_received = self.rtcp_sent = 0
-        self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
+        self.rtcp_received = self.rtcp_sent = self.datagrams_received = 0
+        self.over_rate = self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
 
     def update(self, spec: SideSpec, route: Route, forms: dict[int, tuple[int, int]], now: float) -> None:
         """Take over `spec`; `route` and `forms` come from it. Cannot fail."""
         old, self._spec = self._spec, spec
+        self._allowed_at = self._allowed_at or now
         before, self._route = self._route, route
         self._latch.allow(route.hosts)
         self._control_latch.allow(route.rtcp_hosts)
@@ -197,12 +212,16 @@ class Half:
         self._forms = forms
         self._mux = spec.rtcp_mux
         self._sending = spec.send
+        self._udptl = spec.udptl
 
     def receive(self, packet: bytes, source: SocketAddress, now: float) -> None:
         """One datagram on the RTP port, at monotonic time `now`."""
         latch = self._latch
         if source != latch.locked and not latch.admits(source):
             self._refuse_source()
+            return
+        if self._udptl:
+            self._receive_udptl(packet, source, now)
             return
         size = len(packet)
         if self._mux and size > 1 and FIRST_RTCP_TYPE <= packet[1] <= LAST_RTCP_TYPE:
@@ -221,6 +240,10 @@ class Half:
         if packet[0] & 0x20 and not padding_fits(packet):
             self.malformed += 1
             return
+        self._allowance -= 1  # not before: what only claims to come from the peer shall not use it up
+        if self._allowance < 0:
+            self._refuse_rate()
+            return
         second = packet[1]
         form = self._forms.get(second)
         self._reception.count(packet, form[1] if form else 0, now)
@@ -229,11 +252,8 @@ class Half:
         if form is None:
             self.payload_type_mismatch += 1
             return
-        if source != latch.locked:
-            latch.lock(source, now)
-        if not self._started:
-            self._started = True
-            self._report(self, EventKind.FIRST_PACKET)
+        if source != latch.locked or not self._started:
+            self._accept_source(source, now)
         if form[0] != second:
             packet = packet[:1] + _OCTETS[form[0]] + packet[2:]
         self._forward(packet)
@@ -246,10 +266,37 @@ class Half:
             return
         self._receive_control(packet, source, now, latch)
 
+    def _receive_udptl(self, packet: bytes, source: SocketAddress, now: float) -> None:
+        if not well_formed_udptl(packet):  # speech that is still on the way, mostly
+            self.malformed += 1
+            return
+        self._allowance -= 1
+        if self._allowance < 0:
+            self._refuse_rate()
+            return
+        self.packets_received += 1
+        self.datagrams_received += 1
+        self.octets_received += len(packet)
+        self._accept_source(source, now)
+        self._forward(packet)
+
+    def _accept_source(self, source: SocketAddress, now: float) -> None:
+        """A valid packet came to the RTP port."""
+        if source != self._latch.locked:
+            self._latch.lock(source, now)
+        if not self._started:
+            self._started = True
+            self._report(self, EventKind.FIRST_PACKET)
+
     def _refuse_source(self) -> None:
         """Before anybody has said where the peer is, media that overtakes its answer is early, not wrong."""
         if self._route.hosts:
             self.wrong_source += 1
+
+    def _refuse_rate(self) -> None:
+        if not self.over_rate:
+            self._report(self, EventKind.FLOOD)
+        self.over_rate += 1
 
     def stats(self) -> SideStats:
         locked = self._latch.locked
@@ -260,18 +307,23 @@ class Half:
             octets_sent=self.octets_sent,
             rtcp_received=self.rtcp_received,
             rtcp_sent=self.rtcp_sent,
-            lost=max(0, self._reception.expected - self.packets_received),
+            lost=max(0, self._reception.expected - (self.packets_received - self.datagrams_received)),
             jitter_ms=self._reception.jitter_ms,
             wrong_source=self.wrong_source,
             srtp_auth_failed=self.auth_failed,
             replayed=self.replayed,
             malformed=self.malformed,
             payload_type_mismatch=self.payload_type_mismatch,
+            over_rate=self.over_rate,
             latched=(locked[0], locked[1]) if locked else None,
         )
 
     def watch(self, now: float) -> None:
-        """Report a peer that fell silent, once until it is heard again. Never early, late by two sweeps at most."""
+        """Allow the packets of another second. Report a peer that fell silent, once until it is heard again: never early,
+        late by two sweeps at most.
+        """
+        if now - self._allowed_at >= ALLOWANCE_EVERY:
+            self._allowance, self._allowed_at = MOST_PACKETS, now
         silence = self._spec.silence
         if silence is None:
             return
@@ -313,6 +365,10 @@ class Half:
             self._unproven = KEY_FAILURES
         if not well_formed_rtcp(packet):
             self.malformed += 1
+            return
+        self._allowance -= 1
+        if self._allowance < 0:
+            self._refuse_rate()
             return
         if source != latch.locked:
             latch.lock(source, now)

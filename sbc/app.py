@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from media.api import MediaEngine
 from media.portable import PortableEngine
 from sbc import __version__
 from sbc.clock import Ids
-from sbc.core import Core
 from sbc.errors import ConfigError
 from sbc.inputs import DrainBegun, DrainEnded, PolicyChanged
 from sbc.log import EventLog
 from sbc.net import tls
 from sbc.net.engine import Engine
+from sbc.net.expiry import ExpiryWatch
 from sbc.net.network import Network
 from sbc.net.ports import CoreLike
 from sbc.net.resolver import Resolver
@@ -31,10 +31,13 @@ from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.policy.load import load_policy
 from sbc.policy.snapshot import Snapshot
+from sbc.recording.core import RecordingCore
+from sbc.store.recordings import RecordingFolder
 from sbc.store.records import RecordFile
 from sbc.system import SystemClock, SystemIds
 
 TABLES = ("calls", "dialogs", "relays", "questions", "transactions", "timers")  # of the core; an idle one has all empty
+EXPIRY_CHECK = 3600.0  # seconds between looks at the calendar
 BUSY_POLL = 0.05  # seconds between looks at the calls in progress while draining
 
 
@@ -46,6 +49,7 @@ class Settings:
     records: Path
     drain: float = 5.0
     companion: tuple[str, ...] = ()
+    recordings: Path = Path("var/recordings")
 
 
 class App:
@@ -57,7 +61,7 @@ class App:
         say: Callable[[str], None],
         *,
         log: EventLog | None = None,
-        build_core: Callable[[Snapshot, Ids], CoreLike] = Core,
+        build_core: Callable[[Snapshot, Ids], CoreLike] = RecordingCore,
         build_media: Callable[[asyncio.AbstractEventLoop], MediaEngine] = PortableEngine,
     ) -> None:
         self._settings = settings
@@ -68,6 +72,7 @@ class App:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._expiry = ExpiryWatch()
         self.stats = Stats()
 
     async def run(self) -> None:
@@ -77,18 +82,21 @@ class App:
         async with AsyncExitStack() as closing:
             self._records = RecordFile(self._settings.records, loop, self._records_failed)
             closing.callback(self._records.close)
+            recordings = RecordingFolder(self._settings.recordings, loop, self._recordings_failed)
+            closing.callback(recordings.close)
             self._media = self._build_media(loop)
             closing.callback(self._media.shutdown)
             self._tasks = Tasks(loop, lambda error: self._log.exception("task_failed", error))
             closing.push_async_callback(self._tasks.close)
             self._core = self._build_core(snapshot, SystemIds())
-            self._engine = Engine(loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats)
+            self._engine = Engine(loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats, recordings)
             closing.callback(self._engine.close)
             self._network = Network(loop, self._tasks, self._engine, self.stats)
             closing.push_async_callback(self._network.close)
             self._resolver = Resolver(loop, self._tasks, self._engine.receive)
             self._engine.connect(self._network, self._resolver)
             self._apply(snapshot)
+            self._tasks.start(self._watch_expiry())
             await self._start_companion(closing)
             self._take_signals(loop, closing)
             settle_memory()
@@ -124,9 +132,18 @@ class App:
         self._network.apply(snapshot)
         self._resolver.apply(snapshot)
         self._media.provide({realm.name: realm.relay for realm in snapshot.realms.values()})
-        for realm in snapshot.realms.values():
-            if warning := tls.expiry_warning(realm):
-                self._log.event("warning", "certificate_expires", {"problem": warning})
+        with suppress(OSError, ValueError):  # gone since it was loaded: the next policy will say so
+            self._expiry.take(tls.certificates(snapshot))
+        self._warn_of_expiry()
+
+    def _warn_of_expiry(self) -> None:
+        for expiring in self._expiry.due():
+            self._log.event(expiring.level, "certificate_expires", {"problem": expiring.text})
+
+    async def _watch_expiry(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_CHECK)
+            self._warn_of_expiry()
 
     async def _reload(self) -> None:
         async with self._reloading:
@@ -182,6 +199,9 @@ class App:
 
     def _records_failed(self, problem: str, lost: int) -> None:
         self._log.event("error", "records_not_written", {"problem": problem, "lost": lost})
+
+    def _recordings_failed(self, problem: str, lost: int) -> None:
+        self._log.event("error", "recordings_not_written", {"problem": problem, "lost": lost})
 
     def _summary(self, snapshot: Snapshot) -> str:
         lines = [f"sbc {__version__} runs {self._settings.policies}: {counts(snapshot)}"]

@@ -12,6 +12,7 @@ from sbc import __version__
 from sbc.errors import ConfigError
 
 POLICIES = Path("policies")
+RECORDINGS = Path("var/recordings")
 
 _app = typer.Typer(
     help="A session border controller: SIP over TLS, SRTP media anchor, YAML policies.",
@@ -40,6 +41,7 @@ def main() -> None:
 def run(
     folder: _Folder = POLICIES,
     records: Annotated[Path, typer.Option(help="File for the call records, one JSON object per line.")] = Path("var/records.jsonl"),
+    recordings: Annotated[Path, typer.Option(help="Folder for the recordings of calls that the policy wants kept.")] = RECORDINGS,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that calls in progress get when we are told to stop.")] = 5.0,
     testpeer: Annotated[bool, typer.Option("--testpeer", help="Start `sbc testpeer` with us: somebody to call.")] = False,
 ) -> None:
@@ -47,7 +49,7 @@ def run(
     from sbc import app
 
     companion = app.companion("testpeer") if testpeer else ()
-    app.run(app.Settings(folder, records, drain, companion), typer.echo)
+    app.run(app.Settings(folder, records, drain, companion, recordings), typer.echo)
 
 
 @_app.command()
@@ -101,6 +103,22 @@ def testcall(
     from sbc.probe import testcall as probe
 
     raise typer.Exit(probe.main(server, user, password_file, ca, number, seconds))
+
+
+@_app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recording of var/recordings/.")],
+    ladder: Annotated[bool, typer.Option("--ladder", help="Draw the call.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Draw the call, with every message whole.")] = False,
+    policy: Annotated[
+        Path | None, typer.Option(help="What if? Run the call under the policy of this folder, and show what differs.")
+    ] = None,
+) -> None:
+    """Run a recorded call again and compare each effect. Exit status 1: something differs."""
+    from sbc import replay as replaying
+    from sbc.recording.ladder import Shown
+
+    raise typer.Exit(replaying.main(file, Shown.MESSAGES if verbose else Shown.LADDER if ladder else Shown.NOTHING, policy))
 
 
 @_app.command()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from sbc.call.context import Context
+from sbc.call.peers import Peers
+from sbc.call.penalties import Penalties
 from sbc.call.words import Cause
 from sbc.clock import Ids, Now
 from sbc.effects import Effect, Send
@@ -29,26 +31,36 @@ from sbc.policy.snapshot import Snapshot
 from sbc.reception import Reception
 from sbc.registrar.bindings import Bindings
 from sbc.sip.message import Response
+from sbc.sip.server import ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
 from sbc.sip.validate import check_response
+from sbc.tap import NoTap, Tap
 
 
 class Core:
     """No I/O, no clock, no randomness inside: the same inputs at the same times give the same effects."""
 
-    def __init__(self, snapshot: Snapshot, ids: Ids) -> None:
+    def __init__(self, snapshot: Snapshot, ids: Ids, tap: Tap | None = None) -> None:
         self._effects: list[Effect] = []
-        self._timers = Timers()
-        self._bindings = Bindings()
+        self._timers = Timers(None if tap is None else tap.timed)
+        tap = tap or NoTap()
+        tap.attach(self._effects)
+        self._bindings = Bindings(tap.answered)
+        self._peers = Peers(tap.answered)
+        closed = ClosedConnections(tap.answered)
         self._context = Context(
             ids=ids,
             snapshot=snapshot,
             timers=self._timers,
-            transactions=Transactions(self._timers, self._send),
-            limits=Limits(),
+            transactions=Transactions(self._timers, self._send, closed=closed),
+            limits=Limits(tap.answered),
             emit=self._effects.append,
             registered=self._bindings.lookup,
+            peers=self._peers,
+            penalties=Penalties(tap.answered),
+            closed=closed,
+            tap=tap,
         )
         self._reception = Reception(self._context, self._bindings)
 
@@ -123,5 +135,5 @@ class Core:
         return {name: count for name, count in tables.items() if count}
 
     def _send(self, data: bytes, flow: Flow, key: str) -> None:
-        name = self._context.server_names.get(flow, "") if flow.transport == "TLS" else ""
+        name = self._peers.expected(flow) if flow.transport == "TLS" else ""
         self._effects.append(Send(data, flow, key, name))

@@ -1,4 +1,7 @@
-"""Who sent this? By digest where the request brings an answer to our challenge, else by address; a stranger may earn a challenge."""
+"""Who sent this? By certificate, by digest where the request brings an answer to our challenge, else by address.
+
+A stranger may earn a challenge.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from sbc.call.context import Context
 from sbc.clock import Now
 from sbc.errors import ParseError
 from sbc.flow import Flow
-from sbc.policy.decide import account, identify, password
+from sbc.policy.decide import account, certified, identify, password
 from sbc.policy.snapshot import Party, Realm
 from sbc.shield.budgets import Budget, source_key
 from sbc.sip.digest import DigestRealm, Verified
@@ -42,7 +45,10 @@ class Doorkeeper:
         self._failures = Budget(*FAILURES_PER_SOURCE)
 
     def admit(self, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
-        """The order of proof: digest, then address. Nothing is remembered of a stranger but a token in a bounded bucket."""
+        """The order of proof: certificate, digest, address. Nothing is remembered of a stranger but a token in a bounded bucket."""
+        proven = certified(self._context.snapshot, flow)
+        if proven is not None:
+            return proven
         if realm.has_digest_users:
             credentials = self._credentials(request, realm)
             if credentials is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import Literal, Protocol
 
 from media.api import SideSpec
 from sbc.flow import Flow
@@ -26,6 +26,17 @@ class Send:
 @frozen
 class CloseFlow:
     flow: Flow
+
+
+@frozen
+class TrustFlow:
+    """Whoever is at the other end of this connection has proved who it is: it need not be watched like a stranger's.
+
+    `alias`: the port of the peer that it may stand for when we have requests for it (RFC 5923); 0: none.
+    """
+
+    flow: Flow
+    alias: int = 0
 
 
 @frozen
@@ -63,6 +74,23 @@ class WriteRecord:
     record: dict[str, object]
 
 
+class Recorded(Protocol):
+    """A call as a file: `name` without folder, and beside it a file for each policy it ran under, by digest."""
+
+    name: str
+
+    def encode(self) -> bytes: ...
+
+    def policy(self, digest: str) -> bytes: ...
+
+    def digests(self) -> tuple[str, ...]: ...
+
+
+@frozen
+class KeepRecording:
+    recording: Recorded
+
+
 @frozen
 class Log:
     level: Level
@@ -70,4 +98,4 @@ class Log:
     facts: dict[str, object] = field(default_factory=dict)
 
 
-Effect = Send | CloseFlow | Resolve | OpenRelay | UpdateRelay | CloseRelay | WriteRecord | Log
+Effect = Send | CloseFlow | TrustFlow | Resolve | OpenRelay | UpdateRelay | CloseRelay | WriteRecord | KeepRecording | Log

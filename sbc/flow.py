@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Transport = Literal["UDP", "TCP", "TLS"]
+Transport = Literal["UDP", "TCP", "TLS", "WS", "WSS"]
 Address = tuple[str, int]  # numeric host without brackets, port
 
 
 class Flow(NamedTuple):
-    """`local` names the listener (its bound address); `connection` is 0 for UDP and for "any connection to `remote`"."""
+    """`local` names the listener (its bound address); `connection` is 0 for UDP and for "any connection to `remote`".
+
+    `names` are the domains that the certificate at the other end proved, in lower case (RFC 5922 s7); mostly it has none.
+    """
 
     realm: str
     transport: Transport
     local: Address
     remote: Address
     connection: int = 0
+    names: tuple[str, ...] = ()
 
     @property
     def reliable(self) -> bool:
@@ -23,4 +27,4 @@ class Flow(NamedTuple):
 
     @property
     def secure(self) -> bool:
-        return self.transport == "TLS"
+        return self.transport in ("TLS", "WSS")

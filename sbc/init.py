@@ -43,6 +43,7 @@ trunks:
     realm: inside
     accept_from: ["{carrier}"]        # FILL IN: the carrier's signalling addresses
     peer: sip:{carrier_host}              # FILL IN: where it takes calls; ;transport=tcp or ;transport=tls when it wants that
+    # trusted: true                   # FILL IN when what it asserts of callers is to be believed, and it may know who hides a number
     media: plain
     limits: carrier
   office:                             # a PBX that registers to us
@@ -51,6 +52,7 @@ trunks:
     media: encrypted
     limits: office
     dial_plan: {{"00": "+"}}            # FILL IN what is dialled here: "0": "+49" in Germany, "1": "+1" in America
+    # numbers: ["+4930123*"]          # FILL IN its own numbers: those it may assert
 
 users:
   alice:                              # one phone

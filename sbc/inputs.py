@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.errors import SipError
 from sbc.flow import Flow
@@ -13,14 +15,18 @@ from sbc.sip.message import Request, Response
 
 @frozen
 class RequestIn:
+    """`octets`: as they came from the wire, for recordings; empty: not kept."""
+
     request: Request
     flow: Flow
+    octets: bytes = field(default=b"", repr=False, compare=False)
 
 
 @frozen
 class ResponseIn:
     response: Response
     flow: Flow
+    octets: bytes = field(default=b"", repr=False, compare=False)
 
 
 @frozen

@@ -6,19 +6,25 @@ a block on `+449`.
 
 from __future__ import annotations
 
-from sbc.call.bridge import ANONYMOUS_HOST, invitation_of
+from functools import partial
+
+from sbc.call.bridge import asserted_number, breadth_left, invitation_of
 from sbc.call.call import Call
-from sbc.call.causes import cause_of_request
+from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
+from sbc.call.crossing import check_privacy
+from sbc.call.identities import caller_number
 from sbc.call.leg import Leg
+from sbc.call.neutral import is_anonymous
 from sbc.call.record import Facts, LegFacts, Times, record_of
+from sbc.call.targets import NOT_SECURE
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
 from sbc.effects import CloseFlow, Send, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.policy.decide import dialled, emergency_route, identify, normalise, route, without_separators
+from sbc.policy.decide import dialled, emergency_route, normalise, route, trunk_at, without_separators
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, User
 from sbc.registrar.bindings import Bindings, contact_rows
@@ -29,10 +35,10 @@ from sbc.sip.transactions import ServerTransaction, stateless_response
 from sbc.sip.uri import Uri
 from sbc.sip.validate import check_request, hops_left
 
-MergeKey = tuple[str, str, int]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2)
+MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2), number called
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
-EXTENSIONS = frozenset({"timer"})
+EXTENSIONS = frozenset({"timer", "100rel", "privacy"})  # the last in Proxy-Require: we are the privacy service (RFC 3323 s5)
 RETRY_WHEN_DRAINING_S = 10
 OPTIONS_HEADERS = (
     ("Allow", ", ".join(sorted(METHODS))),
@@ -48,7 +54,9 @@ class Reception:
         self.calls: dict[Call, tuple[MergeKey, Flow]] = {}  # what it is listed under below
         self._context = context
         self._bindings = bindings
-        self._doorkeeper = Doorkeeper(context, lambda flow: bindings.at(flow) is not None)
+        doorkeeper = Doorkeeper(context, lambda flow: bindings.at(flow) is not None)
+        self._admit_party = context.tap.answered(doorkeeper.admit)
+        self._may_answer = context.tap.answered(doorkeeper.may_answer)
         self._merged: dict[MergeKey, Call] = {}  # RFC 3261 s8.2.2.2
         self._on_connection: dict[Flow, set[Call]] = {}
 
@@ -66,19 +74,20 @@ class Reception:
         """A stateless 400 (or what the error says) to whom we know; a stranger on UDP hears nothing (TRN-08)."""
         if request is None or request.method == "ACK":
             return
-        if flow.reliable or identify(self._context.snapshot, flow.realm, flow.remote[0]) is not None:
+        if flow.reliable or trunk_at(self._context.snapshot, flow) is not None:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
     def flow_closed(self, flow: Flow, now: Now) -> None:
         self._context.closed.add(flow)
+        self._context.peers.forget(flow.connection)
         self._context.transactions.flow_closed(flow)
         self._bindings.flow_closed(flow)
         for call in tuple(self._on_connection.get(flow, ())):
-            call.flow_closed(now)
+            self._context.tap.within(call.facts.id, call.flow_closed, now)
 
     def release_all(self, cause: Cause, now: Now) -> None:
         for call in tuple(self.calls):
-            call.release(cause, now)
+            self._context.tap.within(call.facts.id, partial(call.release, cause), now)
 
     # In a dialog
 
@@ -92,7 +101,7 @@ class Reception:
         leg = invite.user if invite is not None else None
         tag = leg.local_tag if isinstance(leg, Leg) else self._context.ids.tag()
         self._context.transactions.respond(transaction, Response.answer(request, 200, to_tag=tag), now)
-        if isinstance(leg, Leg):
+        if isinstance(leg, Leg) and invite is not None and invite.last_status < 200:
             leg.cancel(cause_of_request(request), now)
 
     def _within_dialog(self, request: Request, flow: Flow, now: Now) -> None:
@@ -100,6 +109,7 @@ class Reception:
         if user is None or not self._speaks_for(user, flow):
             self._gone(request, flow, now)
             return
+        self._context.trust(flow)
         try:
             if request.method != "ACK":
                 check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
@@ -113,14 +123,14 @@ class Reception:
             return False
         if flow.remote[0] == user.flow.remote[0] or self._bindings.holds(user.party.name, flow):
             return True
-        trunk = identify(self._context.snapshot, flow.realm, flow.remote[0])
+        trunk = trunk_at(self._context.snapshot, flow)
         return trunk is not None and trunk.name == user.party.name
 
     def _gone(self, request: Request, flow: Flow, now: Now) -> None:
         """481 to whom we know; tags are secrets, so a stranger who names a wrong one is guessing."""
         if request.method == "ACK":
             return
-        if identify(self._context.snapshot, flow.realm, flow.remote[0]) or self._bindings.at(flow):
+        if trunk_at(self._context.snapshot, flow) or self._bindings.at(flow):
             self._answer_stateless(self._context.answer(request, 481), request, flow)
         else:
             self._answer_stranger(request, flow, now)
@@ -131,7 +141,7 @@ class Reception:
         realm = self._context.snapshot.realms.get(flow.realm)
         if realm is None:
             return
-        admitted = self._doorkeeper.admit(request, realm, flow, now)
+        admitted = self._admit_party(request, realm, flow, now)
         if isinstance(admitted, Response):
             self._answer_stateless(admitted, request, flow)
             return
@@ -139,6 +149,9 @@ class Reception:
         if admitted is None and registered is None:
             self._answer_stranger(request, flow, now)
             return
+        if request.method == "INVITE" and admitted is not None:
+            self._context.tap.begin(admitted)
+        self._context.trust(flow, request.via)
         values = admitted.timers if admitted is not None else None
         transaction = self._context.transactions.server(request, flow, now, None, values)
         try:
@@ -148,7 +161,10 @@ class Reception:
                 check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
                 self._serve(admitted, transaction, flow, now)
         except SipError as error:
-            self._context.transactions.respond(transaction, self._context.answer(request, error.status, error.reason, error.headers), now)
+            status, reason = error.status, error.reason
+            if request.method == "INVITE" and admitted is not None:
+                status, reason = status_told(admitted, Cause(status, reason))
+            self._context.transactions.respond(transaction, self._context.answer(request, status, reason, error.headers), now)
 
     def _serve(self, party: Party | None, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request = transaction.request
@@ -185,7 +201,11 @@ class Reception:
             check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
             self._refuse_loop(request)
             hops = hops_left(request)
+            breadth_left(request.headers)
             chosen = self._normalise(party, request.uri, facts)
+            self._refuse_insecure(request, flow, facts)
+            if not facts.emergency:
+                check_privacy(request.headers)
             reservation = self._reserve(party, facts, now)
             chosen = chosen or self._route(party, facts, reservation)
         except SipError as error:
@@ -194,7 +214,8 @@ class Reception:
             self._context.emit(WriteRecord(record_of(facts, cause, "sbc", None)))
             raise
         facts.route, facts.route_line = chosen.name, chosen.line
-        invitation = invitation_of(request, facts.called, facts.caller, hops, emergency=facts.emergency)
+        invitation = invitation_of(request, party, facts.called, facts.caller, hops, emergency=facts.emergency)
+        facts.asserted = asserted_number(invitation.said)
         call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._ended)
         self._admit(call, request, flow)
         call.begin(party, transaction, flow, now)
@@ -220,7 +241,7 @@ class Reception:
         self._refuse_when_draining()
         reserved = self._context.limits.reserve(party, now)
         if isinstance(reserved, Refused):
-            headers = (("Reason", 'Q.850;cause=34;text="limit"'),)
+            headers = (("Reason", LIMIT_REACHED),)
             raise SipError(f"limit {reserved.which} of {reserved.name}", status=reserved.status, reason=reserved.reason, headers=headers)
         return reserved
 
@@ -228,7 +249,7 @@ class Reception:
         chosen = route(self._context.snapshot, party, facts.called)
         if chosen is None:
             self._context.limits.release(reservation)
-            raise SipError("no route", status=404, reason="Not Found")
+            raise SipError("no route", status=404, reason="Not Found", headers=(("Reason", UNALLOCATED),))
         return chosen
 
     def _refuse_when_draining(self) -> None:
@@ -239,10 +260,19 @@ class Reception:
     def _refuse_merged(self, request: Request, party: Party) -> None:
         """482 for an INVITE that came by two ways (RFC 3261 s8.2.2.2): no attempt of its own.
 
-        Users are spared: a PBX that forks one call to two phones behind us sends the same INVITE twice.
+        To two numbers it is two calls: a PBX or a core that forks one call to two phones behind us sends the same INVITE twice.
+        Users are spared altogether.
         """
         if not isinstance(party, User) and merge_key(request) in self._merged:
             raise SipError("merged request", status=482, reason="Loop Detected")
+
+    @staticmethod
+    def _refuse_insecure(request: Request, flow: Flow, facts: Facts) -> None:
+        """A sips URI wants TLS on each hop, and the first one was none (RFC 5630 s5.1.2). Emergencies come as they can."""
+        if request.uri.scheme == "sips" and not flow.secure and not facts.emergency:
+            raise SipError(
+                f"sips over {flow.transport}", status=NOT_SECURE.status, reason="Temporarily Unavailable", headers=NOT_SECURE.headers
+            )
 
     def _refuse_loop(self, request: Request) -> None:
         """482 when a Via below the top is one of ours (RFC 3261 s16.3 step 4)."""
@@ -283,7 +313,7 @@ class Reception:
     def _answer_stranger(self, request: Request, flow: Flow, now: Now) -> None:
         strangers = self._context.snapshot.strangers
         if strangers.answer is not None:
-            if self._doorkeeper.may_answer(flow, now):
+            if self._may_answer(flow, now):
                 self._answer_stateless(self._context.answer(request, strangers.answer), request, flow)
         elif flow.reliable:
             self._context.emit(CloseFlow(flow))
@@ -292,10 +322,10 @@ class Reception:
 def caller_of(party: Party, request: Request) -> str:
     """The caller's number or name; "" when From has none that could be passed on.
 
-    A user is the account it has proved to be, whatever its From says; a trunk answers for its own callers.
+    A user is the account it has proved to be, or one of that one's numbers; a trunk answers for its own callers.
     """
     if isinstance(party, User):
-        return "anonymous" if request.from_.uri.host == ANONYMOUS_HOST else party.name
+        return "anonymous" if is_anonymous(request.from_.uri) else caller_number(request.headers, request.from_, party)
     try:
         return normalise(party, dialled(request.from_.uri))
     except SipError:
@@ -303,4 +333,4 @@ def caller_of(party: Party, request: Request) -> str:
 
 
 def merge_key(request: Request) -> MergeKey:
-    return request.call_id, request.from_.tag, request.cseq.number
+    return request.call_id, request.from_.tag, request.cseq.number, dialled(request.uri)

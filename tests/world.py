@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import deque
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,9 +21,22 @@ from tempfile import TemporaryDirectory
 from media.api import MediaEvent, SideSpec
 from media.fake import FakeEngine
 from sbc import devcerts
+from sbc.call.call import Call
 from sbc.clock import Now
-from sbc.core import Core
-from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, UpdateRelay, WriteRecord
+from sbc.effects import (
+    CloseFlow,
+    CloseRelay,
+    Effect,
+    KeepRecording,
+    Log,
+    OpenRelay,
+    Recorded,
+    Resolve,
+    Send,
+    TrustFlow,
+    UpdateRelay,
+    WriteRecord,
+)
 from sbc.flow import Address, Flow, Transport
 from sbc.inputs import (
     DrainBegun,
@@ -31,6 +45,7 @@ from sbc.inputs import (
     Input,
     MalformedIn,
     MediaHappened,
+    PolicyChanged,
     RelayClosed,
     RelayFailed,
     RelayOpened,
@@ -41,6 +56,9 @@ from sbc.inputs import (
 )
 from sbc.policy.load import load_policy
 from sbc.policy.snapshot import Snapshot
+from sbc.recording.core import RecordingCore
+from sbc.recording.recording import decode
+from sbc.recording.replay import first_difference, play
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.via import Via
@@ -127,6 +145,13 @@ def snapshot_of(policy: str = POLICY) -> Snapshot:
         return load_policy(policies).snapshot
 
 
+def recorded(snapshot: Snapshot) -> Snapshot:
+    """The same policy, and every call of everybody is recorded."""
+    trunks = {name: replace(trunk, record="always") for name, trunk in snapshot.trunks.items()}
+    users = {name: replace(user, record="always") for name, user in snapshot.users.items()}
+    return replace(snapshot, trunks=trunks, users=users)
+
+
 def sdp(address: str, port: int, codecs: str = "8 0 101", *, version: int = 1, direction: str = "sendrecv", extra: str = "") -> bytes:
     return (
         f"v=0\r\no=peer 4711 {version} IN IP4 {address}\r\ns=peer secret\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
@@ -168,10 +193,11 @@ class CountingIds:
 class World:
     """`agents` by the address they receive at; `records` and `logs` as the core wrote them."""
 
-    def __init__(self, policy: str = POLICY) -> None:
+    def __init__(self, policy: str = POLICY, ids: CountingIds | None = None) -> None:
         self.now = START
-        self.snapshot = snapshot_of(policy)
-        self.core = Core(self.snapshot, CountingIds())
+        self.snapshot = recorded(snapshot_of(policy))
+        self.core = RecordingCore(self.snapshot, ids or CountingIds())
+        self.recordings: list[Recorded] = []
         self.media = FakeEngine()
         self.media.provide({name: realm.relay for name, realm in self.snapshot.realms.items()})
         self.media.on_event(self._media_event)
@@ -182,20 +208,25 @@ class World:
         self.records: list[dict[str, object]] = []
         self.logs: list[Log] = []
         self.closed_flows: list[Flow] = []
+        self.trusted_flows: list[TrustFlow] = []
         self.open_relays: set[str] = set()
         self.updates: list[tuple[SideSpec, SideSpec]] = []
         self.sent: list[Send] = []
         self.lossy: set[str] = set()  # methods and statuses that get lost on the way to the agents
         self._inputs: deque[Input] = deque()
 
-    def agent(self, name: str, address: Address, realm: str, transport: Transport = "UDP", connection: int = 0) -> Agent:
+    def agent(
+        self, name: str, address: Address, realm: str, transport: Transport = "UDP", connection: int = 0, names: tuple[str, ...] = ()
+    ) -> Agent:
         listener = next(one for one in self.snapshot.realms[realm].listeners if one.transport == transport)
-        agent = Agent(self, name, Flow(realm, transport, listener.local, address, connection))
+        agent = Agent(self, name, Flow(realm, transport, listener.local, address, connection, names))
         self.agents[address] = agent
         return agent
 
     def receive(self, happened: Input) -> None:
         """One input, and everything that follows from it at this instant."""
+        if isinstance(happened, PolicyChanged):
+            happened = PolicyChanged(recorded(happened.snapshot))
         self._inputs.append(happened)
         self.now = Now(self.now.monotonic + 1e-6, self.now.wall + 1e-6)
         self._receive_all()
@@ -269,11 +300,19 @@ class World:
                     self._inputs.append(Resolved(question, ask(wanted, self.zone)[0]))
             case WriteRecord(record):
                 self.records.append(record)
+            case KeepRecording(recording):
+                self.recordings.append(recording)
             case Log():
                 self.logs.append(effect)
+            case TrustFlow():
+                self.trusted_flows.append(effect)
             case CloseFlow(flow):
                 self.closed_flows.append(flow)
                 self._inputs.append(FlowClosed(flow))
+
+    def calls(self) -> tuple[Call, ...]:
+        """Those in progress, to look into."""
+        return tuple(self.core.core._reception.calls)
 
     def expect_nothing_left(self) -> None:
         """Once the calls are released, nothing may remain: no relay, no call, no transaction, no timer, no dialog."""
@@ -283,6 +322,14 @@ class World:
         assert not self.open_relays
         assert self.core.next_timeout() is None, "a timer is left"
         assert self.core.leftovers() == {}, self.core.leftovers()
+        self.expect_replayable()
+
+    def expect_replayable(self) -> None:
+        """Each call was recorded, and in an empty core it comes to the same, byte for byte."""
+        recordings = [decode(recording.encode(), recording.policy) for recording in self.recordings]
+        assert sorted(recording.call for recording in recordings) == sorted(str(record["id"]) for record in self.records)
+        for recording in recordings:
+            assert first_difference(play(recording)) is None
 
 
 class Agent:

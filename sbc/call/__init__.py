@@ -1,1 +1,1 @@
-"""A call: two legs that talk to each other in five neutral words."""
+"""A call: two legs that talk to each other in six neutral words."""

@@ -9,6 +9,7 @@ from sbc.clock import Now
 from sbc.effects import Send
 from sbc.flow import Flow
 from sbc.sip.message import Response
+from sbc.sip.server import replacement
 from sbc.sip.timers import Timer, TimerValues
 
 
@@ -45,6 +46,8 @@ class PendingAnswer:
         if now.monotonic >= self._deadline:
             self._give_up(now)
             return
+        if self._flow.connection and self._flow.connection in self._context.closed:
+            self._flow = replacement(self._flow, self._response.via.port)
         self._context.emit(Send(self._response.encode(), self._flow))
         self._interval = min(2 * self._interval, self._values.t2)
         self._timer = self._context.timers.start(min(now.monotonic + self._interval, self._deadline), self._repeat)

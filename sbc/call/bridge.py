@@ -1,73 +1,72 @@
-"""What may cross from the caller's leg to the callee's: a short list of names. Everything else stays behind."""
+"""How a caller's INVITE becomes the callee's: who, whom, and what goes with it."""
 
 from __future__ import annotations
 
-import re
-from urllib.parse import quote
-
+from sbc.call.crossing import Said, for_help, hides_from, read_invite
+from sbc.call.neutral import ANONYMOUS, ANONYMOUS_HOST, is_anonymous, numbered, user_part
+from sbc.errors import SipError
 from sbc.frozen import frozen
+from sbc.policy.snapshot import Party
+from sbc.sip.fields.max_breadth import DEFAULT, max_breadth
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Headers, Request
-from sbc.sip.names import DATE, IDENTITY, HeaderName
+from sbc.sip.status import reason_phrase
 from sbc.sip.uri import Uri
-
-ANONYMOUS_HOST = "anonymous.invalid"  # RFC 3323 s4.1.1.3: an anonymous caller has no domain to hide
-
-CROSSING = (
-    IDENTITY,  # signed by its originator; "never alter or remove" (RFC 8224 s4.1)
-    HeaderName("Priority"),
-    HeaderName("Privacy"),  # whoever shows the number must know (RFC 3323 s4.2)
-)
-CROSSING_IN_EMERGENCIES = (HeaderName("Geolocation"), HeaderName("Geolocation-Routing"), HeaderName("Resource-Priority"))
-
-
-_needs_no_escape = re.compile(r"[+A-Za-z0-9_.\-]*+").fullmatch
 
 
 @frozen
 class Invitation:
-    """What the callee's leg needs to know of a call: who, whom, how many hops are left, and the headers that cross."""
+    """What the callee's leg needs to know of a call: who, whom, how many hops are left, and what else was said."""
 
     caller: str  # user part of From, escapes kept; "" when there is none
     caller_name: str
     anonymous: bool
     called: str
     service: Uri | None  # an emergency call to a service URN, which stays one (RFC 5031)
+    secure: bool  # to a sips URI: "TLS … on each hop" (RFC 5630 s3.1.3); an emergency call takes any way there is
     max_forwards: int
-    headers: tuple[tuple[HeaderName, str], ...]
+    max_breadth: int | None  # None: nobody has counted, and we call one at a time
+    said: Said
 
 
-def invitation_of(request: Request, called: str, caller: str, max_forwards: int, *, emergency: bool) -> Invitation:
-    """`called` and `caller` are normalised numbers or user parts."""
+def invitation_of(request: Request, party: Party, called: str, caller: str, max_forwards: int, *, emergency: bool) -> Invitation:
+    """`party` calls; `called` and `caller` are normalised numbers or user parts."""
+    said = read_invite(request, party)
     return Invitation(
         caller=caller,
         caller_name=request.from_.display,
-        anonymous=request.from_.uri.host == ANONYMOUS_HOST,
+        anonymous=is_anonymous(request.from_.uri),
         called=called,
         service=request.uri if emergency and request.uri.scheme == "urn" else None,
+        secure=request.uri.scheme == "sips" and not emergency,
         max_forwards=max_forwards,
-        headers=crossing_headers(request.headers, emergency=emergency),
+        max_breadth=breadth_left(request.headers),
+        said=for_help(said) if emergency else said,
     )
 
 
-def crossing_headers(headers: Headers, *, emergency: bool) -> tuple[tuple[HeaderName, str], ...]:
-    crossing = [(name, value) for name in CROSSING for value in headers.all(name)]
-    if emergency:
-        crossing += [(name, value) for name in CROSSING_IN_EMERGENCIES for value in headers.all(name)]
-    date = headers.first(DATE)
-    if date is not None and any(name == IDENTITY for name, _ in crossing):
-        crossing.append((DATE, date))  # the signature covers its moment (RFC 8224 s4.1)
-    return tuple(crossing)
+def asserted_number(said: Said) -> str | None:
+    """Who the caller is, without host and verdict, for the record."""
+    return (said.identities[0].uri.user or "").partition(";")[0] if said.identities else None
 
 
-def user_part(text: str) -> str:
-    """A number or name as the user part of a URI: whatever would end it early is escaped (RFC 3261 s19.1.2)."""
-    return text if _needs_no_escape(text) else quote(text, safe="-_.!~*'()&=+$,/")
+def breadth_left(headers: Headers) -> int | None:
+    """Max-Breadth for the other leg, which is called alone (RFC 5393 s5.3.3.1). SipError 440 when there is none left."""
+    breadth = max_breadth(headers)
+    if breadth == 0:
+        raise SipError("Max-Breadth 0", status=440, reason=reason_phrase(440))
+    return None if breadth is None else min(breadth, DEFAULT)
 
 
-def from_of(invitation: Invitation, host: str, tag: str) -> NameAddr:
-    """From on the callee's leg: the caller's name and number, our own host."""
+def from_of(invitation: Invitation, party: Party, host: str, tag: str) -> NameAddr:
+    """From on the leg of the callee `party`: the caller's name and number, our own host; or nobody."""
+    if hides_from(invitation.said, party):
+        return ANONYMOUS.with_tag(tag)
+    caller = invitation.caller
     if invitation.anonymous:
-        host = ANONYMOUS_HOST
-    uri = Uri.sip(user_part(invitation.caller) or None, host)
+        uri = Uri.sip(user_part(caller) or None, ANONYMOUS_HOST)
+    elif invitation.said.verstat and caller.startswith("+"):
+        uri = numbered(caller, invitation.said.verstat).with_(host=host)
+    else:
+        uri = Uri.sip(user_part(caller) or None, host)
     return NameAddr(invitation.caller_name, uri).with_tag(tag)

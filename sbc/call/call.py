@@ -1,4 +1,4 @@
-"""A call: a table of what follows when one of its two legs says one of the five words."""
+"""A call: a table of what follows when one of its two legs says one of the six words."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
 from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
-from sbc.call.causes import refusal_to_peer
-from sbc.call.context import Context
+from sbc.call.causes import LIMIT_REACHED, NO_CIRCUIT, better, may_go_on, refusal_to_peer, status_of
+from sbc.call.change import GLARE
+from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
 from sbc.call.health import server_answered, server_failed
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, record_of, server_of
+from sbc.call.session_ids import SessionIds
 from sbc.call.states import CallState
 from sbc.call.targets import Lookup, locate
-from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Word
+from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Settled, Word
 from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
 from sbc.errors import SipError
@@ -30,7 +32,6 @@ from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
 
 RELAY_FIGURES_WITHIN_S = 1.0  # then the record is written without them: it must not be forgotten
-NO_CIRCUIT = 34  # "no circuit/channel available" (ITU-T Q.850)
 NO_LONGER_WANTED = Cause(487, by="sbc")
 NO_MEDIA = 'Q.850;cause=41;text="no media"'
 
@@ -57,6 +58,7 @@ class Call:
         self.a: CallerLeg | None = None
         self.b: CalleeLeg | None = None
         self._ended = ended
+        self._session = SessionIds(context.ids)
         self._reservation = reservation
         self._reservation_b: Reservation | None = None
         self._remaining = list(route.send_to)
@@ -76,7 +78,7 @@ class Call:
         realm = self.snapshot.realms[party.realm]
         media = media_leg(self.context, party, realm)
         self.facts.a.media = media
-        self.a = CallerLeg(self.context, party, realm, flow, transaction, media, self.hear, now)
+        self.a = CallerLeg(self.context, party, realm, flow, transaction, self._session, media, self.hear, now)
         transaction.user = self.a
         try:
             self.a.begin(transaction.request, now)
@@ -109,7 +111,7 @@ class Call:
         self._drop_attempt(now)
         while self._remaining:
             party = self.snapshot.party(self._remaining.pop(0))
-            found = self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation, now)
+            found = self._unwelcome(party) or self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation, now)
             if isinstance(found, Cause):
                 self._release_place()
                 self._note_attempt(party, found)
@@ -122,12 +124,20 @@ class Call:
                 return
         self._refuse(now)
 
+    def _unwelcome(self, party: Party) -> Cause | None:
+        """Callers who hide who they are, when the callee wants none of those (RFC 5079)."""
+        anonymous = self.invitation.anonymous or self.invitation.said.hidden
+        if not (party.headers.refuse_anonymous and anonymous) or self.route.emergency or self.invitation.said.calls_back:
+            return None
+        return Cause(433, by="sbc", note=f"{party.name} refuses anonymous calls")
+
     def _reserve(self, party: Party, now: Now) -> Cause | None:
         """A place among the callee's limits; an emergency call gets one whatever they say."""
         limits = self.context.limits
         reserved = limits.reserve_exempt(party) if self.route.emergency else limits.reserve(party, now)
         if isinstance(reserved, Refused):
-            return Cause(reserved.status, q850=NO_CIRCUIT, by="sbc", note=f"limit {reserved.which} of {party.name}")
+            note = f"limit {reserved.which} of {party.name}"
+            return Cause(reserved.status, q850=NO_CIRCUIT, reasons=(LIMIT_REACHED,), by="sbc", note=note)
         self._reservation_b = reserved
         return None
 
@@ -158,7 +168,7 @@ class Call:
             return
         if self._relay is not None:
             self._close_relay()
-            self.a.renew(now)
+            self.a.renew()
         self._relays += 1
         self._relay = f"{self.facts.id}-{self._relays}"
         self._relay_realms = realms
@@ -191,13 +201,15 @@ class Call:
         media = media_leg(self.context, target.party, realm)
         self.a.media.listen(self._public(self.a.realm, self._ports.a))
         media.listen(self._public(realm, self._ports.b))
-        self.b = CalleeLeg(self.context, target, realm, media, self.hear)
+        self.b = CalleeLeg(self.context, target, realm, self._session, media, self.hear)
         self.facts.b = LegFacts(target.party, target.flow, self.b.call_id, media)
         self.state = CallState.DIALLING
         if self._timer is None:  # all servers of one party share its time
             self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
         try:
-            self.b.dial(self.invitation, self.a.described, now)
+            # An offer in a reliable 1xx has to be answered by the caller: one who cannot must not be the reason for it
+            supported = SUPPORTED if self.a.answers_early else SUPPORTED_UNRELIABLE
+            self.b.dial(self.invitation, self.a.offer, supported, now)
             self.facts.b.flow = self.b.flow  # too long for UDP, it went by TCP
         except SipError as error:
             self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
@@ -214,6 +226,9 @@ class Call:
         self.state = CallState.RINGING
         if self.facts.times.progressed is None:
             self.facts.times.progressed = now.wall
+        if word.description is not None and self._early_media(leg) == "none" and self.a.offer is not None:
+            # Without a description a 183 would be silence: 180 has the caller's phone ring (RFC 3960 s3.2)
+            word = replace(word, status=180, reason="", description=None)
         self.a.tell(word, now)
         if word.description is not None:
             self._update_relay()
@@ -223,7 +238,7 @@ class Call:
 
     def _refused_by_callee(self, leg: Leg, word: Released, now: Now) -> None:
         """A server that failed before its callee rang has others that may do better (RFC 3263 s4.3), all of them at the same party."""
-        assert self.b is not None and self._target is not None
+        assert self.a is not None and self.b is not None and self._target is not None
         target, failure = self._target, self.b.failure
         if failure is None:
             server_answered(self.context, leg.flow)
@@ -238,13 +253,14 @@ class Call:
             return
         self._note_attempt(target.party, word.cause)
         self.b = None
+        self.a.tell(Settled(None, GLARE), now)  # whatever it wanted of this server, it will not get
         self._prepare(now)
 
     def _next(self, cause: Cause, now: Now) -> None:
         """The attempt failed: the next target if the route says so for this status, else the caller hears it."""
         assert self._target is not None
         self._note_attempt(self._target.party, cause)
-        if cause.status in self.route.next_on and self._remaining:
+        if self._remaining and may_go_on(cause, self.route):
             self._try_next(now)
         else:
             self._refuse(now)
@@ -277,14 +293,25 @@ class Call:
     def _too_long(self, now: Now) -> None:
         self.release(Cause(200, by="sbc", note="longest_call reached"), now)
 
-    def _change(self, leg: Leg, word: Changed, now: Now) -> None:
-        if word.description is None:
-            self._update_relay()
-        else:
-            self._far(leg).tell(word, now)
+    # Changes, from the first early dialog on
 
-    def _changed(self, leg: Leg, word: Answered, now: Now) -> None:
-        self._far(leg).tell(word, now)
+    def _change(self, leg: Leg, word: Changed, now: Now) -> None:
+        if word.description is None or word.patience == "none":
+            self._update_relay()
+        if word.description is not None:
+            self._ask_far(leg, word, now)
+
+    def _ask_far(self, leg: Leg, word: Changed | Offered, now: Now) -> None:
+        far = self._far_if_any(leg)
+        if far is not None:
+            far.tell(word, now)
+        elif not isinstance(word, Changed) or word.patience != "none":
+            leg.tell(Settled(None, GLARE), now)
+
+    def _settled(self, leg: Leg, word: Settled, now: Now) -> None:
+        far = self._far_if_any(leg)
+        if far is not None:
+            far.tell(word, now)
         if word.refused is None:
             self._update_relay()
 
@@ -305,8 +332,12 @@ class Call:
             self._cause = cause
             self._refuse(now)
 
+    def _far_if_any(self, leg: Leg) -> Leg | None:
+        """Between two targets the caller is alone."""
+        return self.b if leg is self.a else self.a
+
     def _far(self, leg: Leg) -> Leg:
-        far = self.b if leg is self.a else self.a
+        far = self._far_if_any(leg)
         assert far is not None
         return far
 
@@ -317,7 +348,13 @@ class Call:
             return
         self._silent.clear()
         a, b = relay_sides(self.a.media, self.b.media, latch_a=(self.a.flow.remote[0],), latch_b=(self.b.flow.remote[0],))
+        if self.state is not CallState.CONNECTED and self._early_media(self.b) == "listen":
+            b = replace(b, send=False)
         self.context.emit(UpdateRelay(self._relay, a, b))
+
+    def _early_media(self, callee: Leg) -> str:
+        """What is relayed before the answer; an emergency call is never kept from being heard."""
+        return "both" if self.route.emergency else callee.party.media.early
 
     def media_happened(self, event: MediaEvent, now: Now) -> None:
         if event.relay != self._relay or self.state is not CallState.CONNECTED:
@@ -330,6 +367,8 @@ class Call:
                 self.context.emit(Log("warning", "no media", {"call": self.facts.id, "side": event.side.value}))
                 if len(self._silent) == len(Side):
                     self.release(Cause(200, "", 41, (NO_MEDIA,), by="sbc", note="no media from either side"), now)
+            case EventKind.FLOOD:
+                self.context.emit(Log("warning", "more media than speech has", {"call": self.facts.id, "side": event.side.value}))
             case EventKind.KEY_FAILURE:
                 self.context.emit(Log("warning", "SRTP does not authenticate", {"call": self.facts.id, "side": event.side.value}))
 
@@ -352,8 +391,8 @@ class Call:
             attempt["server"] = server_of(self.b.flow)
         if cause.note:
             attempt["note"] = cause.note
+        self._cause = better(self._cause, cause) if self.facts.attempts else cause
         self.facts.attempts.append(attempt)
-        self._cause = cause
 
     def _drop_attempt(self, now: Now, cause: Cause = NO_LONGER_WANTED) -> None:
         """CANCEL whatever is under way; from now on the leg speaks to nobody."""
@@ -361,6 +400,8 @@ class Call:
         b, self.b = self.b, None
         if b is not None:
             b.abandon(cause, now)
+            if self.a is not None:  # whatever it wanted of this callee, it will not get
+                self.a.tell(Settled(None, GLARE), now)
         self._release_place()
 
     def _release_place(self) -> None:
@@ -371,7 +412,7 @@ class Call:
     def _refuse(self, now: Now) -> None:
         assert self.a is not None
         self._drop_attempt(now)
-        cause = self._cause if self._cause.status >= 300 else replace(self._cause, status=480)  # a 200 answers nothing
+        cause = self._cause if self._cause.status >= 300 else replace(self._cause, status=status_of(self._cause))
         self.a.tell(Released(refusal_to_peer(cause)), now)
         self._end(cause, "b" if cause.by == "peer" else "sbc", now)
 
@@ -380,6 +421,8 @@ class Call:
         assert self.state is not CallState.ENDED
         self.state = CallState.ENDED
         self.facts.times.ended = now.wall
+        if self.a is not None and self.a.early:
+            self.facts.times.answered = None  # by the callee, but the caller never heard of it
         self._stop_timer()
         for reservation in (self._reservation, self._reservation_b):
             if reservation is not None:
@@ -420,19 +463,29 @@ def media_leg(context: Context, party: Party, realm: Realm) -> MediaLeg:
 # (state, who speaks, word) -> what follows. Each action takes the word of its own row, hence Any.
 TABLE: Mapping[tuple[CallState, Side, type[Word]], Callable[[Call, Leg, Any, Now], None]] = {
     (CallState.SCREENED, Side.A, Offered): Call._find,
+    (CallState.SCREENED, Side.A, Changed): Call._change,
+    (CallState.SCREENED, Side.A, Settled): Call._settled,
     (CallState.SCREENED, Side.A, Released): Call._abandon,
+    (CallState.DIALLING, Side.A, Changed): Call._change,
+    (CallState.DIALLING, Side.A, Settled): Call._settled,
     (CallState.DIALLING, Side.A, Released): Call._abandon,
     (CallState.DIALLING, Side.B, Progressed): Call._progress,
     (CallState.DIALLING, Side.B, Answered): Call._connect,
     (CallState.DIALLING, Side.B, Released): Call._refused_by_callee,
+    (CallState.RINGING, Side.A, Changed): Call._change,
+    (CallState.RINGING, Side.A, Settled): Call._settled,
     (CallState.RINGING, Side.A, Released): Call._abandon,
     (CallState.RINGING, Side.B, Progressed): Call._progress,
+    (CallState.RINGING, Side.B, Changed): Call._change,
+    (CallState.RINGING, Side.B, Settled): Call._settled,
     (CallState.RINGING, Side.B, Answered): Call._connect,
     (CallState.RINGING, Side.B, Released): Call._refused_by_callee,
+    (CallState.CONNECTED, Side.A, Offered): Call._ask_far,
     (CallState.CONNECTED, Side.A, Changed): Call._change,
-    (CallState.CONNECTED, Side.B, Changed): Call._change,
-    (CallState.CONNECTED, Side.A, Answered): Call._changed,
-    (CallState.CONNECTED, Side.B, Answered): Call._changed,
+    (CallState.CONNECTED, Side.A, Settled): Call._settled,
     (CallState.CONNECTED, Side.A, Released): Call._hang_up,
+    (CallState.CONNECTED, Side.B, Offered): Call._ask_far,
+    (CallState.CONNECTED, Side.B, Changed): Call._change,
+    (CallState.CONNECTED, Side.B, Settled): Call._settled,
     (CallState.CONNECTED, Side.B, Released): Call._hang_up,
 }

@@ -7,12 +7,14 @@ from typing import Literal
 
 from media.api import Side
 from sbc.call.bridge import Invitation, from_of
-from sbc.call.causes import cause_of_response, seconds_of
+from sbc.call.causes import cause_of_response, seconds_of, taken_for
 from sbc.call.context import ALLOW, SUPPORTED, Context
+from sbc.call.crossing import read_answer, rows_for
+from sbc.call.forks import MAX_FORKS, Fork, dialog_of, rseq_of
 from sbc.call.leg import Hear, Leg
-from sbc.call.session_timer import SESSION_EXPIRES_S, read_min_se
+from sbc.call.session_ids import SessionIds
 from sbc.call.usage import SDP_TYPE, HeaderRows
-from sbc.call.words import Answered, Cause, Progressed, Released, Word
+from sbc.call.words import Answered, Cause, Progressed, Released, Settled, Word
 from sbc.clock import Now
 from sbc.effects import Send
 from sbc.errors import ParseError, SipError
@@ -23,13 +25,15 @@ from sbc.sdp.offer import Description, MediaLeg
 from sbc.sip.dialog import Dialog
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
+from sbc.sip.fields.rack import RAck
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
-from sbc.sip.names import CONTACT, RECORD_ROUTE
+from sbc.sip.names import MAX_BREADTH
 from sbc.sip.timers import TimerValues
 from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 
+EARLY_DIALOG_OVER = 199  # RFC 6228
 # "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU is unknown, the request
 # MUST be sent using an RFC 2914 congestion controlled transport protocol, such as TCP" (RFC 3261 s18.1.1)
 LONGEST_DATAGRAM = 1300
@@ -63,85 +67,97 @@ class Failure:
     retry_after: float = 0.0
 
 
-def dialog_of(request: Request, response: Response) -> tuple[Dialog, bool]:
-    """The dialog a 2xx makes, and whether its Contact and Record-Route could be read.
-
-    If not, the Request-URI stands in for them: even then the 2xx has to be acknowledged and its call ended.
-    """
-    try:
-        return Dialog.from_response(request, response), True
-    except ParseError:
-        response.headers.remove(CONTACT)
-        response.headers.remove(RECORD_ROUTE)
-        return Dialog.from_response(request, response), False
-
-
 class CalleeLeg(Leg):
-    def __init__(self, context: Context, target: Target, realm: Realm, media: MediaLeg, hear: Hear) -> None:
-        super().__init__(context, Side.B, target.party, realm, target.flow, media, hear)
+    """Rings at one server. Of the forks behind it the one that described its media last has the leg; the first 2xx keeps it."""
+
+    def __init__(self, context: Context, target: Target, realm: Realm, session: SessionIds, media: MediaLeg, hear: Hear) -> None:
+        super().__init__(context, Side.B, target.party, realm, target.flow, session, media, hear)
+        session.forget(Side.B)
         self.target = target
+        self.contact = self.sent_by.contact(self.local_tag, target.uri)
         self.call_id = context.ids.call_id()
         self.failure: Failure | None = None
         self._invitation: Invitation | None = None
         self._body = b""
+        self._supported = SUPPORTED
+        self._opening = media.mark  # where the exchange stands for a fork that has said nothing
+        self._dialled: Description | None = None  # what such a fork knows of the caller
         self._invite: ClientTransaction | None = None
         self._answered: ClientTransaction | None = None  # kept while further 2xx may come
+        self._forks: dict[str, Fork] = {}  # by To tag, until one of them has won
+        self._fork: Fork | None = None  # the one that has the leg
         self._cancelled = False
         self._min_se_retried = False
 
-    def dial(self, invitation: Invitation, far: Description | None, now: Now) -> None:
-        """Send the INVITE; `far` is the caller's offer, None: the caller sent none and we make one of our own.
+    def dial(self, invitation: Invitation, far: Description | None, supported: str, now: Now) -> None:
+        """Send the INVITE; `far` is the caller's offer, None: the callee is to make one. `supported`: the extensions it may use.
 
         Raises SipError when this callee cannot be offered any of it.
         """
-        self.far = far
+        self.far = self._dialled = far
         self._invitation = invitation
-        self._body = self.media.make_offer(far, self.context.ids, self.flow.secure)
+        self._supported = supported
+        if far is not None or self.party.early_offer:
+            self._body = self.our_offer(far)
+        self._opening = self.media.mark
         self.context.dialogs[self.call_id, self.local_tag] = self
         if self.flow.secure and self.target.server_name:
-            self.context.expect_name(self.flow, self.target.server_name)
-        self._send_invite(1, self._timer.offer, now)
+            self.context.peers.expect(self.target.server_name, self.flow)
+        self._send_invite(1, now)
 
-    def _send_invite(self, cseq: int, interval: HeaderRows, now: Now) -> None:
-        request = self._build_invite(cseq, interval)
+    def _send_invite(self, cseq: int, now: Now) -> None:
+        request = self._build_invite(cseq)
         stream = self.target.stream
         if stream is not None and self.flow != stream and len(request.encode()) > LONGEST_DATAGRAM:
             self.flow = stream
             self.sent_by = self.context.sent_by(stream)
-            self.contact = self.sent_by.contact(self.local_tag)
-            request = self._build_invite(cseq, interval)
+            self.contact = self.sent_by.contact(self.local_tag, self.target.uri)
+            request = self._build_invite(cseq)
         self._invite = self.context.transactions.client(request, self.flow, now, self, self.target.timers)
 
-    def _build_invite(self, cseq: int, interval: HeaderRows) -> Request:
+    def _build_invite(self, cseq: int) -> Request:
         assert self._invitation is not None
         uri = self.target.uri
         to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
-        headers = (("Contact", self.contact), ("Allow", ALLOW), ("Supported", SUPPORTED), *interval, *self._invitation.headers)
+        headers = (
+            ("Contact", self.contact),
+            ("Allow", ALLOW),
+            ("Supported", self._supported),
+            *self._timer.offer,
+            *self._crossing(self._invitation),
+        )
         return Request.build(
             "INVITE",
             self.target.uri,
             via=self.sent_by.via(self.context.ids.branch()),
-            from_=from_of(self._invitation, self.sent_by.host, self.local_tag),
+            from_=from_of(self._invitation, self.party, self.sent_by.host, self.local_tag),
             to=NameAddr("", to),
             call_id=self.call_id,
             cseq=CSeq(cseq, "INVITE"),
             max_forwards=self._invitation.max_forwards,
             headers=headers,
             body=self._body,
-            content_type=SDP_TYPE,
+            content_type=SDP_TYPE if self._body else "",
         )
 
+    def _crossing(self, invitation: Invitation) -> HeaderRows:
+        breadth = invitation.max_breadth
+        rows = () if breadth is None else ((MAX_BREADTH, str(breadth)),)
+        told = rows_for(invitation.said, self.party, self.sent_by.host, invitation.called)
+        return (*rows, *told, *self.session.rows(Side.B))
+
     def tell(self, word: Word, now: Now) -> None:
-        if self.dialog is None and isinstance(word, Released):
-            self._cancel(word.cause, now)
-        elif self.dialog is not None and self._invite is None:
-            super().tell(word, now)
-        else:
-            raise AssertionError(f"{word!r} to a callee who has not answered")
+        match word:
+            case Released(cause) if self.early:
+                self._cancel(cause, now)
+            case Settled() if self._fork is not None and self._fork.owes is not None:
+                self._answer_in_prack(self._fork, word, now)
+            case _:
+                super().tell(word, now)
 
     def abandon(self, cause: Cause, now: Now) -> None:
         """The call has no more use for this attempt; what still comes is undone here."""
-        if self.dialog is None:
+        if self.early:
             self._cancel(cause, now)
         else:
             self._say_bye(cause, now)
@@ -151,14 +167,57 @@ class CalleeLeg(Leg):
         if self._cancelled or self.ended:
             return
         self._cancelled = self.ended = True
+        self.drop_changes(now)
         if self._invite is not None:
             reasons = tuple(("Reason", value) for value in cause.reasons)  # RFC 3326: "answered elsewhere", say
-            self.context.transactions.cancel(self._invite, now, self, reasons)
+            self.context.transactions.cancel(self._invite, now, self, (*reasons, *self.session.rows(Side.B)))
+
+    # Requests of forks
+
+    def receive_request(self, request: Request, flow: Flow, now: Now) -> None:
+        if self.early:
+            fork = self._forks.get(request.from_.tag)
+            if fork is None or request.method not in ("UPDATE", "OPTIONS"):  # a callee has no BYE before its 2xx (RFC 3261 s15)
+                if request.method != "ACK":
+                    raise SipError("no confirmed dialog", status=481, reason="Call/Transaction Does Not Exist")
+                return
+            if fork is not self._fork and not request.body:  # nothing in it for which that fork would need the leg
+                fork.dialog.receive(request)
+                transaction = self.context.transactions.server(request, flow, now, self, self.party.timers)
+                self.respond(transaction, 200, headers=(("Contact", self.contact),), now=now)
+                return
+            self._enter(fork, now)
+        super().receive_request(request, flow, now)
+
+    def _enter(self, fork: Fork, now: Now) -> None:
+        """From now on this fork has the leg: its dialog, its exchange of descriptions."""
+        before = self._fork
+        if fork is before:
+            return
+        if before is not None:
+            self.withdraw(491, now)
+            before.media, before.described, before.told, before.settled = self.media.mark, self.described, self.far, self.settled
+        self._fork = fork
+        self.dialog = fork.dialog
+        self.media.resume(fork.media)
+        self.described, self.settled = fork.described, fork.settled
+
+    def _fork_of(self, transaction: ClientTransaction, response: Response) -> Fork | None:
+        """The early dialog of a 1xx, made when it is the first one with that tag. None: it makes none that could be used."""
+        tag = response.to.tag
+        fork = self._forks.get(tag)
+        if fork is None and tag and len(self._forks) < MAX_FORKS:
+            with contextlib.suppress(ParseError):
+                fork = self._forks[tag] = Fork(Dialog.from_response(transaction.request, response), self._opening, self._dialled)
+        return fork
+
+    # Answers to the INVITE
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
+        self._learn(response)
         if transaction is self._invite:
             if response.status < 200:
-                self._receive_progress(response, now)
+                self._receive_progress(transaction, response, now)
             elif response.status < 300:
                 self._receive_answer(transaction, response, now)
             else:
@@ -168,61 +227,182 @@ class CalleeLeg(Leg):
         else:
             super().receive_response(transaction, response, now)
 
-    def _receive_progress(self, response: Response, now: Now) -> None:
+    def _receive_progress(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         if self.ended:
             return
-        description = None
-        with contextlib.suppress(SipError):  # early media we cannot use is no reason to end a call that may still be answered
+        self.note_methods(response)
+        fork = self._fork_of(transaction, response)
+        rseq = rseq_of(response) if fork is not None else None
+        if fork is not None and rseq is not None:
+            if fork.rseq is not None and rseq != fork.rseq + 1:
+                self._acknowledge_progress_again(fork, rseq)
+                return
+            owing = self._fork is not None and self._fork.owes is not None
+            if owing and (fork is self._fork or response.body):
+                return  # one offer at a time: as long as we do not acknowledge this one, it will be repeated
+            fork.rseq = rseq
+        if response.status == EARLY_DIALOG_OVER:  # of that fork; the caller's dialog with us goes on
+            self._forks.pop(response.to.tag, None)
+            return
+        try:
             body = sdp_of(response)
-            if body is not None:
-                self.described = description = self.media.receive_answer(body)
-        self.hear(self, Progressed(response.status, response.reason, description), now)
+        except SipError:
+            body = None
+        description = None
+        if body is not None:
+            description = self._offered_early(fork, response, body, now) if not self._body else self._answered_early(fork, rseq, body, now)
+        if fork is not None and rseq is not None and not self.ended and fork.owes is None:
+            self._acknowledge_progress(fork, response, b"", now)
+        if not self.ended:
+            self.say(Progressed(response.status, response.reason, description, rseq is not None, read_answer(response, self.party)), now)
+
+    def _answered_early(self, fork: Fork | None, rseq: int | None, body: bytes, now: Now) -> Description | None:
+        """The answer to our INVITE's offer; once it came reliably, what comes after it is a repetition."""
+        if fork is not None:
+            self._enter(fork, now)
+            if self.settled:
+                return self.described
+        with contextlib.suppress(SipError):  # early media we cannot use is no reason to end a call that may still be answered
+            self._take_first_answer(body)
+            if rseq is not None:
+                self.settled = True
+            return self.described
+        return None
+
+    def _offered_early(self, fork: Fork | None, response: Response, body: bytes, now: Now) -> Description | None:
+        """Our INVITE had no offer: a reliable 1xx may make one, which the PRACK answers (RFC 3262 s5). Another 1xx may not."""
+        if fork is None or rseq_of(response) is None:
+            return None
+        self._enter(fork, now)
+        if self.settled or fork.owes is not None:
+            return self.described
+        fork.owes = response
+        try:
+            self.described = self.media.receive_offer(body, self.flow.secure)
+        except SipError as error:
+            self._answer_in_prack(fork, Settled(None, Cause(error.status, error.reason, by="sbc", note="bad offer")), now)
+            return None
+        return self.described
+
+    def _answer_in_prack(self, fork: Fork, word: Settled, now: Now) -> None:
+        response, fork.owes = fork.owes, None
+        assert response is not None
+        cause = word.refused or Cause(488, by="sbc")
+        if word.description is not None and word.refused is None:
+            try:
+                body = self.media.make_answer(word.description, self.context.ids)
+            except SipError as error:
+                cause = Cause(error.status, error.reason, headers=error.headers, by="sbc", note="offer not answered")
+            else:
+                self.far = word.description
+                self.settled = True
+                self._acknowledge_progress(fork, response, body, now)
+                self.pay(now)
+                return
+        self._acknowledge_progress(fork, response, self.refusal_of_offer(response), now)
+        self._cancel(cause, now)
+        self.say(Released(cause), now)
+
+    def _acknowledge_progress(self, fork: Fork, response: Response, body: bytes, now: Now) -> None:
+        """PRACK: it tells which response has come, and so is not held up by what the caller thinks of it."""
+        assert fork.rseq is not None
+        request = fork.dialog.request(
+            "PRACK",
+            via=self.sent_by.via(self.context.ids.branch()),
+            headers=(("RAck", str(RAck(fork.rseq, response.cseq))), *self.session.rows(Side.B)),
+            body=body,
+            content_type=SDP_TYPE if body else "",
+        )
+        flow = self.flow_to(fork.dialog, now)
+        fork.prack = request.encode(), flow
+        self.context.transactions.client(request, flow, now, self, self.party.timers)
+
+    def _acknowledge_progress_again(self, fork: Fork, rseq: int) -> None:
+        """Out of order is dropped and will be repeated; a repetition gets the same octets, and is looked at no further (RFC 3262 s4)."""
+        if rseq == fork.rseq and fork.prack is not None:
+            self.context.emit(Send(*fork.prack))
 
     def _receive_answer(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         self._invite, self._answered = None, transaction
-        self.dialog, readable = dialog_of(transaction.request, response)
-        self.acknowledge(response, now)
-        if self._cancelled:  # 200 crossed our CANCEL (RFC 3261 s13.2.2.4)
+        self.note_methods(response)
+        before = self._fork
+        fork, readable = self._confirmed(transaction, response)
+        self._enter(fork, now)
+        self._forks.clear()
+        self.early = False
+        cancelled = self._cancelled  # 200 crossed our CANCEL (RFC 3261 s13.2.2.4)
+        if cancelled or self._body or self.settled:
+            self.acknowledge(response, now, b"" if self._body or self.settled else self.refusal_of_offer(response))
+        if cancelled:
             self.ended = False
             self._say_bye(Cause(200, by="sbc"), now)
             return
         try:
-            body = sdp_of(response)
             if not readable:
                 raise SipError("malformed Contact or Record-Route", status=502, reason="Bad Gateway")
-            if body is not None:
-                self.described = self.media.receive_answer(body)
-            elif self.described is None:
-                raise SipError(status=488, reason="Not Acceptable Here")
+            self._read_answer(response)
         except SipError as error:
-            self._give_up(Cause(error.status, error.reason, by="sbc", note="bad answer"), now)
+            self._unanswered = None if self._body or self.settled else response
+            self.give_up(Cause(error.status, error.reason, by="sbc", note="bad answer"), now)
             return
-        self._timer.agree_as_client(response)
+        self.settled = True
+        self._timer.agree_as_client(response, self.takes_update)
         self._timer.start(now)
-        self.hear(self, Answered(self.described), now)
+        if self._dialled and fork is not before and fork.told != self.far:  # the caller has changed its mind with another fork since
+            self._owed, self.far = self._owed or self.far, fork.told
+        self.say(Answered(self.described, read_answer(response, self.party)), now)
+        self.pay(now)
+
+    def _confirmed(self, transaction: ClientTransaction, response: Response) -> tuple[Fork, bool]:
+        fork = self._forks.get(response.to.tag)
+        if fork is not None:
+            try:
+                fork.dialog.receive_response(response)
+            except ParseError:
+                return fork, False
+            return fork, True
+        dialog, readable = dialog_of(transaction.request, response)
+        return Fork(dialog, self._opening, self._dialled), readable
+
+    def _read_answer(self, response: Response) -> None:
+        """What the 2xx says of the session. Raises SipError when that is no answer, or no offer where one is due."""
+        body = sdp_of(response)
+        if self.settled:
+            return
+        if not self._body:
+            self._proposed = self.described = self.media.receive_offer(body or b"", self.flow.secure)
+            self._unanswered = response
+        elif body is not None:
+            self._take_first_answer(body)
+        elif self.described is None:
+            raise SipError(status=488, reason="Not Acceptable Here")
+
+    def _take_first_answer(self, body: bytes) -> None:
+        """Raises SipError. Where we made the offer for a caller who had none, the caller is taken at what the callee chose of it."""
+        self.described = self.media.receive_answer(body)
+        self.far = self.far or self.described
 
     def _receive_refusal(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         if response.status == 422 and not self._min_se_retried and not self.ended:
-            self._retry_with_longer_interval(transaction, response, now)
+            self._min_se_retried = True
+            self._forks.clear()  # early dialogs end with their INVITE
+            self._fork = self.dialog = None
+            self.settled = False
+            self.media.resume(self._opening)
+            self._timer.lengthen(response)  # same Call-ID and From tag, next CSeq (RFC 4028 s7.3)
+            self._send_invite(transaction.request.cseq.number + 1, now)
             return
-        if response.status == 503:
+        cause = taken_for(self.party, cause_of_response(response, self.party))
+        if cause.status == 503:
             self.failure = Failure(answered=True, retry_after=seconds_of(response) or 0)
-        self._fail(cause_of_response(response), now)
-
-    def _retry_with_longer_interval(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
-        """Same Call-ID and From tag, next CSeq, the interval the peer wants (RFC 4028 s7.3)."""
-        self._min_se_retried = True
-        least = read_min_se(response)
-        interval = (("Session-Expires", str(max(least, SESSION_EXPIRES_S))), ("Min-SE", str(least)))
-        self._send_invite(transaction.request.cseq.number + 1, interval, now)
+        self._fail(cause, now)
 
     def _fail(self, cause: Cause, now: Now) -> None:
         self._invite = None
         already_ended = self.ended
-        self.ended = True
-        self.context.dialogs.pop((self.call_id, self.local_tag), None)
+        self.end(now)
         if not already_ended:
-            self.hear(self, Released(cause), now)
+            self.say(Released(cause), now)
 
     def transaction_failed(self, transaction: ClientTransaction, cause: Literal["timeout", "transport"], now: Now) -> None:
         if transaction is self._invite:
@@ -232,20 +412,30 @@ class CalleeLeg(Leg):
         else:
             super().transaction_failed(transaction, cause, now)
 
-    def _end(self, now: Now) -> None:
-        super()._end(now)
+    def end(self, now: Now) -> None:
+        super().end(now)
+        self._forks.clear()
         if self._answered is not None:  # or the call would live on in memory for another 32 s
             self._answered.release()
             self._answered = None
 
+    def _forget(self) -> None:
+        self.context.dialogs.pop((self.call_id, self.local_tag), None)
+
     # Other forks: the first 2xx won (RFC 3261 s13.2.2.4)
 
     def _is_other_fork(self, response: Response) -> bool:
-        return self.dialog is not None and 200 <= response.status < 300 and response.to.tag != self.dialog.remote_tag
+        return not self.early and self.dialog is not None and 200 <= response.status < 300 and response.to.tag != self.dialog.remote_tag
 
     def _end_fork(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         fork, _ = dialog_of(transaction.request, response)
-        ack = fork.ack(response.cseq.number, via=self.sent_by.via(self.context.ids.branch()))
+        refusal = b"" if self._body else self.refusal_of_offer(response)
+        ack = fork.ack(
+            response.cseq.number,
+            via=self.sent_by.via(self.context.ids.branch()),
+            body=refusal,
+            content_type=SDP_TYPE if refusal else "",
+        )
         self.context.emit(Send(ack.encode(), self.flow))
         bye = fork.request("BYE", via=self.sent_by.via(self.context.ids.branch()), contact=None)
         self.context.transactions.client(bye, self.flow, now, self, self.party.timers)

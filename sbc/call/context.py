@@ -9,9 +9,10 @@ from ipaddress import ip_address
 from typing import Protocol
 
 from media.api import MediaEvent, RelayPorts, RelayStats
+from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
 from sbc.clock import Ids, Now
-from sbc.effects import Effect
+from sbc.effects import Effect, TrustFlow
 from sbc.flow import Flow, Transport
 from sbc.frozen import frozen
 from sbc.policy.limits import Limits
@@ -23,12 +24,13 @@ from sbc.sip.server import DEFAULT_PORT, DEFAULT_PORTS, ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
 from sbc.sip.uri import Uri, format_host
+from sbc.tap import NoTap, Tap
 
 # What we can do inside a dialog; anything else is answered 405 (RFC 3261 s8.2.1).
-DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
+DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE")
 ALLOW = ", ".join(DIALOG_METHODS)
-SUPPORTED = "timer"
-SERVER_NAMES = 4096  # far more TLS servers than all trunks together have; a name that changes its address every minute shall cost no more
+SUPPORTED = "timer, 100rel"
+SUPPORTED_UNRELIABLE = "timer"  # where a reliable 1xx could not be answered
 
 
 class DialogUser(Protocol):
@@ -51,6 +53,16 @@ class RelayUser(Protocol):
     def media_happened(self, event: MediaEvent, now: Now) -> None: ...
 
 
+# "transport=ws" stands for both kinds of WebSocket (RFC 7118 s5.2)
+CONTACT_PARAMS: Mapping[Transport, str] = {
+    "UDP": "",
+    "TCP": ";transport=tcp",
+    "TLS": ";transport=tls",
+    "WS": ";transport=ws",
+    "WSS": ";transport=ws",
+}
+
+
 @frozen
 class SentBy:
     """How one of our listeners names itself to its peers: in Via and in Contact."""
@@ -62,9 +74,12 @@ class SentBy:
     def via(self, branch: str) -> Via:
         return Via(self.transport, self.host, self.port, branch, wants_rport=True)
 
-    def contact(self, user: str) -> str:
-        suffix = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
-        return f"<sip:{user}@{format_host(self.host, self.port)}{suffix}>"
+    def contact(self, user: str, target: Uri | None = None) -> str:
+        """`target`: the Request-URI of the call; a call to a sips URI has sips Contacts (RFC 3261 s12.1.1)."""
+        host = format_host(self.host, self.port)
+        if target is not None and target.scheme == "sips":
+            return f"<sips:{user}@{host}{';transport=ws' if self.transport == 'WSS' else ''}>"
+        return f"<sip:{user}@{host}{CONTACT_PARAMS[self.transport]}>"
 
 
 TRANSPORTS: Mapping[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
@@ -82,9 +97,10 @@ class Context:
     dialogs: dict[tuple[str, str], DialogUser] = field(default_factory=dict)  # (Call-ID, our tag)
     relays: dict[str, RelayUser] = field(default_factory=dict)
     questions: dict[str, Callable[[Answers, Now], None]] = field(default_factory=dict)
-    server_names: dict[Flow, str] = field(default_factory=dict)  # TLS: the domain the peer's certificate must carry
+    peers: Peers = field(default_factory=Peers)
     penalties: Penalties = field(default_factory=Penalties)
     closed: ClosedConnections = field(default_factory=ClosedConnections)
+    tap: Tap = field(default_factory=NoTap)
     draining: bool = False
     _sent_by: dict[tuple[str, Transport, str, int], SentBy] = field(default_factory=dict)
 
@@ -99,12 +115,21 @@ class Context:
             known = self._sent_by[key] = SentBy(flow.transport, host, flow.local[1])
         return known
 
-    def expect_name(self, flow: Flow, name: str) -> None:
-        """Who a TLS server must prove to be. What is called most seldom is forgotten when DNS has named too many."""
-        self.server_names.pop(flow, None)
-        if len(self.server_names) >= SERVER_NAMES:
-            del self.server_names[next(iter(self.server_names))]
-        self.server_names[flow] = name
+    def trust(self, flow: Flow, via: Via | None = None) -> None:
+        """Somebody has proved who it is on this flow. A connection is told of once, and of its alias when there is one.
+
+        With `alias` in its Via, a peer whose certificate was verified lets us send it requests by the connection it opened
+        (RFC 5923 s8.2); by TLS only, and only to the names in that certificate.
+        """
+        if not flow.connection:
+            return
+        alias = 0
+        if via is not None and flow.names and flow.transport == "TLS" and via.param("alias") is not None:
+            alias = via.port or default_port("TLS")
+        known = self.peers.vouched(flow.connection)
+        if known is None or (alias and not known):
+            self.peers.vouch(flow.connection, alias)
+            self.emit(TrustFlow(flow, alias))
 
     def replace_snapshot(self, snapshot: Snapshot) -> None:
         """Limits, bans and addresses follow the new policy at once; calls keep the one they began with."""
@@ -160,8 +185,12 @@ def flow_within(context: Context, party: Party, realm: Realm, flow: Flow, hop: U
     # Never down from TLS, whatever a Contact says or leaves out (RFC 3261 s26.2.1)
     transport = flow.transport if flow.secure else TRANSPORTS.get((hop.param("transport") or "").lower(), flow.transport)
     if transport == flow.transport and (":" in hop.host) == (":" in flow.local[0]):
-        return flow._replace(remote=(hop.host, hop.port or default_port(transport)), connection=0)
-    return flow_to(realm, transport, hop.host, hop.port or default_port(transport)) or flow._replace(connection=0)
+        way = flow._replace(remote=(hop.host, hop.port or default_port(transport)), connection=0)
+    else:
+        way = flow_to(realm, transport, hop.host, hop.port or default_port(transport)) or flow._replace(connection=0)
+    if way.secure and party.peer is not None and not context.peers.expected(way):
+        context.peers.expect(party.peer.host, way)  # an address out of a Contact proves nothing: the certificate there must be the trunk's
+    return way
 
 
 def default_port(transport: Transport) -> int:

@@ -34,7 +34,7 @@ def ask_whether_it_is_back(context: Context, uri: Uri, server: Flow, values: Tim
     """One OPTIONS; until its outcome is known the server's penalty goes on, so that nobody has to find out with a call."""
     context.penalties.extend(server)
     if server.secure:
-        context.expect_name(server, uri.host)
+        context.peers.expect(uri.host, server)
     sent_by = context.sent_by(server)
     tag = context.ids.tag()
     request = Request.build(
@@ -45,7 +45,7 @@ def ask_whether_it_is_back(context: Context, uri: Uri, server: Flow, values: Tim
         to=NameAddr("", uri),
         call_id=context.ids.call_id(),
         cseq=CSeq(1, "OPTIONS"),
-        headers=(("Contact", sent_by.contact(tag)), ("Accept", "application/sdp")),
+        headers=(("Contact", sent_by.contact(tag, uri)), ("Accept", "application/sdp")),
     )
     context.transactions.client(request, server, now, _Probe(context, server), values)
 

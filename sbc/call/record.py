@@ -43,7 +43,7 @@ class LegFacts:
             "transport": self.flow.transport,
             "peer": format_host(*self.flow.remote),
             "call_id": self.call_id,
-            "codecs": [codec.name for codec, _ in agreed.pairs] if agreed else [],
+            "codecs": agreed.names if agreed else [],
             "srtp": agreed.send_keys.suite.value if agreed and agreed.send_keys else None,
         }
 
@@ -62,6 +62,7 @@ class Facts:
     route: str | None = None
     route_line: str | None = None
     emergency: bool = False
+    asserted: str | None = None  # who the caller is, as trusted or proved, also of one who hides it
     attempts: list[dict[str, object]] = field(default_factory=list)
 
 
@@ -80,6 +81,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "ring_ms": milliseconds(times.progressed, times.answered or (ended if times.progressed else None)),
         "duration_ms": milliseconds(times.answered, ended) or 0,
         "caller": facts.caller,
+        "asserted": facts.asserted,
         "called": facts.called,
         "dialled": facts.dialled,
         "emergency": facts.emergency,
@@ -120,6 +122,7 @@ def side_json(stats: SideStats | None) -> dict[str, object]:
             "replayed": stats.replayed,
             "malformed": stats.malformed,
             "payload_type_mismatch": stats.payload_type_mismatch,
+            "over_rate": stats.over_rate,
             "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
         }
     }

@@ -19,22 +19,23 @@ MIN_SE_S = 90  # "MUST NOT be less than 90 seconds" (s5); smaller values of peer
 class SessionTimer:
     """`refresh` is called at half the interval when that is our part, `expire` when the peer has missed its own."""
 
-    __slots__ = ("_expire", "_interval", "_refresh", "_timer", "_timers", "_we_refresh")
+    __slots__ = ("_expire", "_interval", "_min_se", "_refresh", "_timer", "_timers", "_we_refresh")
 
     def __init__(self, timers: Timers, refresh: Callable[[Now], None], expire: Callable[[Now], None]) -> None:
         self._timers = timers
         self._refresh = refresh
         self._expire = expire
         self._interval = 0
+        self._min_se = MIN_SE_S  # the peer's, once it has told us
         self._we_refresh = False
         self._timer: Timer | None = None
 
-    def agree_as_server(self, request: Request) -> tuple[tuple[str, str], ...]:
-        """Headers for our 2xx to this INVITE. Raises SipError 422 when the peer asks for too short an interval (s9)."""
+    def agree_as_server(self, request: Request, takes_update: bool) -> tuple[tuple[str, str], ...]:
+        """Headers for our 2xx to this INVITE or UPDATE. Raises SipError 422 when the peer asks for too short an interval (s9)."""
         supported = "timer" in parse_tokens(request.headers.all(SUPPORTED))
         asked = read_session_expires(request)
-        if not supported:  # refreshing is left to the watchdog on the media: not every peer survives a re-INVITE
-            self._interval = 0
+        if not supported:
+            self._refresh_alone(takes_update)
             return ()
         if asked is not None and asked.seconds < MIN_SE_S:
             raise SipError(status=422, reason="Session Interval Too Small", headers=(("Min-SE", str(MIN_SE_S)),))
@@ -45,22 +46,39 @@ class SessionTimer:
         # "If the refresher parameter is 'uac', the UAS MUST place a Require header field with value 'timer'" (s9)
         return headers if self._we_refresh else (*headers, ("Require", "timer"))
 
-    def agree_as_client(self, response: Response) -> None:
-        """Take what the 2xx to our INVITE settles (s7.2); without Session-Expires there is no session timer."""
+    def agree_as_client(self, response: Response, takes_update: bool) -> None:
+        """Take what the 2xx to our INVITE or UPDATE settles (s7.2)."""
         agreed = read_session_expires(response)
-        self._interval = max(agreed.seconds, MIN_SE_S) if agreed else 0
-        self._we_refresh = agreed is not None and agreed.refresher != "uas"
+        if agreed is None:
+            self._refresh_alone(takes_update)
+            return
+        self._interval = max(agreed.seconds, MIN_SE_S)
+        self._we_refresh = agreed.refresher != "uas"
+
+    def _refresh_alone(self, takes_update: bool) -> None:
+        """The peer knows no session timer. An UPDATE shows whether it is still there; else that is left to the watchdog on the
+        media: not every peer survives a re-INVITE.
+        """
+        self._interval = SESSION_EXPIRES_S if takes_update else 0
+        self._we_refresh = True
+
+    def lengthen(self, response: Response) -> None:
+        """The peer's 422 to a request of ours: ask for what it wants (s7.3)."""
+        self._min_se = read_min_se(response)
+        if self._interval:
+            self._interval = max(self._interval, self._min_se)
 
     @property
     def offer(self) -> tuple[tuple[str, str], ...]:
-        """Headers of a re-INVITE of ours: the interval that holds, with the refresher that was agreed (s7.4)."""
+        """Headers of an INVITE or UPDATE of ours: the interval that holds, with the refresher that was agreed (s7.4)."""
+        least = (("Min-SE", str(self._min_se)),) if self._min_se > MIN_SE_S else ()
         if not self._interval:
-            return (("Session-Expires", str(SESSION_EXPIRES_S)),)
+            return (("Session-Expires", str(max(SESSION_EXPIRES_S, self._min_se))), *least)
         # refresher is relative to this request: we are its UAC
-        return (("Session-Expires", f"{self._interval};refresher={'uac' if self._we_refresh else 'uas'}"),)
+        return (("Session-Expires", f"{self._interval};refresher={'uac' if self._we_refresh else 'uas'}"), *least)
 
     def start(self, now: Now) -> None:
-        """(Re)start after any 2xx to an INVITE."""
+        """(Re)start after any 2xx to an INVITE or UPDATE."""
         self.stop()
         if not self._interval:
             return

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sbc.call.bridge import Invitation, user_part
+from sbc.call.bridge import Invitation
 from sbc.call.callee import Target
 from sbc.call.context import Context, flow_to
 from sbc.call.health import ask_whether_it_is_back
+from sbc.call.neutral import user_part
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.flow import Flow
@@ -15,6 +16,8 @@ from sbc.sip.locate import Answers, Server, Wanted, next_questions, servers
 from sbc.sip.uri import Uri
 
 NOTHING_KNOWN: Answers = {}
+# No way there that is TLS all along: never by another one instead (RFC 5630 s5.3, RFC 3261 s26.2.1)
+NOT_SECURE = Cause(480, headers=(("Warning", '380 sbc "SIPS Not Allowed"'),), by="sbc", note="sips, but no TLS to it")
 
 
 @frozen
@@ -37,6 +40,10 @@ def locate(
     if binding is None:
         return Cause(480, by="sbc", note=f"{party.name} is not registered")
     contact, flow = binding
+    if invitation.secure and not (flow.secure and contact.scheme == "sips"):
+        return NOT_SECURE
+    if contact.scheme == "sips" and not invitation.secure:
+        contact = contact.with_(scheme="sip")  # still by TLS, where it registered from (RFC 5630 s5.3)
     # A PBX finds the dialled number in the Request-URI, a phone its own Contact (RFC 3261 s16.5, RFC 6140 s6)
     uri = contact.with_(user=user_part(invitation.called)) if isinstance(party, Trunk) else contact
     return [Target(party, uri, flow, party.timers)]
@@ -47,10 +54,11 @@ def wanted_of(peer: Peer, realm: Realm) -> Wanted:
     return Wanted(peer.host, peer.port, peer.transport, peer.secure, sources)
 
 
-def uri_of(peer: Peer, user: str | None) -> Uri:
-    """With the transport the policy fixes; one that DNS chose is between us and that server."""
-    transport = "TLS" if peer.secure else peer.transport
-    return Uri.sip(user, peer.host, peer.port, () if transport in (None, "UDP") else (("transport", transport.lower()),))
+def uri_of(peer: Peer, user: str | None, *, secure: bool) -> Uri:
+    """With the transport the policy fixes; one that DNS chose is between us and that server. `secure`: sips, which is TLS by itself."""
+    if secure:
+        return Uri("sips", user, None, peer.host, peer.port)
+    return Uri.sip(user, peer.host, peer.port, () if peer.transport in (None, "UDP") else (("transport", peer.transport.lower()),))
 
 
 def _targets(
@@ -58,18 +66,22 @@ def _targets(
 ) -> list[Target] | Cause:
     """What failed a short while ago comes last; nothing is left out, for it may be all there is (DNS-08)."""
     realm = snapshot.realms[trunk.realm]
-    uri = invitation.service or uri_of(peer, user_part(invitation.called))
+    uri = invitation.service or uri_of(peer, user_part(invitation.called), secure=peer.secure or invitation.secure)
     good: list[Target] = []
     failed: list[Target] = []
+    cause = Cause(503, by="sbc", note=f"{peer.host} has no address we can reach from realm {realm.name}")
     for server in found:
         flow = flow_to(realm, server.transport, *server.address)
         if flow is None or any(listener.local == server.address for listener in realm.listeners):
             continue  # the second would be a call to ourselves, whoever wrote that into DNS
+        if invitation.secure and not flow.secure:
+            cause = NOT_SECURE
+            continue
         stream = _stream(context, trunk, peer, realm, server, now) if peer.transport is None else None
         target = Target(trunk, uri, flow, trunk.invite_timers, server.name, stream)
         shunned = len(found) > 1 and _is_shunned(context, trunk, peer, flow, now)
         (failed if shunned else good).append(target)
-    return good + failed or Cause(503, by="sbc", note=f"{peer.host} has no address we can reach from realm {realm.name}")
+    return good + failed or cause
 
 
 def _stream(context: Context, trunk: Trunk, peer: Peer, realm: Realm, server: Server, now: Now) -> Flow | None:
@@ -83,5 +95,5 @@ def _stream(context: Context, trunk: Trunk, peer: Peer, realm: Realm, server: Se
 def _is_shunned(context: Context, trunk: Trunk, peer: Peer, server: Flow, now: Now) -> bool:
     """It failed, and has not said since that it is back: the first call after its penalty has it asked, and goes elsewhere."""
     if context.penalties.is_over(server, now):
-        ask_whether_it_is_back(context, uri_of(peer, None), server, trunk.timers, now)
+        ask_whether_it_is_back(context, uri_of(peer, None, secure=peer.secure), server, trunk.timers, now)
     return context.penalties.holds(server, now)

@@ -6,13 +6,16 @@ import contextlib
 
 from media.api import Side
 from sbc.call.context import ALLOW, SUPPORTED, Context, flow_within
+from sbc.call.session_ids import SessionIds
 from sbc.clock import Now
 from sbc.effects import Send
 from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Realm
-from sbc.sip.dialog import Dialog
+from sbc.sip.dialog import TARGET_REFRESH, Dialog
+from sbc.sip.fields.tokens import parse_tokens
 from sbc.sip.message import Request, Response
+from sbc.sip.names import ALLOW as ALLOW_HEADER
 from sbc.sip.transactions import ServerTransaction
 
 SDP_TYPE = "application/sdp"
@@ -20,18 +23,23 @@ HeaderRows = tuple[tuple[str, str], ...]
 
 
 class Usage:
-    """`flow` is where the peer was last heard; `dialog` is None until there is one."""
+    """`flow` is where the peer was last heard; `dialog` is None until there is one.
 
-    def __init__(self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow) -> None:
+    `takes_update`: the peer has said that it does (RFC 3311 s4).
+    """
+
+    def __init__(self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow, session: SessionIds) -> None:
         self.context = context
         self.side = side
         self.party = party
         self.realm = realm
         self.flow = flow
+        self.session = session
         self.local_tag = context.ids.tag()
         self.sent_by = context.sent_by(flow)
         self.contact = self.sent_by.contact(self.local_tag)
         self.dialog: Dialog | None = None
+        self.takes_update = False
         self._last_ack: tuple[int, bytes, Flow] | None = None
 
     def request(self, method: str, body: bytes = b"", headers: HeaderRows = ()) -> Request:
@@ -40,8 +48,8 @@ class Usage:
         return self.dialog.request(
             method,
             via=self.sent_by.via(self.context.ids.branch()),
-            contact=self.contact if method == "INVITE" else None,
-            headers=headers,
+            contact=self.contact if method in TARGET_REFRESH else None,
+            headers=(*headers, *self.session.rows(self.side)),
             body=body,
             content_type=SDP_TYPE if body else "",
         )
@@ -49,7 +57,10 @@ class Usage:
     def dialog_flow(self, now: Now) -> Flow:
         """Where a request of the dialog goes now."""
         assert self.dialog is not None
-        return flow_within(self.context, self.party, self.realm, self.flow, self.dialog.next_hop, now)
+        return self.flow_to(self.dialog, now)
+
+    def flow_to(self, dialog: Dialog, now: Now) -> Flow:
+        return flow_within(self.context, self.party, self.realm, self.flow, dialog.next_hop, now)
 
     def heard_from(self, flow: Flow) -> None:
         """A request of the peer proved that it is there: behind a NAT, or on a new connection, that is the only way to it."""
@@ -57,17 +68,24 @@ class Usage:
             self.flow = flow
             self.sent_by = self.context.sent_by(flow)
 
+    def note_methods(self, message: Request | Response) -> None:
+        """What the peer says it can do; silence says nothing new."""
+        rows = message.headers.all(ALLOW_HEADER)
+        if rows:
+            self.takes_update = "UPDATE" in parse_tokens(rows)
+
     def respond(
         self, transaction: ServerTransaction, status: int, reason: str = "", headers: HeaderRows = (), body: bytes = b"", *, now: Now
     ) -> Response:
         if status in (200, 405):
             headers = (("Allow", ALLOW), ("Supported", SUPPORTED), *headers)
+        session = self.session.rows_of_trying(self.side) if status == 100 else self.session.rows(self.side)
         response = Response.answer(
             transaction.request,
             status,
             reason,
             to_tag="" if status == 100 else self.local_tag,
-            headers=headers,
+            headers=(*headers, *session),
             body=body,
             content_type=SDP_TYPE if body else "",
         )
@@ -75,16 +93,22 @@ class Usage:
         return response
 
     def busy(self, transaction: ServerTransaction, now: Now) -> None:
-        """An INVITE before the one before has its final answer (RFC 3261 s14.2)."""
+        """An INVITE or UPDATE before the one before has its final answer (RFC 3261 s14.2, RFC 3311 s5.2)."""
         seconds = self.context.ids.random(1)[0] % 11
         self.respond(transaction, 500, headers=(("Retry-After", str(seconds)),), now=now)
 
-    def acknowledge(self, response: Response, now: Now) -> None:
-        """ACK of a 2xx to an INVITE of ours, by the target and route that 2xx gave."""
+    def acknowledge(self, response: Response, now: Now, body: bytes = b"") -> None:
+        """ACK of a 2xx to an INVITE of ours, by the target and route that 2xx gave. `body`: the answer to its offer."""
         assert self.dialog is not None
         with contextlib.suppress(ParseError):  # a Contact we cannot read leaves the target as it was
             self.dialog.receive_response(response)
-        ack = self.dialog.ack(response.cseq.number, via=self.sent_by.via(self.context.ids.branch()))
+        ack = self.dialog.ack(
+            response.cseq.number,
+            via=self.sent_by.via(self.context.ids.branch()),
+            headers=self.session.rows(self.side),
+            body=body,
+            content_type=SDP_TYPE if body else "",
+        )
         self._last_ack = (response.cseq.number, ack.encode(), self.dialog_flow(now))
         self.context.emit(Send(self._last_ack[1], self._last_ack[2]))
 

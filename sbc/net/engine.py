@@ -10,12 +10,24 @@ from collections import deque
 from typing import assert_never
 
 from media.api import MediaEngine, MediaError, PortsExhausted
-from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, UpdateRelay, WriteRecord
+from sbc.effects import (
+    CloseFlow,
+    CloseRelay,
+    Effect,
+    KeepRecording,
+    Log,
+    OpenRelay,
+    Resolve,
+    Send,
+    TrustFlow,
+    UpdateRelay,
+    WriteRecord,
+)
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.inputs import Input, MalformedIn, MediaHappened, RelayClosed, RelayFailed, RelayOpened, RequestIn, ResponseIn, SendFailed
 from sbc.log import EventLog
-from sbc.net.ports import Carrier, Clock, CoreLike, Questions, Records
+from sbc.net.ports import Carrier, Clock, CoreLike, Questions, Recordings, Records
 from sbc.net.stats import Stats
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import Malformed, parse_datagram, parse_message
@@ -38,12 +50,14 @@ class Engine:
         records: Records,
         log: EventLog,
         stats: Stats,
+        recordings: Recordings,
     ) -> None:
         self._loop = loop
         self._core = core
         self._clock = clock
         self._media = media
         self._records = records
+        self._recordings = recordings
         self._log = log
         self._stats = stats
         self._inputs: deque[Input] = deque()
@@ -70,7 +84,7 @@ class Engine:
         except Exception as error:  # a fault of the parser costs one message, not the service
             self._fault("parser_error", error, flow)
         else:
-            self._receive_parsed(message, flow)
+            self._receive_parsed(message, flow, data)
 
     def receive_message(self, head: bytes, body: bytes, flow: Flow) -> bool:
         """One framed message of a stream. False: it was malformed."""
@@ -82,7 +96,7 @@ class Engine:
         except Exception as error:
             self._fault("parser_error", error, flow)
             return False
-        self._receive_parsed(message, flow)
+        self._receive_parsed(message, flow, b"\r\n\r\n".join((head, body)))
         return True
 
     def receive_malformed(self, error: SipError, request: Request | None, flow: Flow) -> None:
@@ -101,13 +115,13 @@ class Engine:
             self._timer.cancel()
             self._timer = None
 
-    def _receive_parsed(self, message: Request | Response, flow: Flow) -> None:
+    def _receive_parsed(self, message: Request | Response, flow: Flow, octets: bytes) -> None:
         if isinstance(message, Request):
             self._stats.requests_in += 1
-            self.receive(RequestIn(message, flow))
+            self.receive(RequestIn(message, flow, octets))
         else:
             self._stats.responses_in += 1
-            self.receive(ResponseIn(message, flow))
+            self.receive(ResponseIn(message, flow, octets))
 
     def _run(self) -> None:
         self._running = True
@@ -170,10 +184,14 @@ class Engine:
                 self._close_relay(relay)
             case WriteRecord(record):
                 self._records.write(record)
+            case KeepRecording(recording):
+                self._recordings.write(recording)
             case Log(level, event, facts):
                 self._log.event(level, event, facts)
             case CloseFlow(flow):
                 self._network.close_flow(flow)
+            case TrustFlow(flow, alias):
+                self._network.trust_flow(flow, alias)
             case Resolve(question, realm, wanted):
                 self._resolver.ask(question, realm, wanted)
             case _:

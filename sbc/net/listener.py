@@ -1,4 +1,4 @@
-"""One TCP or TLS listener: owns accept(), so that budgets are asked before a handshake costs anything."""
+"""One listener for streams, TCP to WSS: owns accept(), so that budgets are asked before a handshake costs anything."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from sbc.flow import Address, Flow, Transport
 from sbc.net.admission import Admission, Ticket
 from sbc.net.connection import StreamConnection
+from sbc.net.framing import Framing, PlainFraming
 from sbc.net.limits import ACCEPT_PAUSE, ACCEPTS_PER_WAKEUP, StreamLimits
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
@@ -21,13 +22,13 @@ _EXHAUSTED = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM})
 
 
 class StreamListener:
-    """Owns `sock`, listening and non-blocking. `realm` and `context` (TLS only) are set before `start`, and by each new policy."""
+    """Owns `sock`, listening and non-blocking. `realm`, `context` (TLS, WSS), `framing` are set before `start` and by each new policy."""
 
     def __init__(
         self,
         sock: socket.socket,
         transport: Transport,
-        accept: Callable[[Flow, Ticket], StreamConnection],
+        accept: Callable[[Flow, Ticket, Framing], StreamConnection],
         *,
         loop: asyncio.AbstractEventLoop,
         tasks: Tasks,
@@ -38,6 +39,7 @@ class StreamListener:
         name = sock.getsockname()
         self.realm = ""
         self.context: ssl.SSLContext | None = None
+        self.framing: Callable[[], Framing] = PlainFraming
         self.transport = transport
         self.local: Address = (name[0], name[1])
         self._sock = sock
@@ -74,7 +76,7 @@ class StreamListener:
             self._admit(sock, (address[0], address[1]))
 
     def _admit(self, sock: socket.socket, remote: Address) -> None:
-        ticket = self._admission.admit(remote[0], handshake=self.context is not None)
+        ticket = self._admission.admit(remote[0], handshake=self.transport != "TCP")
         if isinstance(ticket, str):
             if ticket == "handshakes":
                 self._stats.handshakes_refused += 1
@@ -89,7 +91,7 @@ class StreamListener:
         self._tasks.start(self._adopt(sock, Flow(self.realm, self.transport, self.local, remote), ticket, self.context))
 
     async def _adopt(self, sock: socket.socket, flow: Flow, ticket: Ticket, context: ssl.SSLContext | None) -> None:
-        connection = self._accept(flow, ticket)
+        connection = self._accept(flow, ticket, self.framing())
         handshake, shutdown = (self._limits.handshake_time, self._limits.close_time) if context else (None, None)
         try:
             await self._loop.connect_accepted_socket(
@@ -98,7 +100,8 @@ class StreamListener:
         except OSError:  # ssl.SSLError, ConnectionError and TimeoutError are all of them
             self._stats.handshakes_failed += 1
         finally:
-            ticket.shaken()
             if not connection.made:
                 ticket.leave()
                 sock.close()
+            elif connection.ready:
+                ticket.shaken()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from functools import partial
 
 from sbc.effects import Send
 from sbc.errors import ConfigError
@@ -18,13 +19,14 @@ from sbc.net import tls
 from sbc.net.admission import Admission
 from sbc.net.limits import BACKLOG, StreamLimits
 from sbc.net.listener import StreamListener
-from sbc.net.pool import Pool
+from sbc.net.pool import WEB_SOCKETS, Pool
 from sbc.net.ports import Receiver
 from sbc.net.sockets import open_stream, open_udp
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.net.udp import UdpListener
-from sbc.policy.snapshot import Listener, Realm, Snapshot
+from sbc.net.websocket import WebSocket
+from sbc.policy.snapshot import Listener, Presented, Realm, Snapshot
 
 _Key = tuple[Transport, str, int]
 
@@ -52,7 +54,7 @@ class Network:
         self._receiver = receiver
         self._stats = stats
         self._limits = limits
-        self._admission = Admission(limits)
+        self._admission = Admission(limits, loop.time)
         self._pool = Pool(loop, tasks, receiver, limits, stats)
         self._listeners: dict[_Key, UdpListener | StreamListener] = {}
         self._udp: dict[Address, UdpListener] = {}
@@ -67,9 +69,11 @@ class Network:
             for realm in snapshot.realms.values()
             for listener in realm.listeners
         }
-        secure = {realm.name: realm for (transport, *_), (realm, _) in wanted.items() if transport == "TLS"}
-        servers = {name: tls.server_context(realm) for name, realm in secure.items()}
-        clients = {name: tls.client_context(realm) for name, realm in secure.items()}
+        secure: dict[tuple[str, Transport], Realm] = {
+            (realm.name, transport): realm for (transport, *_), (realm, _) in wanted.items() if transport in ("TLS", "WSS")
+        }
+        servers = {key: tls.server_context(realm, _presented(realm, key[1])) for key, realm in secure.items()}
+        clients = {name: tls.outward(realm, snapshot) for (name, transport), realm in secure.items() if transport == "TLS"}
         opened: dict[_Key, UdpListener | StreamListener] = {}
         with ExitStack() as undo:
             for key, (realm, listener) in wanted.items():
@@ -83,7 +87,7 @@ class Network:
             self._listeners.pop(key).close()
         self._listeners.update(opened)
         for key, (realm, _) in wanted.items():
-            self._adapt(self._listeners[key], realm.name, servers)
+            self._adapt(self._listeners[key], realm, servers)
         self._udp = {each.local: each for each in self._listeners.values() if isinstance(each, UdpListener)}
         for each in opened.values():
             each.start()
@@ -108,6 +112,9 @@ class Network:
 
     def close_flow(self, flow: Flow) -> None:
         self._pool.close_flow(flow)
+
+    def trust_flow(self, flow: Flow, alias: int) -> None:
+        self._pool.trust_flow(flow, alias)
 
     async def close(self) -> None:
         """Stop listening, then let connections send what is written."""
@@ -134,10 +141,17 @@ class Network:
         )
 
     @staticmethod
-    def _adapt(listener: UdpListener | StreamListener, realm: str, contexts: dict[str, ssl.SSLContext]) -> None:
-        listener.realm = realm
-        if isinstance(listener, StreamListener) and listener.transport == "TLS":
-            listener.context = contexts[realm]
+    def _adapt(listener: UdpListener | StreamListener, realm: Realm, contexts: dict[tuple[str, Transport], ssl.SSLContext]) -> None:
+        listener.realm = realm.name
+        if isinstance(listener, StreamListener):
+            listener.context = contexts.get((realm.name, listener.transport))
+            if listener.transport in WEB_SOCKETS:
+                listener.framing = partial(WebSocket, realm.origins)
+
+
+def _presented(realm: Realm, transport: Transport) -> Presented:
+    """A browser that is asked for a certificate asks its user: on WebSockets only where there is no way without."""
+    return "never" if transport == "WSS" and realm.client_certificates == "optional" else realm.client_certificates
 
 
 def _bind(realm: Realm, listener: Listener, bind: Callable[[], socket.socket]) -> socket.socket:

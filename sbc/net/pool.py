@@ -14,12 +14,17 @@ from sbc.effects import Send
 from sbc.flow import Address, Flow, Transport
 from sbc.net.admission import Ticket
 from sbc.net.connection import StreamConnection
+from sbc.net.framing import Framing, PlainFraming
+from sbc.net.identity import Expected
 from sbc.net.limits import StreamLimits
 from sbc.net.ports import Receiver
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
+from sbc.net.tls import Outward
 
 _IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h: choose the port at connect(), when the peer is known: 28,000 per peer, not in all
+
+WEB_SOCKETS: frozenset[Transport] = frozenset({"WS", "WSS"})  # browsers: nobody can connect to them (RFC 7118 s5)
 
 _Peer = tuple[str, Transport, Address]
 
@@ -42,10 +47,11 @@ class Pool:
         self._receiver = receiver
         self._limits = limits
         self._stats = stats
-        self._contexts: Mapping[str, ssl.SSLContext] = {}
+        self._outward: Mapping[str, Outward] = {}
         self._numbers = itertools.count(1)
         self._connections: dict[int, StreamConnection] = {}
         self._peers: dict[_Peer, list[StreamConnection]] = {}
+        self._aliases: dict[_Peer, list[StreamConnection]] = {}  # accepted, and yet good for requests (RFC 5923)
         self._opening: dict[tuple[_Peer, str], _Opening] = {}
         self._opened = 0
         self._sweeper: asyncio.TimerHandle | None = None
@@ -58,13 +64,13 @@ class Pool:
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._limits.sweep, self._sweep)
 
-    def trust(self, contexts: Mapping[str, ssl.SSLContext]) -> None:
+    def trust(self, outward: Mapping[str, Outward]) -> None:
         """The TLS side of connections opened from now on, by realm."""
-        self._contexts = contexts
+        self._outward = outward
 
-    def accept(self, flow: Flow, ticket: Ticket) -> StreamConnection:
+    def accept(self, flow: Flow, ticket: Ticket, framing: Framing) -> StreamConnection:
         """The protocol of a connection somebody opened to us."""
-        return self._connection(flow, "", ticket)
+        return self._connection(flow, None, ticket, framing)
 
     def send(self, effect: Send) -> None:
         flow = effect.flow
@@ -76,10 +82,12 @@ class Pool:
             if flow.connection and not is_response:
                 self._receiver.receive_failure(effect.key, "connection closed")
                 return
-            connection = self._find(peer, None if is_response else identity)
+            connection = None if flow.transport in WEB_SOCKETS else self._find(peer, None if is_response else identity)
         if connection is not None:
             self._send_on(connection, effect)
-        elif is_response:  # a connection of ours to the port the peer happened to come from would reach nobody
+        elif flow.transport in WEB_SOCKETS or (is_response and flow.connection):
+            # A connection of ours to the port the peer happened to come from would reach nobody. Without `connection` the
+            # port is that of its sent-by (RFC 3261 s18.2.2).
             self._receiver.receive_failure(effect.key, "connection closed")
         else:
             self._enqueue(peer, identity, effect)
@@ -88,6 +96,16 @@ class Pool:
         connection = self._connections.get(flow.connection)
         if connection is not None:
             connection.close()
+
+    def trust_flow(self, flow: Flow, alias: int) -> None:
+        """Whoever is there has proved who it is; `alias` is the port that this connection may stand for, 0: none (RFC 5923 s8)."""
+        connection = self._connections.get(flow.connection)
+        if connection is None:
+            return
+        connection.prove()
+        if alias and connection.alias is None:
+            connection.alias = (flow.remote[0], alias)
+            self._aliases.setdefault((flow.realm, flow.transport, connection.alias), []).append(connection)
 
     async def close(self) -> None:
         """Close all connections once what is written has left, or reset them after StreamLimits.stop_time."""
@@ -105,26 +123,27 @@ class Pool:
         self._peers.setdefault(peer, []).append(connection)
         if connection.ticket is None:
             self._stats.connections_opened += 1
-            for effect in self._opening.pop((peer, connection.identity)).waiting:
+            for effect in self._opening.pop((peer, _name(connection.expected))).waiting:
                 self._send_on(connection, effect)
 
     def connection_lost(self, connection: StreamConnection) -> None:
         flow = connection.flow
         peer: _Peer = (flow.realm, flow.transport, flow.remote)
         del self._connections[flow.connection]
-        self._peers[peer].remove(connection)
-        if not self._peers[peer]:
-            del self._peers[peer]
+        _remove(self._peers, peer, connection)
+        if connection.alias is not None:
+            _remove(self._aliases, (flow.realm, flow.transport, connection.alias), connection)
         if connection.ticket is None:
             self._opened -= 1
         else:
             connection.ticket.leave()
 
-    def _connection(self, flow: Flow, identity: str, ticket: Ticket | None) -> StreamConnection:
+    def _connection(self, flow: Flow, expected: Expected | None, ticket: Ticket | None, framing: Framing) -> StreamConnection:
         return StreamConnection(
-            flow._replace(connection=next(self._numbers)),
-            identity,
+            flow._replace(connection=next(self._numbers), names=()),
+            expected,
             ticket,
+            framing,
             owner=self,
             receiver=self._receiver,
             limits=self._limits,
@@ -141,7 +160,10 @@ class Pool:
     def _find(self, peer: _Peer, identity: str | None) -> StreamConnection | None:
         """An open connection to that peer that is proven to be `identity`; None: whoever it is."""
         for connection in self._peers.get(peer, ()):
-            if connection.open and (identity is None or connection.identity == identity):
+            if connection.open and (identity is None or _name(connection.expected) == identity):
+                return connection
+        for connection in self._aliases.get(peer, ()):
+            if connection.open and (identity is None or identity in connection.flow.names):
                 return connection
         return None
 
@@ -160,9 +182,13 @@ class Pool:
             opening.waiting.append(effect)
 
     async def _open(self, peer: _Peer, opening: _Opening) -> None:
-        connection = self._connection(opening.flow, opening.identity, None)
+        outward = self._outward.get(opening.flow.realm) if opening.identity else None
+        expected = outward.expected(opening.identity) if outward is not None else None
+        connection = self._connection(opening.flow, expected, None, PlainFraming())
         try:
-            await self._connect(connection)
+            if opening.identity and outward is None:
+                raise OSError("the realm has no TLS")
+            await self._connect(connection, outward.context_for(opening.identity) if outward is not None else None)
             reason = connection.refusal
         except TimeoutError:
             reason = "no connection in time"
@@ -174,13 +200,8 @@ class Pool:
             for effect in self._opening.pop((peer, opening.identity)).waiting:
                 self._receiver.receive_failure(effect.key, reason)
 
-    async def _connect(self, connection: StreamConnection) -> None:
+    async def _connect(self, connection: StreamConnection, context: ssl.SSLContext | None) -> None:
         flow = connection.flow
-        context = None
-        if flow.transport == "TLS":
-            context = self._contexts.get(flow.realm)
-            if context is None:
-                raise OSError("the realm has no TLS")
         sock = _outward_socket(flow)
         try:
             async with asyncio.timeout(self._limits.connect_time):
@@ -189,7 +210,7 @@ class Pool:
                 lambda: connection,
                 sock=sock,
                 ssl=context,
-                server_hostname=connection.identity if context else None,
+                server_hostname=_name(connection.expected) if context else None,
                 ssl_handshake_timeout=self._limits.handshake_time if context else None,
                 ssl_shutdown_timeout=self._limits.close_time if context else None,
             )
@@ -208,7 +229,18 @@ def _identity(effect: Send) -> str:
     """Who the peer of a connection opened for this must be: the original domain, not what DNS made of it (RFC 5922 s4)."""
     if effect.flow.transport != "TLS":
         return ""
-    return effect.server_name.lower().rstrip(".") or effect.flow.remote[0]
+    proven = effect.flow.names
+    return effect.server_name.lower().rstrip(".") or (proven[0] if proven else effect.flow.remote[0])
+
+
+def _name(expected: Expected | None) -> str:
+    return expected.name if expected is not None else ""
+
+
+def _remove(table: dict[_Peer, list[StreamConnection]], peer: _Peer, connection: StreamConnection) -> None:
+    table[peer].remove(connection)
+    if not table[peer]:
+        del table[peer]
 
 
 def _outward_socket(flow: Flow) -> socket.socket:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from sbc.clock import Now
-from sbc.effects import Effect, Send
+from sbc.effects import Effect, Recorded, Send
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.inputs import Input
@@ -59,6 +59,8 @@ class Carrier(Protocol):
 
     def close_flow(self, flow: Flow) -> None: ...
 
+    def trust_flow(self, flow: Flow, alias: int) -> None: ...
+
 
 class Questions(Protocol):
     def ask(self, question: str, realm: str, wanted: Wanted) -> None:
@@ -68,3 +70,7 @@ class Questions(Protocol):
 
 class Records(Protocol):
     def write(self, record: Mapping[str, object]) -> None: ...
+
+
+class Recordings(Protocol):
+    def write(self, recording: Recorded) -> None: ...

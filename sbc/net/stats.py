@@ -10,7 +10,8 @@ class Stats:
     datagrams_in: int = 0
     datagrams_out: int = 0
     datagrams_dropped: int = 0  # our socket buffer was full
-    keepalives: int = 0  # empty or CR LF only, on UDP; pings on streams
+    keepalives: int = 0  # empty, CR LF only or STUN, on UDP; pings on streams
+    stun_ignored: int = 0  # those that were no binding request, or too many
     icmp_errors: int = 0
     requests_in: int = 0
     responses_in: int = 0
@@ -22,6 +23,7 @@ class Stats:
     connections_failed: int = 0  # by us: refused, too slow, not who it should be
     connections_slow: int = 0  # no first message, or a message begun and not finished, in time
     connections_idle: int = 0
+    connections_unproven: int = 0  # did not prove who they are, in time or in as many messages as they may send
     connections_overflowed: int = 0  # the peer does not read what we write
     handshakes_refused: int = 0  # too many at once
     handshakes_failed: int = 0

@@ -1,90 +1,122 @@
-"""TLS as RFC 9325 wants it, and who a peer's certificate says it is (RFC 5922)."""
+"""TLS as RFC 9325 wants it: what we show, and whom we believe. Who a peer is then is `sbc.net.identity`'s business."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
 
 from sbc.errors import ConfigError
-from sbc.policy.snapshot import Realm
+from sbc.net.identity import Expected, names
+from sbc.policy.snapshot import KeyPair, Presented, Realm, Snapshot, Trunk
 
 # TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has nothing else.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-EXPIRY_WARNING = timedelta(days=30)
 
 
-def server_context(realm: Realm) -> ssl.SSLContext:
-    """For connections peers open. With `client_ca` they must present a certificate. Raises ConfigError."""
-    if not realm.certificate_file or not realm.key_file:
+def server_context(realm: Realm, presented: Presented) -> ssl.SSLContext:
+    """For connections peers open: each gets the certificate of the name it asks for. Raises ConfigError."""
+    if not realm.certificates:
         raise ConfigError(f"realm {realm.name}: a tls:// address needs a certificate; add `certificate: NAME` to the realm")
+    contexts = [_server_context(realm, pair, presented) for pair in realm.certificates]
+    if len(contexts) > 1:
+        by_name: dict[str, ssl.SSLContext] = {}
+        for context, pair in zip(contexts, realm.certificates, strict=True):
+            for name in _names(pair):
+                by_name.setdefault(name, context)
+        contexts[0].sni_callback = _Chooser(by_name)
+    return contexts[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Outward:
+    """Of one realm, for connections we open. `of_peers`: those for peers with a certificate of their own for us, by their name."""
+
+    context: ssl.SSLContext
+    of_peers: Mapping[str, ssl.SSLContext] = field(default_factory=dict)
+    wildcards: frozenset[str] = frozenset()
+
+    def context_for(self, name: str) -> ssl.SSLContext:
+        return self.of_peers.get(name, self.context)
+
+    def expected(self, name: str) -> Expected:
+        return Expected(name, name in self.wildcards)
+
+
+def outward(realm: Realm, snapshot: Snapshot) -> Outward:
+    """Peers are verified against `client_ca`, or else the system's authorities. Raises ConfigError."""
+    called = {
+        trunk.peer.host: trunk
+        for trunk in snapshot.trunks.values()
+        if trunk.realm == realm.name and trunk.peer is not None and trunk.peer.may_be_tls
+    }
+    return Outward(
+        _client_context(realm, realm.certificates[0] if realm.certificates else None),
+        {name: _client_context(realm, trunk.certificate) for name, trunk in called.items() if trunk.certificate is not None},
+        frozenset(name for name, trunk in called.items() if trunk.wildcard_certificates),
+    )
+
+
+def certificates(snapshot: Snapshot) -> dict[str, str]:
+    """The path of each certificate of ours, with whose it is, for people."""
+    owners: list[Realm | Trunk] = [*snapshot.realms.values(), *snapshot.trunks.values()]
+    found: dict[str, str] = {}
+    for owner in owners:
+        kind, pairs = ("realm", owner.certificates) if isinstance(owner, Realm) else ("trunk", (owner.certificate,))
+        for pair in pairs:
+            if pair is not None:
+                found.setdefault(pair.certificate, f"{kind} {owner.name}")
+    return found
+
+
+class _Chooser:
+    """OpenSSL's question which certificate to show (SNI, RFC 6066 s3). A name we do not have gets the first: phones send all sorts."""
+
+    def __init__(self, by_name: Mapping[str, ssl.SSLContext]) -> None:
+        self._by_name = by_name
+
+    def __call__(self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, first: ssl.SSLContext) -> None:
+        asked = (name or "").lower().rstrip(".")
+        chosen = self._by_name.get(asked) or self._by_name.get(f"*.{asked.partition('.')[2]}")
+        if chosen is not None:
+            connection.context = chosen
+
+
+def _names(pair: KeyPair) -> tuple[str, ...]:
+    """What a client may ask for to be shown this certificate."""
+    ours = x509.load_pem_x509_certificate(Path(pair.certificate).read_bytes())
+    try:
+        alternatives = ours.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    uris = [("URI", uri) for uri in alternatives.get_values_for_type(x509.UniformResourceIdentifier)]
+    hosts = [("DNS", name) for name in alternatives.get_values_for_type(x509.DNSName)]
+    return names({"subjectAltName": tuple(uris)}) + names({"subjectAltName": tuple(hosts)})
+
+
+def _server_context(realm: Realm, pair: KeyPair, presented: Presented) -> ssl.SSLContext:
     context = _context(ssl.PROTOCOL_TLS_SERVER)
-    _load_certificate(context, realm.name, Path(realm.certificate_file), Path(realm.key_file))
-    if realm.client_ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        _load_authorities(context, realm)
+    _load_certificate(context, realm.name, pair)
+    # Keys of tickets would live as long as the process, and whoever has one reads what was recorded (RFC 9325 s3.4). SIP
+    # connections last for hours: a whole handshake each, of 1 ms, is no loss.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+    if presented != "never":
+        context.verify_mode = ssl.CERT_REQUIRED if presented == "required" else ssl.CERT_OPTIONAL
+        _load_authorities(context, realm, ssl.Purpose.CLIENT_AUTH)
     return context
 
 
-def client_context(realm: Realm) -> ssl.SSLContext:
-    """For connections we open: peers are verified against `client_ca`, or else the system's authorities. Raises ConfigError.
-
-    Whom the certificate names is `refusal`'s business: OpenSSL would accept wildcards and knows no SIP identities.
-    """
+def _client_context(realm: Realm, pair: KeyPair | None) -> ssl.SSLContext:
     context = _context(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    if realm.client_ca is not None:
-        _load_authorities(context, realm)
-    else:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    if realm.certificate_file and realm.key_file:
-        _load_certificate(context, realm.name, Path(realm.certificate_file), Path(realm.key_file))
+    context.check_hostname = False  # OpenSSL would accept wildcards and knows no SIP identities
+    _load_authorities(context, realm, ssl.Purpose.SERVER_AUTH)
+    if pair is not None:
+        _load_certificate(context, realm.name, pair)
     return context
-
-
-def refusal(certificate: Mapping[str, object] | None, domain: str) -> str:
-    """Why a peer with this certificate (as ssl's getpeercert gives it) is not `domain`, or "" if it is (RFC 5922 s7)."""
-    if not certificate:
-        return "the peer has no certificate"
-    names = identities(certificate)
-    wanted = domain.lower().rstrip(".")
-    if wanted in names:
-        return ""
-    return f"the certificate is for {', '.join(names[:5]) or 'nobody'}, not for {wanted}"
-
-
-def identities(certificate: Mapping[str, object]) -> list[str]:
-    """The domains a certificate names: SIP URIs first and alone if there are any, then DNS names and addresses, then the CN.
-
-    RFC 5922 s7.1; whole names only, so that a wildcard is just a name nobody asks for (s7.2).
-    """
-    alternatives = _pairs(certificate.get("subjectAltName", ()))
-    uris = [value[4:].lower() for kind, value in alternatives if kind == "URI" and value.lower().startswith("sip:") and "@" not in value]
-    if uris:
-        return uris
-    names = [value.lower().rstrip(".") for kind, value in alternatives if kind == "DNS"]
-    names += [str(ip_address(value.strip())) for kind, value in alternatives if kind == "IP Address"]
-    if names or alternatives:
-        return names
-    subject = certificate.get("subject", ())
-    assert isinstance(subject, tuple)
-    return [value.lower() for part in subject for kind, value in _pairs(part) if kind == "commonName"]
-
-
-def expiry_warning(realm: Realm, now: datetime | None = None) -> str:
-    """One line when the certificate of the realm has expired or soon will, else ""."""
-    if not realm.certificate_file:
-        return ""
-    ends = x509.load_pem_x509_certificate(Path(realm.certificate_file).read_bytes()).not_valid_after_utc
-    left = ends - (now or datetime.now(UTC))
-    if left > EXPIRY_WARNING:
-        return ""
-    when = "has expired" if left < timedelta(0) else f"expires in {left.days} days"
-    return f"realm {realm.name}: certificate {realm.certificate_file} {when} ({ends:%Y-%m-%d %H:%M} UTC)"
 
 
 def _context(protocol: int) -> ssl.SSLContext:
@@ -95,7 +127,8 @@ def _context(protocol: int) -> ssl.SSLContext:
     return context
 
 
-def _load_certificate(context: ssl.SSLContext, realm: str, certificate: Path, key: Path) -> None:
+def _load_certificate(context: ssl.SSLContext, realm: str, pair: KeyPair) -> None:
+    certificate, key = Path(pair.certificate), Path(pair.key)
     for path, what in ((certificate, "certificate"), (key, "private key")):
         _read(path, f"realm {realm}: {what}")
     try:
@@ -109,18 +142,24 @@ def _load_certificate(context: ssl.SSLContext, realm: str, certificate: Path, ke
         ) from error
 
 
-def _load_authorities(context: ssl.SSLContext, realm: Realm) -> None:
-    path = Path(realm.client_ca or "")
-    _read(path, f"realm {realm.name}: client_ca")
+def _load_authorities(context: ssl.SSLContext, realm: Realm, purpose: ssl.Purpose) -> None:
+    """`client_ca`, and what it has revoked when the file says so; else the system's."""
+    if realm.client_ca is None:
+        context.load_default_certs(purpose)
+        return
+    path = Path(realm.client_ca)
+    content = _read(path, f"realm {realm.name}: client_ca")
     try:
         context.load_verify_locations(path)
     except ssl.SSLError as error:
         raise ConfigError(f"realm {realm.name}: client_ca {path} is not usable ({_why(error)}); it must be PEM certificates") from error
+    if b"-----BEGIN X509 CRL-----" in content:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
-def _read(path: Path, what: str) -> None:
+def _read(path: Path, what: str) -> bytes:
     try:
-        path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise ConfigError(f"{what} {path} does not exist; put it there (certs/README says how to make one)") from error
     except OSError as error:
@@ -129,8 +168,3 @@ def _read(path: Path, what: str) -> None:
 
 def _why(error: ssl.SSLError) -> str:
     return (error.reason or str(error)).replace("_", " ").lower()
-
-
-def _pairs(value: object) -> list[tuple[str, str]]:
-    assert isinstance(value, tuple)
-    return [(str(pair[0]), str(pair[1])) for pair in value if isinstance(pair, tuple)]

@@ -7,14 +7,17 @@ them the kernel's), but only the plain socket bounds a batch and reports ICMP er
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import socket
 
 from sbc.effects import Send
 from sbc.flow import Address, Flow
-from sbc.net.limits import DATAGRAM, DATAGRAMS_PER_WAKEUP, UDP_BUFFER
+from sbc.net import stun
+from sbc.net.limits import DATAGRAM, DATAGRAMS_PER_WAKEUP, STUN_IN_ALL, STUN_PER_SOURCE, UDP_BUFFER
 from sbc.net.ports import Receiver
 from sbc.net.stats import Stats
+from sbc.shield.budgets import Budget, source_key
 from sbc.sip.parse import is_keepalive
 
 _IP_RECVERR = 11  # linux/in.h, linux/in6.h; the socket module does not name them
@@ -38,6 +41,8 @@ class UdpListener:
         self._loop = loop
         self._receiver = receiver
         self._stats = stats
+        self._stun_per_source = Budget(*STUN_PER_SOURCE)
+        self._stun_in_all = Budget(*STUN_IN_ALL)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UDP_BUFFER)
         if sock.family == socket.AF_INET6:
@@ -87,10 +92,24 @@ class UdpListener:
                 self._take_errors()
                 continue
             stats.datagrams_in += 1
-            if data[:1] in _KEEPALIVE_STARTS and is_keepalive(data):
+            if data[:1] in _KEEPALIVE_STARTS and self._keep_alive(data, source):
                 stats.keepalives += 1
             else:
                 self._receiver.receive_datagram(data, Flow(self.realm, "UDP", self.local, (source[0], source[1])))
+
+    def _keep_alive(self, data: bytes, source: tuple[str, int]) -> bool:
+        """False: a message. STUN is answered within a budget: sources may be spoofed, and 20 octets become 32."""
+        if not data.startswith(stun.FIRST_OCTETS):
+            return is_keepalive(data)
+        response = stun.binding_response(data, source)
+        now = self._loop.time()
+        if response is None or not self._stun_per_source.take(source_key(source[0]), now) or not self._stun_in_all.take("", now):
+            self._stats.stun_ignored += 1
+            return True
+        with contextlib.suppress(OSError):  # lost, as datagrams are
+            self._sock.sendto(response, source)
+            self._stats.datagrams_out += 1
+        return True
 
     def _take_errors(self) -> None:
         """ICMP errors quote what we sent: the branch in it is both the key of the request and the proof that it was ours.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sbc.flow import Transport
 from sbc.policy import model
 from sbc.policy.document import Document, Plain
 from sbc.policy.problems import Path, Place, Problem, did_you_mean
 from sbc.policy.values import DEFAULT_PORTS
 
+SECURE: frozenset[Transport] = frozenset({"TLS", "WSS"})
+WEB: frozenset[Transport] = frozenset({"WS", "WSS"})
 FEW_PORTS = 100  # fewer is a typing error more often than a wish: 50 calls
 
 # Audio formats peers really offer; another one may be right, but is more often a typing error.
@@ -50,6 +54,7 @@ def check(document: Document, policy: Policy) -> tuple[list[Problem], list[Probl
     checker.relays()
     checker.parties()
     checker.sources()
+    checker.certificates()
     checker.accounts()
     checker.routes()
     checker.emergency()
@@ -121,11 +126,19 @@ class _Checker:
     def realms(self) -> None:
         for name, realm in self._policy.realms.items():
             path: Path = ("realms", name)
-            secure = any(listener.transport == "TLS" for listener in realm.signalling)
-            if secure and realm.certificate is None:
-                self.error((*path, "signalling"), "tls:// needs 'certificate: NAME' (certs/NAME.pem and certs/NAME.key)")
-            if realm.client_ca is not None and not secure:
-                self.error((*path, "client_ca"), "asks for client certificates, but no listener is tls://")
+            transports = {listener.transport for listener in realm.signalling}
+            if secure := transports & SECURE:
+                if realm.certificate is None:
+                    what = f"{min(secure).lower()}:// needs 'certificate: NAME' (certs/NAME.pem and certs/NAME.key)"
+                    self.error((*path, "signalling"), what)
+            else:
+                for key in ("client_ca", "client_certificates"):
+                    if getattr(realm, key) is not None:
+                        self.error((*path, key), "asks for client certificates, but no listener is tls:// or wss://")
+            if realm.origins is not None and not transports & WEB:
+                self.error((*path, "origins"), "is about WebSockets, but no listener is ws:// or wss://")
+            if realm.origins is None and transports & WEB:
+                self.warn((*path, "signalling"), "browsers will be refused: say in 'origins' from which pages they may come")
             families = {_version(listener.address) for listener in realm.signalling}
             if realm.advertise is not None and _version(realm.advertise) not in families:
                 self.error((*path, "advertise"), "no listener has an address of this family")
@@ -178,6 +191,9 @@ class _Checker:
             self._keys_in_clear(section, name, party)
         for name, trunk in self._policy.trunks.items():
             self._peer(name, trunk)
+            self._tls_keys(name, trunk)
+            self._headers(name, trunk)
+        self._listed_alone()
 
     def _keys_in_clear(self, section: str, name: str, party: model.TrunkModel | model.UserModel) -> None:
         """RFC 4568 s7: SDES sends the keys in the SDP, so that anybody who reads the signalling can decrypt the speech."""
@@ -187,17 +203,31 @@ class _Checker:
         open_listeners = [
             listener
             for listener in realm.signalling
-            if listener.transport != "TLS" and not ipaddress.ip_address(listener.address).is_loopback
+            if listener.transport not in SECURE and not ipaddress.ip_address(listener.address).is_loopback
         ]
         path: Path = (section, name, "media")
         if isinstance(party, model.TrunkModel) and party.peer is not None:
             if party.peer.transport != "TLS" and not party.peer.secure:
                 why = f"the peer is reached by {party.peer.transport or 'UDP'}, not TLS"
                 self.warn(path, f"SRTP keys cross the network readable: {why}")
-        elif not any(listener.transport == "TLS" for listener in realm.signalling):
-            self.warn(path, f"SRTP keys cross the network readable: realm {party.realm!r} has no tls:// listener")
+        elif not any(listener.transport in SECURE for listener in realm.signalling):
+            self.warn(path, f"SRTP keys cross the network readable: realm {party.realm!r} has no tls:// or wss:// listener")
         elif open_listeners:
             self.warn(path, f"SRTP keys cross the network readable when signalling comes by {open_listeners[0]} instead of tls://")
+
+    def _headers(self, name: str, trunk: model.TrunkModel) -> None:
+        if trunk.diversions_as is not None and not trunk.trusted:
+            self.error(("trunks", name, "diversions_as"), "only a trunk with 'trusted: true' is told who sent a call on")
+        for statuses in trunk.responses_to or ():
+            if max(statuses) < 400:
+                self.error(("trunks", name, "responses_to"), "we send no redirections: 3xx stands in 'responses_from' only")
+
+    def _listed_alone(self) -> None:
+        listed = Counter(header for _, _, party in self._policy.parties() for header in set(party.pass_headers or ()))
+        for section, name, party in self._policy.parties():
+            for index, header in enumerate(party.pass_headers or ()):
+                if listed[header] == 1:
+                    self.warn((section, name, "pass_headers", index), "crosses only to somebody who lists it too, and nobody does")
 
     def _peer(self, name: str, trunk: model.TrunkModel) -> None:
         path: Path = ("trunks", name, "peer")
@@ -222,6 +252,16 @@ class _Checker:
         if any((listener.address, listener.port) == (trunk.peer.host, port) for listener in fitting):
             self.error(path, "is our own listener: calls would come back to us")
 
+    def _tls_keys(self, name: str, trunk: model.TrunkModel) -> None:
+        """Keys that only TLS gives a meaning."""
+        realm = self._policy.realms.get(trunk.realm)
+        no_tls = realm is not None and all(each.transport != "TLS" for each in realm.signalling)
+        if no_tls and trunk.accept_certificate is not None:
+            self.error(("trunks", name, "accept_certificate"), f"realm {trunk.realm!r} has no tls:// listener")
+        for key in ("certificate", "insecure_wildcard_certificates"):
+            if getattr(trunk, key) is not None and (no_tls or trunk.peer is None or not trunk.peer.may_be_tls):
+                self.error(("trunks", name, key), "is for connections to a 'peer' over TLS, and this trunk has none")
+
     def sources(self) -> None:
         taken: dict[tuple[str, str], Path] = {}
         for name, trunk in self._policy.trunks.items():
@@ -232,6 +272,24 @@ class _Checker:
                     place = self._document.place(taken[key])
                     self.error(path, f"{network} is already trunk {taken[key][1]!r} at {place}; of nested networks the longest wins")
                 taken.setdefault(key, path)
+
+    def certificates(self) -> None:
+        """Who is known by a name in a certificate, and who is shown or believed what: one answer for each name and realm."""
+        taken: dict[tuple[str, str], Path] = {}
+        called: dict[tuple[str, str], tuple[str, tuple[str | None, bool | None]]] = {}
+        for name, trunk in self._policy.trunks.items():
+            for index, each in enumerate(trunk.accept_certificate or ()):
+                path: Path = ("trunks", name, "accept_certificate", index)
+                key = (trunk.realm, each)
+                if key in taken:
+                    self.error(path, f"{each} is already trunk {taken[key][1]!r} at {self._document.place(taken[key])}")
+                taken.setdefault(key, path)
+            if trunk.peer is not None and trunk.peer.may_be_tls:
+                rules = (trunk.certificate, trunk.insecure_wildcard_certificates)
+                other, others = called.setdefault((trunk.realm, trunk.peer.host), (name, rules))
+                if others != rules:
+                    what = f"connections to {trunk.peer.host} are shared with trunk {other!r}, which has other certificate rules"
+                    self.error(("trunks", name, "peer"), what)
 
     def accounts(self) -> None:
         taken: dict[tuple[str, str], Path] = {(user.realm, name): ("users", name) for name, user in self._policy.users.items()}
@@ -254,8 +312,8 @@ class _Checker:
             names.setdefault(route.name, index)
             when = route.when
             trunk = self._policy.trunks.get(when.trunk or "")
-            if trunk is not None and trunk.accept_from is None and trunk.accepts_registration is None:
-                why = f"trunk {when.trunk!r} has neither accept_from nor accepts_registration, so no call is ever its call"
+            if trunk is not None and not (trunk.accept_from or trunk.accept_certificate or trunk.accepts_registration):
+                why = f"trunk {when.trunk!r} has no accept_from, accept_certificate or accepts_registration, so no call is ever its"
                 self.warn((*path, "when", "trunk"), why)
             self._targets((*path, "send_to"), route.send_to)
 
@@ -295,6 +353,8 @@ class _Checker:
                 self.error(("media", name, "codecs"), "no audio codec among them: every call would be refused")
             if media.suites is not None:
                 self._suites(("media", name, "suites"), media)
+            if media.fax == "pass" and media.srtp == "sdes":
+                self.error(("media", name, "fax"), "T.38 has no encryption here: with 'srtp: sdes' it cannot pass")
 
     def _suites(self, path: Path, media: model.MediaModel) -> None:
         if media.srtp == "off":

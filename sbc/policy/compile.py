@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from media.api import Interface, Suite
 from sbc.policy import model
@@ -15,11 +16,14 @@ from sbc.policy.snapshot import (
     RFC_TIMERS,
     Credentials,
     DialPlan,
+    HeaderRules,
+    KeyPair,
     LimitRules,
     Listener,
     Party,
     Patterns,
     PrefixTable,
+    Presented,
     Realm,
     Route,
     RouteTable,
@@ -48,17 +52,22 @@ def compile_policy(document: Document, policy: Policy, secrets: Mapping[Keys, st
     """`policy` has passed every check; `document` gives the lines of the routes, `folder` and `certs` are absolute."""
     limits = {name: _limits(name, rules) for name, rules in policy.limits.items()}
     media = {name: _media(rules) for name, rules in policy.media.items()}
-    trunks = {name: _trunk(name, trunk, media, limits, secrets) for name, trunk in policy.trunks.items()}
+    trunks = {name: _trunk(name, trunk, media, limits, secrets, certs) for name, trunk in policy.trunks.items()}
     users = {name: _user(name, user, media, limits, secrets) for name, user in policy.users.items()}
     accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
     accounts |= {(trunk.realm, trunk.registers.user): trunk for trunk in trunks.values() if trunk.registers is not None}
     with_digest = {realm for realm, _ in accounts}
+    certified = {(trunk.realm, each): trunk for trunk in trunks.values() for each in trunk.accept_certificate}
+    with_certificates = {realm for realm, _ in certified}
     routes = tuple(_route(document, index, route) for index, route in policy.routes.items())
     strangers = policy.strangers
     return Snapshot(
         version=1,
         digest=digest,
-        realms={name: _realm(name, realm, name in with_digest, folder, certs) for name, realm in policy.realms.items()},
+        realms={
+            name: _realm(name, realm, name in with_digest, name in with_certificates, folder, certs)
+            for name, realm in policy.realms.items()
+        },
         trunks=trunks,
         users=users,
         routes=routes,
@@ -68,15 +77,18 @@ def compile_policy(document: Document, policy: Policy, secrets: Mapping[Keys, st
         sources={name: _sources(policy, name) for name in policy.realms},
         accounts=accounts,
         route_tables=_route_tables(routes, [*trunks.values(), *users.values()]),
+        certified=certified,
     )
 
 
-def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, folder: Path, certs: Path) -> Realm:
+def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, has_certified_trunks: bool, folder: Path, certs: Path) -> Realm:
     def told(address: str) -> str:
         """What peers are told instead of `address`."""
         return realm.advertise if realm.advertise is not None and (":" in realm.advertise) == (":" in address) else address
 
-    certificate = realm.certificate
+    presented: Presented = realm.client_certificates or ("optional" if has_certified_trunks else "never")
+    if realm.client_certificates is None and realm.client_ca is not None:
+        presented = "required"
     main = realm.advertise or realm.signalling[0].address
     domains = tuple(realm.domains) if realm.domains is not None else (main,)
     return Realm(
@@ -85,16 +97,20 @@ def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, folder: P
         advertise=realm.advertise,
         relay=Interface(realm.relay.address, realm.relay.ports.first, realm.relay.ports.last),
         relay_advertise=told(realm.relay.address),
-        certificate=certificate,
-        certificate_file=str(certs / f"{certificate}.pem") if certificate is not None else None,
-        key_file=str(certs / f"{certificate}.key") if certificate is not None else None,
+        certificates=tuple(_key_pair(certs, each) for each in realm.certificate or ()),
         client_ca=str(folder / realm.client_ca) if realm.client_ca is not None else None,
+        client_certificates=presented,
         domains=domains,
         digest_realm=domains[0],
         digest_algorithms=tuple(realm.digest) if realm.digest is not None else DEFAULT_DIGEST,
         has_digest_users=has_digest_users,
         name_servers=tuple(realm.name_servers or ()),
+        origins=tuple(realm.origins or ()),
     )
+
+
+def _key_pair(certs: Path, name: str) -> KeyPair:
+    return KeyPair(str(certs / f"{name}.pem"), str(certs / f"{name}.key"))
 
 
 def _trunk(
@@ -103,6 +119,7 @@ def _trunk(
     media: Mapping[str, MediaRules],
     limits: Mapping[str, LimitRules],
     secrets: Mapping[Keys, str],
+    certs: Path,
 ) -> Trunk:
     account = trunk.accepts_registration
     t1 = trunk.timers.t1 if trunk.timers is not None and trunk.timers.t1 is not None else RFC_TIMERS.t1
@@ -117,6 +134,14 @@ def _trunk(
         dial_plan=_dial_plan(trunk.dial_plan),
         timers=TimerValues(t1),
         invite_timers=TimerValues(t1, invite_timeout=trunk.timers.give_up_after if trunk.timers is not None else None),
+        accept_certificate=tuple(trunk.accept_certificate or ()),
+        certificate=_key_pair(certs, trunk.certificate) if trunk.certificate is not None else None,
+        wildcard_certificates=trunk.insecure_wildcard_certificates or False,
+        headers=_headers(trunk, trusted=trunk.trusted or False, diversions_as=trunk.diversions_as),
+        responses_from=_translation(trunk.responses_from),
+        responses_to=_translation(trunk.responses_to),
+        early_offer=trunk.early_offer or False,
+        record=trunk.record or "never",
     )
 
 
@@ -134,11 +159,33 @@ def _user(
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
+        headers=_headers(user),
+        early_offer=user.early_offer or False,
+        record=user.record or "never",
     )
 
 
 def _dial_plan(plan: Mapping[str, str] | None) -> DialPlan:
     return tuple(sorted((plan or {}).items(), key=lambda entry: -len(entry[0])))
+
+
+def _headers(
+    party: model.PartyModel, *, trusted: bool = False, diversions_as: Literal["diversion", "history-info"] | None = None
+) -> HeaderRules:
+    return HeaderRules(
+        trusted=trusted,
+        numbers=_patterns(party.numbers or ()),
+        main_number=next((number for number in party.numbers or () if not number.endswith("*")), None),
+        pass_headers=frozenset(party.pass_headers or ()),
+        diversions_as=diversions_as,
+        refuse_anonymous=party.refuse_anonymous or False,
+    )
+
+
+def _translation(rules: Mapping[frozenset[int], int] | None) -> dict[int, int]:
+    """One status counts more than a class of them, in whatever order they were written."""
+    by_size = sorted((rules or {}).items(), key=lambda rule: -len(rule[0]))
+    return {status: instead for statuses, instead in by_size for status in statuses}
 
 
 def _limits(name: str, rules: model.LimitsModel) -> LimitRules:
@@ -151,6 +198,8 @@ def _media(rules: model.MediaModel) -> MediaRules:
         srtp="required" if rules.srtp == "sdes" else rules.srtp,
         suites=tuple(rules.suites) if rules.suites is not None else ALL_SUITES,
         silence=rules.silence,
+        early=rules.early_media or "both",
+        fax=rules.fax or "refuse",
     )
 
 

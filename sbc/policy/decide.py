@@ -10,6 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 
 from sbc.errors import SipError
+from sbc.flow import Flow
 from sbc.policy.snapshot import Party, PrefixTable, Route, Snapshot, Trunk, User
 from sbc.sip.uri import Uri
 
@@ -29,7 +30,8 @@ class NumberRefused(SipError):
     """Neither a number nor a name (RFC 3261 s21.4.22)."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__(detail, status=484, reason="Address Incomplete")
+        headers = (("Reason", 'Q.850;cause=28;text="Invalid number format"'),)
+        super().__init__(detail, status=484, reason="Address Incomplete", headers=headers)
 
 
 NOBODY = PrefixTable()  # a realm that a newer policy has dropped, or one without trunks
@@ -54,6 +56,20 @@ def identify(snapshot: Snapshot, realm: str, source: str) -> Trunk | None:
         name = names.get(number >> shift)
         if name is not None:
             return snapshot.trunks[name]
+    return None
+
+
+def trunk_at(snapshot: Snapshot, flow: Flow) -> Trunk | None:
+    """The trunk that is at the other end: by what its certificate proves, else by its address."""
+    return certified(snapshot, flow) or identify(snapshot, flow.realm, flow.remote[0])
+
+
+def certified(snapshot: Snapshot, flow: Flow) -> Trunk | None:
+    """The trunk that the peer's certificate proves it is (RFC 5922 s7.4)."""
+    for name in flow.names:
+        trunk = snapshot.certified.get((flow.realm, name))
+        if trunk is not None:
+            return trunk
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from sbc.clock import Now
 from sbc.frozen import frozen
 from sbc.policy.snapshot import LimitRules, Party, User
+from sbc.tap import Answered, unrecorded
 
 
 @frozen
@@ -33,12 +34,16 @@ class Refused:
 class Limits:
     """Counters of calls in progress and of call rates, by name: at most two of each per object of the policies seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, answered: Answered = unrecorded) -> None:
         self._calls: Counter[str] = Counter()
         self._due: dict[str, float] = {}
+        self._judged = answered(self._judge)
 
     def reserve(self, party: Party, now: Now) -> Reservation | Refused:
         """Count one more call of `party`, or say which limit forbids it; then nothing is counted."""
+        return self._judged(party, now)
+
+    def _judge(self, party: Party, now: Now) -> Reservation | Refused:
         rules = party.limits
         if rules is None:
             return self.reserve_exempt(party)

@@ -47,17 +47,23 @@ def read_secrets(document: Document, policy: Policy, folder: Path, problems: lis
 def check_certificates(
     document: Document, policy: Policy, folder: Path, certs: Path, problems: list[Problem], warnings: list[Problem]
 ) -> None:
-    """Each realm's certificate exists, belongs to its key and is in date; each client_ca holds certificates."""
+    """Each certificate of ours exists, belongs to its key and is in date; each client_ca holds certificates."""
+    ours: dict[Keys, str] = {
+        ("realms", name, "certificate", index): certificate
+        for name, realm in policy.realms.items()
+        for index, certificate in enumerate(realm.certificate or ())
+    }
+    ours |= {("trunks", name, "certificate"): trunk.certificate for name, trunk in policy.trunks.items() if trunk.certificate is not None}
+    for where, certificate in ours.items():
+        path = document.trim(where)
+        try:
+            read = _key_pair(certs / f"{certificate}.pem", certs / f"{certificate}.key")
+        except _UnusableError as error:
+            problems.append(Problem(document.place(path), path, str(error)))
+        else:
+            if what := _date_problem(read):
+                warnings.append(Problem(document.place(path), path, what))
     for name, realm in policy.realms.items():
-        if realm.certificate is not None:
-            path: Keys = ("realms", name, "certificate")
-            try:
-                certificate = _key_pair(certs / f"{realm.certificate}.pem", certs / f"{realm.certificate}.key")
-            except _UnusableError as error:
-                problems.append(Problem(document.place(path), path, str(error)))
-            else:
-                if what := _date_problem(certificate):
-                    warnings.append(Problem(document.place(path), path, what))
         if realm.client_ca is not None:
             path = ("realms", name, "client_ca")
             try:

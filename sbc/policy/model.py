@@ -48,7 +48,8 @@ RoundTrip = Annotated[float, *_word(values.round_trip, pattern="^[0-9]+(ms|s)$",
 Rate = Annotated[float, *_word(values.rate, pattern="^[0-9]+/[smh]$", examples=["20/s", "100/m"])]
 Address = Annotated[str, *_word(values.address, examples=["10.0.1.10", "2001:db8::10"])]
 Host = Annotated[str, *_word(values.host, examples=["sbc.example.net"])]
-Listener = Annotated[values.ListenerUrl, *_word(values.listener, pattern="^(udp|tcp|tls)://", examples=["tls://10.0.1.10:5061"])]
+Listener = Annotated[values.ListenerUrl, *_word(values.listener, pattern="^(udp|tcp|tls|ws|wss)://", examples=["tls://10.0.1.10:5061"])]
+Origin = Annotated[str, *_word(values.origin, pattern="^https?://[^/]+$", examples=["https://phone.example.com"])]
 Ports = Annotated[values.PortRange, *_word(values.port_range, pattern="^[0-9]+-[0-9]+$", examples=["20000-29999"])]
 Network = Annotated[netaddr.IPNetwork, *_word(values.network, examples=["10.20.0.0/24", "192.0.2.7"])]
 PeerUri = Annotated[Peer, *_word(values.peer, pattern="^sips?:", examples=["sip:gw.example.com", "sip:10.0.0.1:5080;transport=tcp"])]
@@ -60,6 +61,15 @@ DialReplacement = Annotated[str, *_word(values.dial_replacement, **_NUMBER_OR_TE
 ShortNumber = Annotated[str, *_word(values.short_number, **_NUMBER_OR_TEXT, examples=["112"])]
 CryptoSuite = Annotated[Suite, *_word(values.suite, enum=[suite.value for suite in Suite])]
 DigestAlgorithm = Annotated[str, *_word(values.digest, enum=list(HASHES))]
+OwnNumbers = Annotated[
+    list[Annotated[str, *_word(values.own_number, **_NUMBER_OR_TEXT, examples=["+4930123456", "+4930123*"])]],
+    BeforeValidator(_one_or_many),
+    Field(min_length=1),
+]
+HeaderToken = Annotated[str, *_word(values.header_name, examples=["User-to-User", "Alert-Info", "X-Customer"])]
+TranslatedStatuses = Annotated[frozenset[int], *_word(values.translated_statuses, **_NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
+Failure = Annotated[int, *_word(values.failure, **_NUMBER_OR_TEXT, pattern="^[4-6][0-9]{2}$")]
+Translation = dict[TranslatedStatuses, Failure]
 Codec = Annotated[str, *_word(values.codec, examples=["PCMA", "G729", "telephone-event"])]
 
 
@@ -90,15 +100,30 @@ class RelayModel(Model):
 class RealmModel(Model):
     """A network we stand in."""
 
-    signalling: list[Listener] = Field(min_length=1, description="Where we listen for SIP: udp://, tcp:// or tls:// with address and port.")
+    signalling: list[Listener] = Field(
+        min_length=1, description="Where we listen for SIP: udp://, tcp://, tls://, ws:// or wss:// with address and port."
+    )
     advertise: Address | None = Field(None, description="Behind 1:1 NAT: the public address that peers are told instead of ours.")
     relay: RelayModel = Field(description="Our media address and ports in this network.")
-    certificate: Name | None = Field(
-        None, description="NAME of certs/NAME.pem (certificate and chain) and certs/NAME.key. Needed for tls://."
+    certificate: Annotated[list[Name], BeforeValidator(_one_or_many), Field(min_length=1)] | None = Field(
+        None,
+        description="NAME of certs/NAME.pem (certificate and chain) and certs/NAME.key. Needed for tls:// and wss://. "
+        "Of several, a client gets the one for the name it asks for (SNI), else the first.",
     )
     client_ca: Text | None = Field(
         None,
-        description="Mutual TLS: PEM file relative to the policy folder; clients must present a certificate that one of these signed.",
+        description="PEM file relative to the policy folder: who may sign the certificates of peers, and their revocation lists. "
+        "Without it the system's authorities. Setting it makes client_certificates 'required'.",
+    )
+    client_certificates: Literal["required", "optional"] | None = Field(
+        None,
+        description="Mutual TLS: whether clients must, or may, present a certificate. "
+        "Default: optional when a trunk of this realm has accept_certificate, else not asked for.",
+    )
+    origins: list[Origin] | None = Field(
+        None,
+        min_length=1,
+        description="From which web pages browsers may open a WebSocket. Default: from none; clients that are no browsers always may.",
     )
     domains: list[Host] | None = Field(
         None, min_length=1, description="Names that mean us in this network. The first one is the realm of our password challenges."
@@ -161,10 +186,43 @@ class PartyModel(Model):
     dial_plan: dict[DialPrefix, DialReplacement] | None = Field(
         None, min_length=1, description='Turns what it dials into +E.164 before routing, longest prefix first: {"00": "+", "0": "+49"}.'
     )
+    numbers: OwnNumbers | None = Field(
+        None,
+        description='Its own numbers, or their beginnings: "+4930123*". What it says of itself is passed on as asserted when among these.',
+    )
+    pass_headers: list[HeaderToken] | None = Field(
+        None, min_length=1, description="Headers that cross in its calls, both ways, if the other side of the call lists them too."
+    )
+    refuse_anonymous: bool | None = Field(None, description="true: who calls it without showing a number is answered 433. Default: false.")
+    early_offer: bool | None = Field(
+        None, description="true: calls to it always carry an offer; where the caller sent none, it has all `codecs` of its media."
+    )
+    record: Literal["never", "failed", "always"] | None = Field(
+        None,
+        description="Keep the signalling of its calls, both ways, as files that `sbc replay` runs again. "
+        "failed: only of calls that were not answered or that we ended. Default: never.",
+    )
 
 
 class TrunkModel(PartyModel):
     """A peer that sends us calls, takes calls from us, or both."""
+
+    trusted: bool | None = Field(
+        None,
+        description="true: it belongs to our trust domain (RFC 3325). What it asserts of callers is believed, "
+        "and it is told what is hidden from others. Default: false.",
+    )
+    diversions_as: Literal["diversion", "history-info"] | None = Field(
+        None, description="The header that tells this trusted trunk who sent a call on. Default: whichever came."
+    )
+    responses_from: Translation | None = Field(
+        None,
+        min_length=1,
+        description="Final answers of this trunk, and what we take them for before anything else: {484: 404, 6xx: 480}.",
+    )
+    responses_to: Translation | None = Field(
+        None, min_length=1, description="Final answers this trunk would get from us, and what it gets instead: {486: 480}."
+    )
 
     accept_from: list[Network] | None = Field(
         None, min_length=1, description="Calls from these addresses are its calls. The longest prefix wins between trunks."
@@ -176,6 +234,15 @@ class TrunkModel(PartyModel):
         "With ;transport=udp nothing is ever sent by TCP, however long it is.",
     )
     timers: TimersModel | None = Field(None, description="How soon we repeat a request, and how soon another server is tried.")
+    accept_certificate: list[Host] | None = Field(
+        None, min_length=1, description="Calls over TLS connections whose client certificate proves one of these names are its calls."
+    )
+    certificate: Name | None = Field(
+        None, description="NAME of the certificate (certs/NAME.pem, certs/NAME.key) it gets from us over TLS. Default: the realm's first."
+    )
+    insecure_wildcard_certificates: bool | None = Field(
+        None, description="true: *.example.com in its certificate stands for any one name in example.com, which RFC 5922 forbids."
+    )
 
 
 class UserModel(PartyModel):
@@ -252,6 +319,15 @@ class MediaModel(Model):
         None, min_length=1, description="SRTP crypto suites in order of preference. Default: all four."
     )
     silence: Duration | None = Field(None, description="A call is ended when no packet came for this time. Default: never.")
+    early_media: Literal["both", "listen", "none"] | None = Field(
+        None,
+        description="Media of its before it has answered. both: as in a call, the default. listen: the caller hears it, and it hears "
+        "nothing. none: the caller is told that it rings.",
+    )
+    fax: Literal["pass", "refuse"] | None = Field(
+        None,
+        description="T.38. pass: relayed when both sides have it, unencrypted always. refuse: 488, the default; fax stays speech then.",
+    )
 
 
 class EmergencyModel(Model):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from media.api import Interface
 from sbc.flow import Address, Transport
 from sbc.sdp.rules import MediaRules
+from sbc.sip.locate import is_address
 from sbc.sip.timers import TimerValues
 
 
@@ -29,18 +31,31 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPair:
+    """The paths of certs/NAME.pem (certificate, then its chain) and certs/NAME.key."""
+
+    certificate: str
+    key: str
+
+
+Presented = Literal["never", "optional", "required"]
+
+
+@dataclass(frozen=True, slots=True)
 class Realm:
     """A network we stand in.
 
-    relay             where media of this network is received and sent from
-    relay_advertise   the host written into session descriptions
-    certificate       NAME of certs/NAME.pem and certs/NAME.key; `certificate_file` and `key_file` are their paths
-    client_ca         PEM file: a TLS client must present a certificate signed by one of these; None: not asked for
-    domains           host names and addresses that mean "us" in a Request-URI of this network, besides the listeners' own
-    digest_realm      what our challenges carry
-    digest_algorithms offered and accepted, in that order
-    has_digest_users  somebody may authenticate with a password here: an unknown source is worth a challenge
-    name_servers      numeric addresses, asked about the hosts of this network in that order; none: the system's
+    relay               where media of this network is received and sent from
+    relay_advertise     the host written into session descriptions
+    certificates        ours, the first is for those who ask for no name that another one carries
+    client_ca           PEM file with the authorities that may sign peers' certificates; None: the system's
+    client_certificates whether a TLS client has to present one
+    domains             host names and addresses that mean "us" in a Request-URI of this network, besides the listeners' own
+    digest_realm        what our challenges carry
+    digest_algorithms   offered and accepted, in that order
+    has_digest_users    somebody may authenticate with a password here: an unknown source is worth a challenge
+    name_servers        numeric addresses, asked about the hosts of this network in that order; none: the system's
+    origins             of the web pages that may open a WebSocket here
     """
 
     name: str
@@ -48,15 +63,15 @@ class Realm:
     advertise: str | None
     relay: Interface
     relay_advertise: str
-    certificate: str | None
-    certificate_file: str | None
-    key_file: str | None
+    certificates: tuple[KeyPair, ...]
     client_ca: str | None
+    client_certificates: Presented
     domains: tuple[str, ...]
     digest_realm: str
     digest_algorithms: tuple[str, ...]
     has_digest_users: bool
     name_servers: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +115,66 @@ class Peer:
     transport: Transport | None
     secure: bool = False
 
+    @property
+    def may_be_tls(self) -> bool:
+        """By what the policy says, or because DNS may say so (RFC 3263 s4.1)."""
+        by_dns = self.transport is None and self.port is None and not is_address(self.host)
+        return self.secure or self.transport == "TLS" or by_dns
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Numbers or names: exact ones, and the prefixes of those that ended in `*`. Empty: matches nothing."""
+
+    exact: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+    def match(self, text: str) -> bool:
+        return text in self.exact or text.startswith(self.prefixes)
+
 
 DialPlan = tuple[tuple[str, str], ...]
 """(prefix, replacement), longest prefix first."""
+
+Record = Literal["never", "failed", "always"]
+"""Which calls from and to a party are kept as recordings; failed: those that were not answered, or that we ended."""
 
 
 RFC_TIMERS = TimerValues()
 
 
 @dataclass(frozen=True, slots=True)
-class Trunk:
-    """A peer that is known by its address (`accept_from`), by a password it registers with (`registers`), or only called (`peer`).
+class HeaderRules:
+    """What a party's headers are worth, and which of them cross.
 
-    timers          of all transactions with it
-    invite_timers   of the INVITE that begins a call: Timer B may be shorter, because there may be another server to try
+    trusted           within our trust domain (RFC 3325 s2.3): what it asserts is believed, and it is told what is hidden from others
+    numbers           its own: what it says of itself counts when it is among these
+    main_number       the first of them that is written in full: who it is when it says nothing that counts
+    pass_headers      names, lower case, that cross when both sides of a call list them
+    diversions_as     the header that tells it who sent a call on; None: whichever came
+    refuse_anonymous  callers who hide who they are are answered 433 (RFC 5079)
+    """
+
+    trusted: bool = False
+    numbers: Patterns = Patterns()
+    main_number: str | None = None
+    pass_headers: frozenset[str] = frozenset()
+    diversions_as: Literal["diversion", "history-info"] | None = None
+    refuse_anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A peer known by its address (`accept_from`), by the names its certificate proves (`accept_certificate`), by a password it
+    registers with (`registers`), or only called (`peer`).
+
+    timers                of all transactions with it
+    invite_timers         of the INVITE that begins a call: Timer B may be shorter, because there may be another server to try
+    certificate           ours, for TLS connections to it; None: the realm's first
+    wildcard_certificates a `*.` in its certificate counts, against RFC 5922 s7.2
+    responses_from        final statuses it answers with, and what each is taken for
+    responses_to          final statuses it would be answered with, and what is sent instead
+    early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
     """
 
     name: str
@@ -126,6 +187,14 @@ class Trunk:
     dial_plan: DialPlan = ()
     timers: TimerValues = RFC_TIMERS
     invite_timers: TimerValues = RFC_TIMERS
+    accept_certificate: tuple[str, ...] = ()
+    certificate: KeyPair | None = None
+    wildcard_certificates: bool = False
+    headers: HeaderRules = HeaderRules()
+    responses_from: Mapping[int, int] = field(default_factory=dict)
+    responses_to: Mapping[int, int] = field(default_factory=dict)
+    early_offer: bool = False
+    record: Record = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +208,12 @@ class User:
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
     timers: TimerValues = RFC_TIMERS
+    headers: HeaderRules = HeaderRules()
+    early_offer: bool = False
+    record: Record = "never"
 
 
 Party = Trunk | User
-
-
-@dataclass(frozen=True, slots=True)
-class Patterns:
-    """Numbers or names: exact ones, and the prefixes of those that ended in `*`. Empty: matches nothing."""
-
-    exact: frozenset[str] = frozenset()
-    prefixes: tuple[str, ...] = ()
-
-    def match(self, text: str) -> bool:
-        return text in self.exact or text.startswith(self.prefixes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +268,7 @@ class RouteTable:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`digest` names the text it came from (12 hexadecimal digits of SHA-256). The last three fields are indexes for `decide`."""
+    """`digest` names the text it came from (12 hexadecimal digits of SHA-256). The last four fields are indexes for `decide`."""
 
     version: int
     digest: str
@@ -221,6 +282,7 @@ class Snapshot:
     sources: Mapping[str, PrefixTable] = field(repr=False)
     accounts: Mapping[tuple[str, str], Party] = field(repr=False)
     route_tables: Mapping[str, RouteTable] = field(repr=False)
+    certified: Mapping[tuple[str, str], Trunk] = field(default_factory=dict, repr=False)  # by realm and name in the certificate
 
     def party(self, name: str) -> Party:
         """The trunk or user of that name; they share one name space. KeyError when there is none."""

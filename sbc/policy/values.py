@@ -14,10 +14,11 @@ from sbc.flow import Transport
 from sbc.policy.problems import did_you_mean
 from sbc.policy.snapshot import Peer
 from sbc.sip.digest import HASHES
+from sbc.sip.names import HeaderName
 from sbc.sip.uri import Uri
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
+DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061, "WS": 80, "WSS": 443}
 FIRST_FREE_PORT = 1024  # media on privileged ports is refused by peers, and by us (RFC 6335 s6)
 
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
@@ -26,12 +27,33 @@ _FRACTION = re.compile(r"([0-9]{1,5})(ms|s)")
 _RATE = re.compile(r"([0-9]{1,6})/(s|m|h)")
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _LISTENER = re.compile(r"([a-z]+)://(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@]+))(?::([0-9]{1,5}))?")
+_ORIGIN = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 _PATTERN = re.compile(r"[A-Za-z0-9_.+#-]{0,64}\*?")
 _PREFIX = re.compile(r"\+?[0-9*#]{0,20}")
 _REPLACEMENT = re.compile(r"\+?[0-9]{0,20}")
 _SHORT_NUMBER = re.compile(r"[0-9*#]{2,15}")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _CODEC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+
+# Decided by the protocol, or by the trust between two parties: a list cannot let them through.
+RULED = frozenset(
+    map(
+        HeaderName,
+        (
+            *("Via", "From", "To", "Call-ID", "CSeq", "Contact", "Route", "Record-Route", "Max-Forwards", "Max-Breadth", "Path"),
+            *("Require", "Proxy-Require", "Supported", "Unsupported", "Allow", "Allow-Events", "Timestamp", "Service-Route"),
+            *("Accept", "Accept-Encoding", "Accept-Language", "MIME-Version", "Authorization", "Proxy-Authorization"),
+            *("WWW-Authenticate", "Proxy-Authenticate", "Authentication-Info", "Session-Expires", "Min-SE", "Expires", "Min-Expires"),
+            *("RAck", "RSeq", "Event", "Subscription-State", "Refer-To", "Referred-By", "Replaces", "Join", "Target-Dialog"),
+            *("Identity", "Date", "Privacy", "Remote-Party-ID", "Diversion", "History-Info", "Session-ID", "Reason", "Warning"),
+            *("Retry-After", "Priority", "Resource-Priority", "Geolocation", "Geolocation-Routing", "Accept-Contact", "Reject-Contact"),
+            *("P-Asserted-Identity", "P-Preferred-Identity", "P-Called-Party-ID", "P-Visited-Network-ID", "P-Access-Network-Info"),
+        ),
+    )
+)
+RULED_PREFIXES = ("content-", "p-charging-")
+# Part of one transaction or dialog, not an answer to the call: a challenge that became a 480 could never be met.
+PROTOCOL_STATUSES = frozenset({401, 407, 420, 421, 422, 423, 481, 482, 487, 491, 494})
 
 
 class ListenerUrl(NamedTuple):
@@ -98,6 +120,8 @@ def host(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text.strip("[]")))
     except ValueError:
+        if not text.isascii():
+            raise ValueError(f"{text!r}: write an international name in its ASCII form, xn--…") from None  # RFC 5922 s7.2
         labels = text.removesuffix(".").split(".")
         if len(text) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
             raise ValueError(f"{text!r} is neither a host name nor an IP address") from None
@@ -105,16 +129,23 @@ def host(text: str) -> str:
 
 
 def listener(text: str) -> ListenerUrl:
-    """`tls://10.0.1.10:5061`, `udp://[::1]:5060`, `tcp://10.0.1.10`."""
+    """`tls://10.0.1.10:5061`, `udp://[::1]:5060`, `tcp://10.0.1.10`, `wss://10.0.1.10:443`."""
     found = _LISTENER.fullmatch(text)
     if not found:
-        raise ValueError("write it as udp://ADDRESS:PORT, tcp://… or tls://…, an IPv6 address in brackets")
-    transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
+        raise ValueError("write it as udp://ADDRESS:PORT, tcp://…, tls://…, ws://… or wss://…, an IPv6 address in brackets")
+    transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS", "ws": "WS", "wss": "WSS"}
     if found[1] not in transports:
-        raise ValueError(f"{found[1]!r} is none of udp, tcp and tls{did_you_mean(found[1], transports)}")
+        raise ValueError(f"{found[1]!r} is none of udp, tcp, tls, ws and wss{did_you_mean(found[1], transports)}")
     transport = transports[found[1]]
     port_number = port(found[4]) if found[4] else DEFAULT_PORTS[transport]
     return ListenerUrl(transport, address(found[2] or found[3]), port_number)
+
+
+def origin(text: str) -> str:
+    """`https://phone.example.com`, `http://localhost:8080`: as browsers write the origin of a page (RFC 6454 s6.2)."""
+    if not _ORIGIN.fullmatch(text.lower()):
+        raise ValueError("write where the page comes from as https://HOST or https://HOST:PORT, without a path")
+    return text.lower()
 
 
 def port(text: str) -> int:
@@ -227,6 +258,39 @@ def codec(text: str) -> str:
     if not _CODEC.fullmatch(text):
         raise ValueError("a codec is named as in SDP: PCMA, G729, telephone-event")
     return text
+
+
+def own_number(text: str) -> str:
+    """A pattern of numbers or names somebody may call with."""
+    if pattern(text) == "*":
+        raise ValueError("'*' would let it call with anybody's number: name its own, or say 'trusted: true'")
+    return text
+
+
+def header_name(text: str) -> str:
+    """The folded name of a header that nothing else decides on."""
+    try:
+        folded = HeaderName(text)
+    except ParseError:
+        raise ValueError(f"{text!r} is no header name") from None
+    if folded in RULED or folded.startswith(RULED_PREFIXES):
+        raise ValueError(f"whether {folded.spelling} crosses is not decided here: it has rules of its own")
+    return str(folded)
+
+
+def translated_statuses(text: str) -> frozenset[int]:
+    """`486` or `5xx`, without the statuses that are part of the protocol between us and one peer."""
+    found = statuses(text) - PROTOCOL_STATUSES
+    if not found:
+        raise ValueError(f"{text} is said between us and one peer and has its own meaning there: it cannot be translated")
+    return found
+
+
+def failure(text: str) -> int:
+    """A final status that ends an attempt."""
+    if not re.fullmatch(r"[4-6][0-9][0-9]", text) or int(text) in PROTOCOL_STATUSES:
+        raise ValueError("write a final status from 400 to 699 that says why a call failed: 480, 486, 503")
+    return int(text)
 
 
 def stranger_answer(text: str) -> int | None:

@@ -11,6 +11,7 @@ from sbc.sip.fields.expires import expires
 from sbc.sip.message import Request
 from sbc.sip.names import CONTACT
 from sbc.sip.uri import Uri, same_uri
+from sbc.tap import Answered, unrecorded
 
 DEFAULT_EXPIRES_S = 3600  # RFC 3261 s10.2.1.1 suggests one hour
 MIN_EXPIRES_S = 60  # "A registrar MAY return 423 … less than one hour" (s10.3); NATs make phones ask for 60
@@ -30,9 +31,11 @@ class Binding:
 class Bindings:
     """account name -> its bindings, the most recently refreshed last. Expired ones are dropped when looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, answered: Answered = unrecorded) -> None:
         self._of: dict[str, list[Binding]] = {}
         self._at: dict[Flow, set[str]] = {}  # the same, looked up by flow
+        self._reached = answered(self._last_binding)
+        self._accounts = answered(self._accounts_at)
 
     def __len__(self) -> int:
         return sum(len(bindings) for bindings in self._of.values())
@@ -87,6 +90,9 @@ class Bindings:
 
     def lookup(self, account: str, now: Now) -> tuple[Uri, Flow] | None:
         """Contact and flow of the binding refreshed last."""
+        return self._reached(account, now)
+
+    def _last_binding(self, account: str, now: Now) -> tuple[Uri, Flow] | None:
         bindings = self.current(account, now)
         if not bindings:
             return None
@@ -95,11 +101,14 @@ class Bindings:
 
     def holds(self, account: str, flow: Flow) -> bool:
         """Whether that account is registered over this very flow."""
-        return account in self._at.get(flow, ())
+        return account in self._accounts(flow)
 
     def at(self, flow: Flow) -> str | None:
         """An account registered over this very flow."""
-        return next(iter(self._at.get(flow, ())), None)
+        return next(iter(self._accounts(flow)), None)
+
+    def _accounts_at(self, flow: Flow) -> tuple[str, ...]:
+        return tuple(self._at.get(flow, ()))
 
     def flow_closed(self, flow: Flow) -> None:
         """A connection is gone: nobody can be reached through it."""

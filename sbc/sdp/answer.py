@@ -48,7 +48,7 @@ def check_answer(offer: Session, answer: Session) -> list[str]:
 
 def _stream_problems(offer: Session, offered: Media, answer: Session, answered: Media) -> list[str]:
     problems: list[str] = []
-    if answered.protocol != offered.protocol:
+    if answered.protocol.upper() != offered.protocol.upper():  # "UDPTL" answers "udptl"
         problems.append(Problem.PROTOCOL)
     if not _same_static_format(offered, answered) and _formats(offered).isdisjoint(_formats(answered)):
         problems.append(Problem.FORMAT)
@@ -98,7 +98,7 @@ def _same_static_format(offered: Media, answered: Media) -> bool:
 def _formats(media: Media) -> set[object]:
     """What can be compared across numbers: encodings for RTP, the bare format elsewhere."""
     if "RTP/" not in media.protocol:
-        return set(media.formats)
+        return set(map(str.lower, media.formats))
     names = dict(_numbered(value) for value in media.all("rtpmap"))
     return {codec.key for codec in read_codecs(media, names, {})}
 

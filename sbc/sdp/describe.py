@@ -1,4 +1,4 @@
-"""From a peer's session to the one audio stream we relay, in neutral terms: what the other leg needs and nothing else.
+"""From a peer's session to the one stream we relay, in neutral terms: what the other leg needs and nothing else.
 
 Names, addresses and identifiers of the peer's side stay here; our own description is written from scratch (`offer`).
 """
@@ -13,7 +13,9 @@ from sbc.frozen import frozen
 from sbc.sdp.address import Scope, locate, port_allowed
 from sbc.sdp.codecs import is_audible, read_codecs, rule_order
 from sbc.sdp.crypto import Crypto, choose, read_cryptos
-from sbc.sdp.model import Codec, Direction, Media, Session
+from sbc.sdp.fax import KIND as FAX
+from sbc.sdp.fax import fax_parameters, is_fax
+from sbc.sdp.model import Attribute, Codec, Direction, Media, Session
 from sbc.sdp.parse import SdpError
 from sbc.sdp.rules import MediaRules
 from sbc.sdp.text import is_number
@@ -43,7 +45,7 @@ class Slot(NamedTuple):
 
 @frozen
 class Description:
-    """What a peer said about the audio stream.
+    """What a peer said about the stream: speech, or fax over T.38.
 
     codecs              those our rules permit, in the peer's order, with the peer's payload numbers
     direction           seen by the peer; a connection address of 0.0.0.0 or :: counts as not receiving (RFC 3264 s8.4)
@@ -54,6 +56,8 @@ class Description:
     bandwidth           b= values of the kinds that say nothing about topology
     silence_suppression it may stop sending while nobody speaks (RFC 3389)
     slots, index        all m= lines, and which of them this stream is
+    kind, fax           "audio"; or "image" and its T.38 parameters, and then no codecs
+    removed             the stream we had was taken out with port 0 (RFC 3264 s8.2); the rest is what held before
     """
 
     codecs: tuple[Codec, ...]
@@ -68,6 +72,9 @@ class Description:
     silence_suppression: bool = False
     slots: tuple[Slot, ...] = ()
     index: int = 0
+    kind: str = "audio"
+    fax: tuple[Attribute, ...] = ()
+    removed: bool = False
 
 
 class Hosts(NamedTuple):
@@ -83,10 +90,10 @@ def refusal(code: int, text: str) -> NotAcceptableHere:
 
 
 def choose_stream(session: Session, rules: MediaRules, hosts: Hosts, secure_hop: bool) -> tuple[Description, Crypto | None]:
-    """The offered audio stream we take, and the SDES line we take of it; None: plain RTP.
+    """The offered stream we take, and the SDES line we take of it; None: plain RTP.
 
-    Of several an encrypted one comes first, which is what offering both RTP/SAVP and RTP/AVP asks for.
-    Raises NotAcceptableHere with the trouble of the first audio stream, SdpError.
+    Of several audio streams an encrypted one comes first, which is what offering both RTP/SAVP and RTP/AVP asks for.
+    Fax is taken where no speech is offered beside it. Raises NotAcceptableHere with the trouble of the first audio stream, SdpError.
     """
     found: Description | None = None
     trouble: NotAcceptableHere | None = None
@@ -103,17 +110,24 @@ def choose_stream(session: Session, rules: MediaRules, hosts: Hosts, secure_hop:
         if crypto is not None:
             return description, crypto
         found = found or description
+    if found is None and trouble is None:
+        found = _choose_fax(session, rules, hosts)
     if found is None:
         raise trouble or refusal(MEDIA_NOT_AVAILABLE, "no audio stream offered")
     return found, None
 
 
+def _choose_fax(session: Session, rules: MediaRules, hosts: Hosts) -> Description | None:
+    for index, media in enumerate(session.media):
+        if rules.relays_fax and media.port and is_fax(media):
+            return describe_fax(session, index, hosts)
+    return None
+
+
 def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> Description:
     """Read the m= section at `index`. Raises NotAcceptableHere for codecs and addresses we refuse, SdpError without a c= line."""
     media = session.media[index]
-    connection = media.connection or session.connection
-    if connection is None:
-        raise SdpError("m= without c=")
+    remote, direction = _whereabouts(session, media, hosts)
     names: dict[str, str] = {}
     parameters: dict[str, str] = {}
     others: dict[str, str] = {}
@@ -128,15 +142,6 @@ def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> D
     codecs = tuple([codec for codec in said if codec.name in order])
     if not is_audible(codecs):
         raise refusal(INCOMPATIBLE_FORMAT, "no permitted codec")
-    scope, host = locate(connection.address)
-    direction = session.direction(media)
-    remote: Address | None = None
-    if media.port == _DISCARD_PORT and ("ice-ufrag" in others or session.first("ice-ufrag") is not None):
-        pass  # an agent that has no default destination yet, whatever the address says (RFC 8839 s4.2.5)
-    elif scope is Scope.UNSPECIFIED:
-        direction = Direction.of(direction.sends, False)
-    elif scope is not Scope.NAME:
-        remote = _remote(scope, host, media.port, hosts)
     return Description(
         codecs=codecs,
         direction=direction,
@@ -148,9 +153,20 @@ def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> D
         maxptime=_milliseconds(others.get("maxptime")),
         bandwidth=_bandwidth(media),
         silence_suppression=any(codec.name == "CN" for codec in said),
-        slots=tuple([Slot(each.kind, each.protocol, each.formats) for each in session.media]),
+        slots=slots_of(session),
         index=index,
     )
+
+
+def describe_fax(session: Session, index: int, hosts: Hosts) -> Description:
+    """The same for a T.38 section. Raises NotAcceptableHere, SdpError."""
+    media = session.media[index]
+    remote, direction = _whereabouts(session, media, hosts)
+    return Description((), direction, remote, slots=slots_of(session), index=index, kind=FAX, fax=fax_parameters(media))
+
+
+def slots_of(session: Session) -> tuple[Slot, ...]:
+    return tuple([Slot(each.kind, each.protocol, each.formats) for each in session.media])
 
 
 def _check_protocol(protocol: str, rules: MediaRules, secure_hop: bool) -> None:
@@ -175,6 +191,22 @@ def _pick_crypto(protocol: str, description: Description, rules: MediaRules, sec
         return crypto
     # RTP/AVP with a=crypto is an offer of SRTP to those who can (RFC 8643).
     return crypto if rules.srtp == "optional" and secure_hop else None
+
+
+def _whereabouts(session: Session, media: Media, hosts: Hosts) -> tuple[Address | None, Direction]:
+    """Where the peer of an m= section wants its packets, None: unknown, and which way they go."""
+    connection = media.connection or session.connection
+    if connection is None:
+        raise SdpError("m= without c=")
+    scope, host = locate(connection.address)
+    direction = session.direction(media)
+    if media.port == _DISCARD_PORT and (media.first("ice-ufrag") is not None or session.first("ice-ufrag") is not None):
+        return None, direction  # an agent that has no default destination yet, whatever the address says (RFC 8839 s4.2.5)
+    if scope is Scope.UNSPECIFIED:
+        return None, Direction.of(direction.sends, False)
+    if scope is Scope.NAME:
+        return None, direction
+    return _remote(scope, host, media.port, hosts), direction
 
 
 def _remote(scope: Scope, host: str, port: int, hosts: Hosts) -> Address:

@@ -9,7 +9,7 @@ from media.api import Address, Keys, SideSpec, Suite
 from sbc.clock import Ids
 from sbc.errors import SipError
 from sbc.frozen import replace
-from sbc.sdp import write
+from sbc.sdp import fax, write
 from sbc.sdp.address import Scope, locate
 from sbc.sdp.answer import Problem, check_answer
 from sbc.sdp.codecs import find, full_offer, is_audible, permitted, uses_annexb, without_annexb
@@ -17,21 +17,25 @@ from sbc.sdp.crypto import Crypto
 from sbc.sdp.describe import (
     INCOMPATIBLE_ADDRESS,
     INCOMPATIBLE_FORMAT,
+    MEDIA_NOT_AVAILABLE,
     MISCELLANEOUS,
     Description,
     Hosts,
     Slot,
     choose_stream,
     describe,
+    describe_fax,
     refusal,
+    slots_of,
 )
+from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.model import Attribute, Codec, Direction, Media, Session
 from sbc.sdp.parse import SdpError, parse_session
 from sbc.sdp.relay import Agreement, relay_side
 from sbc.sdp.rules import MediaRules
 from sbc.sdp.write import numbered
 
-__all__ = ["Codec", "Description", "Direction", "MediaLeg", "MediaRules", "SdpError", "relay_sides"]
+__all__ = ["Codec", "Description", "Direction", "Mark", "MediaLeg", "MediaRules", "SdpError", "relay_sides"]
 
 # Seen in the field and harmless: both parties pressing hold, and a mux we did not ask for and do not use.
 _TOLERATED = frozenset((Problem.DIRECTION, Problem.RTCP_MUX))
@@ -58,6 +62,9 @@ class _State(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<{self.open or 'settled'}>"  # the rest holds keys
+
+
+Mark = tuple[_State, _State]
 
 
 class MediaLeg:
@@ -107,36 +114,43 @@ class MediaLeg:
         Raises SdpError (400), NotAcceptableHere with a Warning, SipError 491 or 500 while another offer is open.
         """
         self._check_no_open_offer()
-        peer, crypto = choose_stream(parse_session(body), self.rules, self._hosts(), secure_hop)
-        self._check_remote(peer)
-        if crypto is not None and crypto.keys is not None and crypto.keys.master in [keys.master for keys in self._state.keys.values()]:
-            raise refusal(MISCELLANEOUS, "SRTP key is ours")  # sent back at us: one keystream for two texts
-        self._begin(self._state._replace(open="received", offered=False, peer=peer, crypto=crypto, slots=peer.slots, place=peer.index))
+        state = self._state
+        session = parse_session(body)
+        crypto = state.crypto
+        peer = self._without_stream(session)
+        if peer is None:
+            peer, crypto = choose_stream(session, self.rules, self._hosts(), secure_hop)
+            self._check_remote(peer)
+            if crypto is not None and crypto.keys is not None and crypto.keys.master in [keys.master for keys in state.keys.values()]:
+                raise refusal(MISCELLANEOUS, "SRTP key is ours")  # sent back at us: one keystream for two texts
+        self._begin(state._replace(open="received", offered=False, peer=peer, crypto=crypto, slots=peer.slots, place=peer.index))
         return peer
 
     def make_offer(self, far: Description | None, ids: Ids, secure_hop: bool = True) -> bytes:
         """Offer what the other leg's peer said (None: all our rules name), cut down to our rules, in their order.
 
         `secure_hop`: our signalling is encrypted; without it no SRTP keys are sent (RFC 4568 s8.3).
-        Raises NotAcceptableHere when no voice codec or no permitted encryption is left, SipError 491 or 500 while another offer is open.
+        Raises NotAcceptableHere when no voice codec, no fax or no permitted encryption is left, SipError 491 or 500 while another
+        offer is open.
         """
         self._check_no_open_offer()
         state = self._state
-        codecs = numbered(permitted(far.codecs, self.rules) if far else full_offer(self.rules), self._numbers)
-        if not is_audible(codecs):
-            raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
-        protocol, encrypted = self._offered_protocol(secure_hop)
-        keys = state.keys
-        if encrypted:
-            keys = {suite: keys.get(suite) or _fresh(suite, ids) for suite in self.rules.suites}
-        cryptos = self._offered_cryptos(keys) if encrypted else []
-        direction = far.direction if far else Direction.SENDRECV
-        # A stream that multiplexes RTCP keeps doing so; we never ask for it ourselves.
-        mux = state.agreed is not None and state.agreed.rtcp_mux
-        media = self._stream(protocol, codecs, direction, far, cryptos, mux)
-        slots = list(state.slots) or [Slot("audio", protocol, ())]
-        slots[state.place] = Slot("audio", protocol, media.formats)
-        written, body = self._written(slots, state.place, media)
+        codecs: tuple[Codec, ...] = ()
+        keys = _NO_KEYS  # of a fax; those from before it are not used again, for their packets would be counted from nothing
+        if far is not None and far.kind == FAX:
+            media = self._offered_fax(far)
+        else:
+            codecs = numbered(permitted(far.codecs, self.rules) if far else full_offer(self.rules), self._numbers)
+            if not is_audible(codecs):
+                raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
+            protocol, encrypted = self._offered_protocol(secure_hop)
+            keys = {suite: state.keys.get(suite) or _fresh(suite, ids) for suite in self.rules.suites} if encrypted else state.keys
+            # A stream that multiplexes RTCP keeps doing so; we never ask for it ourselves.
+            mux = state.agreed is not None and state.agreed.rtcp_mux
+            direction = far.direction if far else Direction.SENDRECV
+            media = self._stream(protocol, codecs, direction, far, self._offered_cryptos(keys) if encrypted else [], mux)
+        slots, place = self._placed(media)
+        written, body = self._written(slots, place, media)
         self._begin(
             state._replace(
                 open="sent",
@@ -144,8 +158,9 @@ class MediaLeg:
                 written=written,
                 body=body,
                 codecs=codecs,
-                direction=direction,
-                slots=tuple(slots),
+                direction=written.direction(media),
+                slots=slots,
+                place=place,
                 keys=keys,
             ),
         )
@@ -162,12 +177,16 @@ class MediaLeg:
         if problems:
             raise refusal(MISCELLANEOUS, problems[0])
         if not session.media[state.place].port:
-            raise refusal(INCOMPATIBLE_FORMAT, "the audio stream was rejected")
-        peer = describe(session, state.place, self.rules, self._hosts())
+            raise refusal(INCOMPATIBLE_FORMAT, "the stream was rejected")
+        offered = state.written.media[state.place]
+        if offered.kind == FAX:
+            peer = describe_fax(session, state.place, self._hosts())
+        else:
+            peer = describe(session, state.place, self.rules, self._hosts())
         self._check_remote(peer)
         pairs = _pairs(state.codecs, peer.codecs)
         codecs = tuple([theirs for _, theirs in pairs])
-        if not is_audible(codecs):
+        if peer.kind != FAX and not is_audible(codecs):
             raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
         if codecs != peer.codecs:
             peer = replace(peer, codecs=codecs)
@@ -177,7 +196,7 @@ class MediaLeg:
             pairs=pairs,
             direction=peer.direction.answering(state.direction),
             protocol=state.slots[state.place].protocol,
-            rtcp_mux=peer.rtcp_mux and state.written.media[state.place].first("rtcp-mux") is not None,
+            rtcp_mux=peer.rtcp_mux and offered.first("rtcp-mux") is not None,
             send_keys=send_keys,
             receive_keys=receive_keys,
         )
@@ -194,14 +213,23 @@ class MediaLeg:
         if peer is None or state.offered:
             raise SipError("no offer to answer")
         self._check_remote(peer)
-        codecs = _answered_codecs(peer.codecs, far.codecs)
-        if not is_audible(codecs):
-            raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
-        crypto = self._answering_crypto(ids)
+        if peer.removed and state.agreed is not None:
+            return self._answer_removal(peer, state.agreed)
+        if peer.kind != far.kind:
+            raise refusal(MEDIA_NOT_AVAILABLE, "speech answered with fax, or fax with speech")
         slot = peer.slots[peer.index]
         direction = far.direction.answering(peer.direction)
-        media = self._stream(slot.protocol, codecs, direction, far, [crypto] if crypto else [], peer.rtcp_mux)
-        written, body = self._written(peer.slots, peer.index, media)
+        codecs: tuple[Codec, ...] = ()
+        crypto = None
+        if peer.kind == FAX:
+            assert self._local is not None, "listen() first"
+            media = write.fax_stream(slot.protocol, self._local, direction, far.fax)
+        else:
+            codecs = _answered_codecs(peer.codecs, far.codecs)
+            if not is_audible(codecs):
+                raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
+            crypto = self._answering_crypto(ids)
+            media = self._stream(slot.protocol, codecs, direction, far, [crypto] if crypto else [], peer.rtcp_mux)
         numbers = {codec.payload: codec for codec in peer.codecs}
         agreed = Agreement(
             peer=peer,
@@ -212,10 +240,29 @@ class MediaLeg:
             send_keys=crypto.keys if crypto else None,
             receive_keys=state.crypto.keys if state.crypto else None,
         )
-        keys = {**state.keys, agreed.send_keys.suite: agreed.send_keys} if agreed.send_keys else state.keys
-        self._state = state._replace(open="", written=written, body=body, codecs=codecs, direction=direction, keys=keys, agreed=agreed)
+        keys = _NO_KEYS if peer.kind == FAX else state.keys
+        return self._answer(peer, media, agreed, {**keys, agreed.send_keys.suite: agreed.send_keys} if agreed.send_keys else keys)
+
+    def _answer_removal(self, peer: Description, agreed: Agreement) -> bytes:
+        """Port 0 for port 0 (RFC 3264 s8.2). Keys and numbers stay, for the stream may come back."""
+        slot = peer.slots[peer.index]
+        media = Media(slot.kind, 0, slot.protocol, slot.formats)
+        return self._answer(peer, media, replace(agreed, peer=peer, direction=Direction.INACTIVE), self._state.keys)
+
+    def _answer(self, peer: Description, media: Media, agreed: Agreement, keys: Mapping[Suite, Keys]) -> bytes:
+        written, body = self._written(peer.slots, peer.index, media)
+        codecs = tuple([ours for ours, _ in agreed.pairs])
+        self._state = self._state._replace(open="", written=written, body=body, codecs=codecs, keys=keys, agreed=agreed)
         self._remember(codecs)
         return body
+
+    def retract(self) -> None:
+        """Forget our open offer, which the peer took with an answer of no use to us: it believes what was in force is gone.
+
+        The next offer has a new version, even if it says what was in force.
+        """
+        if self._state.open == "sent":
+            self._state = self._before._replace(written=None)
 
     def rollback(self) -> None:
         """Forget the open offer, whosever it is: it was refused (RFC 3261 s14.1). Without one nothing happens.
@@ -224,6 +271,28 @@ class MediaLeg:
         """
         if self._state.open:
             self._state = self._before
+
+    def refuse(self, offer: bytes) -> bytes:
+        """An answer that takes nothing of `offer`: every stream with port 0 (RFC 3264 s6). b"" when it cannot be read. Changes nothing."""
+        try:
+            media = parse_session(offer).media
+        except SdpError:
+            return b""
+        if self._local is None or not media:
+            return b""
+        self._version += 1
+        slots = [Slot(stream.kind, stream.protocol, stream.formats) for stream in media]
+        nothing = Media(slots[0].kind, 0, slots[0].protocol, slots[0].formats)
+        return write.session(self._session_id, self._version, self._local, slots, 0, nothing).encode()
+
+    @property
+    def mark(self) -> Mark:
+        """Where the exchange stands: several forks answer one offer, and each goes on from where it was (RFC 3261 s13.2.2.4)."""
+        return self._state, self._before
+
+    def resume(self, mark: Mark) -> None:
+        """Go on from there. Versions of o= still only go up."""
+        self._state, self._before = mark
 
     def _hosts(self) -> Hosts:
         ours = self._local is not None and locate(self._local[0])[0] is Scope.LOOPBACK
@@ -243,6 +312,34 @@ class MediaLeg:
         if peer.remote == self._local:
             raise refusal(MISCELLANEOUS, "media address not allowed")  # our own port: packets would circle
 
+    def _without_stream(self, session: Session) -> Description | None:
+        """What the peer says when it takes the one stream we have out of the session; None: it says something else."""
+        agreed, place = self._state.agreed, self._state.place
+        if agreed is None or place >= len(session.media) or any(media.port for media in session.media):
+            return None
+        return replace(
+            agreed.peer, direction=Direction.INACTIVE, remote=None, rtcp=None, slots=slots_of(session), index=place, removed=True
+        )
+
+    def _offered_fax(self, far: Description) -> Media:
+        assert self._local is not None, "listen() first"
+        if not self.rules.relays_fax:
+            raise refusal(MEDIA_NOT_AVAILABLE, "fax is not relayed here")
+        return write.fax_stream(fax.PROTOCOL, self._local, far.direction, far.fax)
+
+    def _placed(self, media: Media) -> tuple[tuple[Slot, ...], int]:
+        """Our m= lines with this one among them: where one of its kind has been, else in place of the stream we have.
+
+        "It is RECOMMENDED that the media type be changed (as opposed to adding a new stream)" (RFC 3264 s8.3.3).
+        """
+        state = self._state
+        slots = list(state.slots) or [Slot(media.kind, media.protocol, ())]
+        place = state.place
+        if slots[place].kind != media.kind:
+            place = next((index for index, slot in enumerate(slots) if slot.kind == media.kind), place)
+        slots[place] = Slot(media.kind, media.protocol, media.formats)
+        return tuple(slots), place
+
     def _begin(self, state: _State) -> None:
         self._before, self._state = self._state, state
 
@@ -250,9 +347,9 @@ class MediaLeg:
         self._numbers.update({codec.payload: codec.key for codec in codecs})
 
     def _offered_protocol(self, secure_hop: bool) -> tuple[str, bool]:
-        """The protocol of our offer and whether it is encrypted: what is in force, else what the rules say."""
+        """The protocol of our offer and whether it is encrypted: what is in force for speech, else what the rules say."""
         agreed = self._state.agreed
-        if agreed is not None:
+        if agreed is not None and agreed.peer.kind != FAX:
             return agreed.protocol, agreed.send_keys is not None
         if self.rules.srtp == "off" or (self.rules.srtp == "optional" and not secure_hop):
             return "RTP/AVP", False

@@ -8,6 +8,7 @@ from media.api import Keys, SideSpec
 from sbc.frozen import frozen
 from sbc.sdp.codecs import find
 from sbc.sdp.describe import Description
+from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.model import Codec, Direction
 
 # A party that suppresses silence (RFC 3389) may rightly say nothing for minutes: that many times longer.
@@ -31,12 +32,19 @@ class Agreement:
     send_keys: Keys | None
     receive_keys: Keys | None
 
+    @property
+    def names(self) -> list[str]:
+        """What the stream carries: encoding names, or T.38."""
+        return ["T38"] if self.peer.kind == FAX else [codec.name for codec, _ in self.pairs]
+
 
 def relay_side(here: Agreement | None, there: Agreement | None, *, latch_from: tuple[str, ...], silence: float | None) -> SideSpec:
     """The relay's side towards the peer of `here`. Without an agreement it neither takes nor sends anything."""
     if here is None:
         return SideSpec(send=False)
     peer = here.peer
+    if peer.kind == FAX:
+        return _fax_side(here, there, latch_from, silence)
     payload_types, clock_rates = _payload_maps(here.pairs, there.pairs if there is not None else ())
     if not here.direction.sends:
         silence = None
@@ -51,8 +59,22 @@ def relay_side(here: Agreement | None, there: Agreement | None, *, latch_from: t
         send_keys=here.send_keys,
         payload_types=payload_types,
         clock_rates=clock_rates,
-        send=there is not None and here.direction.receives and there.direction.sends,
+        send=there is not None and there.peer.kind == peer.kind and here.direction.receives and there.direction.sends,
         silence=silence,
+    )
+
+
+def _fax_side(here: Agreement, there: Agreement | None, latch_from: tuple[str, ...], silence: float | None) -> SideSpec:
+    """While one side speaks of fax already and the other not yet, nothing passes."""
+    if there is not None and there.peer.kind != FAX:
+        there = None
+    return SideSpec(
+        remote=here.peer.remote,
+        latch_from=latch_from,
+        udptl=there is not None,
+        send=there is not None and here.direction.receives and there.direction.sends,
+        # While one machine sends a page the other is silent
+        silence=silence * _SUPPRESSED_SILENCE if silence is not None and here.direction.sends else None,
     )
 
 

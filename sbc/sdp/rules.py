@@ -16,9 +16,17 @@ class MediaRules:
     srtp      "off": RTP only · "required": SRTP with SDES keys only · "optional": offer SRTP, answer what was offered
     suites    SRTP suites in order of preference
     silence   seconds without a packet after which a party that should be sending counts as silent; None: never
+    early     what of a callee's media is relayed before the answer: "both" ways, only so that the caller may "listen", or "none"
+    fax       whether T.38 is relayed; UDPTL has no encryption here, so that never together with "required"
     """
 
     codecs: tuple[str, ...] = ("PCMA", "PCMU", "G729", "telephone-event")
     srtp: Literal["off", "required", "optional"] = "off"
     suites: tuple[Suite, ...] = tuple(Suite)
     silence: float | None = None
+    early: Literal["both", "listen", "none"] = "both"
+    fax: Literal["pass", "refuse"] = "refuse"
+
+    @property
+    def relays_fax(self) -> bool:
+        return self.fax == "pass" and self.srtp != "required"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from media.api import Address
+from sbc.sdp import fax
 from sbc.sdp.codecs import STATIC, Encoding
 from sbc.sdp.crypto import Crypto
 from sbc.sdp.describe import Description, Slot
@@ -40,6 +41,14 @@ def stream(
     attributes.append((direction.value, None))
     formats = tuple([str(codec.payload) for codec in codecs])
     return Media("audio", local[1], protocol, formats, None, tuple(attributes), lines)
+
+
+def fax_stream(protocol: str, local: Address, direction: Direction, parameters: Sequence[Attribute]) -> Media:
+    """The m= section of a relayed T.38 stream. Fax machines that know no direction attribute expect none."""
+    attributes = list(parameters)
+    if direction is not Direction.SENDRECV:
+        attributes.append((direction.value, None))
+    return Media(fax.KIND, local[1], protocol, (fax.FORMAT,), None, tuple(attributes))
 
 
 def session(session_id: int, version: int, local: Address, slots: Sequence[Slot], index: int, media: Media) -> Session:

@@ -35,12 +35,13 @@ class ClientUser(Protocol):
 class ClientTransaction(Transaction):
     """One request of ours. `request` and `user` are there until `user` was told the outcome, for INVITE 2xx until Timer M."""
 
-    __slots__ = ("_cancel", "_layer", "_request", "key", "method", "user")
+    __slots__ = ("_cancel", "_layer", "_request", "key", "method", "sent_by", "user")
 
     def __init__(self, request: Request, flow: Flow, user: ClientUser, values: TimerValues, layer: ClientLayer) -> None:
         super().__init__(INVITE if request.method == "INVITE" else OTHER, flow, layer.timers, values)
         self.method = request.method
         self.key = client_key(request.via.branch, request.method)
+        self.sent_by = (request.via.host, request.via.port)
         self.user: ClientUser | None = user
         self._request: Request | None = request
         self._cancel: tuple[ClientUser, HeaderRows] | None = None  # held until a 1xx allows it

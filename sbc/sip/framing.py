@@ -113,7 +113,7 @@ class StreamFramer:
             self._searched = max(0, len(buffer) - 3)
             return False
         self._searched = end
-        size = end + 4 + _content_length(bytes(buffer[:end]))
+        size = end + 4 + _content_length(_content_lengths(bytes(buffer[:end])))
         if size > MAX_MESSAGE:
             raise ParseError("message too long", status=513)
         self._head_size = end + 4
@@ -121,10 +121,34 @@ class StreamFramer:
         return True
 
 
-def _content_length(head: bytes) -> int:
+def whole_message(data: bytes) -> Message:
+    """The one message of a WebSocket message (RFC 7118 s4.2). FramingLost when it is none, or more than one.
+
+    It needs no Content-Length there (s5.4); what we hand on has one, as on any stream.
+    """
+    data = data.lstrip(b"\r\n")
+    end = data.find(b"\r\n\r\n", 0, MAX_HEAD + 4)
+    head, body = (data[:end], data[end + 4 :]) if end >= 0 else (data, b"")
+    try:
+        if end < 0:
+            raise ParseError("no end of the header", status=513 if len(data) > MAX_HEAD else 400)
+        lengths = _content_lengths(head)
+        if not lengths:
+            return Message(b"%s\r\nContent-Length: %d" % (head, len(body)), body)
+        if _content_length(lengths) != len(body):
+            raise ParseError("Content-Length is not that of the body")
+    except ParseError as error:
+        raise FramingLost(error, head, []) from error
+    return Message(head, body)
+
+
+def _content_lengths(head: bytes) -> set[bytes]:
     if b"\r\n " in head or b"\r\n\t" in head:
         head = head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
-    lengths = {value.strip(b" \t") for value in _find_lengths(head)}
+    return {value.strip(b" \t") for value in _find_lengths(head)}
+
+
+def _content_length(lengths: set[bytes]) -> int:
     if len(lengths) != 1:
         raise ParseError("no Content-Length on a stream" if not lengths else "two different values of Content-Length")
     return parse_number(lengths.pop().decode("latin-1"), HIGHEST_CONTENT_LENGTH)

@@ -35,7 +35,7 @@ class Lingering(Generic[K]):
             queue = self._queues[duration] = deque()
         end = now.monotonic + duration
         if not queue:
-            self._timers.start(end, partial(self._end, queue))
+            self._timers.start_common(end, partial(self._end, queue))
         queue.append((end, key))
 
     def __contains__(self, key: K) -> bool:
@@ -52,4 +52,4 @@ class Lingering(Generic[K]):
         while queue and queue[0][0] <= now.monotonic:
             self._octets.pop(queue.popleft()[1], None)
         if queue:
-            self._timers.start(queue[0][0], partial(self._end, queue))
+            self._timers.start_common(queue[0][0], partial(self._end, queue))

@@ -11,12 +11,13 @@ from sbc.sip.machine import Layer, Program, Sender, Transaction, program
 from sbc.sip.message import Request, Response
 from sbc.sip.tables import SERVER_INVITE, SERVER_OTHER, Action, Event, State
 from sbc.sip.timers import TimerValues
+from sbc.tap import Answered, unrecorded
 
 # (branch, realm, source host, sent-by host, sent-by port, method), or what RFC 2543 has instead.
 ServerKey = tuple[str | int | None, ...]
 
 MAGIC_COOKIE = "z9hG4bK"
-DEFAULT_PORTS = {"TLS": 5061}
+DEFAULT_PORTS = {"TLS": 5061, "WS": 80, "WSS": 443}  # RFC 3261 s19.1.2, RFC 6455 s3
 DEFAULT_PORT = 5060
 
 # Connections that ended while answers may be on their way: 32 s of a storm of 100 a second. A forgotten one costs the
@@ -35,10 +36,11 @@ class ServerUser(Protocol):
 class ClosedConnections:
     """The connections that went away last."""
 
-    __slots__ = ("_numbers",)
+    __slots__ = ("_known", "_numbers")
 
-    def __init__(self) -> None:
+    def __init__(self, answered: Answered = unrecorded) -> None:
         self._numbers: dict[int, None] = {}
+        self._known = answered(self._is_known)
 
     def add(self, flow: Flow) -> None:
         if flow.connection:
@@ -47,6 +49,9 @@ class ClosedConnections:
                 del self._numbers[next(iter(self._numbers))]
 
     def __contains__(self, connection: int) -> bool:
+        return self._known(connection)
+
+    def _is_known(self, connection: int) -> bool:
         return connection in self._numbers
 
 
@@ -242,7 +247,12 @@ def response_flow(via: Via, flow: Flow) -> Flow:
 
 
 def replacement(flow: Flow, sent_by_port: int | None) -> Flow:
-    """RFC 3261 s18.2.2: when the connection is gone, open one "to the IP address in the received parameter", port of the sent-by."""
+    """RFC 3261 s18.2.2: when the connection is gone, open one "to the IP address in the received parameter", port of the sent-by.
+
+    Nobody can connect to a browser (RFC 7118 s5): what is said to it by a WebSocket that is gone is lost.
+    """
+    if flow.transport in ("WS", "WSS"):
+        return flow
     port = sent_by_port or DEFAULT_PORTS.get(flow.transport, DEFAULT_PORT)
     return flow._replace(remote=(flow.remote[0], port), connection=0)
 

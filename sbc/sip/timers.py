@@ -68,15 +68,21 @@ class Timer:
 class Timers:
     """All timers of one core. Instants are monotonic seconds."""
 
-    __slots__ = ("_dead", "_heap", "_started")
+    __slots__ = ("_dead", "_heap", "_started", "_timed")
 
-    def __init__(self) -> None:
+    def __init__(self, timed: Callable[[Action], Action] | None = None) -> None:
+        """`timed` is given the action of each timer and gives the one to run instead."""
         self._heap: list[tuple[float, int, Timer]] = []  # tuples compare in C; the number decides between equal instants
         self._started = 0
         self._dead = 0
+        self._timed = timed
 
     def start(self, when: float, action: Action) -> Timer:
         """Run `action` at `when`, which must be later than the instant being fired."""
+        return self.start_common(when, action if self._timed is None else self._timed(action))
+
+    def start_common(self, when: float, action: Action) -> Timer:
+        """The same for an action that serves many calls, not the one under way."""
         self._started += 1
         timer = Timer(action, self)
         heappush(self._heap, (when, self._started, timer))

@@ -58,11 +58,11 @@ class TransactionUser(ClientUser, ServerUser, Protocol):
 class Transactions:
     """All transactions of one core. `send` is given octets, their flow, and for client requests the key to `transport_failed`."""
 
-    def __init__(self, timers: Timers, send: Sender, values: TimerValues | None = None) -> None:
+    def __init__(self, timers: Timers, send: Sender, values: TimerValues | None = None, closed: ClosedConnections | None = None) -> None:
         self._values = values or TimerValues()
         self._servers: ServerLayer = Layer(timers, send)
         self._clients: ClientLayer = Layer(timers, send)
-        self._closed = ClosedConnections()
+        self._closed = closed or ClosedConnections()
 
     # Server side
 
@@ -134,6 +134,8 @@ class Transactions:
         transaction = self._clients.living.get(key)
         if transaction is None or transaction.method != method:
             return key in self._clients.lingering
+        if (response.via.host, response.via.port) != transaction.sent_by:
+            return False  # "the response MUST be silently discarded" (RFC 3261 s18.1.2)
         transaction.receive(response, now)
         return True
 

@@ -14,7 +14,7 @@ from tests.fuzz.mutate import CHEAP, descriptions, mutate, mutated
 from tests.unit.sdp.bodies import OUR_A, OUR_B, CountingIds
 
 RULES = [
-    MediaRules(codecs, srtp, silence=silence)
+    MediaRules(codecs, srtp, silence=silence, fax="pass" if silence else "refuse")
     for codecs, silence in ((("PCMA", "PCMU", "G729", "G722", "opus", "telephone-event", "CN"), 60.0), (("pcmu",), None))
     for srtp in ("off", "required", "optional")
 ]

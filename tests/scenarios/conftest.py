@@ -6,7 +6,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.world import Agent, World
+from tests.world import POLICY, Agent, CountingIds, World
+
+
+@pytest.fixture(autouse=True)
+def _every_call_replays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test of this folder plays: each of its calls is recorded, and comes to the same when it is played alone."""
+    worlds: list[World] = []
+    begin = World.__init__
+
+    def noted(world: World, policy: str = POLICY, ids: CountingIds | None = None) -> None:
+        begin(world, policy, ids)
+        worlds.append(world)
+
+    monkeypatch.setattr(World, "__init__", noted)
+    yield
+    monkeypatch.undo()
+    for world in worlds:
+        world.shut_down()
+        world.after(120)
+        world.expect_replayable()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sbc.sip.message import Response
 from tests.world import Agent, World, connect, sdp
 from tests.zones import zone
 
@@ -45,6 +46,29 @@ def test_UAS_01_merged_request(world: World, office: Agent, carrier: Agent) -> N
     office.expect_response(486)
 
 
+def test_TRAP_01_one_call_to_two_phones_behind_us_rings_both(world: World, office: Agent, carrier: Agent) -> None:
+    """Forked in front of us: all that names the call is the same, only whom it asks for is not."""
+    received = []
+    for number in ("+4930123456", "+4930123457"):
+        office.invite(number, call_id="same", from_tag="same", branch=f"z9hG4bK-{number[-2:]}")
+        office.expect_response(100)
+        received.append(carrier.expect_request("INVITE"))
+    assert [invite.uri.user for invite in received] == ["+4930123456", "+4930123457"]
+    for invite in received:
+        carrier.answer(invite, 486)
+        carrier.expect_request("ACK")
+        office.expect_response(486)
+
+
+def test_UAS_01_one_call_forked_to_two_phones_behind_us_rings_both(world: World, office: Agent, carrier: Agent) -> None:
+    for number, branch in (("+4930123456", "z9hG4bK-one"), ("+4930123457", "z9hG4bK-two")):
+        office.invite(number, call_id="same", from_tag="same", branch=branch)
+        received = carrier.expect_request("INVITE")
+        assert received.uri.user == number
+        carrier.answer(received, 180)
+    assert [message.status for message in office.inbox if isinstance(message, Response)] == [100, 180, 100, 180]
+
+
 def test_a_retransmitted_invite_is_absorbed(world: World, office: Agent, carrier: Agent) -> None:
     invite = office.invite("+4930123456")
     office.expect_response(100)
@@ -71,7 +95,7 @@ def test_SYN_08_methods(world: World, office: Agent) -> None:
 
 
 @pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "REGISTER", "BYE", "SUBSCRIBE", "BLAH"])
-def test_a_stranger_on_udp_hears_nothing(world: World, method: str) -> None:
+def test_REJ_02_a_stranger_on_udp_hears_nothing(world: World, method: str) -> None:
     stranger = world.agent("stranger", ("10.1.0.66", 5060), "inside")
     stranger.send(stranger.request(method, "sip:100@10.1.0.1"))
     stranger.send(stranger.request(method, "sip:100@10.1.0.1", to_tag="guess"))
@@ -190,7 +214,7 @@ def test_REG_04_the_emergency_urn(world: World, office: Agent, carrier: Agent) -
     office.expect_response(486)
 
 
-def test_draining_refuses_new_calls_with_retry_after(world: World, office: Agent, carrier: Agent) -> None:
+def test_REJ_19_draining_refuses_new_calls_with_retry_after(world: World, office: Agent, carrier: Agent) -> None:
     connect(office, carrier, "+4930123456")
     world.drain()
     office.invite("+4930123456")

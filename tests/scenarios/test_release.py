@@ -148,7 +148,7 @@ def test_TRN_07_an_unreachable_target_leads_to_the_second_at_once(world: World, 
     office.expect_response(486)
 
 
-def test_nobody_answers_in_time(world: World, office: Agent, carrier: Agent, backup: Agent) -> None:
+def test_TMD_04_nobody_answers_in_time(world: World, office: Agent, carrier: Agent, backup: Agent) -> None:
     _, received = ring(office, carrier)
     world.after(60)
     cancel = carrier.expect_request("CANCEL")
@@ -198,7 +198,7 @@ def test_all_targets_fail(world: World, office: Agent, carrier: Agent, backup: A
     assert world.records[0]["sip_status"] == 503
 
 
-def test_no_route(world: World, office: Agent) -> None:
+def test_REJ_04_no_route(world: World, office: Agent) -> None:
     office.invite("100")
     refused = office.expect_response(404)
     office.ack(refused)

@@ -204,7 +204,7 @@ def test_DNS_07_tls_must_prove_the_name_in_the_policy() -> None:
     """)
     world.unreachable.add(("10.1.0.11", 5061))
     world.call()
-    world.core._context.server_names.clear()
+    world.core.core._context.peers._names.clear()
     world.after(30)
     world.call()
     sent = [(send.data.partition(b" ")[0], send.flow.remote[0]) for send in world.sent if send.flow.realm == "inside"]

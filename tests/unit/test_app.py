@@ -17,13 +17,14 @@ import pytest
 
 from media.api import MediaEngine
 from media.fake import FakeEngine
-from sbc import app
+from sbc import app, devcerts, replay
 from sbc.app import App, Settings
 from sbc.effects import Effect, Resolve, Send, WriteRecord
 from sbc.errors import ConfigError
 from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged, RequestIn, Resolved
 from sbc.log import EventLog
 from sbc.net.resolver import Resolver
+from sbc.recording.replay import first_difference, play
 from sbc.sip.locate import Question, Wanted
 from tests.unit.net.bench import LOCALHOST, ScriptedCore, free_port, message, run, until
 from tests.unit.net.nameserver import NameServer, serving
@@ -251,6 +252,21 @@ def test_sigusr1_logs_what_is_alive(stage: Stage) -> None:
     stage.play(scene)
 
 
+def test_TLS_09_a_certificate_that_expires_is_in_the_log_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devcerts, "VALID_DAYS", 5)
+    devcerts.make(stage.folder / "certs", users=())
+    stage.write(POLICY.replace("udp://{address}:{port}]", "udp://{address}:{port}, tls://{address}:{port}]\n    certificate: edge"))
+
+    async def scene(it: App) -> None:
+        it.reload()
+        await until(lambda: any("policy_changed" in line for line in stage.logged))
+
+    stage.play(scene)
+    (line,) = [line for line in stage.logged if "certificate_expires" in line]
+    assert "realm outside: certificate" in line
+    assert "expires in 4 days" in line
+
+
 def test_errors_at_start_are_one_line_and_leave_nothing_open(stage: Stage) -> None:
     async def scene(it: App) -> None:
         raise AssertionError("it started")
@@ -314,3 +330,31 @@ def test_the_descriptor_limit_is_as_high_as_allowed() -> None:
     app.raise_descriptor_limit()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert soft == hard
+
+
+def test_a_call_on_the_wire_becomes_a_file_that_replays(stage: Stage) -> None:
+    text = POLICY.replace("127.0.0.9/32", f"{LOCALHOST}/32").replace("media: plain}}\nroutes", "media: plain, record: failed}}\nroutes")
+    stage.write(text.replace('to: "*"', 'to: "+1*"'))
+    folder = stage.folder / "recordings"
+    settings = Settings(stage.policies, stage.records, recordings=folder)
+
+    async def whole() -> None:
+        it = App(settings, stage.said.append, log=EventLog(stage.logged.append), build_media=lambda _: stage.media)
+        serving = asyncio.get_running_loop().create_task(it.run())
+        await until(lambda: stage.said or serving.done())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+            phone.setblocking(False)
+            phone.bind((LOCALHOST, 0))
+            invite = message("INVITE").replace(b"Max-Forwards", b"Contact: <sip:a@127.0.0.1>\r\nMax-Forwards")
+            phone.sendto(invite, (LOCALHOST, stage.port))
+            await until(lambda: it.stats.datagrams_out)
+        it.stop()
+        await serving
+
+    run(whole())
+    (record,) = [json.loads(line) for line in stage.records.read_text().splitlines()]
+    (file,) = folder.glob("*.sbc")
+    recording = replay.read(file)
+    assert recording.call == record["id"]
+    assert first_difference(play(recording)) is None
+    assert stage.logged == [line for line in stage.logged if " error " not in line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 from sbc.errors import ParseError
@@ -10,6 +11,8 @@ from sbc.sip.grammar import Params, find_param, format_params, is_token, parse_n
 
 _HIGHEST_CAUSE = 65535
 _TYPED = frozenset({"cause", "text"})
+MAX_REASONS = 8  # two protocols are usual, and one more for each of a few Identity headers that failed (RFC 9410)
+SEVERAL = frozenset({"STIR"})  # protocols of which a message may tell more than one (RFC 9410 s5)
 
 
 @frozen
@@ -46,3 +49,32 @@ class Reason:
 def parse_reasons(rows: Iterable[str]) -> list[Reason]:
     """All Reason values of a message. ParseError."""
     return [Reason.parse(item) for item in split_rows(rows)]
+
+
+def reasons_told(rows: Iterable[str]) -> tuple[str, ...]:
+    """The Reason values that may be carried on, each as it was written.
+
+    "there MUST NOT be more than one reason value for the same protocol" (RFC 3326 s2), except where a protocol is registered
+    for several (RFC 9366), as STIR is: the first counts. What is malformed falls out.
+    """
+    items: list[str] = []
+    for row in rows:
+        with contextlib.suppress(ParseError):
+            items += split_rows([row])
+    told: list[str] = []
+    protocols: set[str] = set()
+    for item in items[:MAX_REASONS]:
+        protocol = _protocol(item)
+        if protocol and protocol not in protocols:
+            told.append(item)
+            if protocol not in SEVERAL:
+                protocols.add(protocol)
+    return tuple(told)
+
+
+def _protocol(item: str) -> str:
+    """In upper case; "" of a value that is malformed."""
+    try:
+        return Reason.parse(item).protocol.upper()
+    except ParseError:
+        return ""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from sbc.call import context, penalties
+from sbc.call import peers, penalties
 from sbc.call.penalties import Penalties
 from sbc.clock import Now
 from sbc.flow import Flow
-from tests.world import World
 
 
 def at(seconds: float) -> Now:
@@ -63,10 +62,10 @@ def test_DNS_08_the_penalty_list_is_bounded() -> None:
 
 
 def test_DNS_07_names_of_tls_servers_are_bounded() -> None:
-    known = World().core._context
-    for number in range(context.SERVER_NAMES + 10):
-        known.expect_name(server(number), f"host{number}.example")
-        known.expect_name(server(0), "host0.example")
-    assert len(known.server_names) == context.SERVER_NAMES
-    assert known.server_names[server(0)] == "host0.example", "what is in use is not forgotten"
-    assert server(1) not in known.server_names
+    known = peers.Peers()
+    for number in range(peers.SERVER_NAMES + 10):
+        known.expect(f"host{number}.example", server(number))
+        known.expect("host0.example", server(0))
+    assert sum(known.expected(server(number)) != "" for number in range(peers.SERVER_NAMES + 10)) == peers.SERVER_NAMES
+    assert known.expected(server(0)) == "host0.example", "what is in use is not forgotten"
+    assert known.expected(server(1)) == ""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from media.api import EventKind, Keys, Side, Suite
 from media.keys import Inbound, Outbound
+from media.relay import MOST_PACKETS
 from tests.unit.media.calls import Call
 from tests.unit.media.packets import keys, rtcp, rtp
 from tests.unit.media.worlds import World
@@ -163,6 +166,21 @@ class Encryption:
             assert bob.rtp(call.from_alice(alice.rtp(rtp(1, ssrc=ssrc))).packet) == rtp(1, ssrc=ssrc)
             call.alice_rtcp.send(alice.rtcp(rtcp(ssrc)), call.rtcp_ports[0])
             assert bob.rtcp(world.expect(call.bob_rtcp)[0].packet) == rtcp(ssrc)
+
+    def test_RTP_09_what_does_not_authenticate_takes_nothing_from_the_peer(self, world: World) -> None:
+        call = encrypted(world)
+        alice = Outbound(ALICE)
+        call.from_alice(alice.rtp(rtp(1)))
+        for failed in range(50, MOST_PACKETS + 100, 50):
+            for _ in range(50):
+                call.alice.send(rtp(2, payload=b"forged" * 10), call.ports.a)
+            world.until(partial(self._has_failed, call, failed))
+        call.from_alice(alice.rtp(rtp(3)))
+        assert call.stats.a.over_rate == 0
+
+    @staticmethod
+    def _has_failed(call: Call, count: int) -> bool:
+        return call.stats.a.srtp_auth_failed == count
 
     def test_a_doubled_plain_packet_is_not_protected_twice(self, world: World) -> None:
         call = Call(world, b={"send_keys": TO_BOB})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from media.api import EventKind, Interface, Side, SideSpec, SideStats
+from media.relay import MOST_PACKETS
 from tests.unit.media.calls import Call
 from tests.unit.media.packets import keys, rtcp, rtp
 from tests.unit.media.worlds import World
@@ -40,12 +41,23 @@ class Traffic:
         assert call.from_alice(rtp(2, payload_type=96)).packet == rtp(2, payload_type=101)
         assert call.from_bob(rtp(3, payload_type=101, marker=True)).packet == rtp(3, payload_type=96, marker=True)
 
-    def test_dtmf_passes_unchanged(self, world: World) -> None:
+    def test_DTMF_01_events_pass_unchanged(self, world: World) -> None:
         call = Call(world)
         for each in VECTORS["rfc4733_digit5"]["packets"]:
             packet = bytes.fromhex(each["hex"])
             assert call.from_alice(packet).packet == packet
         assert call.stats.a.lost == 0
+
+    def test_DTMF_02_lost_doubled_and_reordered_events_pass_as_they_came(self, world: World) -> None:
+        """One digit a timestamp is the receiver's to see; a relay that repaired the train would press the key twice."""
+        call = Call(world, a={"payload_types": {101: 96}}, b={"payload_types": {96: 101}})
+        train = [bytes.fromhex(each["hex"]) for each in VECTORS["rfc4733_digit5"]["packets"]]
+        arriving = [train[1], train[1], train[3], train[2], *train[-1:] * 3]
+        for packet in arriving:
+            call.alice.send(packet, call.ports.a)
+        received = [arrival.packet for arrival in world.expect(call.bob, len(arriving))]
+        assert received == [packet[:1] + bytes([packet[1] & 0x80 | 96]) + packet[2:] for packet in arriving]
+        assert call.stats.a.jitter_ms == 0
 
     def test_RTP_01_other_payload_types_are_dropped_and_counted(self, world: World) -> None:
         call = Call(world)
@@ -237,6 +249,24 @@ class Traffic:
         world.advance(1.0)
         call.from_alice(rtp(2))
         assert call.stats.a.latched == call.alice.address
+
+    def test_RTP_09_no_side_sends_more_than_speech_has(self, world: World) -> None:
+        call = Call(world)
+        for start in range(0, MOST_PACKETS, 50):
+            for sequence in range(start, start + 50):
+                call.alice.send(rtp(sequence), call.ports.a)
+            world.expect(call.bob, 50)
+        call.dropped(call.alice, rtp(MOST_PACKETS), "over_rate")
+        call.dropped(call.alice_rtcp, rtcp(), "over_rate", call.rtcp_ports[0])
+        call.from_bob(rtp(1))
+        world.turn()
+        assert call.events(EventKind.FLOOD) == [Side.A]
+        stranger = world.peer("127.0.0.66")
+        world.advance(2)
+        for _ in range(10):
+            call.dropped(stranger, rtp(1), "wrong_source")
+        call.from_alice(rtp(MOST_PACKETS + 1))
+        assert call.stats.a.packets_received == MOST_PACKETS + 1
 
     def test_hold_sends_nothing_but_goes_on_counting(self, world: World) -> None:
         call = Call(world, b={"send": False})

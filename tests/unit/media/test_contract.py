@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import uvloop
 
+from tests.unit.media.contract_fax import Fax
 from tests.unit.media.contract_rules import LifeOfARelay
 from tests.unit.media.contract_srtp import Encryption
 from tests.unit.media.contract_traffic import Traffic
@@ -42,4 +43,8 @@ class TestTraffic(Traffic):
 
 
 class TestEncryption(Encryption):
+    pass
+
+
+class TestFax(Fax):
     pass

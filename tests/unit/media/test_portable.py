@@ -16,8 +16,9 @@ from unittest import mock
 import pytest
 
 from media import portable
-from media.api import Interface, MediaError, PortsExhausted, SideSpec
+from media.api import Address, Interface, MediaError, PortsExhausted, SideSpec
 from media.portable import BATCH, PortableEngine
+from media.relay import MOST_PACKETS
 from tests.unit.media.packets import keys, rtp
 from tests.unit.media.worlds import LoopbackWorld
 
@@ -69,6 +70,29 @@ def test_one_wake_up_takes_one_packet_of_each_socket(world: LoopbackWorld) -> No
     world.until(lambda: world.engine.stats("call").b.packets_received == 1)
     assert world.engine.stats("call").a.packets_received < BATCH
     assert len(world.expect(bob, BATCH)) == BATCH
+
+
+def test_RTP_09_a_circle_of_relays_runs_dry(world: LoopbackWorld) -> None:
+    """Two calls of one plotter, each told that its peers are at the other's ports: one packet would go round for ever."""
+    one, two = world.open("one"), world.open("two")
+    peer = world.peer()
+
+    def said(remote: Address) -> SideSpec:
+        return SideSpec(remote=remote, latch_from=(peer.address[0],), payload_types={8: 8})
+
+    world.engine.update("one", said(peer.address), said(two.b))
+    world.engine.update("two", said(one.a), said(one.b))
+    peer.send(rtp(1), one.a)
+    world.until(lambda: world.engine.stats("one").a.packets_received == 1)
+    world.engine.update("one", said(two.a), said(two.b))
+    for sequence in range(2, 12):
+        peer.send(rtp(sequence), one.a)  # still admitted: they may have been on the way
+    world.until(lambda: world.engine.stats("one").a.over_rate + world.engine.stats("two").b.over_rate >= 10)
+    world.advance(2)
+    before = world.engine.stats("one").a.packets_received
+    assert 100 < before <= MOST_PACKETS + 1
+    world.turn()
+    assert world.engine.stats("one").a.packets_received == before
 
 
 def test_a_packet_that_cannot_be_sent_is_not_counted_as_sent(world: LoopbackWorld) -> None:

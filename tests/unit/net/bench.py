@@ -28,7 +28,9 @@ from sbc.net.limits import StreamLimits
 from sbc.net.network import Network
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
-from sbc.policy.snapshot import Listener, Realm, Snapshot, Strangers
+from sbc.policy import values
+from sbc.policy.snapshot import KeyPair, Listener, Presented, Realm, Snapshot, Strangers, Trunk
+from sbc.sdp.rules import MediaRules
 from sbc.sip.message import Request
 
 LOCALHOST = "127.0.0.1"
@@ -156,6 +158,9 @@ def realm(
     certificate: Path | None = None,
     key: Path | None = None,
     client_ca: Path | None = None,
+    client_certificates: Presented | None = None,
+    more: tuple[Path, ...] = (),
+    origins: tuple[str, ...] = (),
     address: str = LOCALHOST,
 ) -> Realm:
     return Realm(
@@ -164,23 +169,41 @@ def realm(
         advertise=None,
         relay=Interface(LOCALHOST, 40000, 40099),
         relay_advertise=LOCALHOST,
-        certificate="edge" if certificate else None,
-        certificate_file=str(certificate) if certificate else None,
-        key_file=str(key or certificate.with_suffix(".key")) if certificate else None,
+        certificates=tuple(
+            KeyPair(str(each), str((key if each is certificate else None) or each.with_suffix(".key")))
+            for each in (certificate, *more)
+            if each is not None
+        ),
         client_ca=str(client_ca) if client_ca else None,
+        client_certificates=client_certificates or ("required" if client_ca else "never"),
         domains=(),
         digest_realm="sbc",
         digest_algorithms=("MD5",),
         has_digest_users=False,
+        origins=origins,
     )
 
 
-def snapshot(*realms: Realm) -> Snapshot:
+def trunk(peer: str, *, certificate: Path | None = None, wildcard_certificates: bool = False) -> Trunk:
+    """One that is called over TLS by that name."""
+    return Trunk(
+        name=peer,
+        realm="outside",
+        accept_from=(),
+        peer=values.peer(f"sip:{peer};transport=tls"),
+        registers=None,
+        media=MediaRules(codecs=("PCMA",), srtp="off", suites=(), silence=None),
+        certificate=KeyPair(str(certificate), str(certificate.with_suffix(".key"))) if certificate else None,
+        wildcard_certificates=wildcard_certificates,
+    )
+
+
+def snapshot(*realms: Realm, trunks: tuple[Trunk, ...] = ()) -> Snapshot:
     return Snapshot(
         version=1,
         digest="0" * 12,
         realms={each.name: each for each in realms},
-        trunks={},
+        trunks={each.name: each for each in trunks},
         users={},
         routes=(),
         emergency={},
@@ -207,8 +230,8 @@ class Bench:
     def local(self, transport: Transport) -> Address:
         return next(each.address for each in self.network.listening() if each.transport == transport)
 
-    def reload(self, *realms: Realm) -> None:
-        self.network.apply(snapshot(*realms))
+    def reload(self, *realms: Realm, trunks: tuple[Trunk, ...] = ()) -> None:
+        self.network.apply(snapshot(*realms, trunks=trunks))
 
     async def connect(self, transport: Transport, context: ssl.SSLContext | None = None, name: str = "edge.example") -> Peer:
         streams = await asyncio.open_connection(*self.local(transport), ssl=context, server_hostname=name if context else None)
@@ -220,10 +243,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(*realms: Realm, limits: StreamLimits = QUICK) -> AsyncIterator[Bench]:
+async def bench(*realms: Realm, trunks: tuple[Trunk, ...] = (), limits: StreamLimits = QUICK) -> AsyncIterator[Bench]:
     it = Bench(limits)
     try:
-        it.reload(*realms)
+        it.reload(*realms, trunks=trunks)
         yield it
     finally:
         for peer in it.peers:
@@ -297,19 +320,33 @@ class Authority:
         self.pem = folder / "ca.pem"
         self.pem.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *alternatives: x509.GeneralName, days: int = 365, common_name: str = "") -> Path:
+    def issue(
+        self, name: str, *alternatives: x509.GeneralName, days: int = 365, common_name: str = "", usage: x509.ObjectIdentifier | None = None
+    ) -> Path:
         """The path of NAME.pem; NAME.key is beside it."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
         builder = self._build(subject, key.public_key(), days)
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=not common_name)
+        if usage is not None:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         path = self._folder / f"{name}.pem"
         path.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         path.with_suffix(".key").write_bytes(
             key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         )
         return path
+
+    def revoke(self, *certificates: Path) -> None:
+        """Put a revocation list beside the authority's certificate."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder(self._name, now - timedelta(days=1), now + timedelta(days=1))
+        for path in certificates:
+            number = x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+            builder = builder.add_revoked_certificate(x509.RevokedCertificateBuilder(number, now).build())
+        crl = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        self.pem.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM) + crl)
 
     def edge(self) -> Path:
         return self.issue("edge", x509.DNSName("edge.example"), x509.IPAddress(ipaddress.ip_address(LOCALHOST)))

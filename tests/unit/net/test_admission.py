@@ -15,7 +15,7 @@ def admitted(admission: Admission, host: str, handshake: bool = False) -> Ticket
 
 
 def test_OVL_05_per_source_and_in_all() -> None:
-    admission = Admission(LIMITS)
+    admission = Admission(LIMITS, lambda: 0.0)
     first = admitted(admission, "192.0.2.1")
     admitted(admission, "192.0.2.1")
     assert admission.admit("192.0.2.1", False) == "connections"
@@ -29,7 +29,7 @@ def test_OVL_05_per_source_and_in_all() -> None:
 
 
 def test_OVL_05_handshakes() -> None:
-    admission = Admission(LIMITS)
+    admission = Admission(LIMITS, lambda: 0.0)
     first = admitted(admission, "192.0.2.1", True)
     assert admission.admit("192.0.2.1", True) == "handshakes"
     admitted(admission, "192.0.2.2", True)
@@ -41,8 +41,34 @@ def test_OVL_05_handshakes() -> None:
     admitted(admission, "192.0.2.3", True)
 
 
+def test_TLS_09_handshakes_of_a_source_have_a_rate() -> None:
+    now = 0.0
+    admission = Admission(StreamLimits(handshake_rate=2.0, handshake_burst=3.0), lambda: now)
+    for _ in range(3):
+        admitted(admission, "192.0.2.1", True).leave()
+    assert admission.admit("192.0.2.1", True) == "handshakes"
+    admitted(admission, "192.0.2.1", False).leave()
+    admitted(admission, "192.0.2.2", True).leave()
+    now = 0.5
+    admitted(admission, "192.0.2.1", True).leave()
+    assert admission.admit("192.0.2.1", True) == "handshakes"
+
+
+def test_WS_06_strangers_of_a_source_are_few() -> None:
+    admission = Admission(StreamLimits(strangers_per_source=2), lambda: 0.0)
+    first, second = admitted(admission, "192.0.2.1"), admitted(admission, "192.0.2.1")
+    assert admission.admit("192.0.2.1", False) == "strangers"
+    admitted(admission, "192.0.2.2")
+    first.proven()
+    first.proven()
+    admitted(admission, "192.0.2.1")
+    second.leave()
+    admitted(admission, "192.0.2.1")
+    assert admission.admit("192.0.2.1", False) == "strangers"
+
+
 def test_nothing_is_remembered_of_who_has_left() -> None:
-    admission = Admission(StreamLimits(handshakes=500))
+    admission = Admission(StreamLimits(handshakes=500), lambda: 0.0)
     tickets = [admitted(admission, f"10.0.{n // 256}.{n % 256}", n % 2 == 0) for n in range(1000)]
     for ticket in tickets:
         ticket.leave()

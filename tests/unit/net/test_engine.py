@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 import pytest
 
 from media.api import EventKind, MediaError, MediaEvent, PortsExhausted, RelayPorts, RelayStats, Side, SideSpec
-from sbc.effects import CloseFlow, CloseRelay, Effect, Log, OpenRelay, Resolve, Send, UpdateRelay, WriteRecord
+from sbc.effects import (
+    CloseFlow,
+    CloseRelay,
+    Effect,
+    KeepRecording,
+    Log,
+    OpenRelay,
+    Resolve,
+    Send,
+    TrustFlow,
+    UpdateRelay,
+    WriteRecord,
+)
 from sbc.flow import Flow
 from sbc.inputs import (
     DrainBegun,
@@ -27,6 +39,7 @@ from sbc.net.stats import Stats
 from sbc.sip.locate import Wanted
 from sbc.system import SystemClock
 from tests.unit.net.bench import RESPONSE, ScriptedCore, message, run, until
+from tests.unit.test_recordings import Call
 
 WANTED = Wanted("host", 5060, "UDP", False, (("UDP", "127.0.0.1"),))
 FLOW = Flow("outside", "UDP", ("127.0.0.1", 5060), ("127.0.0.1", 5999))
@@ -75,6 +88,7 @@ class Stage:
     lines: list[str] = field(default_factory=list)
     sent: list[Effect | Flow | str] = field(default_factory=list)
     records: list[object] = field(default_factory=list)
+    recordings: list[object] = field(default_factory=list)
     on_send: Callable[[Send], None] = lambda effect: None
 
     def engine(self) -> Engine:
@@ -88,6 +102,9 @@ class Stage:
             def close_flow(self, flow: Flow) -> None:
                 stage.sent.append(flow)
 
+            def trust_flow(self, flow: Flow, alias: int) -> None:
+                stage.sent.append(TrustFlow(flow, alias))
+
         class Questions:
             def ask(self, question: str, realm: str, wanted: Wanted) -> None:
                 stage.sent.append(f"{question} {realm} {wanted.host}")
@@ -96,8 +113,12 @@ class Stage:
             def write(self, record: object) -> None:
                 stage.records.append(record)
 
+        class Recordings:
+            def write(self, recording: object) -> None:
+                stage.recordings.append(recording)
+
         loop = asyncio.get_running_loop()
-        engine = Engine(loop, self.core, SystemClock(), self.media, Records(), EventLog(self.lines.append), self.stats)
+        engine = Engine(loop, self.core, SystemClock(), self.media, Records(), EventLog(self.lines.append), self.stats, Recordings())
         engine.connect(Network(), Questions())
         return engine
 
@@ -126,11 +147,14 @@ def test_octets_become_inputs() -> None:
 
 
 def test_every_effect_is_carried_out_in_order() -> None:
+    kept = Call(1)
     effects: list[Effect] = [
         Send(b"1", FLOW),
         CloseFlow(FLOW),
+        TrustFlow(FLOW, 5061),
         Resolve("q", "outside", WANTED),
         WriteRecord({"a": 1}),
+        KeepRecording(kept),
         Log("info", "hello", {"n": 1}),
         Send(b"2", FLOW),
     ]
@@ -138,8 +162,9 @@ def test_every_effect_is_carried_out_in_order() -> None:
     async def scene() -> None:
         stage = Stage(ScriptedCore(lambda event: effects))
         stage.engine().receive(DrainBegun())
-        assert stage.sent == [effects[0], FLOW, "q outside host", effects[-1]]
+        assert stage.sent == [effects[0], FLOW, effects[2], "q outside host", effects[-1]]
         assert stage.records == [{"a": 1}]
+        assert stage.recordings == [kept]
         assert stage.lines[0].endswith("info hello n=1\n")
 
     run(scene())
@@ -312,5 +337,22 @@ def test_closed_engines_have_no_timer() -> None:
         engine.close()
         await asyncio.sleep(0.03)
         assert stage.core.timeouts == []
+
+    run(scene())
+
+
+def test_messages_come_with_the_octets_they_were_read_from() -> None:
+    async def scene() -> None:
+        stage = Stage(ScriptedCore())
+        engine = stage.engine()
+        datagram = b"\r\n" + message(body=b"abc")
+        head, _, body = message(body=b"abc").partition(b"\r\n\r\n")
+        engine.receive_datagram(datagram, FLOW)
+        engine.receive_message(head, body, FLOW)
+        first, second = stage.core.inputs
+        assert isinstance(first, RequestIn)
+        assert isinstance(second, RequestIn)
+        assert first.octets == datagram
+        assert second.octets == message(body=b"abc")
 
     run(scene())

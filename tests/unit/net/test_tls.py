@@ -5,16 +5,16 @@ import contextlib
 import dataclasses
 import socket
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from sbc.effects import Send
 from sbc.errors import ConfigError
 from sbc.net import tls
-from tests.unit.net.bench import QUICK, RESPONSE, Authority, Bench, bench, message, realm, run, until
+from tests.unit.net.bench import LOCALHOST, QUICK, RESPONSE, Authority, Bench, bench, message, realm, run, until
 
 
 def raw(it: Bench, data: bytes = b"") -> socket.socket:
@@ -40,7 +40,7 @@ def test_a_message_over_tls_and_its_answer(authority: Authority) -> None:
 
 
 def test_TLS_01_versions_and_ciphers(authority: Authority) -> None:
-    context = tls.server_context(realm(("TLS", 0), certificate=authority.edge()))
+    context = tls.server_context(realm(("TLS", 0), certificate=authority.edge()), "never")
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.options & ssl.OP_NO_RENEGOTIATION
     assert context.options & ssl.OP_NO_COMPRESSION
@@ -136,6 +136,102 @@ def test_TLS_05_client_certificates(authority: Authority, tmp_path: Path) -> Non
     run(scene())
 
 
+def test_TLS_05_an_optional_certificate_names_the_peer(authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    stranger = Authority(tmp_path / "other")
+    right = authority.issue("peer", x509.UniformResourceIdentifier("sip:Peer.example"), x509.DNSName("host.example"))
+    none_for_us = authority.issue("user", x509.UniformResourceIdentifier("sip:user@peer.example"))
+    wrong = stranger.issue("peer", x509.DNSName("peer.example"))
+    expired = authority.issue("expired", x509.DNSName("peer.example"), days=-1)
+    revoked = authority.issue("revoked", x509.DNSName("peer.example"))
+    server_only = authority.issue("server", x509.DNSName("peer.example"), usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    authority.revoke(revoked)
+
+    async def scene() -> None:
+        here = realm(("TLS", 0), certificate=authority.edge(), client_ca=authority.pem, client_certificates="optional")
+        async with bench(here) as it:
+            for refused in (wrong, expired, revoked, server_only):
+                with contextlib.suppress(ConnectionError, ssl.SSLError):
+                    peer = await it.connect("TLS", authority.client(refused))
+                    peer.send(message())
+                    await peer.closed()
+            await until(lambda: it.stats.handshakes_failed == 4)
+            assert it.ear.messages == []
+            for certificate, names in ((None, ()), (none_for_us, ()), (right, ("peer.example",))):
+                peer = await it.connect("TLS", authority.client(certificate))
+                peer.send(message())
+                await until(lambda: it.ear.messages)
+                assert it.ear.messages.pop()[2].names == names
+
+    run(scene())
+
+
+def test_TLS_05_who_phones_on_a_websocket_is_not_asked_for_an_optional_certificate(authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    foreign = Authority(tmp_path / "other").issue("peer", x509.DNSName("peer.example"))
+
+    async def scene() -> None:
+        here = realm(("WSS", 0), certificate=authority.edge(), client_ca=authority.pem, client_certificates="optional")
+        async with bench(here) as it:
+            await it.connect("WSS", authority.client(foreign))  # shown when asked for, and then refused
+            await until(lambda: it.network.connections() == 1)
+            assert it.stats.handshakes_failed == 0
+
+    run(scene())
+
+
+def test_TLS_09_each_gets_the_certificate_of_the_name_it_asks_for(authority: Authority) -> None:
+    edge = authority.edge()
+    tenant = authority.issue("tenant", x509.DNSName("tenant.example"), x509.UniformResourceIdentifier("sip:sip.tenant.example"))
+    many = authority.issue("many", x509.DNSName("*.many.example"))
+    nameless = authority.issue("nameless", common_name="nameless.example")
+
+    async def shown(it: Bench, name: str | None) -> bytes:
+        context = authority.client()
+        context.check_hostname = False
+        peer = await it.connect("TLS", context, name or LOCALHOST)  # an address is not sent as a name
+        certificate = peer.writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        peer.close()
+        assert isinstance(certificate, bytes)
+        return certificate
+
+    def der(path: Path) -> bytes:
+        return ssl.PEM_cert_to_DER_cert(path.read_text())
+
+    async def scene() -> None:
+        here = realm(("TLS", 0), certificate=edge, more=(tenant, many, nameless))
+        async with bench(here) as it:
+            for name, path in (
+                ("edge.example", edge),
+                ("tenant.example", tenant),
+                ("SIP.Tenant.example", tenant),
+                ("a.many.example", many),
+                ("a.b.many.example", edge),
+                ("nameless.example", edge),
+                ("nobody.example", edge),
+                (None, edge),
+            ):
+                assert await shown(it, name) == der(path), name
+            it.reload(realm(("TLS", 0), certificate=tenant))
+            assert await shown(it, "edge.example") == der(tenant)
+
+    run(scene())
+
+
+def test_TLS_09_no_tickets(authority: Authority) -> None:
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge())) as it:
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                context = authority.client()
+                context.maximum_version = version
+                peer = await it.connect("TLS", context)
+                peer.send(b"\r\n\r\n")
+                await peer.reader.readexactly(2)  # TLS 1.3 sends tickets after the handshake
+                assert not peer.writer.get_extra_info("ssl_object").session.has_ticket
+
+    run(scene())
+
+
 def test_TLS_09_a_new_certificate_without_losing_a_connection(authority: Authority) -> None:
     async def scene() -> None:
         edge = authority.edge()
@@ -169,46 +265,9 @@ def test_what_is_wrong_with_files_is_said_in_one_line(authority: Authority, tmp_
         (realm(("TLS", 0), certificate=edge, client_ca=text), "client_ca"),
     ):
         with pytest.raises(ConfigError, match=words) as caught:
-            tls.server_context(wrong)
+            tls.server_context(wrong, wrong.client_certificates)
         assert "\n" not in str(caught.value)
         assert "outside" in str(caught.value)
-
-
-def test_expiry_warning(authority: Authority) -> None:
-    edge = realm(("TLS", 0), certificate=authority.edge())
-    now = datetime.now(UTC)
-    assert tls.expiry_warning(edge, now) == ""
-    assert "expires in 9 days" in tls.expiry_warning(edge, now + timedelta(days=355))
-    assert "has expired" in tls.expiry_warning(edge, now + timedelta(days=400))
-    assert tls.expiry_warning(realm(("UDP", 0))) == ""
-
-
-@pytest.mark.parametrize(
-    ("names", "domain", "matches"),
-    [
-        ([("DNS", "Gw.Example")], "gw.EXAMPLE", True),
-        ([("DNS", "gw.example")], "other.example", False),
-        ([("DNS", "*.example")], "gw.example", False),
-        ([("DNS", "example")], "gw.example", False),
-        ([("URI", "sip:gw.example"), ("DNS", "other.example")], "gw.example", True),
-        ([("URI", "sip:gw.example"), ("DNS", "other.example")], "other.example", False),
-        ([("URI", "sips:gw.example")], "gw.example", False),
-        ([("URI", "sip:user@gw.example")], "gw.example", False),
-        ([("IP Address", "192.0.2.1")], "192.0.2.1", True),
-        ([("IP Address", "2001:DB8:0:0:0:0:0:1\n")], "2001:db8::1", True),
-        ([], "cn.example", True),
-        ([("DNS", "gw.example")], "cn.example", False),
-        ([("URI", "https://cn.example")], "cn.example", False),
-    ],
-)
-def test_TLS_02_03_identities(names: list[tuple[str, str]], domain: str, matches: bool) -> None:
-    certificate = {"subject": ((("commonName", "cn.example"),),), "subjectAltName": tuple(names)}
-    assert (tls.refusal(certificate, domain) == "") is matches
-
-
-def test_TLS_04_no_certificate_is_nobody() -> None:
-    assert tls.refusal(None, "a.example")
-    assert tls.refusal({}, "a.example")
 
 
 def test_many_handshakes_cost_their_places_only_while_they_last(authority: Authority) -> None:

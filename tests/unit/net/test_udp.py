@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
+
+import pytest
 
 from sbc.effects import Send
-from sbc.net import udp
-from sbc.net.limits import DATAGRAMS_PER_WAKEUP
+from sbc.net import stun, udp
+from sbc.net.limits import DATAGRAMS_PER_WAKEUP, STUN_PER_SOURCE
 from tests.unit.net.bench import LOCALHOST, RESPONSE, bench, free_port, message, realm, run, until
 
 UDP = realm(("UDP", 0))
@@ -119,3 +122,78 @@ def test_the_branch_of_a_quoted_request() -> None:
     assert udp._top_branch(message(branch="z9hG4bKa")) == "z9hG4bKa"
     assert udp._top_branch(b"INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKcut") == ""  # cut short: whose is it?
     assert udp._top_branch(b"") == ""
+
+
+def binding_request(*attributes: bytes, kind: int = 1) -> bytes:
+    body = b"".join(attributes)
+    return struct.pack(">HHI12s", kind, len(body), stun.MAGIC_COOKIE, b"transaction!") + body
+
+
+def test_TRN_31_a_binding_request_is_answered_on_the_sip_port() -> None:
+    async def scene() -> None:
+        async with bench(UDP) as it:
+            with peer() as phone:
+                phone.sendto(binding_request(), it.local("UDP"))
+                await until(lambda: it.stats.datagrams_out)
+                answer = phone.recv(100)
+                kind, length, cookie, transaction = struct.unpack_from(">HHI12s", answer)
+                assert (kind, length, cookie, transaction) == (0x0101, 12, stun.MAGIC_COOKIE, b"transaction!")
+                family, port, host = struct.unpack_from(">xBHI", answer, 24)
+                assert (family, port ^ 0x2112, host ^ stun.MAGIC_COOKIE) == (1, phone.getsockname()[1], 0x7F000001)
+                phone.sendto(message(), it.local("UDP"))
+                await until(lambda: it.ear.datagrams)
+                assert it.stats.keepalives == 1
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("host", "mapped"),
+    [
+        ("192.0.2.1", "0001a147e112a643"),
+        ("2001:db8:1234:5678:11:2233:4455:6677", "0002a1470113a9faa5d3f179bc25f4b5bed2b9d9"),
+    ],
+)
+def test_TRN_31_the_addresses_of_rfc_5769(host: str, mapped: str) -> None:
+    request = binding_request().replace(b"transaction!", bytes.fromhex("b7e7a701bc34d686fa87dfae"))
+    answer = stun.binding_response(request, (host, 32853))
+    assert answer is not None
+    assert answer[24:].hex() == mapped
+
+
+@pytest.mark.parametrize(
+    ("request_", "answered"),
+    [
+        (binding_request(b"\x80\x22\x00\x05phone\0\0\0"), True),  # SOFTWARE
+        (binding_request(b"\x80\x28\x00\x04\1\2\3\4"), True),  # FINGERPRINT
+        (binding_request(b"\x00\x06\x00\x04user"), False),  # USERNAME: of ICE, not of a phone that keeps its flow alive
+        (binding_request(b"\x00\x03\x00\x04\0\0\0\6"), False),  # CHANGE-REQUEST would steer the answer elsewhere
+        (binding_request(b"\x80\x22\x00\x09phone\0\0\0"), False),
+        (binding_request(b"\x80\x22\x00\x05") + b"phone", False),
+        (binding_request()[:-1], False),
+        (binding_request() + b"\0\0\0\0", False),
+        (binding_request(b"\x80\x22\x01\x00" + bytes(256)), False),
+        (binding_request(kind=0x0003), False),
+        (binding_request(kind=0x0101), False),
+        (binding_request().replace(struct.pack(">I", stun.MAGIC_COOKIE), b"\0\0\0\0"), False),
+        (b"\0\1", False),
+    ],
+)
+def test_TRN_31_nothing_else_of_stun_is(request_: bytes, answered: bool) -> None:
+    assert (stun.binding_response(request_, ("192.0.2.1", 5060)) is not None) is answered
+
+
+def test_TRN_31_a_flood_of_binding_requests_is_bounded() -> None:
+    async def scene() -> None:
+        async with bench(UDP) as it:
+            with peer() as phone:
+                for _ in range(5):
+                    for _ in range(100):
+                        phone.sendto(binding_request(), it.local("UDP"))
+                    await asyncio.sleep(0)
+                await until(lambda: it.stats.datagrams_in == 500)
+                assert it.stats.datagrams_out <= STUN_PER_SOURCE[1] + 50
+                assert it.stats.stun_ignored == 500 - it.stats.datagrams_out
+                assert it.ear.datagrams == []
+
+    run(scene())

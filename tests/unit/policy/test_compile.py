@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import pytest
 
 from media.api import Interface, Suite
 from sbc.policy import values
-from sbc.policy.snapshot import LimitRules, Peer, Strangers
+from sbc.policy.snapshot import KeyPair, LimitRules, Peer, Strangers
 from sbc.sip.timers import TimerValues
 from tests.unit.policy.conftest import MINIMAL, Folder
 
@@ -35,7 +36,7 @@ def test_a_realm_of_two_families_advertises_to_one(folder: Folder) -> None:
     assert (realm.relay, realm.relay_advertise) == (Interface("127.0.0.1", 20000, 20999), "203.0.113.1")
     assert (realm.domains, realm.digest_realm) == (("203.0.113.1",), "203.0.113.1")
     certs = folder.root / "certs"
-    assert (realm.certificate, realm.certificate_file, realm.key_file) == ("edge", str(certs / "edge.pem"), str(certs / "edge.key"))
+    assert realm.certificates == (KeyPair(str(certs / "edge.pem"), str(certs / "edge.key")),)
     assert realm.client_ca is not None
     assert realm.client_ca.endswith("/ca.pem")
 
@@ -94,7 +95,7 @@ strangers: {answer: 403, limits: s}
 """,
         """
 media:
-  m: {srtp: optional, codecs: [G729, pcma], suites: [AEAD_AES_128_GCM], silence: 2m}
+  m: {srtp: optional, codecs: [G729, pcma], suites: [AEAD_AES_128_GCM], silence: 2m, early_media: listen, fax: pass}
 trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"]}}
 """,
     ).snapshot
@@ -105,6 +106,7 @@ trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"
     assert trunk.accept_from == ("10.0.0.1/32",)
     media = trunk.media
     assert (media.codecs, media.srtp, media.suites, media.silence) == (("G729", "pcma"), "optional", (Suite.AEAD_AES_128_GCM,), 120.0)
+    assert (media.early, media.fax) == ("listen", "pass")
 
 
 @pytest.mark.parametrize("srtp", ["sdes", "[sdes]"])
@@ -183,3 +185,48 @@ def test_DNS_01_a_peer_needs_a_listener_to_be_reached_from(folder: Folder, peer:
     else:
         (error,) = folder.errors(text)
         assert problem in error
+
+
+NAMED = "tls://127.0.0.1:5061], certificate: [edge, other]"
+BY_NAME = (
+    "trunks: {t: {realm: outside, media: plain, accept_certificate: [A.example], peer: 'sip:a.example;transport=tls', certificate: other}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("realm", "trunks", "presented"),
+    [
+        ("", "", "never"),
+        ("", BY_NAME, "optional"),
+        (", client_ca: ../certs/ca.pem", BY_NAME, "required"),
+        (", client_ca: ../certs/ca.pem, client_certificates: optional", "", "optional"),
+        (", client_certificates: required", "", "required"),
+    ],
+)
+def test_TLS_05_who_has_to_present_a_certificate(folder: Folder, realm: str, trunks: str, presented: str) -> None:
+    for half in ("pem", "key"):
+        shutil.copy(folder.root / "certs" / f"edge.{half}", folder.root / "certs" / f"other.{half}")
+    snapshot = folder.load(MINIMAL.replace("udp://127.0.0.1:5060]", NAMED + realm) + trunks).snapshot
+    outside = snapshot.realms["outside"]
+    assert outside.client_certificates == presented
+    assert [pair.certificate.rpartition("/")[2] for pair in outside.certificates] == ["edge.pem", "other.pem"]
+    if trunks:
+        trunk = snapshot.trunks["t"]
+        assert snapshot.certified == {("outside", "a.example"): trunk}
+        assert trunk.certificate == outside.certificates[1]
+        assert not trunk.wildcard_certificates
+
+
+def test_WS_01_websockets(folder: Folder) -> None:
+    written = 'ws://127.0.0.1, "wss://[::1]"], certificate: edge, origins: [HTTPS://A.example, "http://localhost:8080"]'
+    realm = folder.load(MINIMAL.replace("udp://127.0.0.1:5060]", written)).snapshot.realms["outside"]
+    assert [(each.transport, each.local) for each in realm.listeners] == [("WS", ("127.0.0.1", 80)), ("WSS", ("::1", 443))]
+    assert realm.origins == ("https://a.example", "http://localhost:8080")
+
+
+def test_recordings_are_for_those_who_ask(folder: Folder) -> None:
+    text = MINIMAL + "trunks: {kept: {realm: inside, media: plain, record: failed}, other: {realm: inside, media: plain}}\n"
+    trunks = folder.load(text).snapshot.trunks
+    assert (trunks["kept"].record, trunks["other"].record) == ("failed", "never")
+    (error,) = folder.errors(text.replace("record: failed", "record: sometimes"))
+    assert "trunks.kept.record: " in error

@@ -137,7 +137,7 @@ def test_number_vectors(case: dict[str, str]) -> None:
         "1" * 300,
     ],
 )
-def test_neither_number_nor_name(number: str) -> None:
+def test_REJ_04_TRAP_07_neither_number_nor_name(number: str) -> None:
     with pytest.raises(NumberRefused):
         normalise(user(), number)
 

@@ -130,7 +130,7 @@ def test_what_is_refused_and_where(folder: Folder, addition: str, expected: str)
         ("signalling: []", "realms.r.signalling: must not be empty"),
         ("signalling: [udp://localhost:5060]", "'localhost' is not an IP address"),
         ("signalling: [udp://0.0.0.0:5060]", "is not the address of one interface"),
-        ("signalling: [tsl://127.0.0.9:5061]", "'tsl' is none of udp, tcp and tls, did you mean 'tls'?"),
+        ("signalling: [tsl://127.0.0.9:5061]", "'tsl' is none of udp, tcp, tls, ws and wss, did you mean 'tls'?"),
         ("signalling: [udp://127.0.0.9:0]", "a port is a number"),
         ("signalling: [127.0.0.9]", "write it as udp://"),
         (
@@ -140,6 +140,14 @@ def test_what_is_refused_and_where(folder: Folder, addition: str, expected: str)
         ("signalling: [tls://127.0.0.9:5061]", "b.yaml:1:26: realms.r.signalling: tls:// needs 'certificate: NAME'"),
         ("signalling: [tls://127.0.0.9:5061, tcp://127.0.0.9:5061], certificate: edge", "realms.r.signalling.1: this address and port"),
         ("signalling: [tls://127.0.0.9:5061], certificate: nope", "certs/nope.pem: No such file"),
+        ("signalling: [tls://127.0.0.9:5061], certificate: [edge, nope]", "realms.r.certificate.1: "),
+        ("signalling: [wss://127.0.0.9]", "realms.r.signalling: wss:// needs 'certificate: NAME'"),
+        ("signalling: [ws://127.0.0.9, tcp://127.0.0.9:80]", "realms.r.signalling.1: this address and port"),
+        ("signalling: [udp://127.0.0.9:5060], origins: [https://a.example]", "realms.r.origins: is about WebSockets"),
+        ("signalling: [ws://127.0.0.9], origins: [a.example]", "realms.r.origins.0: write where the page comes from as https://HOST"),
+        ("signalling: [ws://127.0.0.9], origins: ['*']", "realms.r.origins.0: write where the page"),
+        ("signalling: [ws://127.0.0.9], origins: []", "realms.r.origins: must not be empty"),
+        ("signalling: [udp://127.0.0.9:5060], client_certificates: optional", "realms.r.client_certificates: asks for client"),
         ("signalling: [tls://127.0.0.9:5061], certificate: ../edge", "realms.r.certificate: a name has"),
         ("signalling: [udp://127.0.0.9:5060], client_ca: ../certs/ca.pem", "no listener is tls://"),
         ("signalling: [tls://127.0.0.9:5061], certificate: edge, client_ca: ../certs/ca.key", "holds no readable PEM certificate"),
@@ -184,6 +192,9 @@ def test_relay_ports(folder: Folder, address: str, ports: str, expected: str) ->
         ("{srtp: off, codecs: [PCMA, pcma]}", "media.m.codecs.1: 'pcma' is already in this list"),
         ("{srtp: sdes, codecs: [PCMA], suites: [AES_CM_128_HMAC_SHA1_81]}", "did you mean 'AES_CM_128_HMAC_SHA1_80'?"),
         ("{srtp: off, codecs: [PCMA], suites: [AEAD_AES_128_GCM]}", "media.m.suites: suites without SRTP"),
+        ("{srtp: sdes, codecs: [PCMA], fax: pass}", "media.m.fax: T.38 has no encryption here"),
+        ("{srtp: off, codecs: [PCMA], fax: yes}", "media.m.fax: "),
+        ("{srtp: off, codecs: [PCMA], early_media: one-way}", "media.m.early_media: "),
     ],
 )
 def test_media(folder: Folder, media: str, expected: str) -> None:
@@ -260,7 +271,7 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
     text = MINIMAL.replace("udp://127.0.0.1:5060", "tls://127.0.0.1:5061").replace(
         "relay: {address: 127.0.0.1", "certificate: edge, relay: {address: 127.0.0.1"
     )
-    assert folder.load(text).snapshot.realms["outside"].key_file == str(certs / "edge.key")
+    assert folder.load(text).snapshot.realms["outside"].certificates[0].key == str(certs / "edge.key")
     (certs / "edge.key").chmod(0o644)
     assert "is open to every user" in folder.errors(text)[0]
     (certs / "edge.key").chmod(0o600)
@@ -283,7 +294,7 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
         ),
         (
             MINIMAL.replace("srtp: off", "srtp: sdes") + "users: {u: {realm: outside, media: plain, password: {env: SBC_TEST_SECRET}}}",
-            ["a.yaml:7:36: users.u.media: SRTP keys cross the network readable: realm 'outside' has no tls:// listener"],
+            ["a.yaml:7:36: users.u.media: SRTP keys cross the network readable: realm 'outside' has no tls:// or wss:// listener"],
         ),
         (
             MINIMAL.replace("srtp: off", "srtp: optional") + "trunks: {t: {realm: inside, media: plain, peer: sip:x}}",
@@ -292,8 +303,13 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
         (
             MINIMAL
             + 'trunks: {t: {realm: inside, media: plain, peer: sip:x}}\nroutes: [{name: r, when: {trunk: t, to: "*"}, send_to: [t]}]',
-            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has neither accept_from nor accepts_registration"],
+            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has no accept_from, accept_certificate or accepts_registration"],
         ),
+        (
+            MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80]"),
+            ["a.yaml:3:25: realms.outside.signalling: browsers will be refused"],
+        ),
+        (MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80], origins: [https://a.example]"), []),
         (MINIMAL, []),
     ],
 )
@@ -326,3 +342,30 @@ def test_certificates_about_to_expire(folder: Folder, monkeypatch: pytest.Monkey
     warnings = folder.warnings(text)
     assert len(warnings) == (expected is not None)
     assert all(f"a.yaml:3:62: realms.outside.certificate: {expected}" in warning for warning in warnings), warnings
+
+
+TLS = MINIMAL.replace("udp://127.0.0.2:5060]", "tls://127.0.0.2:5061], certificate: edge")
+CALLED = "peer: 'sip:gw.example;transport=tls'"
+FOUND = "peer: 'sip:gw.example'"  # DNS may say by TLS
+
+
+@pytest.mark.parametrize(
+    ("policy", "trunks", "expected"),
+    [
+        (MINIMAL, "{t: {accept_certificate: [a.example], %s}}", "trunks.t.accept_certificate: realm 'inside' has no tls:// listener"),
+        (TLS, "{t: {accept_certificate: ['*.example'], %s}}", "trunks.t.accept_certificate.0: '*.example' is neither a host name"),
+        (TLS, "{t: {accept_certificate: [a.example], %s}, u: {accept_certificate: [A.example], %s}}", "a.example is already trunk 't'"),
+        (TLS, "{t: {accept_certificate: [bücher.example], %s}}", "write an international name in its ASCII form, xn--…"),
+        (TLS, "{t: {certificate: edge, %s}}", "trunks.t.certificate: is for connections to a 'peer' over TLS"),
+        (TLS, "{t: {insecure_wildcard_certificates: true, %s}}", "trunks.t.insecure_wildcard_certificates: is for connections"),
+        (TLS, "{t: {wildcard_certificates: true, %s}}", "unknown key, did you mean 'insecure_wildcard_certificates'?"),
+        (TLS, "{t: {" + CALLED + ", certificate: none, %s}}", "certs/none.pem: No such file"),
+        (TLS, "{t: {" + CALLED + ", certificate: edge, %s}, u: {" + CALLED + ", %s}}", "are shared with trunk 't', which has other"),
+        (MINIMAL, "{t: {" + FOUND + ", certificate: edge, %s}}", "trunks.t.certificate: is for connections"),
+        (TLS, "{t: {" + FOUND + ", certificate: edge, %s}, u: {" + CALLED + ", %s}}", "are shared with trunk 't', which has other"),
+    ],
+)
+def test_TLS_05_keys_of_trunks(folder: Folder, policy: str, trunks: str, expected: str) -> None:
+    errors = folder.errors(policy + "trunks: " + trunks.replace("%s", "realm: inside, media: plain"))
+    assert len(errors) == 1, errors
+    assert expected in errors[0]

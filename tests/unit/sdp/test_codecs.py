@@ -7,8 +7,8 @@ import pytest
 from sbc.errors import NotAcceptableHere
 from sbc.sdp.codecs import STATIC, Encoding, full_offer, parse_encoding, uses_annexb, without_annexb
 from sbc.sdp.model import Codec
-from sbc.sdp.offer import MediaRules
-from tests.unit.sdp.bodies import Call, CountingIds, audio, body, leg, stream
+from sbc.sdp.offer import MediaRules, relay_sides
+from tests.unit.sdp.bodies import PLAIN, Call, CountingIds, audio, body, leg, stream
 
 OTHER = "198.51.100.20"
 
@@ -132,3 +132,56 @@ def test_a_full_offer_names_what_the_rules_name() -> None:
         ("CN", 13),
         ("telephone-event", 101),
     ]
+
+
+@pytest.mark.parametrize(
+    ("offered", "crosses"),
+    [
+        (("101", "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15"), "101 0-15"),
+        (("101", "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-16"), "101 0-16"),
+        (("101", "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-11,16"), "101 0-11,16"),
+        (("96", "a=rtpmap:96 TELEPHONE-EVENT/8000/1", "a=fmtp:96 0-15,66,70"), "96 0-15,66,70"),
+        (("101", "a=rtpmap:101 telephone-event/8000"), None),
+    ],
+)
+def test_DTMF_01_DTMF_02_events_are_agreed_on_with_their_range(offered: tuple[str, ...], crosses: str | None) -> None:
+    payload, *lines = offered
+    call = Call()
+    sent, back = call.exchange(
+        body(f"m=audio 40000 RTP/AVP 8 {payload}", *lines),
+        body("m=audio 50000 RTP/AVP 8 100", "a=rtpmap:100 telephone-event/8000", "a=fmtp:100 0-15", host=OTHER),
+    )
+    assert stream(sent).formats == ("8", payload)
+    assert stream(sent).all("fmtp") == ([crosses] if crosses else [])
+    assert stream(back).all("fmtp") == [f"{payload} 0-15"], "the range of who will receive them, by the number of who asked"
+    a, b = relay_sides(call.a, call.b, latch_a=(), latch_b=())
+    assert (a.payload_types[int(payload)], b.payload_types[int(payload)]) == (100, int(payload))
+
+
+def test_DTMF_01_events_keep_the_clock_of_their_speech() -> None:
+    rules = MediaRules(("opus", "PCMA", "telephone-event"))
+    both = ("a=rtpmap:111 opus/48000/2", "a=rtpmap:110 telephone-event/48000", "a=rtpmap:101 telephone-event/8000")
+    call = Call(rules, rules)
+    sent, back = call.exchange(
+        body("m=audio 40000 RTP/AVP 111 8 110 101", *both),
+        body("m=audio 50000 RTP/AVP 8 97", "a=rtpmap:97 telephone-event/8000", host=OTHER),
+    )
+    assert set(stream(sent).all("rtpmap")) >= {"110 telephone-event/48000", "101 telephone-event/8000"}
+    assert stream(back).all("rtpmap") == ["8 PCMA/8000", "101 telephone-event/8000"]
+    a, _ = relay_sides(call.a, call.b, latch_a=(), latch_b=())
+    assert (a.payload_types, a.clock_rates) == ({8: 8, 101: 97}, {8: 8000, 101: 8000})
+
+
+def test_DTMF_01_without_events_on_one_side_the_other_is_not_promised_any() -> None:
+    call = Call(PLAIN, MediaRules(("PCMA",)))
+    sent, back = call.exchange(body(*audio("8 101")), body("m=audio 50000 RTP/AVP 8", host=OTHER))
+    assert (stream(sent).formats, stream(back).formats) == (("8",), ("8",))
+
+
+def test_COD_01_opus_without_channels_is_answered_with_two() -> None:
+    rules = MediaRules(("opus",))
+    call = Call(rules, rules)
+    sent, back = call.exchange(
+        body("m=audio 40000 RTP/AVP 99", "a=rtpmap:99 opus/48000"), body("m=audio 50000 RTP/AVP 99", "a=rtpmap:99 opus/48000/2", host=OTHER)
+    )
+    assert stream(sent).all("rtpmap") == stream(back).all("rtpmap") == ["99 opus/48000/2"]

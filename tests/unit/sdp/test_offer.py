@@ -311,6 +311,33 @@ def test_SDP_06_delayed_offer() -> None:
     assert (a.remote, b.remote) == (("192.0.2.10", 40000), (OTHER, 50000))
 
 
+def test_INV_13_an_offer_that_nobody_takes_is_refused_stream_by_stream() -> None:
+    refusing = leg()
+    offer = body(*audio("8 0 101"), "m=video 51372 RTP/AVP 31")
+    refused = sdp(refusing.refuse(offer))
+    assert [(media.kind, media.port) for media in refused.media] == [("audio", 0), ("video", 0)]
+    assert check_answer(sdp(offer), refused) == []
+    assert refusing.agreed is None
+    assert refusing.refuse(b"no description") == b""
+
+
+def test_INV_05_each_fork_goes_on_from_where_it_was() -> None:
+    call = Call()
+    asking = call.b
+    offer = asking.make_offer(None, call.ids)
+    opening = asking.mark
+    asking.receive_answer(ANSWER)
+    first = asking.mark
+    asking.resume(opening)
+    assert asking.agreed is None
+    asking.receive_answer(body(*audio("0 101", port=52000), host=OTHER))
+    assert asking.agreed is not None
+    assert asking.agreed.pairs[0][0].name == "PCMU"
+    asking.resume(first)
+    assert asking.agreed.pairs[0][0].name == "PCMA"
+    assert asking.last_body == offer
+
+
 def test_an_answer_to_no_offer_is_refused() -> None:
     with pytest.raises(SdpError):
         leg().receive_answer(ANSWER)
@@ -464,7 +491,7 @@ def as_relayed(offer: bytes, answer: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("offer", "answer"), EXCHANGES)
-def test_rfc4317_audio_through_two_legs(offer: bytes, answer: bytes) -> None:
+def test_SDP_01_rfc4317_audio_through_two_legs(offer: bytes, answer: bytes) -> None:
     rules = MediaRules(("PCMU", "PCMA", "iLBC", "telephone-event"))
     call = Call(rules, rules)
     sent = call.b.make_offer(call.a.receive_offer(offer, False), call.ids)
@@ -483,7 +510,7 @@ def test_rfc4317_audio_through_two_legs(offer: bytes, answer: bytes) -> None:
     assert b"alice" not in sent + back
 
 
-def test_rfc4317_hold_and_unhold_of_section_3_1() -> None:
+def test_SDP_05_rfc4317_hold_and_unhold_of_section_3_1() -> None:
     rules = MediaRules(("PCMU", "iLBC"))
     call = Call(rules, rules)
     (section,) = [pair for pair in RFC4317 if pair["section"].startswith("3.1")]
@@ -512,7 +539,12 @@ AUDIO_LINES = st.builds(
     ),
 )
 OTHER_LINES = st.sampled_from(
-    [("m=video 40010 RTP/AVP 31",), ("m=image 0 udptl t38",), ("m=application 9 UDP/DTLS/SCTP webrtc-datachannel",)]
+    [
+        ("m=video 40010 RTP/AVP 31",),
+        ("m=image 40020 udptl t38",),
+        ("m=image 0 udptl t38",),
+        ("m=application 9 UDP/DTLS/SCTP webrtc-datachannel",),
+    ]
 )
 
 

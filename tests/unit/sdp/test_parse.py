@@ -166,7 +166,7 @@ def test_keys_show_in_no_repr() -> None:
     assert KEY_A not in repr(caught.value) + str(caught.value)
 
 
-def test_rfc4317_every_description_parses_and_encodes_to_itself() -> None:
+def test_SDP_11_rfc4317_every_description_parses_and_encodes_to_itself() -> None:
     empty = 0
     for pair in vectors("rfc4317_offer_answer.json")["pairs"]:
         for exchange in pair["exchanges"]:

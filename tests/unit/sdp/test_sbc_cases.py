@@ -1,4 +1,4 @@
-"""The SBC cases of the collection, each at the behaviour of this version: no DTLS, no ICE, no T.38, one audio stream."""
+"""The SBC cases of the collection, each at the behaviour of this version: no DTLS, no ICE, one stream, T.38 only where the rules say so."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ ASSERTIONS = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_SDP_05_SDP_07_SDP_08_SDP_14_SDP_16_cases(name: str) -> None:
+def test_SDP_05_SDP_07_SDP_08_SDP_12_SDP_14_SDP_16_TRAP_13_cases(name: str) -> None:
     ASSERTIONS[name]()
 
 

@@ -72,7 +72,7 @@ def realm(**options: Any) -> DigestRealm:
 
 
 @pytest.mark.parametrize("vector", VECTORS["vectors"], ids=lambda v: f"{v['algorithm']}-{v['source'][:40]}")
-def test_vectors(vector: dict[str, Any]) -> None:
+def test_TRAP_05_vectors(vector: dict[str, Any]) -> None:
     digest = response_digest(
         vector["algorithm"].upper(),
         user=vector["username"],

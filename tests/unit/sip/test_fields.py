@@ -12,6 +12,7 @@ from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.expires import expires, parse_expires
 from sbc.sip.fields.max_forwards import max_forwards
 from sbc.sip.fields.nameaddr import NameAddr, parse_list
+from sbc.sip.fields.rack import RAck, parse_rseq
 from sbc.sip.fields.reason import Reason, parse_reasons
 from sbc.sip.fields.retry_after import parse_retry_after
 from sbc.sip.fields.session_expires import SessionExpires, parse_min_se
@@ -228,6 +229,22 @@ def test_reason() -> None:
 
 def test_tokens() -> None:
     assert parse_tokens(["timer, 100rel", "", ",,timer , Path"]) == ("timer", "100rel", "Path")
+
+
+def test_REL_02_rack() -> None:
+    assert RAck.parse("776656 1 INVITE") == RAck(776656, CSeq(1, "INVITE"))
+    assert RAck.parse("1\t  1 INVITE") == RAck(1, CSeq(1, "INVITE"))
+    assert str(RAck.parse("4294967295 2 INVITE")) == "4294967295 2 INVITE"
+    for text in ("", "1", "1 INVITE", "x 1 INVITE", "0 1 INVITE", "4294967296 1 INVITE", "1 1", "1 1 INVITE x", "-1 1 INVITE"):
+        with pytest.raises(ParseError):
+            RAck.parse(text)
+
+
+def test_REL_01_rseq() -> None:
+    assert parse_rseq("988789") == 988789
+    for text in ("", "0", "4294967296", "1 2", "+1"):
+        with pytest.raises(ParseError):
+            parse_rseq(text)
 
 
 def test_retry_after() -> None:

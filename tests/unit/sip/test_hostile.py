@@ -15,11 +15,15 @@ from hypothesis import strategies as st
 
 from sbc.errors import ParseError, SipError
 from sbc.sip.fields.auth import Challenge
+from sbc.sip.fields.call_info import CallInfo
+from sbc.sip.fields.charging_vector import ChargingVector
 from sbc.sip.fields.contact import parse_contacts
 from sbc.sip.fields.content import MediaType
 from sbc.sip.fields.cseq import CSeq
+from sbc.sip.fields.history_info import parse_history
 from sbc.sip.fields.nameaddr import NameAddr, parse_list
-from sbc.sip.fields.reason import parse_reasons
+from sbc.sip.fields.rack import RAck
+from sbc.sip.fields.reason import parse_reasons, reasons_told
 from sbc.sip.fields.retry_after import parse_retry_after
 from sbc.sip.fields.session_expires import SessionExpires
 from sbc.sip.fields.via import Via
@@ -156,10 +160,15 @@ def test_every_field_is_linear(unit: str) -> None:
         Challenge.parse,
         Warning.parse,
         SessionExpires.parse,
+        RAck.parse,
         parse_retry_after,
         lambda text: parse_contacts([text]),
         lambda text: parse_list([text]),
         lambda text: parse_reasons([text]),
+        lambda text: reasons_told([text]),
+        lambda text: parse_history([text]),
+        ChargingVector.parse,
+        lambda text: CallInfo.parse(text).host,
         lambda text: parts("multipart/mixed;boundary=b", text.encode()),
     ]
     prefixes = [

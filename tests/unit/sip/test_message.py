@@ -130,7 +130,7 @@ def test_stamp() -> None:
 # Responses
 
 
-def test_UAS_answer_echoes_what_names_the_transaction() -> None:
+def test_UAS_04_an_answer_echoes_what_names_the_transaction() -> None:
     request = build(headers=[("Via", "SIP/2.0/UDP h;branch=z9hG4bK2"), ("Timestamp", "54"), ("Subject", "x")])
     answer = Response.answer(request, 200, to_tag="t", headers=[("Contact", "<sip:b@h>")], body=b"v=0\r\n", content_type="application/sdp")
     assert answer.encode() == (

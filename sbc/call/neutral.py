@@ -1,0 +1,80 @@
+"""Addresses on their way from leg to leg: who, without where. The host of one side never shows on the other."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from sbc.errors import SipError
+from sbc.policy.decide import dialled, normalise
+from sbc.policy.snapshot import Party
+from sbc.sip.fields.nameaddr import NameAddr
+from sbc.sip.grammar import Params
+from sbc.sip.uri import Uri
+
+ANONYMOUS_HOST = "anonymous.invalid"  # RFC 3323 s4.1.1.3: an anonymous caller has no domain to hide
+ANONYMOUS = NameAddr("Anonymous", Uri.sip("anonymous", ANONYMOUS_HOST))
+
+# What a verification service says of the caller's number (3GPP TS 24.229 s7.2A.20); carriers add the attestation.
+_verstat = re.compile(r"(?:TN-Validation-Passed|TN-Validation-Failed|No-TN-Validation)(?:-[ABC])?", re.IGNORECASE).fullmatch
+_needs_no_escape = re.compile(r"[+A-Za-z0-9_.\-]*+").fullmatch
+
+
+def user_part(text: str) -> str:
+    """A number or name as the user part of a URI: whatever would end it early is escaped (RFC 3261 s19.1.2)."""
+    return text if _needs_no_escape(text) else quote(text, safe="-_.!~*'()&=+$,/")
+
+
+def is_anonymous(uri: Uri) -> bool:
+    """Nobody: the host of RFC 3323, or the user part that equipment without it writes."""
+    return uri.host == ANONYMOUS_HOST or (uri.user or "").lower() == "anonymous"
+
+
+def neutral(address: NameAddr, party: Party) -> NameAddr | None:
+    """What `party` wrote, its number normalised as a called one would be, without host, header parameters and URI headers.
+
+    None: not the address of anybody we could name.
+    """
+    uri = address.uri
+    if uri.scheme not in ("sip", "sips", "tel"):
+        return None
+    if is_anonymous(uri):
+        return ANONYMOUS
+    try:
+        number = normalise(party, dialled(uri))
+    except SipError:
+        return None
+    verstat = verstat_of(uri) if party.headers.trusted else ""
+    return NameAddr(address.display, numbered(number, verstat, uri.scheme))
+
+
+def numbered(number: str, verstat: str = "", scheme: str = "sip") -> Uri:
+    """The host-less URI of a normalised number or a name. Only a global number can do without a host (RFC 3966 s5.1.4)."""
+    if not number.startswith("+"):
+        return Uri.sip(user_part(number), "")
+    if scheme == "tel":
+        return Uri("tel", number, params=(("verstat", verstat),) if verstat else ())
+    return Uri.sip(number + (f";verstat={verstat}" if verstat else ""), "", params=(("user", "phone"),))
+
+
+def placed(address: NameAddr, host: str) -> NameAddr:
+    """A neutral address with the host that this side knows: ours."""
+    uri = address.uri
+    if uri.host or uri.scheme == "tel":
+        return address
+    return NameAddr(address.display, Uri(uri.scheme, uri.user, None, host, None, uri.params, uri.headers), address.params)
+
+
+def verstat_of(uri: Uri) -> str:
+    """The value of `verstat`, which stands behind the number or, of a SIP URI, also behind the host; "" if there is none."""
+    user = _params(uri.user) if uri.scheme != "tel" else ()
+    for name, value in (*user, *uri.params):
+        if name == "verstat" and _verstat(value or ""):
+            return value or ""
+    return ""
+
+
+def _params(user: str | None) -> Params:
+    """`+1202;verstat=X` may ride in the user part (RFC 3261 s19.1.6)."""
+    pairs = [item.partition("=") for item in (user or "").split(";")[1:]]
+    return tuple([(name.lower(), value) for name, _, value in pairs])

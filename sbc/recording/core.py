@@ -1,0 +1,131 @@
+"""A core whose calls are recorded as the policy says: to everybody else, a core."""
+
+from __future__ import annotations
+
+from sbc.clock import Ids, Now
+from sbc.core import Core
+from sbc.effects import Effect, KeepRecording, Log
+from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged
+from sbc.policy.snapshot import Party, Snapshot
+from sbc.recording.recording import Recorded
+from sbc.recording.tape import Recorder, Tape
+
+SECRET = 32  # octets of what keys are replaced with the help of
+
+
+class RecordingCore:
+    """`core` is what it drives. A call of a party that shall be recorded ends in one more effect, `KeepRecording`."""
+
+    def __init__(self, snapshot: Snapshot, ids: Ids) -> None:
+        self._ids = ids
+        self._recorder = Recorder(ids)
+        self._effects: list[Effect] = []
+        self._shutting_down = False
+        self.core = Core(snapshot, self._recorder, self._recorder)
+        self._take_policy(snapshot)
+
+    def receive(self, happened: Input, now: Now) -> None:
+        recorder = self._recorder
+        if isinstance(happened, (PolicyChanged, DrainBegun)):
+            self._receive_for_all(happened, now)
+        elif recorder.on or recorder.living:
+            self._receive_recorded(happened, now)
+        else:
+            self.core.receive(happened, now)
+
+    def _receive_recorded(self, happened: Input, now: Now) -> None:
+        recorder = self._recorder
+        before = self.core.busy()
+        recorder.expect(happened, now)
+        try:
+            self.core.receive(happened, now)
+        except Exception as error:
+            recorder.close(error)
+            raise
+        recorder.close()
+        if isinstance(happened, DrainEnded):
+            self._shutting_down = True
+        if self._shutting_down:  # nobody will wake us once more
+            while recorder.ending:
+                self._finish(recorder.ending.popleft())
+        begun = recorder.begun
+        if begun is not None and begun.call is None and self.core.busy() == before:
+            recorder.forget(begun)  # refused before it was an attempt: nothing more will come of it
+
+    def _receive_for_all(self, happened: PolicyChanged | DrainBegun, now: Now) -> None:
+        self._recorder.note(happened, now)
+        self.core.receive(happened, now)
+        if isinstance(happened, PolicyChanged):
+            self._take_policy(happened.snapshot)
+        else:
+            self._recorder.draining = True
+
+    def _take_policy(self, snapshot: Snapshot) -> None:
+        self._recorder.snapshot = snapshot
+        trunks, users = snapshot.trunks.values(), snapshot.users.values()
+        self._recorder.on = any(trunk.record != "never" for trunk in trunks) or any(user.record != "never" for user in users)
+
+    def handle_timeout(self, now: Now) -> None:
+        self.core.handle_timeout(now)
+        recorder = self._recorder
+        recorder.fired = now.monotonic
+        while recorder.ending and (recorder.ending[0].until or 0.0) <= now.monotonic:
+            self._finish(recorder.ending.popleft())
+
+    def next_timeout(self) -> float | None:
+        due = self.core.next_timeout()
+        ending = self._recorder.ending
+        if not ending:
+            return due
+        end = ending[0].until
+        return end if due is None else due if end is None else min(due, end)
+
+    def take_effects(self) -> list[Effect]:
+        effects = self.core.take_effects()
+        if self._effects:
+            effects += self._effects
+            self._effects.clear()
+        return effects
+
+    def busy(self) -> int:
+        return self.core.busy()
+
+    def leftovers(self) -> dict[str, int]:
+        return self.core.leftovers()
+
+    def _finish(self, tape: Tape) -> None:
+        self._recorder.forget(tape)
+        steps, tape.steps = tape.steps, []  # timers that still run know the tape
+        if wanted(tape, faulty=any(step.fault for step in steps)):
+            self._effects.append(KeepRecording(Recorded(tape, steps, self._ids.random(SECRET))))
+        if self._recorder.skipped:
+            self._effects.append(Log("warning", "calls not recorded", {"calls": self._recorder.skipped, "why": "memory"}))
+            self._recorder.skipped = 0
+
+
+def wanted(tape: Tape, *, faulty: bool) -> bool:
+    """Whether one of the parties of the call wants it kept. How a call would have ended that was cut or that broke, nobody knows."""
+    if tape.call is None:
+        caller = _party(tape.snapshot, tape.party)
+        return caller is not None and caller.record != "never"
+    record = tape.call.record
+    names = [party_name(record["a"]), party_name(record["b"])]
+    attempts = record["attempts"]
+    if isinstance(attempts, list):
+        names += [attempt["target"] for attempt in attempts]
+    modes = {party.record for name in names if (party := _party(tape.snapshot, name)) is not None}
+    return "always" in modes or ("failed" in modes and (faulty or failed(record)))
+
+
+def failed(record: dict[str, object]) -> bool:
+    """Not answered, unless the caller gave up; or ended by us."""
+    return record["released_by"] == "sbc" or (record["answered"] is None and record["released_by"] != "a")
+
+
+def party_name(leg: object) -> str:
+    """Of side `a` or `b` of a call record; "" when there was none."""
+    return str(leg.get("trunk") or leg.get("user") or "") if isinstance(leg, dict) else ""
+
+
+def _party(snapshot: Snapshot, name: str) -> Party | None:
+    return snapshot.trunks.get(name) or snapshot.users.get(name)

@@ -1,0 +1,227 @@
+"""A recorded call as a file: one line of JSON, then the octets of all its messages one behind the other, in the order of the steps.
+
+Messages outside of the JSON cost a tenth of what they would cost inside, and can be read as they are. See docs/recordings.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sbc import __version__
+from sbc.clock import Now
+from sbc.effects import Send
+from sbc.errors import ParseError
+from sbc.flow import Flow
+from sbc.inputs import Input, PolicyChanged, RequestIn, Resolved, ResponseIn
+from sbc.policy.snapshot import Snapshot
+from sbc.recording.plain import Plain, Unreadable, expanded, flow_of, read
+from sbc.recording.plain import octets as octets_as_text
+from sbc.recording.secrets import Secrets
+from sbc.recording.tape import Heard, Step, Tape
+from sbc.sip.message import Request
+from sbc.sip.parse import parse_datagram
+
+FORMAT = 1
+SUFFIX = ".sbc"
+
+NEVER = float("-inf")
+DAMAGED = (LookupError, TypeError, ValueError, AttributeError, RecursionError, ParseError)  # what reading one can end in
+
+
+class Recorded:
+    """A tape that ended, for whoever writes it down (see sbc.effects.Recorded). `secret`: random octets, forgotten afterwards."""
+
+    def __init__(self, tape: Tape, steps: list[Step], secret: bytes) -> None:
+        changes = [step.happened.snapshot for step in steps if isinstance(step.happened, PolicyChanged)]
+        self._snapshots = {snapshot.digest: snapshot for snapshot in (tape.snapshot, *changes)}
+        self._tape = tape
+        self._steps = steps
+        self._secret = secret
+        self._call = call_of(tape, steps)
+        began = datetime.fromtimestamp(steps[0].now.wall, UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
+        self.name = ".".join((began, self._call, *self._snapshots)) + SUFFIX
+
+    def digests(self) -> tuple[str, ...]:
+        return tuple(self._snapshots)
+
+    def policy(self, digest: str) -> bytes:
+        """That policy without its passwords, to be written as `policy_name(digest)`. KeyError: another policy."""
+        return json.dumps({"format": FORMAT, "policy": Plain(Secrets(None))(self._snapshots[digest])}).encode()
+
+    def encode(self) -> bytes:
+        plain = Plain(Secrets(self._secret))
+        flows: dict[Flow, int] = {}
+        messages: list[bytes] = []
+        steps: list[object] = []
+        for step in self._steps:
+            happened = step.happened
+            what: object = happened
+            if isinstance(happened, Heard):
+                what = [flows.setdefault(happened.flow, len(flows)), len(happened.octets)]
+                messages.append(happened.octets)
+            elif isinstance(happened, PolicyChanged):
+                what = happened.snapshot.digest
+            elif isinstance(happened, Resolved):
+                what = plain(happened)  # a table: its keys are more than text
+            out: list[object] = []
+            for effect in step.effects:
+                if type(effect) is Send:
+                    out.append([flows.setdefault(effect.flow, len(flows)), len(effect.data), effect.key, effect.server_name])
+                    messages.append(effect.data)
+                else:
+                    out.append(effect)
+            looked = step.fired if step.fired > NEVER else None
+            given = [(kind, plain.answer(value)) for kind, value in step.given]
+            steps.append((step.now, looked, what, given, out, step.fault))
+        tape = self._tape
+        heading = {
+            "format": FORMAT,
+            "sbc": __version__,
+            "call": self._call,
+            "policy": tape.snapshot.digest,
+            "draining": tape.draining,
+            "cut": tape.cut,
+            "steps": steps,
+            "flows": list(flows),
+            "classes": plain.classes,  # the encoder comes to these last: all steps are done by then
+        }
+        text = json.JSONEncoder(separators=(",", ":"), default=plain.compact).encode(heading).encode()
+        return b"".join((text, b"\n", *plain.secrets.all_octets(messages)))
+
+
+def call_of(tape: Tape, steps: list[Step]) -> str:
+    """The identifier of its call record; of a call that never had one the first tag that was drawn for it, which would have been it."""
+    if tape.call is not None:
+        return str(tape.call.record["id"])
+    return next((str(value) for step in steps for kind, value in step.given if kind == "tag"), "unknown")
+
+
+def policy_name(digest: str) -> str:
+    """The file, beside the recordings, of a policy they ran under."""
+    return f"policy-{digest}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step as read; see sbc.recording.tape.Step. `octets`: of a message that came; `expected`: the effects as JSON."""
+
+    now: Now
+    looked: float | None
+    happened: Input | None
+    octets: bytes
+    given: tuple[tuple[str, object], ...]
+    expected: tuple[Any, ...]
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """`cut`: the call went on after the last event."""
+
+    call: str
+    version: str
+    snapshot: Snapshot
+    draining: bool
+    cut: bool
+    events: tuple[Event, ...]
+
+
+def decode(data: bytes, policy: Callable[[str], bytes]) -> Recording:
+    """`policy` gives the file of a digest. Raises Unreadable when it is no recording, or none that this version can read."""
+    head, _, octets = data.partition(b"\n")
+    try:
+        heading = json.loads(head)
+        if heading["format"] != FORMAT:
+            raise Unreadable(f"a recording of format {heading['format']}; this version reads format {FORMAT}")
+        steps = expanded(heading["steps"], heading["classes"])
+        reader = _Reader([flow_of(flow) for flow in heading["flows"]], octets, policy)
+        first = reader.policy(heading["policy"])
+        events = tuple([reader.event(step) for step in steps])
+        return Recording(heading["call"], heading["sbc"], first, heading["draining"], heading["cut"], events)
+    except DAMAGED as error:
+        raise Unreadable(f"not a recording of this version: {error!r}") from error
+
+
+class _Reader:
+    """Goes through the steps in their order, and through the messages in theirs."""
+
+    def __init__(self, flows: list[Flow], octets: bytes, policy: Callable[[str], bytes]) -> None:
+        self._flows = flows
+        self._octets = octets
+        self._place = 0
+        self._policy = policy
+        self._snapshots: dict[str, Snapshot] = {}
+        self._current: Snapshot | None = None
+
+    def policy(self, digest: str) -> Snapshot:
+        """It is the current one from here on."""
+        if digest not in self._snapshots:
+            self._snapshots[digest] = decode_policy(self._policy(digest))
+        self._current = self._snapshots[digest]
+        return self._current
+
+    def event(self, step: Any) -> Event:
+        now, looked, what, given, out, fault = step
+        happened, octets = self._input(what)
+        return Event(
+            now=Now(*now),
+            looked=looked,
+            happened=happened,
+            octets=octets,
+            given=tuple([(kind, read(value, self._party)) for kind, value in given]),
+            expected=tuple([self._sent(effect) if isinstance(effect, list) else effect for effect in out]),
+            fault=fault,
+        )
+
+    def _input(self, what: Any) -> tuple[Input | None, bytes]:
+        if isinstance(what, str):
+            return PolicyChanged(self.policy(what)), b""
+        if isinstance(what, list):
+            flow, octets = self._flows[what[0]], self._next(what[1])
+            message = parse_datagram(octets)
+            return (RequestIn(message, flow) if isinstance(message, Request) else ResponseIn(message, flow)), octets
+        return read(what, self._party), b""
+
+    def _sent(self, sent: list[Any]) -> dict[str, object]:
+        flow, length, key, name = sent
+        return sent_as_read(octets_as_text(self._next(length)), self._flows[flow], key, name)
+
+    def _next(self, length: int) -> bytes:
+        start, self._place = self._place, self._place + length
+        if self._place > len(self._octets):
+            raise ValueError("the file ends within a message")
+        return self._octets[start : self._place]
+
+    def _party(self, name: str) -> object:
+        assert self._current is not None
+        return self._current.party(name)
+
+
+def decode_policy(data: bytes) -> Snapshot:
+    """Raises Unreadable."""
+    try:
+        snapshot = read(json.loads(data)["policy"], _nobody)
+    except DAMAGED as error:
+        raise Unreadable(f"not the policy of a recording: {error!r}") from error
+    if not isinstance(snapshot, Snapshot):
+        raise Unreadable("not the policy of a recording")
+    return snapshot
+
+
+def _nobody(name: str) -> object:
+    raise KeyError(name)
+
+
+def as_read(effect: object, plain: Plain) -> Any:
+    """An effect as it would come out of a file."""
+    if isinstance(effect, Send):
+        return sent_as_read(plain.message(effect.data), effect.flow, effect.key, effect.server_name)
+    return expanded(json.loads(json.dumps(effect, default=plain.compact)), plain.classes)
+
+
+def sent_as_read(text: str, flow: Flow, key: str, server_name: str) -> dict[str, object]:
+    return {"~": "Send", "data": text, "flow": flow, "key": key, "server_name": server_name}

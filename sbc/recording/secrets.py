@@ -1,0 +1,59 @@
+"""What a recording must not tell: keys are replaced, each one everywhere by the same other key; answers to password challenges are blanked.
+
+Both leave the length, and with it all that the core makes of a message, as it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+
+KEY = re.compile(rb"inline:([A-Za-z0-9+/]+)", re.IGNORECASE)  # RFC 4568 s9.1; what follows is no key
+DIGEST = re.compile(rb'(\bresponse[ \t\r\n]*=[ \t\r\n]*"?)([0-9a-f]+)', re.IGNORECASE)  # RFC 7616 s3.4: open to a search for the password
+BASIC = re.compile(rb"(\bbasic[ \t\r\n]+)([A-Za-z0-9+/=._~-]+)", re.IGNORECASE)
+LONGEST_KEY = 64  # octets; RFC 6188 s4 has the longest in use, 46
+
+
+class Secrets:
+    """`secret`: known to nobody once the recording is written, so that a replaced key leads nowhere. None: keys stay."""
+
+    def __init__(self, secret: bytes | None) -> None:
+        self._secret = secret
+
+    def key(self, master: bytes) -> bytes:
+        """Another key of that length, LONGEST_KEY at most."""
+        if self._secret is None:
+            return master
+        return hmac.digest(self._secret, master, "sha512")[: len(master)]
+
+    def octets(self, message: bytes) -> bytes:
+        """A message without its secrets."""
+        folded = message.lower()
+        if self._secret is not None and b"inline:" in folded:
+            message = KEY.sub(self._inline, message)
+        if b"authorization" in folded:
+            head, end, body = message.partition(b"\r\n\r\n")
+            for pattern in (DIGEST, BASIC):
+                head = pattern.sub(lambda found: found[1] + b"0" * len(found[2]), head)
+            message = head + end + body
+        return message
+
+    def all_octets(self, messages: list[bytes]) -> list[bytes]:
+        """The same for many: most calls have nothing to hide."""
+        folded = b"".join(messages).lower()
+        if b"inline:" in folded or b"authorization" in folded:
+            return [self.octets(message) for message in messages]
+        return messages
+
+    def _inline(self, found: re.Match[bytes]) -> bytes:
+        text = found[1]
+        start = found[0][: -len(text)]
+        try:
+            master = base64.b64decode(text + b"=" * (-len(text) % 4))
+        except binascii.Error:
+            master = b""
+        if not 0 < len(master) <= LONGEST_KEY:  # no key, then; what it lacks to be one stays lacking
+            return start + b"A" * len(text)
+        return start + base64.b64encode(self.key(master)).rstrip(b"=")

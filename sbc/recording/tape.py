@@ -1,0 +1,345 @@
+"""One call as it happens, picked out of a core that serves thousands (see docs/decisions/0013).
+
+An input belongs to the call whose identifier it bears: every tag, branch and Call-ID the core draws while it works for a
+call leads back to it, and so does what the caller's INVITE is matched by. A timer belongs to the call that was worked for when it
+was started. What the call asks of the rest of the process is put down with the answer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar, assert_never
+
+from sbc.clock import Ids, Now
+from sbc.effects import Send, WriteRecord
+from sbc.flow import Flow
+from sbc.inputs import (
+    DrainBegun,
+    DrainEnded,
+    FlowClosed,
+    Input,
+    MalformedIn,
+    MediaHappened,
+    PolicyChanged,
+    RelayClosed,
+    RelayFailed,
+    RelayOpened,
+    RequestIn,
+    Resolved,
+    ResponseIn,
+    SendFailed,
+)
+from sbc.policy.snapshot import Snapshot
+from sbc.sip.server import ServerKey, server_key
+from sbc.tap import Action, Named
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Key = str | ServerKey
+
+INVITATION = frozenset({"INVITE", "CANCEL", "ACK"})  # matched by the same key when they are about one INVITE
+TAIL_S = 1.0  # a call is recorded for so long after its record: until BYE is answered, mostly
+LARGEST_TAPE = 256 * 1024  # octets of one call: 50 re-INVITEs, a day of session refreshes; then the tape is cut
+ALL_TAPES = 128 * 1024 * 1024  # octets of all calls in progress, some 5,000 of 25 KiB; beyond it new calls are not recorded
+STEP_COST = 600  # octets a step takes in memory beside its messages, measured
+EFFECT_COST = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message as it came."""
+
+    octets: bytes
+    flow: Flow
+
+
+class Step:
+    """What happened at one instant, and all that came of it.
+
+    happened  the input; None: timers of the call were due
+    fired     monotonic instant of the last look at all timers before it
+    given     what the core drew and was answered, in order: (kind, value)
+    effects   what it gave
+    fault     the type of the exception it ended in; "": none
+    """
+
+    __slots__ = ("effects", "fault", "fired", "given", "happened", "now")
+
+    def __init__(self, now: Now, happened: Input | Heard | None, fired: float) -> None:
+        self.now = now
+        self.happened = happened
+        self.fired = fired
+        self.given: list[tuple[str, object]] = []
+        self.effects: list[object] = []
+        self.fault = ""
+
+
+class Tape:
+    """What a recording is made of.
+
+    snapshot  the policy the call began with
+    party     the name of the caller's trunk or user
+    draining  whether new calls were refused when it began
+    call      its record, once written
+    until     monotonic instant when the tape ends, once that is known
+    cut       it had grown too long
+    over      nothing is added any more
+    """
+
+    __slots__ = ("call", "cut", "draining", "keys", "over", "party", "size", "snapshot", "steps", "until")
+
+    def __init__(self, snapshot: Snapshot, party: str, draining: bool) -> None:
+        self.snapshot = snapshot
+        self.party = party
+        self.draining = draining
+        self.steps: list[Step] = []
+        self.keys: list[Key] = []
+        self.size = 0
+        self.call: WriteRecord | None = None
+        self.until: float | None = None
+        self.cut = False
+        self.over = False
+
+
+class Recorder:
+    """The Tap and the Ids of a core whose calls are recorded."""
+
+    def __init__(self, ids: Ids) -> None:
+        self.on = False  # new calls are recorded
+        self.snapshot: Snapshot | None = None  # the current one
+        self.draining = False
+        self.fired = float("-inf")
+        self.ending: deque[Tape] = deque()  # in the order of `until`
+        self.skipped = 0  # calls not recorded for want of memory
+        self._size = 0
+        self.living: dict[Tape, None] = {}
+        self.begun: Tape | None = None  # by the input under way
+        self._tapes: dict[Key, Tape] = {}
+        self._ids = ids
+        self._emitted: Sequence[object] = ()
+        self._tape: Tape | None = None
+        self._step: Step | None = None
+        self._mark = 0
+        self._happened: Input | None = None
+        self._now = Now(0.0, 0.0)
+
+    # Inputs
+
+    def expect(self, happened: Input, now: Now) -> None:
+        """The core is about to be given this."""
+        self._happened = happened
+        self._now = now
+        self.begun = None
+        tape = self._owner(happened)
+        if tape is not None and not tape.over:
+            self._open(tape, now, happened)
+
+    def note(self, happened: Input, now: Now) -> None:
+        """Something that concerns every call, and of which nothing comes at once."""
+        for tape in self.living:
+            if not tape.over:
+                tape.steps.append(Step(now, happened, self.fired))
+
+    def resume(self, tape: Tape, now: Now) -> None:
+        """A timer of that call is about to run."""
+        self._open(tape, now, None)
+
+    def close(self, fault: Exception | None = None) -> None:
+        """The core is done with it."""
+        tape, step = self._tape, self._step
+        self._tape = self._step = None
+        if tape is None or step is None:
+            return
+        effects = self._emitted[self._mark :]
+        step.effects.extend(effects)
+        size = STEP_COST + (len(step.happened.octets) if isinstance(step.happened, Heard) else 0)
+        for effect in effects:
+            size += EFFECT_COST
+            if type(effect) is Send:
+                size += len(effect.data)
+            elif type(effect) is WriteRecord:
+                tape.call = effect
+                self._let_end(tape, step.now)
+        tape.size += size
+        self._size += size
+        if fault is not None:
+            step.fault = type(fault).__name__
+            self._let_end(tape, step.now)
+        if tape.size > LARGEST_TAPE:
+            tape.cut = tape.over = True
+            if tape.until is None:
+                tape.until = step.now.monotonic
+                self.ending.appendleft(tape)
+
+    def forget(self, tape: Tape) -> None:
+        """It is over: nothing leads to it any more. Its steps are the caller's."""
+        tape.over = True
+        for key in tape.keys:
+            if self._tapes.get(key) is tape:
+                del self._tapes[key]
+        self.living.pop(tape, None)
+        self._size -= tape.size
+
+    def _owner(self, happened: Input) -> Tape | None:
+        """The tape of the call an input belongs to."""
+        tapes = self._tapes
+        if isinstance(happened, RequestIn):
+            request = happened.request
+            tape = tapes.get(request.to.tag)
+            if tape is None and request.method in INVITATION:
+                tape = tapes.get(server_key(request, "INVITE", happened.flow))
+            return tape
+        if isinstance(happened, ResponseIn):
+            return tapes.get(happened.response.via.branch)
+        match happened:
+            case RelayOpened(relay) | RelayClosed(relay) | RelayFailed(relay):
+                return tapes.get(relay.rpartition("-")[0])
+            case MediaHappened(event):
+                return tapes.get(event.relay.rpartition("-")[0])
+            case SendFailed(key):
+                return tapes.get(key.partition(" ")[0])
+            case Resolved(question):
+                return tapes.get(question)
+            case MalformedIn() | FlowClosed() | PolicyChanged() | DrainBegun() | DrainEnded():
+                return None  # of no call, or of many: see `within` and `note`
+            case _:
+                assert_never(happened)
+
+    def _open(self, tape: Tape, now: Now, happened: Input | None) -> None:
+        """From here on all that is drawn, answered and given belongs to that tape."""
+        last = tape.steps[-1] if tape.steps else None
+        if last is not None and last.happened is happened and last.now == now:
+            self._step = last  # several of its timers were due, or several of its calls concerned: as they will be again
+        else:
+            self._step = Step(now, _kept(happened) if happened is not None else None, self.fired)
+            tape.steps.append(self._step)
+        self._tape = tape
+        self._mark = len(self._emitted)
+
+    def _let_end(self, tape: Tape, now: Now) -> None:
+        if tape.until is None:
+            tape.until = now.monotonic + TAIL_S
+            self.ending.append(tape)
+
+    # The tap
+
+    def attach(self, effects: Sequence[object]) -> None:
+        self._emitted = effects
+
+    def answered(self, question: Callable[P, R], /) -> Callable[P, R]:
+        kind = name_of(question)
+
+        def ask(*args: P.args, **kwargs: P.kwargs) -> R:
+            step = self._step
+            if step is None:
+                return question(*args, **kwargs)
+            self._step = None  # what is drawn to find the answer is no business of the call
+            try:
+                answer = question(*args, **kwargs)
+            finally:
+                self._step = step
+            step.given.append((kind, answer))
+            return answer
+
+        return ask
+
+    def timed(self, action: Action) -> Action:
+        return action if self._tape is None else _Timed(self, self._tape, action)
+
+    def begin(self, party: Named) -> None:
+        """What asked whose call it is was answered before: that is the first answer on the tape."""
+        happened = self._happened
+        if not self.on or not isinstance(happened, RequestIn) or self.snapshot is None:
+            return
+        if self._tape is not None:  # the INVITE of a call that is long connected came once more: it is nothing of that call
+            self._tape.steps.pop()
+        if self._size > ALL_TAPES:
+            self._tape = self._step = None
+            self.skipped += 1
+            return
+        tape = Tape(self.snapshot, party.name, self.draining)
+        self.begun = tape
+        self.living[tape] = None
+        self._remember(tape, server_key(happened.request, "INVITE", happened.flow))
+        self._open(tape, self._now, happened)
+        if self._step is not None:
+            self._step.given.append(("admit", party))
+
+    def within(self, identifier: str, action: Action, now: Now) -> None:
+        tape = self._tapes.get(identifier)
+        if tape is None or tape.over:
+            action(now)
+            return
+        self._open(tape, now, self._happened)
+        try:
+            action(now)
+        except Exception as error:
+            self.close(error)
+            raise
+        self.close()
+
+    # The identifiers
+
+    def tag(self) -> str:
+        return self._drawn("tag", self._ids.tag())
+
+    def branch(self) -> str:
+        return self._drawn("branch", self._ids.branch())
+
+    def call_id(self) -> str:
+        return self._drawn("call_id", self._ids.call_id())
+
+    def random(self, size: int) -> bytes:
+        octets = self._ids.random(size)
+        if self._step is not None:
+            self._step.given.append(("random", octets))
+        return octets
+
+    def _drawn(self, kind: str, identifier: str) -> str:
+        if self._step is not None and self._tape is not None:
+            self._step.given.append((kind, identifier))
+            self._remember(self._tape, identifier)
+        return identifier
+
+    def _remember(self, tape: Tape, key: Key) -> None:
+        self._tapes[key] = tape
+        tape.keys.append(key)
+
+
+class _Timed:
+    """The action of a timer that was started for a call."""
+
+    __slots__ = ("_action", "_recorder", "_tape")
+
+    def __init__(self, recorder: Recorder, tape: Tape, action: Action) -> None:
+        self._recorder = recorder
+        self._tape = tape
+        self._action = action
+
+    def __call__(self, now: Now) -> None:
+        if self._tape.over:
+            self._action(now)
+            return
+        self._recorder.resume(self._tape, now)
+        try:
+            self._action(now)
+        except Exception as error:
+            self._recorder.close(error)
+            raise
+        self._recorder.close()
+
+
+def name_of(question: object) -> str:
+    """What answers to it are called on the tape."""
+    return str(getattr(question, "__name__", "")).strip("_")
+
+
+def _kept(happened: Input) -> Input | Heard:
+    """Requests and responses change while they are worked on: their octets do not."""
+    if isinstance(happened, RequestIn):
+        return Heard(happened.octets or happened.request.encode(), happened.flow)
+    if isinstance(happened, ResponseIn):
+        return Heard(happened.octets or happened.response.encode(), happened.flow)
+    return happened

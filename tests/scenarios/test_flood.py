@@ -1,0 +1,24 @@
+"""A peer that sends more media than a call has: dropped, counted, and said once."""
+
+from __future__ import annotations
+
+from media.api import Side
+from media.relay import MOST_PACKETS
+from tests.unit.media.packets import rtp
+from tests.world import Agent, World, connect
+
+
+def test_RTP_09_a_flood_is_cut_and_told_of(world: World, office: Agent, carrier: Agent) -> None:
+    invite, ok, _ = connect(office, carrier, "+4930123456")
+    (relay,) = world.open_relays
+    for sequence in range(MOST_PACKETS + 7):
+        world.media.receive(relay, Side.A, rtp(sequence), ("10.0.0.20", 40000))
+    assert len(world.media.take_sent()) == MOST_PACKETS
+    world.after(2)
+    told = [log for log in world.logs if log.event == "more media than speech has"]
+    assert [log.facts["side"] for log in told] == ["a"]
+    office.send(office.within(invite, ok, "BYE"))
+    office.expect_response(200)
+    carrier.answer(carrier.expect_request("BYE"), 200)
+    media = world.records[0]["a"]["media"]  # type: ignore[index]
+    assert (media["packets_received"], media["over_rate"]) == (MOST_PACKETS, 7)

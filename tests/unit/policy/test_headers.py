@@ -1,0 +1,88 @@
+"""Trust, numbers, headers that cross, and translated answers: what may be written and what it becomes."""
+
+from __future__ import annotations
+
+import pytest
+
+from sbc.policy.snapshot import HeaderRules, Patterns
+from tests.unit.policy.conftest import MINIMAL, Folder
+
+
+def trunk(keys: str) -> str:
+    return MINIMAL + f"trunks:\n  t: {{realm: inside, media: plain, {keys}}}\n"
+
+
+def test_ID_01_nobody_is_trusted_by_default(folder: Folder) -> None:
+    snapshot = folder.load(
+        trunk("accept_from: [10.0.0.1]") + "users: {u: {realm: outside, media: plain, password: {env: SBC_TEST_SECRET}}}\n"
+    )
+    assert snapshot.snapshot.trunks["t"].headers == snapshot.snapshot.users["u"].headers == HeaderRules()
+    assert not HeaderRules().trusted
+
+
+def test_ID_02_header_rules(folder: Folder) -> None:
+    keys = 'trusted: true, numbers: ["+4930*", +49301, 4711], pass_headers: [user-to-user, s, X-A], diversions_as: diversion'
+    rules = folder.load(trunk(f"{keys}, refuse_anonymous: true")).snapshot.trunks["t"].headers
+    assert rules == HeaderRules(
+        trusted=True,
+        numbers=Patterns(frozenset({"+49301", "4711"}), ("+4930",)),
+        main_number="+49301",
+        pass_headers=frozenset({"user-to-user", "subject", "x-a"}),
+        diversions_as="diversion",
+        refuse_anonymous=True,
+    )
+
+
+def test_one_number_needs_no_list(folder: Folder) -> None:
+    user = "users: {u: {realm: outside, media: plain, password: {env: SBC_TEST_SECRET}, numbers: +4930777}}\n"
+    assert folder.load(MINIMAL + user).snapshot.users["u"].headers.main_number == "+4930777"
+
+
+def test_RSN_01_one_status_counts_more_than_its_class(folder: Folder) -> None:
+    found = folder.load(trunk("responses_from: {486: 480, 4xx: 404, 302: 480}, responses_to: {5xx: 503, 500: 600}")).snapshot.trunks["t"]
+    assert (found.responses_from[486], found.responses_from[404], found.responses_from[499], found.responses_from[302]) == (
+        480,
+        404,
+        404,
+        480,
+    )
+    assert (found.responses_to[500], found.responses_to[599]) == (600, 503)
+    assert not {401, 407, 422, 481, 487, 491} & found.responses_from.keys()
+    assert 600 not in found.responses_to
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("trusted: yes", "trunks.t.trusted: must be true or false"),
+        ('numbers: ["*"]', "trunks.t.numbers.0: '*' would let it call with anybody's number: name its own, or say 'trusted: true'"),
+        ("numbers: []", "trunks.t.numbers: must not be empty"),
+        ("pass_headers: []", "trunks.t.pass_headers: must not be empty"),
+        ("pass_headers: [m]", "trunks.t.pass_headers.0: whether Contact crosses is not decided here: it has rules of its own"),
+        ("pass_headers: [p-asserted-identity]", "whether P-Asserted-Identity crosses is not decided here"),
+        ("pass_headers: [P-Charging-Vector]", "whether P-Charging-Vector crosses is not decided here"),
+        ("pass_headers: [l]", "whether Content-Length crosses is not decided here"),
+        ('pass_headers: ["X Y"]', "trunks.t.pass_headers.0: 'X Y' is no header name"),
+        ("diversions_as: history-info", "trunks.t.diversions_as: only a trunk with 'trusted: true' is told who sent a call on"),
+        ("responses_from: {}", "trunks.t.responses_from: must not be empty"),
+        ("responses_from: {407: 403}", "407 is said between us and one peer and has its own meaning there: it cannot be translated"),
+        ("responses_from: {200: 403}", "write a final status from 300 to 699"),
+        ("responses_from: {486: 302}", "trunks.t.responses_from.486: write a final status from 400 to 699 that says why a call failed"),
+        ("responses_to: {486: 487}", "write a final status from 400 to 699 that says why a call failed"),
+        ("responses_to: {3xx: 480}", "trunks.t.responses_to: we send no redirections: 3xx stands in 'responses_from' only"),
+    ],
+)
+def test_what_may_not_be_written(folder: Folder, keys: str, problem: str) -> None:
+    assert problem in "\n".join(folder.errors(trunk(keys)))
+
+
+def test_a_user_is_never_trusted(folder: Folder) -> None:
+    user = "users: {u: {realm: outside, media: plain, password: {env: SBC_TEST_SECRET}, trusted: true}}\n"
+    (problem,) = folder.errors(MINIMAL + user)
+    assert "users.u.trusted: unknown key" in problem
+
+
+def test_a_header_that_one_side_alone_lists_is_a_warning(folder: Folder) -> None:
+    other = "  o: {realm: outside, media: plain, pass_headers: [X-A]}\n"
+    (warning,) = folder.warnings(trunk("pass_headers: [x-a, X-B]") + other)
+    assert "trunks.t.pass_headers.1: crosses only to somebody who lists it too, and nobody does" in warning

@@ -1,0 +1,134 @@
+"""The folder of recordings: for its owner only, and never too full."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+
+from sbc.store import recordings
+from sbc.store.recordings import RecordingFolder, Shelf
+from tests.unit.net.bench import run, until
+
+
+class Call:
+    """A recording of a few octets."""
+
+    def __init__(self, number: int, *policies: str, size: int = 10) -> None:
+        self.name = ".".join((f"2027011{number}", "call", *policies)) + ".sbc"
+        self._policies = policies
+        self._size = size
+
+    def encode(self) -> bytes:
+        return b"x" * self._size
+
+    def policy(self, digest: str) -> bytes:
+        return digest.encode()
+
+    def digests(self) -> tuple[str, ...]:
+        return self._policies
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_REG_07_a_recording_is_for_its_owner_only(tmp_path: Path) -> None:
+    async def scene() -> None:
+        folder = tmp_path / "var" / "recordings"
+        failures: list[tuple[str, int]] = []
+        kept = RecordingFolder(folder, asyncio.get_running_loop(), lambda text, lost: failures.append((text, lost)))
+        assert not folder.exists(), "nothing is made before there is something to keep"
+        kept.write(Call(1, "aa"))
+        await until(lambda: folder.exists() and len(names(folder)) == 2, 2.0)
+        kept.write(Call(2, "aa"))
+        kept.close()
+        assert names(folder) == ["20270111.call.aa.sbc", "20270112.call.aa.sbc", "policy-aa.json"]
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+        assert failures == []
+
+    run(scene())
+
+
+def test_a_folder_that_stood_open_is_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir(mode=0o755)
+    Shelf(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_oldest_are_dropped_and_policies_no_call_is_left_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "KEPT", 2)
+    shelf = Shelf(tmp_path)
+    for call in (Call(1, "aa"), Call(2, "aa", "bb"), Call(3, "bb")):
+        shelf.add(call)
+    shelf.drop_oldest()
+    assert names(tmp_path) == ["20270112.call.aa.bb.sbc", "20270113.call.bb.sbc", "policy-aa.json", "policy-bb.json"]
+    again = Shelf(tmp_path)  # a process that was started anew knows what is there
+    again.add(Call(4, "cc"))
+    again.drop_oldest()
+    assert names(tmp_path) == ["20270113.call.bb.sbc", "20270114.call.cc.sbc", "policy-bb.json", "policy-cc.json"]
+
+
+def test_their_octets_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "KEPT_OCTETS", 1_000)
+    shelf = Shelf(tmp_path)
+    for number in (1, 2, 3):
+        shelf.add(Call(number, size=400))
+    shelf.drop_oldest()
+    assert names(tmp_path) == ["20270112.call.sbc", "20270113.call.sbc"]
+
+
+def test_somebody_else_may_tidy_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "KEPT", 1)
+    shelf = Shelf(tmp_path)
+    shelf.add(Call(1))
+    (tmp_path / "20270111.call.sbc").unlink()
+    shelf.add(Call(2))
+    shelf.drop_oldest()
+    assert names(tmp_path) == ["20270112.call.sbc"]
+
+
+def test_a_link_laid_out_for_us_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("precious")
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    (folder / "20270111.call.sbc.partial").symlink_to(target)
+    Shelf(folder).add(Call(1))
+    assert target.read_text() == "precious"
+    assert (folder / "20270111.call.sbc").read_bytes() == b"x" * 10
+
+
+def test_a_flood_of_calls_is_no_flood_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "WRITES_AT_ONCE", 3.0)
+
+    async def scene() -> None:
+        failures: list[tuple[str, int]] = []
+        kept = RecordingFolder(tmp_path, asyncio.get_running_loop(), lambda text, lost: failures.append((text, lost)))
+        for number in range(9):
+            kept.write(Call(number))
+        await until(lambda: failures != [], 2.0)
+        kept.close()
+        assert failures == [("more than 20 a second", 6)]
+        assert len(names(tmp_path)) == 3
+
+    run(scene())
+
+
+def test_a_disk_that_refuses_is_told_of(tmp_path: Path) -> None:
+    async def scene() -> None:
+        (tmp_path / "file").write_text("")
+        failures: list[tuple[str, int]] = []
+        kept = RecordingFolder(tmp_path / "file", asyncio.get_running_loop(), lambda text, lost: failures.append((text, lost)))
+        kept.write(Call(1))
+        await until(lambda: failures != [], 2.0)
+        kept.write(Call(2))
+        kept.close()
+        assert [lost for _, lost in failures] == [1, 1]
+        assert "file" in failures[0][0]
+
+    run(scene())
