@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import deque
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +37,7 @@ from sbc.effects import (
     WriteRecord,
 )
 from sbc.flow import Address, Flow, Transport
+from sbc.frozen import replace
 from sbc.inputs import (
     DrainBegun,
     DrainEnded,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from media.api import Side
 from sbc.call.causes import status_told
 from sbc.call.change import differ
@@ -17,6 +15,7 @@ from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Releas
 from sbc.clock import Now
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
+from sbc.frozen import replace
 from sbc.policy.snapshot import Party, Realm, User
 from sbc.sdp.offer import Description, MediaLeg
 from sbc.sip.dialog import Dialog, record_route_rows

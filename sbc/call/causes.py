@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from sbc.call.crossing import read_answer
 from sbc.call.words import Cause
 from sbc.errors import ParseError
+from sbc.frozen import replace
 from sbc.policy.snapshot import Party, Route, Trunk
 from sbc.sip.fields.call_info import CallInfo
 from sbc.sip.fields.reason import Reason, reasons_told

@@ -8,14 +8,13 @@ that is mentioned nowhere here stays behind.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from sbc.call.context import is_private
 from sbc.call.diverted import continued, diversions_of, history_of, neutral_diversions, neutral_history
 from sbc.call.identities import Found, asserted, proved, values
 from sbc.call.neutral import is_anonymous, neutral, placed, verstat_of
 from sbc.errors import ParseError, SipError
-from sbc.frozen import frozen
+from sbc.frozen import frozen, replace
 from sbc.policy.snapshot import HeaderRules, Party, Trunk
 from sbc.sip.fields.call_info import CallInfo
 from sbc.sip.fields.charging_vector import ChargingVector

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from media.api import EventKind, MediaError, Side
+from sbc.frozen import replace
 from tests.unit.media.calls import Call
 from tests.unit.media.packets import keys, rtp
 from tests.unit.media.worlds import World

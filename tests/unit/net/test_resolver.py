@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sbc.flow import Transport
+from sbc.frozen import replace
 from sbc.inputs import Resolved
 from sbc.net import resolver
 from sbc.net.resolver import Place, Resolver, system_place

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from media.api import EventKind, MediaEvent, Side
 from sbc.clock import Now
 from sbc.effects import Log, Recorded
+from sbc.frozen import replace
 from sbc.inputs import DrainBegun, FlowClosed, MediaHappened, PolicyChanged, ResponseIn
 from sbc.policy.snapshot import Record
 from sbc.recording import tape
@@ -240,6 +239,7 @@ def test_memory_for_tapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (recorder._size, recorder._tapes, recorder.living) == (0, {}, {})
 
 
+@pytest.mark.interpreted
 def test_a_fault_of_ours_is_recorded_and_happens_again(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(Exception): ...
 
@@ -273,6 +273,7 @@ def test_a_core_that_records_nothing_costs_no_tape() -> None:
     world.recordings.clear()
 
 
+@pytest.mark.interpreted
 def test_another_core_differs_at_the_first_octet_that_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     office, carrier = cast_of(world)
