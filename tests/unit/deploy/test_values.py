@@ -102,7 +102,7 @@ def test_defaults_in_the_class_of_an_exception_are_refused() -> None:
 
 
 def test_the_replace_of_the_standard_library_is_refused() -> None:
-    with pytest.raises(NotCompilable, match="take that of sbc.frozen"):
+    with pytest.raises(NotCompilable, match=r"take that of sbc\.frozen"):
         expand("from __future__ import annotations\nfrom dataclasses import dataclass, replace\n")
 
 
