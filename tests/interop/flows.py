@@ -1,4 +1,4 @@
-"""One exchange after the other between two SIPp through one SBC that stands all the while."""
+"""One exchange after the other through one SBC that stands all the while, most of them between two SIPp."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from tests.interop.namespaces import Namespace
 from tests.interop.wait import Expired, until
 
 START_TIMEOUT = 10.0
+TONE_SECONDS = 20.0  # no call is longer
 QUIT_TIMEOUT = 5.0  # it unregisters first
 WAV_HEADER = 44  # octets, of the form it writes
 STATE = re.compile(r" moving from state \[?Linphone\w+\]? to \[?Linphone(\w+)")
@@ -116,7 +117,7 @@ def console(host: Namespace, folder: Path, *, user: str, password: str, server: 
     phone = Console(host, folder, process)
     try:
         phone.command("soundcard use files")
-        phone.command(f"play {tones.write_tone(folder / 'tone.wav', tone)}")
+        phone.command(f"play {tones.write_tone(folder / 'tone.wav', tone, TONE_SECONDS)}")
         phone.command(f"record {folder / 'heard.wav'}")
         until(lambda: "about to register" in phone.log, START_TIMEOUT, f"linphonec does not start, see {folder}/log")
         yield phone
