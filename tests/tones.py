@@ -37,7 +37,12 @@ def read(path: Path) -> list[int]:
     start = data.find(b"data") + 8
     if data[:4] != b"RIFF" or start < 8:
         return []
-    samples = array.array("h", data[start : start + (len(data) - start) // 2 * 2])
+    return decode(data[start:])
+
+
+def decode(data: bytes) -> list[int]:
+    """Samples of 16 bits, low octet first; half of one at the end is left out."""
+    samples = array.array("h", data[: len(data) // 2 * 2])
     if sys.byteorder == "big":
         samples.byteswap()
     return samples.tolist()

@@ -107,6 +107,10 @@ class Phone:
         """The tones of all recordings, one after the other; see tests.tones.heard."""
         return [tone for path in self.recordings() for tone in tones.heard(tones.read(path), frequencies)]
 
+    def pieces(self) -> int:
+        """How often sound began: once in each recording."""
+        return len(self.recordings())
+
     @property
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")

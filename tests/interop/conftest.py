@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.interop import namespaces, server
+from tests.interop.flows import Flows
 from tests.interop.namespaces import Lab
-from tests.interop.server import Server
+from tests.interop.server import POLICY, Server
 
 HERE = Path(__file__).parent
 
@@ -31,3 +32,16 @@ def lab() -> Iterator[Lab]:
 def sbc_server(lab: Lab, tmp_path: Path) -> Iterator[Server]:
     with server.serve(lab, tmp_path / "sbc") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def policy() -> str:
+    """Of the SBC of `flows`. A test module that needs another has a fixture of this name."""
+    return POLICY
+
+
+@pytest.fixture(scope="module")
+def flows(policy: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flows]:
+    """One lab and one SBC for all tests of a module."""
+    with namespaces.lab() as made, server.serve(made, tmp_path_factory.mktemp("flows") / "sbc", policy) as running:
+        yield Flows(made, running)

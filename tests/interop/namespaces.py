@@ -81,12 +81,13 @@ class Namespace:
         log: Path,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
         """Start `command` here, output to the file `log`. Its pid is that of the command itself."""
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [*self._enter(), *map(str, command)],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=cwd,

@@ -7,18 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests import tones
 from tests.interop import baresip
 from tests.interop.baresip import Phone
+from tests.interop.ears import ALICE, CARRIER, hears
 from tests.interop.namespaces import Lab
 from tests.interop.server import PASSWORD, Server
-from tests.interop.wait import Expired, until
+from tests.interop.wait import Expired
 
 NUMBER = "+4930123"  # behind the carrier
-ALICE = 440.0  # Hz
-CARRIER = 1000.0
 GUESSES = 30
-SPOILT = 2  # tenths of a second at the edge of a recording that are neither tone nor silence
 
 
 def alice_account(lab: Lab, password: str = PASSWORD) -> str:
@@ -41,19 +38,6 @@ def carrier(lab: Lab, sbc_server: Server, tmp_path: Path) -> Iterator[Phone]:
     account = f"<sip:{NUMBER}@{lab.carrier.address}>;regint=0;audio_codecs=PCMA/8000/1;answermode=manual"
     with baresip.phone(lab.carrier, tmp_path / "carrier", account, tone=CARRIER) as phone:
         yield phone
-
-
-def hears(phone: Phone, tone: float, seconds: float = 1.0) -> None:
-    """From now on `phone` hears that much of `tone`, and nothing of its own."""
-    before = tones.seconds_of(phone.heard(ALICE, CARRIER), tone)
-
-    def enough() -> bool:
-        return tones.seconds_of(phone.heard(ALICE, CARRIER), tone) >= before + seconds
-
-    until(enough, seconds + 5.0, f"{phone.host.name} does not hear {seconds:g} s of {tone:g} Hz", phone.pump)
-    heard = phone.heard(ALICE, CARRIER)
-    assert ALICE + CARRIER - tone not in heard
-    assert heard.count(None) <= SPOILT * len(phone.recordings())
 
 
 def connect(caller: Phone, callee: Phone, target: str) -> None:
