@@ -6,6 +6,7 @@ a block on `+449`.
 
 from __future__ import annotations
 
+from sbc.call.abilities import methods_of
 from sbc.call.bridge import ANONYMOUS_HOST, invitation_of
 from sbc.call.call import Call
 from sbc.call.causes import cause_of_request
@@ -35,7 +36,6 @@ METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
 EXTENSIONS = frozenset({"timer"})
 RETRY_WHEN_DRAINING_S = 10
 OPTIONS_HEADERS = (
-    ("Allow", ", ".join(sorted(METHODS))),
     ("Accept", "application/sdp"),
     ("Accept-Encoding", "identity"),
     ("Accept-Language", "en"),
@@ -102,7 +102,7 @@ class Reception:
             return
         try:
             if request.method != "ACK":
-                check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
+                check_request(request, methods=methods_of(user.party), supported=EXTENSIONS, for_us=True)
             user.receive_request(request, flow, now)
         except SipError as error:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
@@ -144,7 +144,7 @@ class Reception:
             if request.method == "INVITE" and admitted is not None:
                 self._invite(admitted, transaction, flow, now)
             else:
-                check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
+                check_request(request, methods=methods_for(admitted), supported=EXTENSIONS, for_us=True)
                 self._serve(admitted, transaction, flow, now)
         except SipError as error:
             self._context.transactions.respond(transaction, self._context.answer(request, error.status, error.reason, error.headers), now)
@@ -152,7 +152,8 @@ class Reception:
     def _serve(self, party: Party | None, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request = transaction.request
         if request.method == "OPTIONS":
-            self._respond(transaction, 200, OPTIONS_HEADERS, now)
+            allow = ("Allow", ", ".join(sorted(methods_for(party))))
+            self._respond(transaction, 200, (allow, *OPTIONS_HEADERS), now)
         elif request.method == "REGISTER" and party is not None:
             self._register(party, transaction, flow, now)
         else:  # BYE and the like without a dialog
@@ -286,6 +287,11 @@ class Reception:
                 self._answer_stateless(self._context.answer(request, strangers.answer), request, flow)
         elif flow.reliable:
             self._context.emit(CloseFlow(flow))
+
+
+def methods_for(party: Party | None) -> frozenset[str]:
+    """What may come outside of dialogs; None: somebody of whom all we know is that they are no stranger."""
+    return METHODS if party is None else METHODS.union(methods_of(party))
 
 
 def caller_of(party: Party, request: Request) -> str:

@@ -1,4 +1,4 @@
-"""A call: a table of what follows when one of its two legs says one of the five words."""
+"""A call: a table of what follows when one of its two legs says one of the words."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
 from sbc.call.causes import refusal_to_peer
 from sbc.call.context import Context
+from sbc.call.info import may_hear
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, record_of
-from sbc.call.states import CallState
+from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.targets import Lookup, locate, target_at
-from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Word
+from sbc.call.words import Answered, Asked, Cause, Changed, Offered, Progressed, Released, Word
 from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
 from sbc.errors import SipError
@@ -271,6 +272,18 @@ class Call:
         self._far(leg).tell(word, now)
         self._end(word.cause, leg.side.value if word.cause.by == "peer" else "sbc", now)
 
+    def _pass_on(self, leg: Leg, word: Asked, now: Now) -> None:
+        """What both parties may say and hear crosses; the far side's policy counts as much as the near one's."""
+        far = self._far(leg)
+        refused = may_hear(far.party, word)
+        if refused is not None:
+            word.reply(refused, now)
+        else:
+            far.tell(word, now)
+
+    def _nobody_there(self, leg: Leg, word: Asked, now: Now) -> None:
+        word.reply(Cause(480, by="sbc", note="nobody there to ask"), now)
+
     def release(self, cause: Cause, now: Now) -> None:
         """End both sides for a reason of our own, in any state."""
         if self.state is CallState.ENDED:
@@ -408,6 +421,9 @@ TABLE: Mapping[tuple[CallState, Side, type[Word]], Callable[[Call, Leg, Any, Now
     (CallState.RINGING, Side.B, Released): Call._refused_by_callee,
     (CallState.CONNECTED, Side.A, Changed): Call._change,
     (CallState.CONNECTED, Side.B, Changed): Call._change,
+    (CallState.CONNECTED, Side.A, Asked): Call._pass_on,
+    (CallState.CONNECTED, Side.B, Asked): Call._pass_on,
+    **{(state, side, Asked): Call._nobody_there for state in BEFORE_CONNECTED for side in Side},
     (CallState.CONNECTED, Side.A, Answered): Call._changed,
     (CallState.CONNECTED, Side.B, Answered): Call._changed,
     (CallState.CONNECTED, Side.A, Released): Call._hang_up,

@@ -6,9 +6,10 @@ import contextlib
 from typing import Literal
 
 from media.api import Side
+from sbc.call.abilities import invite_abilities
 from sbc.call.bridge import Invitation, from_of
 from sbc.call.causes import cause_of_response
-from sbc.call.context import ALLOW, SUPPORTED, Context
+from sbc.call.context import Context
 from sbc.call.leg import Hear, Leg
 from sbc.call.session_timer import SESSION_EXPIRES_S, read_min_se
 from sbc.call.usage import SDP_TYPE
@@ -79,7 +80,7 @@ class CalleeLeg(Leg):
         assert self._invitation is not None
         uri = self.target.uri
         to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
-        headers = (("Contact", self.contact), ("Allow", ALLOW), ("Supported", SUPPORTED), *interval, *self._invitation.headers)
+        headers = (("Contact", self.contact), *invite_abilities(self.party), *interval, *self._invitation.headers)
         request = Request.build(
             "INVITE",
             self.target.uri,

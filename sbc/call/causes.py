@@ -8,8 +8,9 @@ from sbc.call.words import Cause
 from sbc.errors import ParseError
 from sbc.sip.fields.reason import Reason
 from sbc.sip.fields.retry_after import parse_retry_after
+from sbc.sip.fields.tokens import parse_tokens
 from sbc.sip.message import Request, Response
-from sbc.sip.names import REASON, RETRY_AFTER
+from sbc.sip.names import REASON, RECV_INFO, RETRY_AFTER
 
 NORMAL_CLEARING = 16
 
@@ -42,6 +43,8 @@ def cause_of_response(response: Response) -> Cause:
     """What a final 3xx-6xx answer tells the other leg."""
     reasons = tuple(response.headers.all(REASON))
     headers = retry_after_of(response) if response.status in (404, 480, 486, 600, 603) else ()
+    if response.status == 469:  # "MUST … contain a Recv-Info" (RFC 6086 s4.2.2)
+        headers = (("Recv-Info", ", ".join(parse_tokens(response.headers.all(RECV_INFO)))),)
     return Cause(response.status, response.reason, q850_told(reasons), reasons, headers)
 
 

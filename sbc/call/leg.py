@@ -9,12 +9,15 @@ from collections.abc import Callable
 from typing import Literal
 
 from media.api import Side
+from sbc.call.abilities import invite_abilities, recv_info
 from sbc.call.answer import PendingAnswer
+from sbc.call.asking import MAX_QUESTIONS, Question
 from sbc.call.causes import cause_of_request, cause_of_response, refusal_to_peer
-from sbc.call.context import ALLOW, SUPPORTED, Context
+from sbc.call.context import Context
+from sbc.call.info import crossing_info
 from sbc.call.session_timer import SessionTimer
 from sbc.call.usage import SDP_TYPE, HeaderRows, Usage
-from sbc.call.words import Answered, Cause, Changed, Released, Word
+from sbc.call.words import Answered, Asked, Cause, Changed, Released, Word
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
@@ -24,6 +27,7 @@ from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ClientTransaction, ServerTransaction
+from sbc.sip.validate import hops_left
 
 DIALOG_GONE = (408, 481)  # answers to a request inside a dialog that end the dialog (RFC 3261 s12.2.1.2, RFC 5057)
 CHANGE_WITHIN_S = 60.0  # for the final answer to a re-INVITE; a person may have to agree to it, but not for ever
@@ -52,6 +56,7 @@ class Leg(Usage):
         self._proposed: Description | None = None  # what `described` (asked) or `far` (change) will be if it is agreed to
         self._farewell: Cause | None = None  # BYE to be sent once the peer's ACK is in
         self._bye: ClientTransaction | None = None
+        self._questions = 0  # of the far peer to ours, not answered yet
         self._timer = SessionTimer(context.timers, self._refresh, self._expire)
 
     # What the call tells us
@@ -64,6 +69,8 @@ class Leg(Usage):
                 self._answer_change(description, refused, now)
             case Released(cause):
                 self._say_bye(cause, now)
+            case Asked():
+                self._ask(word, now)
             case _:
                 raise AssertionError(f"{word!r} to a leg in a dialog")
 
@@ -133,6 +140,8 @@ class Leg(Usage):
                 self._receive_reinvite(transaction, now)
             case "OPTIONS":
                 self.respond(transaction, 200, headers=(("Accept", SDP_TYPE),), now=now)
+            case "INFO":
+                self._ask_far(transaction, crossing_info, now)
             case _:
                 self.respond(transaction, 405, now=now)
 
@@ -196,6 +205,41 @@ class Leg(Usage):
         self._withdrawn = False
         self.respond(transaction, 100, now=now)
         self.hear(self, Changed(description), now)
+
+    def _ask_far(self, transaction: ServerTransaction, crossing: Callable[[Request, Party], HeaderRows | None], now: Now) -> None:
+        """Let a request that changes nothing cross, with what `crossing` lets through; None: it has arrived, it was for us."""
+
+        def reply(cause: Cause, now: Now) -> None:
+            told = refusal_to_peer(cause)
+            self.respond(transaction, told.status, told.reason, told.headers, now=now)
+
+        request = transaction.request
+        try:
+            headers = crossing(request, self.party)
+            hops = hops_left(request)
+        except SipError as error:
+            self.respond(transaction, error.status, error.reason, error.headers, now=now)
+            return
+        if headers is None or self.ended:
+            self.respond(transaction, 481 if self.ended else 200, now=now)
+        else:
+            self.hear(self, Asked(request.method, hops, headers, request.body, reply), now)
+
+    def _ask(self, word: Asked, now: Now) -> None:
+        if self.ended or self.dialog is None:
+            word.reply(Cause(480, by="sbc", note="nobody there to ask"), now)
+        elif self._questions >= MAX_QUESTIONS:
+            word.reply(Cause(500, headers=(("Retry-After", "1"),), by="sbc", note="too many questions at once"), now)
+        else:
+            self._questions += 1
+            request = self.asking(word)
+            self.context.transactions.client(request, self.dialog_flow(now), now, Question(word.reply, self._answered_question))
+
+    def _answered_question(self, cause: Cause, now: Now) -> None:
+        self._questions -= 1
+        if cause.status == 481 and not self.ended:  # anything else leaves the dialog as it is (RFC 5057 s5.1, RFC 6086 s4.2.1)
+            self._end(now)
+            self.hear(self, Released(cause), now)
 
     def cancel(self, cause: Cause, now: Now) -> None:
         """The peer's CANCEL found an INVITE of this dialog: the session stays as it was (RFC 3261 s9.2, s14.2)."""
@@ -297,7 +341,7 @@ class Leg(Usage):
         return self.media.make_offer(description, self.context.ids, self.flow.secure)
 
     def _send_reinvite(self, body: bytes, now: Now) -> None:
-        headers = (("Allow", ALLOW), ("Supported", SUPPORTED), *self._timer.offer)
+        headers = (*invite_abilities(self.party), *self._timer.offer)
         request = self.request("INVITE", body, headers)
         self._change = self.context.transactions.client(request, self.dialog_flow(now), now, self)
         self._change_timer = self.context.timers.start(now.monotonic + CHANGE_WITHIN_S, self._cancel_change)
@@ -314,7 +358,8 @@ class Leg(Usage):
 
     def _accept(self, transaction: ServerTransaction, body: bytes, now: Now, *, offers: bool = False) -> None:
         """2xx to an INVITE of the peer, repeated until its ACK."""
-        headers = (("Contact", self.contact), *self.record_route, *self._timer.agree_as_server(transaction.request))
+        timer = self._timer.agree_as_server(transaction.request)
+        headers = (("Contact", self.contact), *self.record_route, *recv_info(self.party), *timer)
         response = self.respond(transaction, 200, headers=headers, body=body, now=now)
         if self._pending_answer is not None:
             self._pending_answer.stop()

@@ -1,9 +1,11 @@
-"""The five words legs speak: Offered, Progressed, Answered, Changed, Released. Nothing of SIP's dialogs crosses with them."""
+"""The words legs speak: Offered, Progressed, Answered, Changed, Released, and Asked. Nothing of SIP's dialogs crosses with them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
+from sbc.clock import Now
 from sbc.frozen import frozen
 from sbc.sdp.offer import Description
 
@@ -66,4 +68,18 @@ class Released:
     cause: Cause
 
 
-Word = Offered | Progressed | Answered | Changed | Released
+@frozen
+class Asked:
+    """Something the peer says that changes nothing of the call, such as INFO.
+
+    `headers` are those that cross, Content-Type among them; `reply` takes what the far peer, or we, answered: once.
+    """
+
+    method: str
+    max_forwards: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    reply: Callable[[Cause, Now], None]
+
+
+Word = Offered | Progressed | Answered | Changed | Released | Asked

@@ -176,6 +176,7 @@ class _Checker:
             if limits is not None and limits.requests is not None:
                 self.error((section, name, "limits"), "'requests' is counted for strangers only; take it out of these limits")
             self._keys_in_clear(section, name, party)
+            self._services((section, name), party)
         for name, trunk in self._policy.trunks.items():
             self._peer(name, trunk)
 
@@ -197,6 +198,10 @@ class _Checker:
             self.warn(path, f"SRTP keys cross the network readable: realm {party.realm!r} has no tls:// listener")
         elif open_listeners:
             self.warn(path, f"SRTP keys cross the network readable when signalling comes by {open_listeners[0]} instead of tls://")
+
+    def _services(self, path: Path, party: model.TrunkModel | model.UserModel) -> None:
+        if party.info_packages is not None and party.info != "pass":
+            self.error((*path, "info_packages"), "no INFO passes at all: say 'info: pass', too")
 
     def _peer(self, name: str, trunk: model.TrunkModel) -> None:
         path: Path = ("trunks", name, "peer")

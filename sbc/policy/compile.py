@@ -22,6 +22,7 @@ from sbc.policy.snapshot import (
     Realm,
     Route,
     RouteTable,
+    Services,
     Snapshot,
     Strangers,
     Trunk,
@@ -111,6 +112,7 @@ def _trunk(
         media=media[trunk.media],
         limits=limits[trunk.limits] if trunk.limits is not None else None,
         dial_plan=_dial_plan(trunk.dial_plan),
+        services=_services(trunk),
     )
 
 
@@ -128,7 +130,12 @@ def _user(
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
+        services=_services(user),
     )
+
+
+def _services(party: model.PartyModel) -> Services:
+    return Services(info=party.info == "pass", info_packages=tuple(party.info_packages or ()))
 
 
 def _dial_plan(plan: Mapping[str, str] | None) -> DialPlan:

@@ -59,6 +59,7 @@ DialReplacement = Annotated[str, *_word(values.dial_replacement, **_NUMBER_OR_TE
 ShortNumber = Annotated[str, *_word(values.short_number, **_NUMBER_OR_TEXT, examples=["112"])]
 CryptoSuite = Annotated[Suite, *_word(values.suite, enum=[suite.value for suite in Suite])]
 DigestAlgorithm = Annotated[str, *_word(values.digest, enum=list(HASHES))]
+Token = Annotated[str, *_word(values.token, examples=["g.3gpp.mcptt-info"])]
 Codec = Annotated[str, *_word(values.codec, examples=["PCMA", "G729", "telephone-event"])]
 
 
@@ -131,6 +132,12 @@ class PartyModel(Model):
     limits: Name | None = Field(None, description="Which `limits` object applies to it.")
     dial_plan: dict[DialPrefix, DialReplacement] | None = Field(
         None, min_length=1, description='Turns what it dials into +E.164 before routing, longest prefix first: {"00": "+", "0": "+49"}.'
+    )
+    info: Literal["pass", "refuse"] | None = Field(
+        None, description="INFO within a call (DTMF digits, video refresh): pass to the other side and from it, or refuse (default)."
+    )
+    info_packages: list[Token] | None = Field(
+        None, min_length=1, description="Info Packages (RFC 6086) that may pass. Needs `info: pass`. Default: none, legacy INFO only."
     )
 
 

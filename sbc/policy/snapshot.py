@@ -96,6 +96,18 @@ DialPlan = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Services:
+    """What a party may do besides calling. The defaults are those of a trunk: nothing that was not asked for.
+
+    info            INFO requests cross to the other leg and are taken from it
+    info_packages   those of RFC 6086 that may, lower case; other INFOs are the legacy kinds
+    """
+
+    info: bool = False
+    info_packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Trunk:
     """A peer that is known by its address (`accept_from`), by a password it registers with (`registers`), or only called (`peer`)."""
 
@@ -107,6 +119,7 @@ class Trunk:
     media: MediaRules
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
+    services: Services = Services()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +132,7 @@ class User:
     media: MediaRules
     limits: LimitRules | None = None
     dial_plan: DialPlan = ()
+    services: Services = Services()
 
 
 Party = Trunk | User

@@ -14,6 +14,7 @@ from sbc.flow import Transport
 from sbc.policy.problems import did_you_mean
 from sbc.policy.snapshot import Peer
 from sbc.sip.digest import HASHES
+from sbc.sip.grammar import is_token
 from sbc.sip.uri import Uri
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -215,6 +216,13 @@ def codec(text: str) -> str:
     if not _CODEC.fullmatch(text):
         raise ValueError("a codec is named as in SDP: PCMA, G729, telephone-event")
     return text
+
+
+def token(text: str) -> str:
+    """A name as SIP writes it, folded to lower case: an Info Package, an event package."""
+    if not is_token(text):
+        raise ValueError("a name of letters, digits, '.' and '-'")
+    return text.lower()
 
 
 def stranger_answer(text: str) -> int | None:

@@ -6,12 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.world import Agent, World
+from tests.world import POLICY, Agent, World
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
+def policy() -> str:
+    """A test module that needs another has a fixture of this name."""
+    return POLICY
+
+
+@pytest.fixture
+def world(policy: str) -> Iterator[World]:
+    world = World(policy)
     yield world
     world.expect_nothing_left()
 

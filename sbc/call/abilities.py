@@ -1,0 +1,41 @@
+"""What we tell a party that it may send: more than calls only as far as the policy lets it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sbc.call.context import DIALOG_METHODS, SUPPORTED
+from sbc.policy.snapshot import Party, Services
+
+HeaderRows = tuple[tuple[str, str], ...]
+
+
+def methods_of(party: Party) -> tuple[str, ...]:
+    """What may stand in a dialog with it."""
+    return _methods(party.services)
+
+
+def abilities(party: Party) -> HeaderRows:
+    """Allow and Supported."""
+    return _abilities(party.services)
+
+
+def invite_abilities(party: Party) -> HeaderRows:
+    """The same for an INVITE of ours, with Recv-Info."""
+    return (*_abilities(party.services), *recv_info(party))
+
+
+def recv_info(party: Party) -> HeaderRows:
+    """Who takes INFO says so in INVITE and its 2xx, without a package if there is none (RFC 6086 s5.2.2, s5.2.3)."""
+    services = party.services
+    return (("Recv-Info", ", ".join(services.info_packages)),) if services.info else ()
+
+
+@lru_cache(maxsize=256)
+def _methods(services: Services) -> tuple[str, ...]:
+    return (*DIALOG_METHODS, "INFO") if services.info else DIALOG_METHODS
+
+
+@lru_cache(maxsize=256)
+def _abilities(services: Services) -> HeaderRows:
+    return ("Allow", ", ".join(_methods(services))), ("Supported", SUPPORTED)
