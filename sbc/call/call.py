@@ -11,10 +11,12 @@ from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
 from sbc.call.causes import refusal_to_peer
+from sbc.call.charging import place_call
 from sbc.call.context import Context
 from sbc.call.info import may_hear
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, record_of
+from sbc.call.redirect import Detours
 from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.targets import Lookup, locate, target_at
 from sbc.call.words import Answered, Asked, Cause, Changed, Offered, Progressed, Released, Word
@@ -59,6 +61,8 @@ class Call:
         self._reservation = reservation
         self._reservation_b: Reservation | None = None
         self._remaining = list(route.send_to)
+        self._detours = Detours(facts.called)
+        self._charged: dict[Party, Reservation] = {}  # who sent the call on, and pays for that
         self._cause = Cause(480, by="sbc", note="no target could be reached")  # the best of what the targets said so far
         self._target: Target | None = None
         self._relay: str | None = None
@@ -117,7 +121,8 @@ class Call:
             else:
                 self._prepare(found, now)
                 return
-        self._refuse(now)
+        if not self._take_detour(now):
+            self._refuse(now)
 
     def _reserve(self, party: Party, now: Now) -> Cause | None:
         """A place among the callee's limits; an emergency call gets one whatever they say."""
@@ -219,7 +224,11 @@ class Call:
         self._next(Cause(408, by="sbc", note="not answered in time"), now)
 
     def _refused_by_callee(self, leg: Leg, word: Released, now: Now) -> None:
-        self._next(word.cause, now)
+        cause = word.cause
+        if cause.contacts and not self.route.emergency:
+            assert self.a is not None
+            cause = self._detours.redirect(self.snapshot, leg.party, cause, self.a.sent_by)
+        self._next(cause, now)
 
     def _next(self, cause: Cause, now: Now) -> None:
         """The attempt failed: the next target if the route says so for this status, else the caller hears it."""
@@ -227,8 +236,26 @@ class Call:
         self._note_attempt(self._target.party, cause)
         if cause.status in self.route.next_on and self._remaining:
             self._try_next(now)
-        else:
+        elif cause.status >= 600 or not self._take_detour(now):
             self._refuse(now)
+
+    def _take_detour(self, now: Now) -> bool:
+        """Go on to where a callee has sent us: a new call of that callee, by its limits and routes. False: nowhere."""
+        self._drop_attempt(now)
+        while (detour := self._detours.next()) is not None and self.invitation.max_forwards:
+            party, number = detour
+            try:
+                placed = place_call(self.context, self.snapshot, party, number, now, reserved=self._charged.get(party))
+            except SipError as error:
+                self.facts.attempts.append({"target": party.name, "status": error.status, "note": f"redirected to {number}: {error}"})
+                continue
+            self._charged[party] = placed.reservation
+            self.route = placed.route
+            self.invitation = replace(self.invitation, called=number, max_forwards=self.invitation.max_forwards - 1)
+            self._remaining = list(placed.route.send_to)
+            self._try_next(now)
+            return True
+        return False
 
     def _abandon(self, leg: Leg, word: Released, now: Now) -> None:
         """The caller hung up while it rang."""
@@ -250,7 +277,8 @@ class Call:
             return
         self.facts.times.answered = now.wall
         self._update_relay()
-        longest = [party.limits.longest_call for party in (self.a.party, self.b.party) if party.limits and party.limits.longest_call]
+        parties = (self.a.party, self.b.party, *self._charged)
+        longest = [party.limits.longest_call for party in parties if party.limits and party.limits.longest_call]
         if longest and not self.route.emergency:
             self._timer = self.context.timers.start(now.monotonic + min(longest), self._too_long)
 
@@ -371,7 +399,7 @@ class Call:
         self.state = CallState.ENDED
         self.facts.times.ended = now.wall
         self._stop_timer()
-        for reservation in (self._reservation, self._reservation_b):
+        for reservation in (self._reservation, self._reservation_b, *self._charged.values()):
             if reservation is not None:
                 self.context.limits.release(reservation)
         self._outcome = (cause, released_by)

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 
 from sbc.call.words import Cause
 from sbc.errors import ParseError
+from sbc.sip.fields.contact import Contact, parse_contacts
 from sbc.sip.fields.reason import Reason
 from sbc.sip.fields.retry_after import parse_retry_after
 from sbc.sip.fields.tokens import parse_tokens
 from sbc.sip.message import Request, Response
-from sbc.sip.names import REASON, RECV_INFO, RETRY_AFTER
+from sbc.sip.names import CONTACT, REASON, RECV_INFO, RETRY_AFTER
 
 NORMAL_CLEARING = 16
+MAX_CONTACTS = 10  # of one redirection; as many as an account may register
 
 Q850_OF_STATUS: Mapping[int, int] = {
     400: 41, 401: 21, 402: 21, 403: 21, 404: 1, 405: 63, 406: 79, 407: 21, 408: 102, 410: 22, 413: 127, 414: 127,
@@ -45,7 +47,18 @@ def cause_of_response(response: Response) -> Cause:
     headers = retry_after_of(response) if response.status in (404, 480, 486, 600, 603) else ()
     if response.status == 469:  # "MUST … contain a Recv-Info" (RFC 6086 s4.2.2)
         headers = (("Recv-Info", ", ".join(parse_tokens(response.headers.all(RECV_INFO)))),)
-    return Cause(response.status, response.reason, q850_told(reasons), reasons, headers)
+    return Cause(response.status, response.reason, q850_told(reasons), reasons, headers, contacts_of(response))
+
+
+def contacts_of(response: Response) -> tuple[Contact, ...]:
+    """Where a redirection points to, by falling q (RFC 3261 s8.1.3.4). 305 and 380 ask for more than another number."""
+    if response.status not in (300, 301, 302):
+        return ()
+    try:
+        contacts = parse_contacts(response.headers.all(CONTACT)) or ()
+    except ParseError:
+        return ()
+    return tuple(sorted(contacts, key=lambda contact: -contact.q)[:MAX_CONTACTS])
 
 
 def retry_after_of(response: Response) -> tuple[tuple[str, str], ...]:
@@ -78,7 +91,7 @@ def refusal_to_peer(cause: Cause) -> Cause:
     """The same cause as the other side may hear it (RFC 3261 s16.7: a 503 of one hop is not a 503 of ours)."""
     status = cause.status
     if (cause.by == "peer" and status in HOP_BY_HOP_STATUSES) or (status == 503 and not cause.out_of_service):
-        return Cause(500, "", cause.q850, cause.reasons, (), cause.by, cause.note)
-    if 300 <= status < 400:  # a redirection names addresses of the far side
-        return Cause(480, "", cause.q850, cause.reasons, (), cause.by, cause.note)
+        return Cause(500, "", cause.q850, cause.reasons, by=cause.by, note=cause.note)
+    if 300 <= status < 400 and not cause.headers:  # a redirection names addresses of the far side, unless we have put ours there
+        return Cause(480, "", cause.q850, cause.reasons, by=cause.by, note=cause.note)
     return cause

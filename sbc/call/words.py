@@ -8,6 +8,7 @@ from typing import Literal
 from sbc.clock import Now
 from sbc.frozen import frozen
 from sbc.sdp.offer import Description
+from sbc.sip.fields.contact import Contact
 
 By = Literal["peer", "sbc"]
 
@@ -18,8 +19,9 @@ class Cause:
 
     `status` is the SIP status that says it best (200: normal clearing), `reason` its phrase (empty: the standard one),
     `q850` the ITU-T Q.850 cause when a peer told one, `reasons` the Reason header values to carry on (RFC 3326),
-    `headers` further ones to send along with a refusal, `note` a short word for the call record. `out_of_service`: we
-    ourselves have no room, so that a 503 is true of us and not only of what lies behind us.
+    `headers` further ones to send along with a refusal, `contacts` where a redirection points to, best first, `note` a
+    short word for the call record. `out_of_service`: we ourselves have no room, so that a 503 is true of us and not only
+    of what lies behind us.
     """
 
     status: int = 200
@@ -27,6 +29,7 @@ class Cause:
     q850: int | None = None
     reasons: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    contacts: tuple[Contact, ...] = ()
     by: By = "peer"
     note: str = ""
     out_of_service: bool = False

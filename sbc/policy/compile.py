@@ -135,7 +135,7 @@ def _user(
 
 
 def _services(party: model.PartyModel) -> Services:
-    return Services(info=party.info == "pass", info_packages=tuple(party.info_packages or ()))
+    return Services(redirects=party.redirects or "refuse", info=party.info == "pass", info_packages=tuple(party.info_packages or ()))
 
 
 def _dial_plan(plan: Mapping[str, str] | None) -> DialPlan:

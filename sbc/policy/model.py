@@ -133,6 +133,11 @@ class PartyModel(Model):
     dial_plan: dict[DialPrefix, DialReplacement] | None = Field(
         None, min_length=1, description='Turns what it dials into +E.164 before routing, longest prefix first: {"00": "+", "0": "+49"}.'
     )
+    redirects: Literal["refuse", "pass", "follow"] | None = Field(
+        None,
+        description="What becomes of its 3xx answers. refuse (default): the caller hears 480. pass: the caller is told the numbers, at our "
+        "address. follow: we call them, by its dial plan, limits and routes.",
+    )
     info: Literal["pass", "refuse"] | None = Field(
         None, description="INFO within a call (DTMF digits, video refresh): pass to the other side and from it, or refuse (default)."
     )

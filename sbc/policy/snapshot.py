@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from media.api import Interface
 from sbc.flow import Address, Transport
@@ -99,10 +100,12 @@ DialPlan = tuple[tuple[str, str], ...]
 class Services:
     """What a party may do besides calling. The defaults are those of a trunk: nothing that was not asked for.
 
+    redirects       what becomes of its 3xx answers: the caller hears a plain refusal, or gets its numbers, or we call them for it
     info            INFO requests cross to the other leg and are taken from it
     info_packages   those of RFC 6086 that may, lower case; other INFOs are the legacy kinds
     """
 
+    redirects: Literal["refuse", "pass", "follow"] = "refuse"
     info: bool = False
     info_packages: tuple[str, ...] = ()
 
