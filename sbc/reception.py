@@ -13,6 +13,8 @@ from sbc.call.causes import cause_of_request
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.leg import Leg
 from sbc.call.record import Facts, LegFacts, Times, record_of
+from sbc.call.transfer import Transfers, number_of
+from sbc.call.transferee import Takeover
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
@@ -33,7 +35,7 @@ from sbc.sip.validate import check_request, hops_left
 MergeKey = tuple[str, str, int]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2)
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
-EXTENSIONS = frozenset({"timer"})
+EXTENSIONS = frozenset({"norefersub", "replaces", "timer"})
 RETRY_WHEN_DRAINING_S = 10
 OPTIONS_HEADERS = (
     ("Accept", "application/sdp"),
@@ -49,6 +51,7 @@ class Reception:
         self._context = context
         self._bindings = bindings
         self._doorkeeper = Doorkeeper(context, lambda flow: bindings.at(flow) is not None)
+        self._transfers = Transfers(context, self._admit_transferred, self._ended)
         self._merged: dict[MergeKey, Call] = {}  # RFC 3261 s8.2.2.2
         self._on_connection: dict[Flow, set[Call]] = {}
 
@@ -185,7 +188,11 @@ class Reception:
             check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
             self._refuse_loop(request)
             hops = hops_left(request)
-            chosen = self._normalise(party, request.uri, facts)
+            replaced = self._transfers.replaced(party, request)
+            if replaced is None:
+                chosen = self._normalise(party, request.uri, facts)
+            else:
+                facts.called, chosen = number_of(replaced.call, replaced.far), replaced.call.route
             reservation = self._reserve(party, facts, now)
             chosen = chosen or self._route(party, facts, reservation)
         except SipError as error:
@@ -195,8 +202,10 @@ class Reception:
             raise
         facts.route, facts.route_line = chosen.name, chosen.line
         invitation = invitation_of(request, facts.called, facts.caller, hops, emergency=facts.emergency)
-        call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._ended)
-        self._admit(call, request, flow)
+        call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._transfers, self._ended)
+        if replaced is not None:
+            call.takeover = Takeover(call, replaced.call, replaced.far)
+        self._admit(call, merge_key(request), flow)
         call.begin(party, transaction, flow, now)
 
     def _normalise(self, party: Party, uri: Uri, facts: Facts) -> Route | None:
@@ -251,8 +260,10 @@ class Reception:
             if self._context.is_us(via.host, via.port):
                 raise SipError("our own Via", status=482, reason="Loop Detected")
 
-    def _admit(self, call: Call, request: Request, flow: Flow) -> None:
-        key = merge_key(request)
+    def _admit_transferred(self, call: Call, flow: Flow) -> None:
+        self._admit(call, (call.facts.id, "", 0), flow)
+
+    def _admit(self, call: Call, key: MergeKey, flow: Flow) -> None:
         self.calls[call] = key, flow
         self._merged[key] = call
         if flow.reliable:

@@ -33,9 +33,15 @@ def recv_info(party: Party) -> HeaderRows:
 
 @lru_cache(maxsize=256)
 def _methods(services: Services) -> tuple[str, ...]:
-    return (*DIALOG_METHODS, "INFO") if services.info else DIALOG_METHODS
+    methods: tuple[str, ...] = DIALOG_METHODS
+    if services.info:
+        methods = (*methods, "INFO")
+    if services.transfers != "refuse":
+        methods = (*methods, "REFER", "NOTIFY")  # and what becomes of it
+    return methods
 
 
 @lru_cache(maxsize=256)
 def _abilities(services: Services) -> HeaderRows:
-    return ("Allow", ", ".join(_methods(services))), ("Supported", SUPPORTED)
+    supported = SUPPORTED if services.transfers == "refuse" else f"{SUPPORTED}, replaces, norefersub"
+    return ("Allow", ", ".join(_methods(services))), ("Supported", supported)

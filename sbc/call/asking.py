@@ -1,4 +1,4 @@
-"""One request that crossed from the other leg, until its answer is known."""
+"""Requests that change nothing of the call: what crosses of them, and the wait for their answers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,30 @@ from collections.abc import Callable
 from typing import Literal
 
 from sbc.call.causes import cause_of_response
-from sbc.call.words import Cause
+from sbc.call.words import Asked, Cause
 from sbc.clock import Now
+from sbc.frozen import frozen
 from sbc.sip.message import Response
 from sbc.sip.transactions import ClientTransaction
 
 MAX_QUESTIONS = 8  # at a time and leg: somebody who types digits has one or two under way
 
 
+@frozen
+class Crossing:
+    """What crosses of a request: these headers, Content-Type among them, and this body."""
+
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
 class Question:
-    """`reply` is whoever asked, `answered` the leg that was asked; both hear the outcome, once."""
+    """`word` is what crossed, `answered` the leg that was asked; whoever asked and the leg hear the outcome, once."""
 
-    __slots__ = ("_answered", "_reply")
+    __slots__ = ("_answered", "_word")
 
-    def __init__(self, reply: Callable[[Cause, Now], None], answered: Callable[[Cause, Now], None]) -> None:
-        self._reply = reply
+    def __init__(self, word: Asked, answered: Callable[[Asked, Cause, Now], None]) -> None:
+        self._word = word
         self._answered = answered
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
@@ -31,5 +40,5 @@ class Question:
         self._settle(Cause(408 if cause == "timeout" else 503, by="sbc", note=cause), now)
 
     def _settle(self, cause: Cause, now: Now) -> None:
-        self._reply(cause, now)
-        self._answered(cause, now)
+        self._word.reply(cause, now)
+        self._answered(self._word, cause, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
 from sbc.call.bridge import Invitation
@@ -15,25 +15,41 @@ from sbc.call.charging import place_call
 from sbc.call.context import Context
 from sbc.call.info import may_hear
 from sbc.call.leg import Leg
+from sbc.call.media import media_leg
 from sbc.call.record import Facts, LegFacts, record_of
 from sbc.call.redirect import Detours
 from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.targets import Lookup, locate, target_at
-from sbc.call.words import Answered, Asked, Cause, Changed, Offered, Progressed, Released, Word
+from sbc.call.transferee import Introduction, Takeover
+from sbc.call.words import Answered, Asked, Cause, Changed, Offered, Progressed, Referred, Released, Word
 from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Address, Flow
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Realm, Route, Snapshot
-from sbc.sdp.offer import MediaLeg, relay_sides
+from sbc.sdp.offer import relay_sides
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
 
 RELAY_FIGURES_WITHIN_S = 1.0  # then the record is written without them: it must not be forgotten
 NO_CIRCUIT = 34  # "no circuit/channel available" (ITU-T Q.850)
 NO_LONGER_WANTED = Cause(487, by="sbc")
+TRANSFERRED = Cause(200, by="sbc", note="transferred")
 NO_MEDIA = 'Q.850;cause=41;text="no media"'
+
+
+class Transferring(Protocol):
+    """Whoever does what a party asks for with REFER."""
+
+    def refer(self, call: Call, leg: Leg, word: Referred, now: Now) -> None: ...
+
+
+class Successor(Protocol):
+    """Is about to take one leg into another call. `left`: somebody hung up here; True: the call waits for the outcome."""
+
+    def left(self, leg: Leg, cause: Cause, now: Now) -> bool: ...
+    def call_over(self, now: Now) -> None: ...
 
 
 class Call:
@@ -46,7 +62,8 @@ class Call:
         route: Route,
         invitation: Invitation,
         facts: Facts,
-        reservation: Reservation,
+        reservation: Reservation | None,
+        transfers: Transferring,
         ended: Callable[[Call], None],
     ) -> None:
         self.context = context
@@ -55,8 +72,13 @@ class Call:
         self.invitation = invitation
         self.facts = facts
         self.state = CallState.SCREENED
-        self.a: CallerLeg | None = None
-        self.b: CalleeLeg | None = None
+        self.a: Leg | None = None
+        self.b: Leg | None = None
+        self.successor: Successor | None = None
+        self.takeover: Takeover | None = None  # the callee's side is a leg of another call
+        self.introduction: Introduction | None = None
+        self.grants: set[str] = set()  # parties that a party of this call has told how to replace it
+        self._transfers = transfers
         self._ended = ended
         self._reservation = reservation
         self._reservation_b: Reservation | None = None
@@ -78,13 +100,19 @@ class Call:
         realm = self.snapshot.realms[party.realm]
         media = media_leg(self.context, party, realm)
         self.facts.a.media = media
-        self.a = CallerLeg(self.context, party, realm, flow, transaction, media, self.hear, now)
-        transaction.user = self.a
+        self.a = leg = CallerLeg(self.context, party, realm, flow, transaction, media, self.hear, now)
+        leg.owner = self
+        transaction.user = leg
         try:
-            self.a.begin(transaction.request, now)
+            leg.begin(transaction.request, now)
         except SipError as error:
             self._cause = Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error))
             self._refuse(now)
+
+    def begin_for(self, leg: Leg, now: Now) -> None:
+        """The same for a party that has been in another call so far; `leg` speaks for it."""
+        self.a = leg
+        self._find(leg, Offered(leg.described), now)
 
     def flow_closed(self, now: Now) -> None:
         """The caller's connection is gone. A call that is connected goes on: media does not need it."""
@@ -104,7 +132,10 @@ class Call:
     # Finding a callee
 
     def _find(self, leg: Leg, word: Offered, now: Now) -> None:
-        self._try_next(now)
+        if self.takeover is not None:
+            self._prepare(self.takeover.target, now)
+        else:
+            self._try_next(now)
 
     def _try_next(self, now: Now) -> None:
         """The next target of the route that can be reached, or the refusal."""
@@ -190,19 +221,33 @@ class Call:
 
     def _dial(self, now: Now) -> None:
         assert self.a is not None and self._target is not None and self._ports is not None
+        if self.takeover is not None:
+            self._take_over(self.takeover, now)
+            return
         target = self._target
         realm = self.snapshot.realms[target.party.realm]
         media = media_leg(self.context, target.party, realm)
         self.a.media.listen(self._public(self.a.realm, self._ports.a))
         media.listen(self._public(realm, self._ports.b))
-        self.b = CalleeLeg(self.context, target, realm, media, self.hear)
-        self.facts.b = LegFacts(target.party, target.flow, self.b.call_id, media)
+        self.b = leg = CalleeLeg(self.context, target, realm, media, self.hear)
+        leg.owner = self
+        self.facts.b = LegFacts(target.party, target.flow, leg.call_id, media)
         self.state = CallState.DIALLING
         self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
         try:
-            self.b.dial(self.invitation, self.a.described, now)
+            leg.dial(self.invitation, self.a.described, now)
         except SipError as error:
             self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
+
+    def _take_over(self, leg: Takeover, now: Now) -> None:
+        assert self.a is not None and self._ports is not None
+        self._remaining = []  # nobody else will do
+        self.anchor(self.a, Side.A)
+        self.b = leg
+        self.facts.b = LegFacts(leg.party, leg.flow, leg.call_id)
+        self.state = CallState.DIALLING
+        self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
+        leg.begin(self.a.described, now)
 
     @staticmethod
     def _public(realm: Realm, address: Address) -> Address:
@@ -225,7 +270,7 @@ class Call:
 
     def _refused_by_callee(self, leg: Leg, word: Released, now: Now) -> None:
         cause = word.cause
-        if cause.contacts and not self.route.emergency:
+        if cause.contacts and not self.route.emergency and self.takeover is None:
             assert self.a is not None
             cause = self._detours.redirect(self.snapshot, leg.party, cause, self.a.sent_by)
         self._next(cause, now)
@@ -288,15 +333,22 @@ class Call:
     def _change(self, leg: Leg, word: Changed, now: Now) -> None:
         if word.description is None:
             self._update_relay()
+        elif self.successor is not None or self.introduction is not None:
+            leg.tell(Answered(None, Cause(491, by="sbc", note="a leg is being moved")), now)
         else:
             self._far(leg).tell(word, now)
 
     def _changed(self, leg: Leg, word: Answered, now: Now) -> None:
-        self._far(leg).tell(word, now)
+        if self.introduction is not None and leg is self.a:
+            self.introduction.settled(word, now)
+        else:
+            self._far(leg).tell(word, now)
         if word.refused is None:
             self._update_relay()
 
     def _hang_up(self, leg: Leg, word: Released, now: Now) -> None:
+        if self.successor is not None and self.successor.left(leg, word.cause, now):
+            return
         self._far(leg).tell(word, now)
         self._end(word.cause, leg.side.value if word.cause.by == "peer" else "sbc", now)
 
@@ -309,7 +361,10 @@ class Call:
         else:
             far.tell(word, now)
 
-    def _nobody_there(self, leg: Leg, word: Asked, now: Now) -> None:
+    def _refer(self, leg: Leg, word: Referred, now: Now) -> None:
+        self._transfers.refer(self, leg, word, now)
+
+    def _nobody_there(self, leg: Leg, word: Asked | Referred, now: Now) -> None:
         word.reply(Cause(480, by="sbc", note="nobody there to ask"), now)
 
     def release(self, cause: Cause, now: Now) -> None:
@@ -329,6 +384,57 @@ class Call:
         far = self.b if leg is self.a else self.a
         assert far is not None
         return far
+
+    # Legs that come and go
+
+    def other(self, leg: Leg) -> Leg:
+        """The leg on the other side of one of ours."""
+        return self._far(leg)
+
+    def charge(self, party: Party, reservation: Reservation) -> None:
+        """Whoever asked for this call, though not a party of it, has a place among its own limits for it."""
+        self._charged[party] = reservation
+
+    def take_place(self, leg: Leg) -> Reservation | None:
+        """The place among its party's limits that this leg holds goes with it."""
+        if leg is self.a:
+            place, self._reservation = self._reservation, None
+        else:
+            place, self._reservation_b = self._reservation_b, None
+        return place
+
+    def give_place(self, leg: Leg, place: Reservation) -> None:
+        if leg is self.a:
+            self._reservation = place
+        else:
+            self._reservation_b = place
+
+    def let_go(self, leg: Leg, now: Now) -> Reservation | None:
+        """`leg` goes on in another call, with its place; what is left of this one ends."""
+        self.successor = None
+        place = self.take_place(leg)
+        self._far(leg).tell(Released(TRANSFERRED), now)
+        self._end(TRANSFERRED, "sbc", now)
+        return place
+
+    def adopt(self, leg: Leg, side: Side, place: Reservation | None) -> None:
+        """`leg`, for which a stand-in has spoken so far, is one of ours."""
+        leg.side, leg.owner, leg.hear = side, self, self.hear
+        self.anchor(leg, side)
+        if side is Side.A:
+            self.a = leg
+            leg.media.rekey()
+        else:
+            self.b = leg
+            assert self.facts.b is not None
+            self.facts.b.media = leg.media
+        if place is not None:
+            self.give_place(leg, place)
+
+    def anchor(self, leg: Leg, side: Side) -> None:
+        """Our media address on that leg is the one of our relay."""
+        assert self._ports is not None
+        leg.media.listen(self._public(leg.realm, self._ports.a if side is Side.A else self._ports.b))
 
     # Media
 
@@ -399,6 +505,11 @@ class Call:
         self.state = CallState.ENDED
         self.facts.times.ended = now.wall
         self._stop_timer()
+        if self.introduction is not None:
+            self.introduction.stop()
+        if self.successor is not None:
+            successor, self.successor = self.successor, None
+            successor.call_over(now)
         for reservation in (self._reservation, self._reservation_b, *self._charged.values()):
             if reservation is not None:
                 self.context.limits.release(reservation)
@@ -420,19 +531,13 @@ class Call:
         self._stop_timer()
         self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats)))
         self._ended(self)
+        self.takeover = self.introduction = None
         self.a = self.b = None  # they know us: without the cycle, memory is free at once
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def media_leg(context: Context, party: Party, realm: Realm) -> MediaLeg:
-    """The session identifier has 62 random bits, so that it fits the signed 64 bits some peers read o= with."""
-    leg = MediaLeg(party.media, int.from_bytes(context.ids.random(8), "big") >> 2)
-    leg.listen((realm.relay_advertise, 0))  # the port comes with the relay; the address tells what offers can be taken
-    return leg
 
 
 # (state, who speaks, word) -> what follows. Each action takes the word of its own row, hence Any.
@@ -451,7 +556,9 @@ TABLE: Mapping[tuple[CallState, Side, type[Word]], Callable[[Call, Leg, Any, Now
     (CallState.CONNECTED, Side.B, Changed): Call._change,
     (CallState.CONNECTED, Side.A, Asked): Call._pass_on,
     (CallState.CONNECTED, Side.B, Asked): Call._pass_on,
-    **{(state, side, Asked): Call._nobody_there for state in BEFORE_CONNECTED for side in Side},
+    (CallState.CONNECTED, Side.A, Referred): Call._refer,
+    (CallState.CONNECTED, Side.B, Referred): Call._refer,
+    **{(state, side, word): Call._nobody_there for state in BEFORE_CONNECTED for side in Side for word in (Asked, Referred)},
     (CallState.CONNECTED, Side.A, Answered): Call._changed,
     (CallState.CONNECTED, Side.B, Answered): Call._changed,
     (CallState.CONNECTED, Side.A, Released): Call._hang_up,

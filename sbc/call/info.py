@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sbc.call.abilities import methods_of, recv_info
+from sbc.call.asking import Crossing
 from sbc.call.words import Asked, Cause
 from sbc.errors import SipError
 from sbc.policy.snapshot import Party
@@ -21,8 +22,8 @@ LEGACY = (
 MAX_BODY = 16_384  # digits take 30 octets, a key frame request 200; RFC 6086 s8.2 wants bulk elsewhere
 
 
-def crossing_info(request: Request, party: Party) -> tuple[tuple[str, str], ...] | None:
-    """The headers that cross with an INFO of `party`; None for an empty one, which asks nothing (RFC 2976 s2.2).
+def crossing_info(request: Request, party: Party) -> Crossing | None:
+    """What crosses of an INFO of `party`; None for an empty one, which asks nothing (RFC 2976 s2.2).
 
     Raises SipError: 469 with Recv-Info for a package that may not pass, 415 with Accept for an unknown legacy kind, 413.
     """
@@ -38,7 +39,7 @@ def crossing_info(request: Request, party: Party) -> tuple[tuple[str, str], ...]
     elif MediaType.parse(content_type).name not in LEGACY:
         raise SipError(status=415, reason="Unsupported Media Type", headers=(("Accept", ", ".join(LEGACY)),))
     crossing = (INFO_PACKAGE, CONTENT_TYPE, CONTENT_DISPOSITION)
-    return tuple((header, value) for header in crossing if (value := request.headers.first(header)))
+    return Crossing(tuple((header, value) for header in crossing if (value := request.headers.first(header))), request.body)
 
 
 def may_hear(party: Party, word: Asked) -> Cause | None:

@@ -11,20 +11,23 @@ from typing import Literal
 from media.api import Side
 from sbc.call.abilities import invite_abilities, recv_info
 from sbc.call.answer import PendingAnswer
-from sbc.call.asking import MAX_QUESTIONS, Question
+from sbc.call.asking import MAX_QUESTIONS, Crossing, Question
 from sbc.call.causes import cause_of_request, cause_of_response, refusal_to_peer
 from sbc.call.context import Context
 from sbc.call.info import crossing_info
+from sbc.call.reports import Reported
 from sbc.call.session_timer import SessionTimer
 from sbc.call.usage import SDP_TYPE, HeaderRows, Usage
-from sbc.call.words import Answered, Asked, Cause, Changed, Released, Word
+from sbc.call.words import Answered, Asked, Cause, Changed, Referred, Released, Word
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Realm
 from sbc.sdp.offer import Description, MediaLeg
+from sbc.sip.fields.refer_to import ReferTo
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
+from sbc.sip.names import REFER_SUB, REFER_TO
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ClientTransaction, ServerTransaction
 from sbc.sip.validate import hops_left
@@ -43,6 +46,7 @@ class Leg(Usage):
         super().__init__(context, side, party, realm, flow)
         self.media = media
         self.hear = hear
+        self._owns_call_id = side is Side.B
         self.described: Description | None = None  # what the peer last said and was agreed to
         self.far: Description | None = None  # what the other leg's peer last said
         self.record_route: HeaderRows = ()  # to be copied into answers that make the dialog (RFC 3261 s12.1.1)
@@ -56,6 +60,8 @@ class Leg(Usage):
         self._proposed: Description | None = None  # what `described` (asked) or `far` (change) will be if it is agreed to
         self._farewell: Cause | None = None  # BYE to be sent once the peer's ACK is in
         self._bye: ClientTransaction | None = None
+        self.owner: object = None  # the call, for whoever finds the leg by its dialog
+        self.reported = Reported()
         self._questions = 0  # of the far peer to ours, not answered yet
         self._timer = SessionTimer(context.timers, self._refresh, self._expire)
 
@@ -118,6 +124,16 @@ class Leg(Usage):
         elif refused is None and withdrawn:
             self.hear(self, Changed(self.described), now)
 
+    def abandon(self, cause: Cause, now: Now) -> None:
+        """The call has no more use for this leg; what still comes is undone here."""
+        self._say_bye(cause, now)
+
+    def renew(self, now: Now) -> None:
+        """The far side's media will come from elsewhere. Once there is an answer, a change tells so."""
+
+    def flow_closed(self, now: Now) -> None:
+        """The connection the call began on is gone. Once there is an answer, the call goes on: media does not need it."""
+
     # Requests inside the dialog
 
     def receive_request(self, request: Request, flow: Flow, now: Now) -> None:
@@ -142,6 +158,10 @@ class Leg(Usage):
                 self.respond(transaction, 200, headers=(("Accept", SDP_TYPE),), now=now)
             case "INFO":
                 self._ask_far(transaction, crossing_info, now)
+            case "REFER":
+                self._receive_refer(transaction, now)
+            case "NOTIFY":
+                self._ask_far(transaction, self.reported.crossing, now)
             case _:
                 self.respond(transaction, 405, now=now)
 
@@ -206,24 +226,40 @@ class Leg(Usage):
         self.respond(transaction, 100, now=now)
         self.hear(self, Changed(description), now)
 
-    def _ask_far(self, transaction: ServerTransaction, crossing: Callable[[Request, Party], HeaderRows | None], now: Now) -> None:
-        """Let a request that changes nothing cross, with what `crossing` lets through; None: it has arrived, it was for us."""
-
-        def reply(cause: Cause, now: Now) -> None:
-            told = refusal_to_peer(cause)
-            self.respond(transaction, told.status, told.reason, told.headers, now=now)
-
+    def _ask_far(self, transaction: ServerTransaction, crossing: Callable[[Request, Party], Crossing | None], now: Now) -> None:
+        """Let a request that changes nothing cross, as far as `crossing` lets it; None: it has arrived, it was for us."""
         request = transaction.request
         try:
-            headers = crossing(request, self.party)
+            crosses = crossing(request, self.party)
             hops = hops_left(request)
         except SipError as error:
             self.respond(transaction, error.status, error.reason, error.headers, now=now)
             return
-        if headers is None or self.ended:
+        if crosses is None or self.ended:
             self.respond(transaction, 481 if self.ended else 200, now=now)
         else:
-            self.hear(self, Asked(request.method, hops, headers, request.body, reply), now)
+            self.hear(self, Asked(request.method, hops, crosses.headers, crosses.body, self._replying(transaction)), now)
+
+    def _receive_refer(self, transaction: ServerTransaction, now: Now) -> None:
+        request = transaction.request
+        try:
+            refer_to = ReferTo.parse_rows(request.headers.all(REFER_TO))
+            hops = hops_left(request)
+        except SipError as error:
+            self.respond(transaction, error.status, error.reason, error.headers, now=now)
+            return
+        if self.ended:
+            self.respond(transaction, 481, now=now)
+        else:
+            silent = (request.headers.first(REFER_SUB) or "").strip().lower() == "false"
+            self.hear(self, Referred(refer_to, request.cseq.number, silent, hops, self._replying(transaction)), now)
+
+    def _replying(self, transaction: ServerTransaction) -> Callable[[Cause, Now], None]:
+        def reply(cause: Cause, now: Now) -> None:
+            told = refusal_to_peer(cause)
+            self.respond(transaction, told.status, told.reason, told.headers, now=now)
+
+        return reply
 
     def _ask(self, word: Asked, now: Now) -> None:
         if self.ended or self.dialog is None:
@@ -233,11 +269,12 @@ class Leg(Usage):
         else:
             self._questions += 1
             request = self.asking(word)
-            self.context.transactions.client(request, self.dialog_flow(now), now, Question(word.reply, self._answered_question))
+            self.context.transactions.client(request, self.dialog_flow(now), now, Question(word, self._answered_question))
 
-    def _answered_question(self, cause: Cause, now: Now) -> None:
+    def _answered_question(self, word: Asked, cause: Cause, now: Now) -> None:
         self._questions -= 1
-        if cause.status == 481 and not self.ended:  # anything else leaves the dialog as it is (RFC 5057 s5.1, RFC 6086 s4.2.1)
+        # Anything else leaves the dialog as it is (RFC 5057 s5.1, RFC 6086 s4.2.1); a NOTIFY speaks of a subscription only
+        if cause.status == 481 and word.method != "NOTIFY" and not self.ended:
             self._end(now)
             self.hear(self, Released(cause), now)
 
@@ -328,7 +365,7 @@ class Leg(Usage):
         delay = REFRESH_AGAIN_S
         if status == 491:
             steps = int.from_bytes(self.context.ids.random(2), "big")
-            delay = 2.1 + steps % 191 / 100 if self.side is Side.B else steps % 201 / 100
+            delay = 2.1 + steps % 191 / 100 if self._owns_call_id else steps % 201 / 100
         self._timer.again(delay, now)
 
     def _expire(self, now: Now) -> None:

@@ -62,6 +62,7 @@ class Facts:
     route: str | None = None
     route_line: str | None = None
     emergency: bool = False
+    transferred_by: str | None = None
     attempts: list[dict[str, object]] = field(default_factory=list)
 
 
@@ -83,6 +84,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "called": facts.called,
         "dialled": facts.dialled,
         "emergency": facts.emergency,
+        "transferred_by": facts.transferred_by,
         "route": facts.route,
         "route_line": facts.route_line,
         "released_by": released_by,

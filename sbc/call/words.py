@@ -1,4 +1,4 @@
-"""The words legs speak: Offered, Progressed, Answered, Changed, Released, and Asked. Nothing of SIP's dialogs crosses with them."""
+"""The words legs speak: Offered, Progressed, Answered, Changed, Released; Asked, Referred. Nothing of SIP's dialogs crosses with them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sbc.clock import Now
 from sbc.frozen import frozen
 from sbc.sdp.offer import Description
 from sbc.sip.fields.contact import Contact
+from sbc.sip.fields.refer_to import ReferTo
 
 By = Literal["peer", "sbc"]
 
@@ -85,4 +86,19 @@ class Asked:
     reply: Callable[[Cause, Now], None]
 
 
-Word = Offered | Progressed | Answered | Changed | Released | Asked
+@frozen
+class Referred:
+    """The peer wants the other party to be connected with somebody else (REFER).
+
+    `cseq` names this wish among those of the dialog; `silent`: no reports of what becomes of it are wanted (RFC 4488);
+    `reply` takes whether it will be tried: once.
+    """
+
+    refer_to: ReferTo
+    cseq: int
+    silent: bool
+    max_forwards: int
+    reply: Callable[[Cause, Now], None]
+
+
+Word = Offered | Progressed | Answered | Changed | Released | Asked | Referred

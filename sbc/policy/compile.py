@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from media.api import Interface, Suite
 from sbc.policy import model
@@ -112,7 +113,7 @@ def _trunk(
         media=media[trunk.media],
         limits=limits[trunk.limits] if trunk.limits is not None else None,
         dial_plan=_dial_plan(trunk.dial_plan),
-        services=_services(trunk),
+        services=_services(trunk, transfers="refuse"),
     )
 
 
@@ -130,12 +131,18 @@ def _user(
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
-        services=_services(user),
+        services=_services(user, transfers="perform"),  # it could call and hang up just as well
     )
 
 
-def _services(party: model.PartyModel) -> Services:
-    return Services(redirects=party.redirects or "refuse", info=party.info == "pass", info_packages=tuple(party.info_packages or ()))
+def _services(party: model.PartyModel, transfers: Literal["refuse", "perform"]) -> Services:
+    """`transfers`: what counts when the policy says nothing."""
+    return Services(
+        redirects=party.redirects or "refuse",
+        transfers=party.transfers or transfers,
+        info=party.info == "pass",
+        info_packages=tuple(party.info_packages or ()),
+    )
 
 
 def _dial_plan(plan: Mapping[str, str] | None) -> DialPlan:

@@ -138,6 +138,11 @@ class PartyModel(Model):
         description="What becomes of its 3xx answers. refuse (default): the caller hears 480. pass: the caller is told the numbers, at our "
         "address. follow: we call them, by its dial plan, limits and routes.",
     )
+    transfers: Literal["refuse", "pass", "perform"] | None = Field(
+        None,
+        description="Whether it may transfer its calls (REFER, Replaces). refuse: no, the default of trunks. perform: we call the target "
+        "by its dial plan, limits and routes and connect both, the default of users. pass: the other party is asked to call.",
+    )
     info: Literal["pass", "refuse"] | None = Field(
         None, description="INFO within a call (DTMF digits, video refresh): pass to the other side and from it, or refuse (default)."
     )
