@@ -11,7 +11,9 @@ from sbc.call.bridge import ANONYMOUS_HOST, invitation_of
 from sbc.call.call import Call
 from sbc.call.causes import cause_of_request
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
+from sbc.call.errand import Errand
 from sbc.call.leg import Leg
+from sbc.call.message import MAX_BODY
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.transfer import Transfers, number_of
 from sbc.call.transferee import Takeover
@@ -159,6 +161,8 @@ class Reception:
             self._respond(transaction, 200, (allow, *OPTIONS_HEADERS), now)
         elif request.method == "REGISTER" and party is not None:
             self._register(party, transaction, flow, now)
+        elif request.method == "MESSAGE" and party is not None:
+            self._pass_on(party, transaction, now)
         else:  # BYE and the like without a dialog
             raise SipError(status=481, reason="Call/Transaction Does Not Exist")
 
@@ -171,6 +175,23 @@ class Reception:
         self._refuse_when_draining()
         bindings = self._bindings.register(party.name, transaction.request, flow, now)
         self._respond(transaction, 200, contact_rows(bindings, now), now)
+
+    def _pass_on(self, party: Party, transaction: ServerTransaction, now: Now) -> None:
+        """A request that is no call goes where a call to that number would go; emergency numbers are nothing special to it."""
+        request = transaction.request
+        self._refuse_loop(request)
+        hops = hops_left(request)
+        if len(request.body) > MAX_BODY:
+            raise SipError(status=413, reason="Request Entity Too Large")
+        number = normalise(party, dialled(request.uri))
+        self._refuse_when_draining()
+        if not self._context.limits.may_send(party, now):
+            raise SipError(f"too many messages of {party.name}", status=503, reason="Service Unavailable")
+        chosen = route(self._context.snapshot, party, number)
+        if chosen is None:
+            raise SipError("no route", status=404, reason="Not Found")
+        invitation = invitation_of(request, number, caller_of(party, request), hops, emergency=False)
+        Errand(self._context, self._context.snapshot, chosen, invitation, transaction, self._context.ids.tag()).begin(now)
 
     def _invite(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request = transaction.request

@@ -36,6 +36,8 @@ def _methods(services: Services) -> tuple[str, ...]:
     methods: tuple[str, ...] = DIALOG_METHODS
     if services.info:
         methods = (*methods, "INFO")
+    if services.messages:
+        methods = (*methods, "MESSAGE")
     if services.transfers != "refuse":
         methods = (*methods, "REFER", "NOTIFY")  # and what becomes of it
     return methods

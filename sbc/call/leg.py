@@ -15,6 +15,7 @@ from sbc.call.asking import MAX_QUESTIONS, Crossing, Question
 from sbc.call.causes import cause_of_request, cause_of_response, refusal_to_peer
 from sbc.call.context import Context
 from sbc.call.info import crossing_info
+from sbc.call.message import crossing_message
 from sbc.call.reports import Reported
 from sbc.call.session_timer import SessionTimer
 from sbc.call.usage import SDP_TYPE, HeaderRows, Usage
@@ -158,6 +159,8 @@ class Leg(Usage):
                 self.respond(transaction, 200, headers=(("Accept", SDP_TYPE),), now=now)
             case "INFO":
                 self._ask_far(transaction, crossing_info, now)
+            case "MESSAGE":
+                self._ask_far(transaction, crossing_message, now)
             case "REFER":
                 self._receive_refer(transaction, now)
             case "NOTIFY":

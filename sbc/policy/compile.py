@@ -140,6 +140,7 @@ def _services(party: model.PartyModel, transfers: Literal["refuse", "perform"]) 
     return Services(
         redirects=party.redirects or "refuse",
         transfers=party.transfers or transfers,
+        messages=party.messages == "pass",
         info=party.info == "pass",
         info_packages=tuple(party.info_packages or ()),
     )

@@ -143,6 +143,9 @@ class PartyModel(Model):
         description="Whether it may transfer its calls (REFER, Replaces). refuse: no, the default of trunks. perform: we call the target "
         "by its dial plan, limits and routes and connect both, the default of users. pass: the other party is asked to call.",
     )
+    messages: Literal["pass", "refuse"] | None = Field(
+        None, description="Text messages (MESSAGE): pass to where its calls to that number would go, and from there, or refuse (default)."
+    )
     info: Literal["pass", "refuse"] | None = Field(
         None, description="INFO within a call (DTMF digits, video refresh): pass to the other side and from it, or refuse (default)."
     )

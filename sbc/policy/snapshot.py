@@ -102,12 +102,14 @@ class Services:
 
     redirects       what becomes of its 3xx answers: the caller hears a plain refusal, or gets its numbers, or we call them for it
     transfers       its REFERs, and INVITEs that replace a leg: refused, passed to the other party, or performed by us
+    messages        MESSAGE requests, within calls and outside of them, are taken from it and passed to it
     info            INFO requests cross to the other leg and are taken from it
     info_packages   those of RFC 6086 that may, lower case; other INFOs are the legacy kinds
     """
 
     redirects: Literal["refuse", "pass", "follow"] = "refuse"
     transfers: Literal["refuse", "pass", "perform"] = "refuse"
+    messages: bool = False
     info: bool = False
     info_packages: tuple[str, ...] = ()
 
