@@ -13,8 +13,9 @@ from sbc.call.causes import cause_of_request
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.errand import Errand
 from sbc.call.leg import Leg
-from sbc.call.message import MAX_BODY
+from sbc.call.message import check_size, event_of
 from sbc.call.record import Facts, LegFacts, Times, record_of
+from sbc.call.subscriptions import Subscriptions
 from sbc.call.transfer import Transfers, number_of
 from sbc.call.transferee import Takeover
 from sbc.call.words import Cause
@@ -53,6 +54,7 @@ class Reception:
         self._context = context
         self._bindings = bindings
         self._doorkeeper = Doorkeeper(context, lambda flow: bindings.at(flow) is not None)
+        self._subscriptions = Subscriptions(context)
         self._transfers = Transfers(context, self._admit_transferred, self._ended)
         self._merged: dict[MergeKey, Call] = {}  # RFC 3261 s8.2.2.2
         self._on_connection: dict[Flow, set[Call]] = {}
@@ -84,6 +86,7 @@ class Reception:
     def release_all(self, cause: Cause, now: Now) -> None:
         for call in tuple(self.calls):
             call.release(cause, now)
+        self._subscriptions.release_all(now)
 
     # In a dialog
 
@@ -161,8 +164,8 @@ class Reception:
             self._respond(transaction, 200, (allow, *OPTIONS_HEADERS), now)
         elif request.method == "REGISTER" and party is not None:
             self._register(party, transaction, flow, now)
-        elif request.method == "MESSAGE" and party is not None:
-            self._pass_on(party, transaction, now)
+        elif request.method in ("MESSAGE", "PUBLISH", "SUBSCRIBE") and party is not None:
+            self._pass_on(party, transaction, flow, now)
         else:  # BYE and the like without a dialog
             raise SipError(status=481, reason="Call/Transaction Does Not Exist")
 
@@ -176,22 +179,26 @@ class Reception:
         bindings = self._bindings.register(party.name, transaction.request, flow, now)
         self._respond(transaction, 200, contact_rows(bindings, now), now)
 
-    def _pass_on(self, party: Party, transaction: ServerTransaction, now: Now) -> None:
+    def _pass_on(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         """A request that is no call goes where a call to that number would go; emergency numbers are nothing special to it."""
         request = transaction.request
         self._refuse_loop(request)
         hops = hops_left(request)
-        if len(request.body) > MAX_BODY:
-            raise SipError(status=413, reason="Request Entity Too Large")
+        check_size(request)
+        if request.method != "MESSAGE":
+            event_of(request, party)
         number = normalise(party, dialled(request.uri))
         self._refuse_when_draining()
         if not self._context.limits.may_send(party, now):
-            raise SipError(f"too many messages of {party.name}", status=503, reason="Service Unavailable")
+            raise SipError(f"too many requests of {party.name}", status=503, reason="Service Unavailable")
         chosen = route(self._context.snapshot, party, number)
         if chosen is None:
             raise SipError("no route", status=404, reason="Not Found")
         invitation = invitation_of(request, number, caller_of(party, request), hops, emergency=False)
-        Errand(self._context, self._context.snapshot, chosen, invitation, transaction, self._context.ids.tag()).begin(now)
+        if request.method == "SUBSCRIBE":
+            self._subscriptions.begin(chosen, invitation, party, flow, transaction, now)
+        else:
+            Errand(self._context, self._context.snapshot, chosen, invitation, transaction).begin(now)
 
     def _invite(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request = transaction.request
@@ -302,7 +309,7 @@ class Reception:
 
     def listed(self) -> int:
         """Entries of calls in the indexes beside `calls`."""
-        return len(self._merged) + len(self._on_connection)
+        return len(self._merged) + len(self._on_connection) + len(self._subscriptions)
 
     # Answers
 

@@ -39,7 +39,11 @@ def _methods(services: Services) -> tuple[str, ...]:
     if services.messages:
         methods = (*methods, "MESSAGE")
     if services.transfers != "refuse":
-        methods = (*methods, "REFER", "NOTIFY")  # and what becomes of it
+        methods = (*methods, "REFER")
+    if services.transfers != "refuse" or services.events:
+        methods = (*methods, "NOTIFY")
+    if services.events:
+        methods = (*methods, "PUBLISH", "SUBSCRIBE")
     return methods
 
 

@@ -11,7 +11,7 @@ from sbc.sip.fields.reason import Reason
 from sbc.sip.fields.retry_after import parse_retry_after
 from sbc.sip.fields.tokens import parse_tokens
 from sbc.sip.message import Request, Response
-from sbc.sip.names import CONTACT, REASON, RECV_INFO, RETRY_AFTER
+from sbc.sip.names import ALLOW_EVENTS, CONTACT, EXPIRES, MIN_EXPIRES, REASON, RECV_INFO, RETRY_AFTER, SIP_ETAG, HeaderName
 
 NORMAL_CLEARING = 16
 MAX_CONTACTS = 10  # of one redirection; as many as an account may register
@@ -44,10 +44,23 @@ def q850_of(cause: Cause) -> int:
 def cause_of_response(response: Response) -> Cause:
     """What a final 3xx-6xx answer tells the other leg."""
     reasons = tuple(response.headers.all(REASON))
-    headers = retry_after_of(response) if response.status in (404, 480, 486, 600, 603) else ()
-    if response.status == 469:  # "MUST … contain a Recv-Info" (RFC 6086 s4.2.2)
-        headers = (("Recv-Info", ", ".join(parse_tokens(response.headers.all(RECV_INFO)))),)
-    return Cause(response.status, response.reason, q850_told(reasons), reasons, headers, contacts_of(response))
+    return Cause(response.status, response.reason, q850_told(reasons), reasons, told_headers(response), contacts_of(response))
+
+
+# What an answer is not complete without: RFC 6086 s4.2.2, RFC 6665 s8.3.2, RFC 3261 s21.4.17.
+NEEDED: Mapping[int, HeaderName] = {423: MIN_EXPIRES, 469: RECV_INFO, 489: ALLOW_EVENTS}
+
+
+def told_headers(response: Response) -> tuple[tuple[str, str], ...]:
+    """The few headers that cross with an answer."""
+    if response.status < 300:
+        # How long it lasts, and what it is called from now on (RFC 6665 s4.2.1.1, RFC 3903 s6)
+        names = (EXPIRES, SIP_ETAG) if response.cseq.method in ("PUBLISH", "SUBSCRIBE") else ()
+        return tuple([(name, value) for name in names if (value := response.headers.first(name)) is not None])
+    if response.status in NEEDED:
+        name = NEEDED[response.status]
+        return ((name, ", ".join(parse_tokens(response.headers.all(name)))),)
+    return retry_after_of(response) if response.status in (404, 480, 486, 600, 603) else ()
 
 
 def contacts_of(response: Response) -> tuple[Contact, ...]:

@@ -141,6 +141,7 @@ def _services(party: model.PartyModel, transfers: Literal["refuse", "perform"]) 
         redirects=party.redirects or "refuse",
         transfers=party.transfers or transfers,
         messages=party.messages == "pass",
+        events=tuple(party.events or ()),
         info=party.info == "pass",
         info_packages=tuple(party.info_packages or ()),
     )

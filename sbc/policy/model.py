@@ -59,7 +59,7 @@ DialReplacement = Annotated[str, *_word(values.dial_replacement, **_NUMBER_OR_TE
 ShortNumber = Annotated[str, *_word(values.short_number, **_NUMBER_OR_TEXT, examples=["112"])]
 CryptoSuite = Annotated[Suite, *_word(values.suite, enum=[suite.value for suite in Suite])]
 DigestAlgorithm = Annotated[str, *_word(values.digest, enum=list(HASHES))]
-Token = Annotated[str, *_word(values.token, examples=["g.3gpp.mcptt-info"])]
+Token = Annotated[str, *_word(values.token, examples=["dialog", "message-summary"])]
 Codec = Annotated[str, *_word(values.codec, examples=["PCMA", "G729", "telephone-event"])]
 
 
@@ -145,6 +145,12 @@ class PartyModel(Model):
     )
     messages: Literal["pass", "refuse"] | None = Field(
         None, description="Text messages (MESSAGE): pass to where its calls to that number would go, and from there, or refuse (default)."
+    )
+    events: list[Token] | None = Field(
+        None,
+        min_length=1,
+        description="Event packages that may pass: SUBSCRIBE, NOTIFY and PUBLISH go where its calls to that number would go, and come from "
+        "there. Default: none.",
     )
     info: Literal["pass", "refuse"] | None = Field(
         None, description="INFO within a call (DTMF digits, video refresh): pass to the other side and from it, or refuse (default)."

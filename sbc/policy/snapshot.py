@@ -103,6 +103,7 @@ class Services:
     redirects       what becomes of its 3xx answers: the caller hears a plain refusal, or gets its numbers, or we call them for it
     transfers       its REFERs, and INVITEs that replace a leg: refused, passed to the other party, or performed by us
     messages        MESSAGE requests, within calls and outside of them, are taken from it and passed to it
+    events          event packages whose SUBSCRIBE, NOTIFY and PUBLISH are, lower case
     info            INFO requests cross to the other leg and are taken from it
     info_packages   those of RFC 6086 that may, lower case; other INFOs are the legacy kinds
     """
@@ -110,6 +111,7 @@ class Services:
     redirects: Literal["refuse", "pass", "follow"] = "refuse"
     transfers: Literal["refuse", "pass", "perform"] = "refuse"
     messages: bool = False
+    events: tuple[str, ...] = ()
     info: bool = False
     info_packages: tuple[str, ...] = ()
 
