@@ -14,6 +14,7 @@ from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.errand import Errand
 from sbc.call.leg import Leg
 from sbc.call.message import check_size, event_of
+from sbc.call.priority import OPTION, allowed_priority, with_priority
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.subscriptions import Subscriptions
 from sbc.call.transfer import Transfers, number_of
@@ -110,7 +111,7 @@ class Reception:
             return
         try:
             if request.method != "ACK":
-                check_request(request, methods=methods_of(user.party), supported=EXTENSIONS, for_us=True)
+                check_request(request, methods=methods_of(user.party), supported=extensions_for(user.party), for_us=True)
             user.receive_request(request, flow, now)
         except SipError as error:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
@@ -152,7 +153,7 @@ class Reception:
             if request.method == "INVITE" and admitted is not None:
                 self._invite(admitted, transaction, flow, now)
             else:
-                check_request(request, methods=methods_for(admitted), supported=EXTENSIONS, for_us=True)
+                check_request(request, methods=methods_for(admitted), supported=extensions_for(admitted), for_us=True)
                 self._serve(admitted, transaction, flow, now)
         except SipError as error:
             self._context.transactions.respond(transaction, self._context.answer(request, error.status, error.reason, error.headers), now)
@@ -166,6 +167,8 @@ class Reception:
             self._register(party, transaction, flow, now)
         elif request.method in ("MESSAGE", "PUBLISH", "SUBSCRIBE") and party is not None:
             self._pass_on(party, transaction, flow, now)
+        elif request.method == "REFER":
+            raise SipError("outside of a call nobody can be transferred", status=403, reason="Forbidden")
         else:  # BYE and the like without a dialog
             raise SipError(status=481, reason="Call/Transaction Does Not Exist")
 
@@ -213,7 +216,7 @@ class Reception:
         )
         self._refuse_merged(request, party)
         try:
-            check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
+            check_request(request, methods=METHODS, supported=extensions_for(party), for_us=True)
             self._refuse_loop(request)
             hops = hops_left(request)
             replaced = self._transfers.replaced(party, request)
@@ -221,6 +224,7 @@ class Reception:
                 chosen = self._normalise(party, request.uri, facts)
             else:
                 facts.called, chosen = number_of(replaced.call, replaced.far), replaced.call.route
+            priority = "" if facts.emergency else allowed_priority(request, party)
             reservation = self._reserve(party, facts, now)
             chosen = chosen or self._route(party, facts, reservation)
         except SipError as error:
@@ -229,7 +233,7 @@ class Reception:
             self._context.emit(WriteRecord(record_of(facts, cause, "sbc", None)))
             raise
         facts.route, facts.route_line = chosen.name, chosen.line
-        invitation = invitation_of(request, facts.called, facts.caller, hops, emergency=facts.emergency)
+        invitation = with_priority(invitation_of(request, facts.called, facts.caller, hops, emergency=facts.emergency), priority)
         call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._transfers, self._ended)
         if replaced is not None:
             call.takeover = Takeover(call, replaced.call, replaced.far)
@@ -331,6 +335,11 @@ class Reception:
 def methods_for(party: Party | None) -> frozenset[str]:
     """What may come outside of dialogs; None: somebody of whom all we know is that they are no stranger."""
     return METHODS if party is None else METHODS.union(methods_of(party))
+
+
+def extensions_for(party: Party | None) -> frozenset[str]:
+    """Option tags that may be required of us (RFC 3261 s8.2.2.3)."""
+    return EXTENSIONS if party is None or not party.services.priorities else EXTENSIONS.union((OPTION,))
 
 
 def caller_of(party: Party, request: Request) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from sbc.frozen import frozen
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Headers, Request
-from sbc.sip.names import DATE, IDENTITY, HeaderName
+from sbc.sip.names import DATE, IDENTITY, RESOURCE_PRIORITY, HeaderName
 from sbc.sip.uri import Uri
 
 ANONYMOUS_HOST = "anonymous.invalid"  # RFC 3323 s4.1.1.3: an anonymous caller has no domain to hide
@@ -18,7 +18,7 @@ CROSSING = (
     HeaderName("Priority"),
     HeaderName("Privacy"),  # whoever shows the number must know (RFC 3323 s4.2)
 )
-CROSSING_IN_EMERGENCIES = (HeaderName("Geolocation"), HeaderName("Geolocation-Routing"), HeaderName("Resource-Priority"))
+CROSSING_IN_EMERGENCIES = (HeaderName("Geolocation"), HeaderName("Geolocation-Routing"), RESOURCE_PRIORITY)
 
 
 _needs_no_escape = re.compile(r"[+A-Za-z0-9_.\-]*+").fullmatch

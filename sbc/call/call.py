@@ -16,6 +16,7 @@ from sbc.call.context import Context
 from sbc.call.info import may_hear
 from sbc.call.leg import Leg
 from sbc.call.media import media_leg
+from sbc.call.priority import without_foreign_priority
 from sbc.call.record import Facts, LegFacts, record_of
 from sbc.call.redirect import Detours
 from sbc.call.states import BEFORE_CONNECTED, CallState
@@ -235,7 +236,8 @@ class Call:
         self.state = CallState.DIALLING
         self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
         try:
-            leg.dial(self.invitation, self.a.described, now)
+            invitation = self.invitation if self.route.emergency else without_foreign_priority(self.invitation, target.party)
+            leg.dial(invitation, self.a.described, now)
         except SipError as error:
             self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
 

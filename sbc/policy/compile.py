@@ -142,6 +142,7 @@ def _services(party: model.PartyModel, transfers: Literal["refuse", "perform"]) 
         transfers=party.transfers or transfers,
         messages=party.messages == "pass",
         events=tuple(party.events or ()),
+        priorities=tuple(party.priorities or ()),
         info=party.info == "pass",
         info_packages=tuple(party.info_packages or ()),
     )

@@ -16,6 +16,7 @@ from media.api import Suite
 from sbc.policy import values
 from sbc.policy.snapshot import Peer
 from sbc.sip.digest import HASHES
+from sbc.sip.fields.resource_priority import NAMESPACES
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ DialReplacement = Annotated[str, *_word(values.dial_replacement, **_NUMBER_OR_TE
 ShortNumber = Annotated[str, *_word(values.short_number, **_NUMBER_OR_TEXT, examples=["112"])]
 CryptoSuite = Annotated[Suite, *_word(values.suite, enum=[suite.value for suite in Suite])]
 DigestAlgorithm = Annotated[str, *_word(values.digest, enum=list(HASHES))]
+PriorityNamespace = Annotated[str, *_word(values.priority_namespace, enum=list(NAMESPACES))]
 Token = Annotated[str, *_word(values.token, examples=["dialog", "message-summary"])]
 Codec = Annotated[str, *_word(values.codec, examples=["PCMA", "G729", "telephone-event"])]
 
@@ -151,6 +153,11 @@ class PartyModel(Model):
         min_length=1,
         description="Event packages that may pass: SUBSCRIBE, NOTIFY and PUBLISH go where its calls to that number would go, and come from "
         "there. Default: none.",
+    )
+    priorities: list[PriorityNamespace] | None = Field(
+        None,
+        min_length=1,
+        description="Namespaces of Resource-Priority that are taken from it and told to it. Default: none. Emergency calls keep theirs.",
     )
     info: Literal["pass", "refuse"] | None = Field(
         None, description="INFO within a call (DTMF digits, video refresh): pass to the other side and from it, or refuse (default)."

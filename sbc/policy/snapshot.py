@@ -104,6 +104,7 @@ class Services:
     transfers       its REFERs, and INVITEs that replace a leg: refused, passed to the other party, or performed by us
     messages        MESSAGE requests, within calls and outside of them, are taken from it and passed to it
     events          event packages whose SUBSCRIBE, NOTIFY and PUBLISH are, lower case
+    priorities      namespaces of Resource-Priority it is trusted with
     info            INFO requests cross to the other leg and are taken from it
     info_packages   those of RFC 6086 that may, lower case; other INFOs are the legacy kinds
     """
@@ -112,6 +113,7 @@ class Services:
     transfers: Literal["refuse", "pass", "perform"] = "refuse"
     messages: bool = False
     events: tuple[str, ...] = ()
+    priorities: tuple[str, ...] = ()
     info: bool = False
     info_packages: tuple[str, ...] = ()
 

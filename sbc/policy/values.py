@@ -14,6 +14,7 @@ from sbc.flow import Transport
 from sbc.policy.problems import did_you_mean
 from sbc.policy.snapshot import Peer
 from sbc.sip.digest import HASHES
+from sbc.sip.fields.resource_priority import NAMESPACES
 from sbc.sip.grammar import is_token
 from sbc.sip.uri import Uri
 
@@ -216,6 +217,12 @@ def codec(text: str) -> str:
     if not _CODEC.fullmatch(text):
         raise ValueError("a codec is named as in SDP: PCMA, G729, telephone-event")
     return text
+
+
+def priority_namespace(text: str) -> str:
+    if text.lower() not in NAMESPACES:
+        raise ValueError(f"{text!r} is none of {', '.join(NAMESPACES)}{did_you_mean(text.lower(), NAMESPACES)}")
+    return text.lower()
 
 
 def token(text: str) -> str:

@@ -301,6 +301,11 @@ def test_REF_02_the_target_is_down_and_the_process_stops(world: World, office: A
         agent.inbox.clear()
 
 
+def test_REF_02_outside_of_a_call_nobody_can_be_transferred(world: World, office: Agent) -> None:
+    office.send(office.request("REFER", "sip:+4930123456@10.0.0.1", headers=(("Refer-To", TARGET),)))
+    office.expect_response(403)
+
+
 # Attended
 
 

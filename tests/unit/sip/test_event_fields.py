@@ -13,6 +13,7 @@ from sbc.sip.fields.event import Event
 from sbc.sip.fields.info_package import parse_info_package
 from sbc.sip.fields.refer_to import ReferTo
 from sbc.sip.fields.replaces import Replaces
+from sbc.sip.fields.resource_priority import ResourcePriority, parse_priorities
 from sbc.sip.fields.subscription_state import SubscriptionState
 
 CALLFLOWS = Path(__file__).parents[2] / "vectors" / "callflows"
@@ -101,3 +102,14 @@ def test_INF_01_info_package() -> None:
     for text in ("", "a b", ";x", "a, b"):
         with pytest.raises(ParseError):
             parse_info_package(text)
+
+
+def test_RPI_01_resource_priority() -> None:
+    values = parse_priorities(["ETS.0, wps.4", "dsn.Flash-Override"])
+    assert [str(value) for value in values] == ["ets.0", "wps.4", "dsn.flash-override"]
+    assert all(value.known for value in values)
+    assert not ResourcePriority.parse("ets.5").known
+    assert not ResourcePriority.parse("foo.1").known
+    for text in ("", "ets", "ets.", ".1", "ets.1.2", "e ts.1"):
+        with pytest.raises(ParseError):
+            ResourcePriority.parse(text)
