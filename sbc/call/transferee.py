@@ -104,8 +104,11 @@ class Takeover(Leg):
 
     def begin(self, far: Description | None, now: Now) -> None:
         """Ask the peer; `far` is whom it will talk to."""
-        if self._old.successor is not None or self._leg.ended:
-            self.hear(self, Released(Cause(491 if not self._leg.ended else 603, by="sbc", note="already on its way")), now)
+        if self._leg.ended or self._leg.owner is not self._old:  # while our relay was opened
+            self.hear(self, Released(Cause(603, by="sbc", note="the dialog to replace is over")), now)
+            return
+        if self._old.successor is not None:
+            self.hear(self, Released(Cause(491, by="sbc", note="already on its way")), now)
             return
         self._under_way = True
         self._old.successor = self

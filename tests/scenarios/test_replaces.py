@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sbc.effects import Effect, OpenRelay
 from sbc.sip.fields.replaces import Replaces
 from tests.scenarios.test_transfer import PERFORMED, call_the_office
 from tests.world import Agent, World, sdp
@@ -113,3 +114,59 @@ def test_REF_03_early_and_terminated_dialogs(world: World, office: Agent, carrie
     office.send(office.request("ACK", "sip:x@10.0.0.1", call_id=ok.call_id, from_tag=ok.from_.tag, to="<sip:x@h>", to_tag=ok.to.tag))
     office.inbox.clear()
     backup.inbox.clear()
+
+
+class Slow(World):
+    """Relays are opened when the test says so."""
+
+    def __init__(self, policy: str) -> None:
+        super().__init__(policy)
+        self.opening: list[OpenRelay] = []
+        self.slow = False
+
+    def _carry_out(self, effect: Effect) -> None:
+        if self.slow and isinstance(effect, OpenRelay):
+            self.opening.append(effect)
+        else:
+            super()._carry_out(effect)
+
+    def open_next(self) -> None:
+        super()._carry_out(self.opening.pop(0))
+        self._receive_all()
+
+
+REPLACING = PERFORMED.replace("office: {calls: 2", "office: {calls: 4")
+
+
+@pytest.mark.parametrize("first", ["has it", "is getting it", "hung up"])
+def test_REF_03_the_leg_is_gone_when_the_relay_is_there(first: str) -> None:
+    """Two INVITEs replace the same leg at once: one gets it, the other does not take it away again."""
+    world = Slow(REPLACING)
+    office = world.agent("office", ("10.0.0.20", 5060), "outside")
+    carrier = world.agent("carrier", ("10.1.0.2", 5060), "inside")
+    call = call_the_office(carrier, office)
+    world.slow = True
+    rows = (("Replaces", f"{call.received.call_id};to-tag={call.received.from_.tag};from-tag=to-office"),)
+    for number in range(2):
+        office.invite("+4930123456", sdp("10.0.0.20", 45000 + 2 * number), headers=rows, from_tag=f"phone-{number}")
+        office.expect_response(100)
+    if first == "hung up":
+        carrier.send(carrier.within(call.invite, call.ok, "BYE"))
+        carrier.expect_response(200)
+        office.answer(office.expect_request("BYE"), 200)
+        world.open_next()
+        office.expect_response(603)
+    else:
+        world.open_next()
+        reinvite = carrier.expect_request("INVITE")
+    if first == "has it":
+        carrier.answer(reinvite, 200, body=sdp("10.1.0.2", 40000))
+        carrier.expect_request("ACK")
+        office.answer(office.expect_request("BYE"), 200)
+        office.expect_response(200)
+    world.open_next()
+    office.expect_response(491 if first == "is getting it" else 603)
+    assert world.core.busy() == {"has it": 1, "is getting it": 2, "hung up": 0}[first]
+    office.inbox.clear()
+    carrier.inbox.clear()
+    world.expect_nothing_left()
