@@ -312,7 +312,7 @@ class Reception:
                 del self._on_connection[flow]
 
     def listed(self) -> int:
-        """Entries of calls in the indexes beside `calls`."""
+        """Entries of calls in the indexes beside `calls`, and subscriptions."""
         return len(self._merged) + len(self._on_connection) + len(self._subscriptions)
 
     # Answers

@@ -9,7 +9,7 @@ from sbc.call.callee import Target
 from sbc.call.causes import cause_of_response
 from sbc.call.context import Context
 from sbc.call.message import far_request, may_take, told_of
-from sbc.call.search import Search, no_time_left
+from sbc.call.search import Search
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.policy.snapshot import Route, Snapshot
@@ -43,15 +43,16 @@ class Errand:
         return None
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
-        if response.status >= 200:
+        if response.status >= 300:
             self._search.failed(cause_of_response(response), now)
+        elif response.status >= 200:
+            self._answer(cause_of_response(response), now)
 
     def transaction_failed(self, transaction: ClientTransaction, cause: Literal["timeout", "transport"], now: Now) -> None:
-        failed = Cause(408 if cause == "timeout" else 503, by="sbc")
-        if no_time_left(failed):
-            self._answer(failed, now)
+        if cause == "timeout":  # nobody waits for an answer any more, and nothing is said (RFC 4320 s4.2)
+            self._answer(Cause(408, by="sbc"), now)
         else:
-            self._search.next(now)
+            self._search.failed(Cause(503, by="sbc"), now)
 
     def _answer(self, cause: Cause, now: Now) -> None:
         """2xx "MUST NOT contain a body" nor a Contact (RFC 3428 s7)."""

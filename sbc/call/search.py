@@ -77,8 +77,3 @@ class Search:
 
         self._context.questions[question] = answered
         self._context.emit(Resolve(question, lookup.host, lookup.port))
-
-
-def no_time_left(cause: Cause) -> bool:
-    """After a time-out nobody waits for an answer any more (RFC 4320 s4.2): no use in another target."""
-    return cause.status == 408 and cause.by == "sbc"

@@ -12,7 +12,7 @@ from sbc.call.callee import Target
 from sbc.call.causes import cause_of_response
 from sbc.call.context import Context
 from sbc.call.message import check_size, crossing_rows, event_of, far_request, may_take, told_of
-from sbc.call.search import Search, no_time_left
+from sbc.call.search import Search
 from sbc.call.usage import Usage
 from sbc.call.words import Asked, Cause
 from sbc.clock import Now
@@ -132,6 +132,8 @@ class Subscription:
 
     def _attempt(self, target: Target, now: Now) -> Cause | None:
         context = self._context
+        if self._over:  # while an address was looked up
+            return Cause(487, by="sbc")
         if self._far is not None:
             self._far.forget()
         realm = self._snapshot.realms[target.party.realm]
@@ -160,11 +162,10 @@ class Subscription:
         self._accept(asked, cause, now)
 
     def transaction_failed(self, transaction: ClientTransaction, cause: Literal["timeout", "transport"], now: Now) -> None:
-        failed = Cause(408 if cause == "timeout" else 503, by="sbc")
-        if no_time_left(failed):
-            self._refuse(failed, now)
+        if cause == "timeout":  # nobody waits for an answer any more (RFC 4320 s4.2)
+            self._refuse(Cause(408, by="sbc"), now)
         else:
-            self._search.next(now)
+            self._search.failed(Cause(503, by="sbc"), now)
 
     def _refuse(self, cause: Cause, now: Now) -> None:
         asked, self._asked = self._asked, None

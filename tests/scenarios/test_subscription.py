@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from sbc.effects import Effect, Resolve
+from sbc.inputs import PolicyChanged, Resolved
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import parse_datagram
 from tests.scenarios.test_registration import DOMAIN, credentials, registered
-from tests.world import POLICY, Agent, World
+from tests.world import POLICY, Agent, World, snapshot_of
 
 WITH_EVENTS = POLICY
 for _peer in ("10.0.0.20:5060", "10.1.0.2:5060"):
@@ -311,3 +313,44 @@ class TestRefused:
         office.send(office.request(method, "sip:+4940555@10.0.0.1", headers=(("Event", "presence"),)))
         assert method not in (office.expect_response(405).headers.first("Allow") or "")
         carrier.expect_nothing()
+
+
+def test_EVT_01_the_notifier_cannot_be_reached(world: World, office: Agent, carrier: Agent) -> None:
+    world.unreachable.add(carrier.flow.remote)
+    subscribe(office)
+    office.expect_response(403)  # the next target has no events
+    world.unreachable.clear()
+    subscribed(office, carrier)
+
+
+class Unresolved(World):
+    """A world whose name server is slow."""
+
+    def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, Resolve):
+            self.question = effect
+        else:
+            super()._carry_out(effect)
+
+
+@pytest.mark.parametrize("found", [(("10.1.0.2", 5060),), ()])
+def test_EVT_01_the_process_stops_while_an_address_is_looked_up(found: tuple[tuple[str, int], ...]) -> None:
+    world = Unresolved(WITH_EVENTS.replace("peer: sip:10.1.0.2:5060", "peer: sip:gw.example.com"))
+    office = world.agent("office", ("10.0.0.20", 5060), "outside")
+    carrier = world.agent("carrier", ("10.1.0.2", 5060), "inside")
+    subscribe(office)
+    world.shut_down()
+    office.expect_response(503)
+    world.receive(Resolved(world.question.question, found))
+    carrier.expect_nothing()
+    world.expect_nothing_left()
+
+
+def test_EVT_01_the_notifier_has_a_name(world: World, office: Agent, carrier: Agent) -> None:
+    world.hosts["gw.example.com"] = (carrier.flow.remote,)
+    policy = WITH_EVENTS.replace("peer: sip:10.1.0.2:5060", "peer: sip:gw.example.com")
+    world.receive(PolicyChanged(snapshot_of(policy)))
+    subscribed(office, carrier)
+    world.hosts.clear()
+    subscribe(office)
+    office.expect_response(403)
