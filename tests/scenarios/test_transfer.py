@@ -132,6 +132,39 @@ def test_REF_02_who_was_on_hold_is_not_any_more(world: World, office: Agent, car
     backup.inbox.clear()
 
 
+def test_REF_02_afterwards_it_is_a_call_like_any_other(world: World, office: Agent, carrier: Agent, backup: Agent) -> None:
+    call, received = accept_blind(world, office, carrier, backup)
+    backup.answer(received, 200, body=sdp("10.1.0.3", 50500))
+    backup.expect_request("ACK")
+    carrier.answer(carrier.expect_request("INVITE"), 200, body=sdp("10.1.0.2", 40000))
+    carrier.expect_request("ACK")
+    office.inbox.clear()
+    carrier.send(carrier.within(call.invite, call.ok, "INVITE", cseq=2, body=sdp("10.1.0.2", 40000, version=2, direction="sendonly")))
+    carrier.expect_response(100)
+    hold = backup.expect_request("INVITE")
+    assert b"a=sendonly" in hold.body
+    backup.answer(hold, 200, body=sdp("10.1.0.3", 50500, version=2, direction="recvonly"))
+    backup.expect_request("ACK")
+    assert b"a=recvonly" in carrier.expect_response(200).body
+    carrier.send(carrier.within(call.invite, call.ok, "ACK", cseq=2))
+    backup.send(backup.within_received(received, "REFER", cseq=1, headers=(("Refer-To", "<sip:+4930999@10.1.0.1>"),)))
+    backup.expect_response(404)  # it may transfer, but has no route there
+    backup.send(backup.within_received(received, "BYE", cseq=2))
+    backup.expect_response(200)
+    carrier.answer(carrier.expect_request("BYE"), 200)
+    assert [record["released_by"] for record in world.records] == ["sbc", "sbc", "b"]
+    office.expect_nothing()
+
+
+def test_REF_02_the_target_redirects(world: World, office: Agent, carrier: Agent, backup: Agent) -> None:
+    """A redirection of the target is refused as in any call, and the referrer hears of it."""
+    _, received = accept_blind(world, office, carrier, backup)
+    backup.answer(received, 302, headers=(("Contact", "<sip:+4990666@10.1.0.3>"),))
+    expect_report(office, "480 Temporarily Unavailable", "terminated")
+    backup.expect_request("ACK")
+    carrier.expect_nothing()
+
+
 @pytest.mark.parametrize(("status", "line"), [(486, "486 Busy Here"), (603, "603 Decline"), (404, "404 Not Found")])
 def test_REF_02_the_target_refuses(world: World, office: Agent, carrier: Agent, backup: Agent, status: int, line: str) -> None:
     call, received = accept_blind(world, office, carrier, backup)
