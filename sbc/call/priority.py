@@ -23,6 +23,8 @@ def allowed_priority(request: Request, party: Party) -> str:
 
     Raises SipError 417 with those when it requires another (s4.6.2); without Require unknown ones are ignored (s4.6.1).
     """
+    if RESOURCE_PRIORITY not in request.headers and REQUIRE not in request.headers:  # nearly always
+        return ""
     try:
         asked = parse_priorities(request.headers.all(RESOURCE_PRIORITY))
     except ParseError:
