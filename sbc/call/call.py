@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
 from sbc.call.bridge import Invitation
@@ -16,10 +16,12 @@ from sbc.call.context import Context
 from sbc.call.info import may_hear
 from sbc.call.leg import Leg
 from sbc.call.media import media_leg
+from sbc.call.places import Places
 from sbc.call.priority import without_foreign_priority
 from sbc.call.record import Facts, LegFacts, record_of
 from sbc.call.redirect import Detours
 from sbc.call.states import BEFORE_CONNECTED, CallState
+from sbc.call.successor import Successor, Transferring
 from sbc.call.targets import Lookup, locate, target_at
 from sbc.call.transferee import Introduction, Takeover
 from sbc.call.words import Answered, Asked, Cause, Changed, Offered, Progressed, Referred, Released, Word
@@ -38,19 +40,6 @@ NO_CIRCUIT = 34  # "no circuit/channel available" (ITU-T Q.850)
 NO_LONGER_WANTED = Cause(487, by="sbc")
 TRANSFERRED = Cause(200, by="sbc", note="transferred")
 NO_MEDIA = 'Q.850;cause=41;text="no media"'
-
-
-class Transferring(Protocol):
-    """Whoever does what a party asks for with REFER."""
-
-    def refer(self, call: Call, leg: Leg, word: Referred, now: Now) -> None: ...
-
-
-class Successor(Protocol):
-    """Is about to take one leg into another call. `left`: somebody hung up here; True: the call waits for the outcome."""
-
-    def left(self, leg: Leg, cause: Cause, now: Now) -> bool: ...
-    def call_over(self, now: Now) -> None: ...
 
 
 class Call:
@@ -81,11 +70,9 @@ class Call:
         self.grants: set[str] = set()  # parties that a party of this call has told how to replace it
         self._transfers = transfers
         self._ended = ended
-        self._reservation = reservation
-        self._reservation_b: Reservation | None = None
+        self.places = Places(context.limits, reservation)
         self._remaining = list(route.send_to)
         self._detours = Detours(facts.called)
-        self._charged: dict[Party, Reservation] = {}  # who sent the call on, and pays for that
         self._cause = Cause(480, by="sbc", note="no target could be reached")  # the best of what the targets said so far
         self._target: Target | None = None
         self._relay: str | None = None
@@ -145,7 +132,7 @@ class Call:
             party = self.snapshot.party(self._remaining.pop(0))
             found = self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation, now)
             if isinstance(found, Cause):
-                self._release_place()
+                self.places.release(Side.B)
                 self._note_attempt(party, found)
             elif isinstance(found, Lookup):
                 self._ask(party, found, now)
@@ -162,7 +149,7 @@ class Call:
         reserved = limits.reserve_exempt(party) if self.route.emergency else limits.reserve(party, now)
         if isinstance(reserved, Refused):
             return Cause(reserved.status, q850=NO_CIRCUIT, by="sbc", note=f"limit {reserved.which} of {party.name}")
-        self._reservation_b = reserved
+        self.places.give(Side.B, reserved)
         return None
 
     def _ask(self, party: Party, lookup: Lookup, now: Now) -> None:
@@ -292,11 +279,11 @@ class Call:
         while (detour := self._detours.next()) is not None and self.invitation.max_forwards:
             party, number = detour
             try:
-                placed = place_call(self.context, self.snapshot, party, number, now, reserved=self._charged.get(party))
+                placed = place_call(self.context, self.snapshot, party, number, now, reserved=self.places.charged.get(party))
             except SipError as error:
                 self.facts.attempts.append({"target": party.name, "status": error.status, "note": f"redirected to {number}: {error}"})
                 continue
-            self._charged[party] = placed.reservation
+            self.places.charged[party] = placed.reservation
             self.route = placed.route
             self.invitation = replace(self.invitation, called=number, max_forwards=self.invitation.max_forwards - 1)
             self._remaining = list(placed.route.send_to)
@@ -324,7 +311,7 @@ class Call:
             return
         self.facts.times.answered = now.wall
         self._update_relay()
-        parties = (self.a.party, self.b.party, *self._charged)
+        parties = (self.a.party, self.b.party, *self.places.charged)
         longest = [party.limits.longest_call for party in parties if party.limits and party.limits.longest_call]
         if longest and not self.route.emergency:
             self._timer = self.context.timers.start(now.monotonic + min(longest), self._too_long)
@@ -393,28 +380,10 @@ class Call:
         """The leg on the other side of one of ours."""
         return self._far(leg)
 
-    def charge(self, party: Party, reservation: Reservation) -> None:
-        """Whoever asked for this call, though not a party of it, has a place among its own limits for it."""
-        self._charged[party] = reservation
-
-    def take_place(self, leg: Leg) -> Reservation | None:
-        """The place among its party's limits that this leg holds goes with it."""
-        if leg is self.a:
-            place, self._reservation = self._reservation, None
-        else:
-            place, self._reservation_b = self._reservation_b, None
-        return place
-
-    def give_place(self, leg: Leg, place: Reservation) -> None:
-        if leg is self.a:
-            self._reservation = place
-        else:
-            self._reservation_b = place
-
     def let_go(self, leg: Leg, now: Now) -> Reservation | None:
         """`leg` goes on in another call, with its place; what is left of this one ends."""
         self.successor = None
-        place = self.take_place(leg)
+        place = self.places.take(leg.side)
         self._far(leg).tell(Released(TRANSFERRED), now)
         self._end(TRANSFERRED, "sbc", now)
         return place
@@ -430,8 +399,7 @@ class Call:
             self.b = leg
             assert self.facts.b is not None
             self.facts.b.media = leg.media
-        if place is not None:
-            self.give_place(leg, place)
+        self.places.give(side, place)
 
     def anchor(self, leg: Leg, side: Side) -> None:
         """Our media address on that leg is the one of our relay."""
@@ -487,12 +455,7 @@ class Call:
         b, self.b = self.b, None
         if b is not None:
             b.abandon(cause, now)
-        self._release_place()
-
-    def _release_place(self) -> None:
-        if self._reservation_b is not None:
-            self.context.limits.release(self._reservation_b)
-            self._reservation_b = None
+        self.places.release(Side.B)
 
     def _refuse(self, now: Now) -> None:
         assert self.a is not None
@@ -512,9 +475,7 @@ class Call:
         if self.successor is not None:
             successor, self.successor = self.successor, None
             successor.call_over(now)
-        for reservation in (self._reservation, self._reservation_b, *self._charged.values()):
-            if reservation is not None:
-                self.context.limits.release(reservation)
+        self.places.release_all()
         self._outcome = (cause, released_by)
         if self._relay is None or self._ports is None:
             self._write(None, now)

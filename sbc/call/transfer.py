@@ -167,7 +167,7 @@ class Transfers:
         facts.route, facts.route_line = placed.route.name, placed.route.line
         invitation = invitation_for(call, stays, number, word.max_forwards)
         new = Call(self._context, call.snapshot, placed.route, invitation, facts, None, self, self._ended)
-        new.charge(leg.party, placed.reservation)
+        new.places.charged[leg.party] = placed.reservation
         self._begin(new, call, leg, word, now)
 
     def _join(self, call: Call, leg: Leg, word: Referred, found: Found, now: Now) -> None:
@@ -177,7 +177,7 @@ class Transfers:
         facts.route, facts.route_line = found.call.facts.route, found.call.facts.route_line
         invitation = invitation_for(call, call.other(leg), number, word.max_forwards)
         new = Call(self._context, call.snapshot, found.call.route, invitation, facts, None, self, self._ended)
-        new.charge(leg.party, self._context.limits.reserve_exempt(leg.party))  # one place instead of the two it has
+        new.places.charged[leg.party] = self._context.limits.reserve_exempt(leg.party)  # one place instead of the two it has
         new.takeover = Takeover(new, found.call, found.far)
         self._begin(new, call, leg, word, now)
 
@@ -192,13 +192,13 @@ class Transfers:
 
     def _place(self, call: Call, leg: Leg, number: str, now: Now) -> Placed:
         """The referrer is about to leave: its place in the old call does not count against the new one."""
-        held = call.take_place(leg)
+        held = call.places.take(leg.side)
         if held is not None:
             self._context.limits.release(held)
         try:
             return place_call(self._context, call.snapshot, leg.party, number, now)
         finally:
-            call.give_place(leg, self._context.limits.reserve_exempt(leg.party))
+            call.places.give(leg.side, self._context.limits.reserve_exempt(leg.party))
 
     def _refuse(self, call: Call, leg: Leg, word: Referred, error: SipError, now: Now) -> None:
         """What was refused is recorded: this is how toll fraud begins."""
