@@ -53,14 +53,15 @@ class Transfers:
     def refer(self, call: Call, leg: Leg, word: Referred, now: Now) -> None:
         """`leg` wants its far side to be connected with somebody else."""
         try:
-            if leg.party.services.transfers == "pass":
-                self._pass(call, leg, word, now)
+            party = self._as_of_now(leg.party)
+            if party.services.transfers == "pass":
+                self._pass(call, leg, party, word, now)
             elif call.successor is not None or call.introduction is not None:
                 raise SipError("another transfer of this call", status=491, reason="Request Pending")
             elif word.refer_to.replaces is not None:
                 self._join(call, leg, word, self._own_dialog(word.refer_to.replaces, leg), now)
             else:
-                self._dial(call, leg, word, now)
+                self._dial(call, leg, party, word, now)
         except SipError as error:
             self._refuse(call, leg, word, error, now)
 
@@ -87,6 +88,14 @@ class Transfers:
         if found.call.successor is not None or found.call.introduction is not None:
             raise SipError("the dialog to replace is being moved", status=491, reason="Request Pending")
         return found
+
+    def _as_of_now(self, party: Party) -> Party:
+        """A transfer is a new call: by the policy of today, whatever the call began with. Raises SipError 403."""
+        snapshot = self._context.snapshot
+        known: Party | None = snapshot.trunks.get(party.name) or snapshot.users.get(party.name)
+        if known is None or known.services.transfers == "refuse":
+            raise SipError(f"{party.name} may not transfer any more", status=403, reason="Forbidden")
+        return known
 
     # Which dialog
 
@@ -128,7 +137,7 @@ class Transfers:
 
     # Passed
 
-    def _pass(self, call: Call, leg: Leg, word: Referred, now: Now) -> None:
+    def _pass(self, call: Call, leg: Leg, party: Party, word: Referred, now: Now) -> None:
         """The far party gets a REFER to a number at our own address: its call will come by here, as one of its own."""
         far = call.other(leg)
         replaces = None
@@ -140,8 +149,8 @@ class Transfers:
             found.call.grants.add(far.party.name)
             number = number_of(found.call, found.far)
         else:
-            number = number_meant(call.snapshot, leg.party, word.refer_to.uri)
-            if route(call.snapshot, leg.party, number) is None:
+            number = number_meant(self._context.snapshot, party, word.refer_to.uri)
+            if route(self._context.snapshot, party, number) is None:
                 raise SipError("no route", status=404, reason="Not Found")
         uri = Uri.sip(user_part(number), far.sent_by.host, far.sent_by.port, word.refer_to.uri.params)
         asked = Asked("REFER", word.max_forwards, (("Refer-To", str(ReferTo(uri, replaces))),), b"", word.reply)
@@ -156,18 +165,18 @@ class Transfers:
 
     # Performed
 
-    def _dial(self, call: Call, leg: Leg, word: Referred, now: Now) -> None:
+    def _dial(self, call: Call, leg: Leg, party: Party, word: Referred, now: Now) -> None:
         """Blind: call the target as the referrer would, for the party that stays."""
         stays = call.other(leg)
-        number = number_meant(call.snapshot, leg.party, word.refer_to.uri)
+        number = number_meant(self._context.snapshot, party, word.refer_to.uri)
         if not word.max_forwards:
             raise SipError("no hops left", status=483, reason="Too Many Hops")
-        placed = self._place(call, leg, number, now)
+        placed = self._place(call, leg, party, number, now)
         facts = self._facts(call, leg, word, number, now)
         facts.route, facts.route_line = placed.route.name, placed.route.line
         invitation = invitation_for(call, stays, number, word.max_forwards)
-        new = Call(self._context, call.snapshot, placed.route, invitation, facts, None, self, self._ended)
-        new.places.charged[leg.party] = placed.reservation
+        new = Call(self._context, self._context.snapshot, placed.route, invitation, facts, None, self, self._ended)
+        new.places.charged[party] = placed.reservation
         self._begin(new, call, leg, word, now)
 
     def _join(self, call: Call, leg: Leg, word: Referred, found: Found, now: Now) -> None:
@@ -190,13 +199,13 @@ class Transfers:
         self._admit(new, stays.flow)
         new.begin_for(transferee, now)
 
-    def _place(self, call: Call, leg: Leg, number: str, now: Now) -> Placed:
+    def _place(self, call: Call, leg: Leg, party: Party, number: str, now: Now) -> Placed:
         """The referrer is about to leave: its place in the old call does not count against the new one."""
         held = call.places.take(leg.side)
         if held is not None:
             self._context.limits.release(held)
         try:
-            return place_call(self._context, call.snapshot, leg.party, number, now)
+            return place_call(self._context, self._context.snapshot, party, number, now)
         finally:
             call.places.give(leg.side, self._context.limits.reserve_exempt(leg.party))
 

@@ -334,6 +334,31 @@ def test_REF_02_the_target_is_down_and_the_process_stops(world: World, office: A
         agent.inbox.clear()
 
 
+@pytest.mark.parametrize("today", ["revoked", "nobody", "no route"])
+def test_REF_05_the_policy_of_today_counts(world: World, office: Agent, carrier: Agent, backup: Agent, today: str) -> None:
+    """A transfer is a new call, even if the one it begins in is old."""
+    call = call_the_office(carrier, office)
+    match today:
+        case "revoked":
+            policy = PERFORMED.replace("transfers: perform", "transfers: refuse")
+        case "nobody":
+            policy = PERFORMED.replace("  office:\n    realm", "  bureau:\n    realm").replace("trunk: office", "trunk: bureau")
+            policy = policy.replace("send_to: [office]", "send_to: [bureau]")
+        case _:
+            policy = PERFORMED.replace('to: "+49*"', 'to: "+43*"')
+    world.receive(PolicyChanged(snapshot_of(policy)))
+    refer(office, call)
+    office.expect_response(404 if today == "no route" else 403)
+    backup.expect_nothing()
+    assert world.core.busy() == 1
+    world.receive(PolicyChanged(snapshot_of(PERFORMED)))
+    refer(office, call, cseq=2)
+    office.expect_response(202)
+    backup.answer(backup.expect_request("INVITE"), 486)
+    backup.expect_request("ACK")
+    office.inbox.clear()
+
+
 def test_REF_02_outside_of_a_call_nobody_can_be_transferred(world: World, office: Agent) -> None:
     office.send(office.request("REFER", "sip:+4930123456@10.0.0.1", headers=(("Refer-To", TARGET),)))
     office.expect_response(403)
