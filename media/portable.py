@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import select
 import socket
 import time
@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from media.api import EventKind
 from media.control import RelayControl
+from media.ports import Choice
 from media.relay import Half, SocketAddress
 from media.rtp import MAX_PACKET
 
@@ -36,10 +37,10 @@ class PortableEngine(RelayControl):
         loop: asyncio.AbstractEventLoop,
         *,
         clock: Callable[[], float] = time.monotonic,
-        choose: Callable[[int], int] = secrets.randbelow,
+        choose: Callable[[int], int] | None = None,
         sweep_every: float = 1.0,
     ) -> None:
-        super().__init__(clock, choose)
+        super().__init__(clock, choose or Choice(os.urandom))
         self._loop = loop
         self._poll = select.epoll()
         self._readers: dict[int, tuple[_Receive, _Handle]] = {}

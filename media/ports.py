@@ -13,6 +13,25 @@ QUARANTINE = 30.0
 # Under pressure a port comes back earlier, but never before the packets that were on the way have arrived.
 LEAST_QUARANTINE = 2.0
 
+_NUMBERS = 256  # drawn at once, for one system call
+
+
+class Choice:
+    """Random numbers nobody can guess: `Choice(os.urandom)(n)` is below `n`, which must be below 2**16."""
+
+    __slots__ = ("_numbers", "_octets")
+
+    def __init__(self, octets: Callable[[int], bytes]) -> None:
+        self._octets = octets
+        self._numbers: list[int] = []
+
+    def __call__(self, below: int) -> int:
+        if not self._numbers:
+            drawn = self._octets(4 * _NUMBERS)
+            self._numbers = [int.from_bytes(drawn[at : at + 4], "big") for at in range(0, len(drawn), 4)]
+        # Uneven by less than 2**16 / 2**32: far from anything a guesser could use.
+        return self._numbers.pop() * below >> 32
+
 
 class PortPool:
     """Even RTP ports whose RTCP neighbour lies in the range as well. `choose(n)` gives a random number below `n`."""

@@ -1,8 +1,7 @@
 """The product with its core compiled to C by mypyc: `python -m deploy.compiled.build FOLDER`.
 
-FOLDER gets a copy of sbc/ and media/ in which the modules below are compiled; whoever has it first on the Python path runs
-them, from the same source, at two thirds of the CPU. Needs a C compiler and the headers of Python. A wheel of it:
-`pip wheel --no-build-isolation FOLDER`.
+FOLDER gets a copy of sbc/ and media/ in which the modules below are compiled, and a wheel of both; whoever has it first on the
+Python path runs them, from the same source, at two thirds of the CPU. Needs a C compiler and the headers of Python.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from deploy.compiled.values import NotCompilable, expand
@@ -71,6 +71,7 @@ def prepare(folder: Path, level: str) -> None:
                 path.write_text(expand(path.read_text()))
             except NotCompilable as error:
                 raise SystemExit(f"{module}:{error}") from error
+    (folder / "setup.cfg").write_text("[build_ext]\nparallel = 2\n")
     (folder / "setup.py").write_text(_SETUP.format(modules=modules, level=level))
 
 
@@ -93,15 +94,17 @@ def main() -> int:
         prepare(folder, options.level)
         log = Path(name) / "log"
         with log.open("wb") as sink:
-            command = [sys.executable, "setup.py", "build_ext", "--inplace", "-j2"]
+            command = [sys.executable, "setup.py", "bdist_wheel", "--dist-dir", "made"]
             code = subprocess.run(command, cwd=folder, stdout=sink, stderr=subprocess.STDOUT, check=False).returncode
         if code:
             lines = log.read_text(errors="replace").splitlines()
             print("\n".join(line for line in lines if "error" in line.lower() and "gcc -" not in line) or "\n".join(lines[-20:]))
             return 1
-        shutil.rmtree(folder / "build")
+        (wheel,) = (folder / "made").glob("*.whl")
+        with zipfile.ZipFile(wheel) as packed:
+            packed.extractall(folder / "made")
         shutil.rmtree(into, ignore_errors=True)
-        folder.rename(into)
+        (folder / "made").rename(into)
     return 0
 
 

@@ -32,6 +32,8 @@ def expand(source: str) -> str:
     """`source` with every `@frozen` class written out. Raises NotCompilable."""
     lines = source.split("\n")
     for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and node.module == "dataclasses" and any(each.name == "replace" for each in node.names):
+            raise NotCompilable(f"{node.lineno}: replace() of the standard library knows no compiled value: take that of sbc.frozen")
         if isinstance(node, ast.ClassDef):
             if _is_value(node):
                 _expand(node, lines)

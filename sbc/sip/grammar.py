@@ -32,9 +32,13 @@ _control = re.compile(r"[\x00-\x1f\x7f]")
 
 def parse_params(text: str) -> Params:
     """`;name=value;name` as pairs, in order. ParseError on an empty name or value and on an open quote."""
-    if not _are_params(text):
+    found = _find_params(text)
+    length = 0
+    for name, value in found:
+        length += len(name) + len(value) + (2 if value else 1)
+    if length != len(text) and not _are_params(text):  # found without a gap and without blanks, as nearly always, it is all there is
         raise ParseError("malformed parameters")
-    return tuple([(name.lower(), value or None) for name, value in _find_params(text)])
+    return tuple([(name.lower(), value or None) for name, value in found])
 
 
 def format_params(params: Params) -> str:

@@ -86,13 +86,21 @@ def malformed(error: ParseError, head: bytes) -> Malformed:
 
 def _parse(head: bytes) -> tuple[Request | Response, int | None]:
     """The message without its body, and Content-Length."""
-    start, *lines = _split_lines(head)
-    rows = [line.partition(":") for line in lines]
-    names = [KNOWN.get(text) or _named(text, colon) for text, colon, _ in rows]
-    values = [value.strip(" \t") for _, _, value in rows]
+    lines = _split_lines(head)
+    start = lines[0]
+    names: list[HeaderName] = []
+    values: list[str] = []
+    first: dict[HeaderName, str] = {}
+    for line in lines[1:]:
+        text, colon, value = line.partition(":")
+        name = KNOWN.get(text) or _named(text, colon)
+        value = value.strip(" \t")
+        names.append(name)
+        values.append(value)
+        if name not in first:
+            first[name] = value
     if b"\0" in head:
         _check_nul(start, names, values)
-    first = dict(zip(reversed(names), reversed(values), strict=True))
     if len(first) < len(names):
         _merge_repeated(names, values)
     length = None

@@ -2,6 +2,7 @@
 
     python -m tests.bench.signalling --rates 100,400,800 --seconds 20 --find-max
     python -m tests.bench.signalling --tls --rates 20,100
+    python -m tests.bench.signalling --beside-kamailio        # the same rates through it right after, and how the figures relate
 
 Every call is INVITE, 180, 200, ACK, BYE, 200 with session descriptions on both sides and no media;
 with `--tls` it comes in over TLS with digest credentials and an SRTP key, and leaves as plain UDP and RTP.
@@ -22,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.bench.generator import LoadResult, LoadSpec, run_load
+from tests.bench.kamailio import Kamailio, kamailio
 from tests.bench.sipp import run_sipp
 from tests.bench.subject import CALLEE, CALLER, OUTSIDE, PHONE, TLS_PORT, UDP_PORT, USER, Subject, subject
 from tests.bench.uac import T1
@@ -40,10 +42,10 @@ class Measurement:
     memory_mib: float
 
 
-def load_spec(under_test: Subject, rate: float, seconds: float, *, tls: bool = False, hold: float = 0.0) -> LoadSpec:
+def load_spec(under_test: Subject | None, rate: float, seconds: float, *, tls: bool = False, hold: float = 0.0) -> LoadSpec:
     """The load that fits the policy of `subject`."""
     callee = (CALLEE, UDP_PORT)
-    if not tls:
+    if under_test is None or not tls:
         return LoadSpec(rate, seconds, (OUTSIDE, UDP_PORT), (CALLER, UDP_PORT), callee, hold=hold)
     return LoadSpec(
         rate,
@@ -61,7 +63,7 @@ def load_spec(under_test: Subject, rate: float, seconds: float, *, tls: bool = F
     )
 
 
-def measure(under_test: Subject, spec: LoadSpec) -> Measurement:
+def measure(under_test: Subject | Kamailio, spec: LoadSpec) -> Measurement:
     begin, before = time.monotonic(), under_test.usage()
     load = run_sipp(spec) if spec.transport == "UDP" and shutil.which("sipp") else run_load(spec)
     time.sleep(_SETTLE)
@@ -91,6 +93,15 @@ def flawless(load: LoadResult) -> bool:
     """
     on_time = load.setup_p99_ms < 1000 * T1
     return load.failures == 0 and load.completed == load.offered and load.achieved >= 0.95 * load.rate and on_time
+
+
+def compare(results: list[Measurement], rates: list[float], seconds: float) -> None:
+    """The same rates through Kamailio."""
+    print("Kamailio, stateful proxy: no session description, no media, no second dialog")
+    with tempfile.TemporaryDirectory() as name, kamailio(Path(name)) as proxy:
+        for ours, rate in zip(results, rates, strict=False):
+            theirs = measure(proxy, load_spec(None, rate, seconds))
+            print(f"{_row(theirs)}  ours is {ours.cpu_ms_per_call / theirs.cpu_ms_per_call:.2f} times that", flush=True)
 
 
 _HEADINGS = ("calls/s", "calls", "failed", "repeated", "CPU ms/call", "CPU %", "p50 ms", "p99 ms", "max ms", "RSS MiB", "late ms")
@@ -137,6 +148,8 @@ def main() -> int:
         elif options.find_max:
             print("no rate to go on from: give a lower one with --rates")
         print(f"highest rate without a failed or late call: {best:.0f} calls/s")
+    if options.beside_kamailio:
+        compare(results, options.rates, options.seconds)
     if options.json:
         machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "kernel": platform.release()}
         options.json.write_text(
@@ -152,6 +165,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--hold", type=float, default=0.0, help="seconds every call lasts, in the runs of --rates")
     parser.add_argument("--tls", action="store_true", help="TLS with digest and SDES in, UDP and RTP out")
     parser.add_argument("--find-max", action="store_true", help="go on to the highest rate without a failed call")
+    parser.add_argument(
+        "--beside-kamailio", action="store_true", help="the same rates through Kamailio afterwards, which must be installed"
+    )
     parser.add_argument("--json", type=Path, help="write the figures there")
     return parser.parse_args()
 

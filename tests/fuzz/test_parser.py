@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given
+from hypothesis import strategies as st
 
 from sbc.errors import ParseError, SipError
+from sbc.sip.fields.nameaddr import NameAddr
+from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import parts, sdp_of
 from sbc.sip.parse import Malformed, parse_datagram
@@ -78,3 +83,27 @@ def test_a_body_of_several_parts(body: bytes) -> None:
                 assert part.handling in ("", "optional", "required") or part.handling
             except ParseError:
                 continue
+
+
+PIECES = st.lists(
+    st.sampled_from([
+        *'";<>=@:, \\', "sip:", "a", "b@c", ";tag=", ";tag=1", ">;tag=", ";branch=z9hG4bK1", ";rport", "SIP/2.0/UDP ", "h:5060",
+        "<sip:a@h>", '"q"', "%41", ";x",
+    ]),
+    max_size=12,
+)  # fmt: skip
+
+
+@given(PIECES, st.sampled_from(["", "<sip:a@h>;tag=", "SIP/2.0/UDP h;branch="]))
+def test_the_short_ways_read_what_the_long_ones_read(pieces: list[str], start: str) -> None:
+    """A blank at the end means nothing in these fields, and is what the short ways do not take."""
+    text = (start + "".join(pieces)).rstrip(" ")
+    for parse in (NameAddr.parse, Via.parse):
+        assert outcome_of(parse, text) == outcome_of(parse, text + " ")
+
+
+def outcome_of(parse: Callable[[str], object], text: str) -> object:
+    try:
+        return parse(text)
+    except ParseError:
+        return None

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from sbc.errors import ParseError
 from sbc.frozen import frozen
-from sbc.sip.grammar import Params, find_param, format_params, parse_params, quote, split_rows, unquote
+from sbc.sip.grammar import Params, find_param, format_params, is_token, parse_params, quote, split_rows, unquote
 from sbc.sip.uri import Uri
 
 _CACHED_ADDRESSES = 4096  # From and To come back in every message of a call
@@ -58,6 +58,10 @@ def parse_list(rows: Iterable[str]) -> list[NameAddr]:
 
 
 def _parse(text: str) -> NameAddr:
+    address, bracket, tag = text.rpartition(">;tag=")
+    if bracket and is_token(tag):  # what From and To of each dialog differ in
+        bare = NameAddr.parse(address + ">")
+        return NameAddr(bare.display, bare.uri, (("tag", tag),))
     match = _bracketed(text)
     if match is None:
         return _parse_bare(text)

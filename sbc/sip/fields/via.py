@@ -18,7 +18,7 @@ _CACHED_LENGTH = 256
 _HOST = r"\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_][A-Za-z0-9._\-]*+"
 _PORT = r"(?:[ \t]*+:[ \t]*+([0-9]{1,5}+))?"
 _SLASH = r"[ \t]*+/[ \t]*+"
-_via = re.compile(rf"SIP{_SLASH}2\.0{_SLASH}({TOKEN})[ \t]++({_HOST}){_PORT}[ \t]*+(;.*)?", re.IGNORECASE | re.DOTALL | re.ASCII).fullmatch
+_sent_by = re.compile(rf"SIP{_SLASH}2\.0{_SLASH}({TOKEN})[ \t]++({_HOST}){_PORT}[ \t]*+", re.IGNORECASE | re.ASCII).fullmatch
 _readable = re.compile(rf"SIP{_SLASH}[0-9.]++{_SLASH}({TOKEN})[ \t]++({_HOST}){_PORT}", re.IGNORECASE | re.ASCII).match
 _readable_branch = re.compile(rf";[ \t]*+branch[ \t]*+=[ \t]*+({TOKEN})", re.IGNORECASE | re.ASCII).search
 _readable_rport = re.compile(r";[ \t]*+rport[ \t]*+(?:[;=,]|$)", re.IGNORECASE | re.ASCII).search
@@ -91,13 +91,11 @@ class Via:
 
 
 def _parse(text: str) -> Via:
-    match = _via(text)
-    if match is None:
-        raise ParseError("malformed Via")
-    transport, host, port, params = match.groups()
+    sent_by, semicolon, rest = text.partition(";")
+    transport, host, port = _parse_sent_by_cached(sent_by)
     branch, received, rport, wants_rport, others = "", None, None, False, []
     seen = set()
-    for name, value in parse_params(params) if params else ():
+    for name, value in parse_params(semicolon + rest) if semicolon else ():
         if name in seen:
             raise ParseError("a Via parameter twice")
         seen.add(name)
@@ -110,10 +108,22 @@ def _parse(text: str) -> Via:
             rport = parse_number(value, 65535) if value else None
         else:
             others.append((name, value))
-    return Via(transport.upper(), parse_host(host), parse_port(port), branch, received, rport, wants_rport, tuple(others))
+    return Via(transport, host, port, branch, received, rport, wants_rport, tuple(others))
 
 
 _parse_cached = lru_cache(maxsize=_CACHED_VIAS)(_parse)
+
+
+def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
+    """Transport, host and port: what all Vias of a peer begin with, while each has a branch of its own."""
+    match = _sent_by(text)
+    if match is None:
+        raise ParseError("malformed Via")
+    transport, host, port = match.groups()
+    return transport.upper(), parse_host(host), parse_port(port)
+
+
+_parse_sent_by_cached = lru_cache(maxsize=_CACHED_VIAS)(_parse_sent_by)
 
 
 def _same_address(sent_by: str, source: str) -> bool:

@@ -101,6 +101,11 @@ def test_defaults_in_the_class_of_an_exception_are_refused() -> None:
         expand(HEAD + "class Wrong(ParseError):\n    status = 484\n")
 
 
+def test_the_replace_of_the_standard_library_is_refused() -> None:
+    with pytest.raises(NotCompilable, match=r"take that of sbc\.frozen"):
+        expand("from __future__ import annotations\nfrom dataclasses import dataclass, replace\n")
+
+
 def test_every_module_of_the_core_can_be_written_out() -> None:
     modules = compiled_modules(ROOT)
     assert "sbc/core.py" in modules

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from media.api import Interface, MediaError, PortsExhausted
-from media.ports import LEAST_QUARANTINE, QUARANTINE, PortPool
+from media.ports import LEAST_QUARANTINE, QUARANTINE, Choice, PortPool
 
 
 def pool(first: int, last: int) -> PortPool:
@@ -74,3 +74,15 @@ def test_given_back_ports_are_clean() -> None:
     ports = pool(10, 11)
     ports.give_back(ports.take(0))
     assert ports.take(0) == 10
+
+
+def test_a_choice_takes_every_number_below_about_as_often_as_any_other() -> None:
+    drawn = [0] * 7
+    choice = Choice(random.Random(1).randbytes)
+    for _ in range(70_000):
+        drawn[choice(7)] += 1
+    assert all(9_500 < count < 10_500 for count in drawn)
+
+
+def test_a_choice_reaches_both_ends() -> None:
+    assert [Choice(lambda size: b"\0" * size)(65535), Choice(lambda size: b"\xff" * size)(65535)] == [0, 65534]
