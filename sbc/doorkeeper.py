@@ -19,7 +19,7 @@ from sbc.sip.fields.auth import Credentials
 from sbc.sip.message import Request, Response
 from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION
 
-CHALLENGED_METHODS = frozenset({"REGISTER", "INVITE"})
+CHALLENGED_METHODS = frozenset({"REGISTER", "INVITE", "MESSAGE", "PUBLISH", "SUBSCRIBE"})
 ANSWERS_PER_SOURCE = 5.0  # a second, to one stranger, when the policy says nothing else
 ANSWERS_AT_ONCE = 20.0  # an office of 20 phones behind one NAT comes back from a power cut
 ANSWERS_TO_CONNECTED = (50.0, 200.0)  # where a handshake proved the source, nobody can be flooded through us

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from functools import partial
 
+from sbc.call.abilities import methods_of
 from sbc.call.bridge import asserted_number, breadth_left, invitation_of
 from sbc.call.call import Call
 from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.crossing import check_privacy
+from sbc.call.errand import Errand
 from sbc.call.identities import caller_number
 from sbc.call.leg import Leg
+from sbc.call.message import check_size, event_of
 from sbc.call.neutral import is_anonymous
+from sbc.call.priority import OPTION, allowed_priority, with_priority
 from sbc.call.record import Facts, LegFacts, Times, record_of
+from sbc.call.subscriptions import Subscriptions
 from sbc.call.targets import NOT_SECURE
+from sbc.call.transfer import Transfers, number_of
+from sbc.call.transferee import Takeover
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
@@ -38,10 +45,9 @@ from sbc.sip.validate import check_request, hops_left
 MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2), number called
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
-EXTENSIONS = frozenset({"timer", "100rel", "privacy"})  # the last in Proxy-Require: we are the privacy service (RFC 3323 s5)
+EXTENSIONS = frozenset({"norefersub", "replaces", "timer", "100rel", "privacy"})  # the last: we are the privacy service (RFC 3323 s5)
 RETRY_WHEN_DRAINING_S = 10
 OPTIONS_HEADERS = (
-    ("Allow", ", ".join(sorted(METHODS))),
     ("Accept", "application/sdp"),
     ("Accept-Encoding", "identity"),
     ("Accept-Language", "en"),
@@ -57,6 +63,8 @@ class Reception:
         doorkeeper = Doorkeeper(context, lambda flow: bindings.at(flow) is not None)
         self._admit_party = context.tap.answered(doorkeeper.admit)
         self._may_answer = context.tap.answered(doorkeeper.may_answer)
+        self._subscriptions = Subscriptions(context)
+        self._transfers = Transfers(context, self._admit_transferred, self._ended)
         self._merged: dict[MergeKey, Call] = {}  # RFC 3261 s8.2.2.2
         self._on_connection: dict[Flow, set[Call]] = {}
 
@@ -88,6 +96,7 @@ class Reception:
     def release_all(self, cause: Cause, now: Now) -> None:
         for call in tuple(self.calls):
             self._context.tap.within(call.facts.id, partial(call.release, cause), now)
+        self._subscriptions.release_all(now)
 
     # In a dialog
 
@@ -112,7 +121,7 @@ class Reception:
         self._context.trust(flow)
         try:
             if request.method != "ACK":
-                check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
+                check_request(request, methods=methods_of(user.party), supported=extensions_for(user.party), for_us=True)
             user.receive_request(request, flow, now)
         except SipError as error:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
@@ -158,7 +167,7 @@ class Reception:
             if request.method == "INVITE" and admitted is not None:
                 self._invite(admitted, transaction, flow, now)
             else:
-                check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
+                check_request(request, methods=methods_for(admitted), supported=extensions_for(admitted), for_us=True)
                 self._serve(admitted, transaction, flow, now)
         except SipError as error:
             status, reason = error.status, error.reason
@@ -169,9 +178,14 @@ class Reception:
     def _serve(self, party: Party | None, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request = transaction.request
         if request.method == "OPTIONS":
-            self._respond(transaction, 200, OPTIONS_HEADERS, now)
+            allow = ("Allow", ", ".join(sorted(methods_for(party))))
+            self._respond(transaction, 200, (allow, *OPTIONS_HEADERS), now)
         elif request.method == "REGISTER" and party is not None:
             self._register(party, transaction, flow, now)
+        elif request.method in ("MESSAGE", "PUBLISH", "SUBSCRIBE") and party is not None:
+            self._pass_on(party, transaction, flow, now)
+        elif request.method == "REFER":
+            raise SipError("outside of a call nobody can be transferred", status=403, reason="Forbidden")
         else:  # BYE and the like without a dialog
             raise SipError(status=481, reason="Call/Transaction Does Not Exist")
 
@@ -184,6 +198,27 @@ class Reception:
         self._refuse_when_draining()
         bindings = self._bindings.register(party.name, transaction.request, flow, now)
         self._respond(transaction, 200, contact_rows(bindings, now), now)
+
+    def _pass_on(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
+        """A request that is no call goes where a call to that number would go; emergency numbers are nothing special to it."""
+        request = transaction.request
+        self._refuse_loop(request)
+        hops = hops_left(request)
+        check_size(request)
+        if request.method != "MESSAGE":
+            event_of(request, party)
+        number = normalise(party, dialled(request.uri))
+        self._refuse_when_draining()
+        if not self._context.limits.may_send(party, now):
+            raise SipError(f"too many requests of {party.name}", status=503, reason="Service Unavailable")
+        chosen = route(self._context.snapshot, party, number)
+        if chosen is None:
+            raise SipError("no route", status=404, reason="Not Found")
+        invitation = invitation_of(request, party, number, caller_of(party, request), hops, emergency=False)
+        if request.method == "SUBSCRIBE":
+            self._subscriptions.begin(chosen, invitation, party, flow, transaction, now)
+        else:
+            Errand(self._context, self._context.snapshot, chosen, invitation, transaction).begin(now)
 
     def _invite(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request = transaction.request
@@ -198,14 +233,20 @@ class Reception:
         )
         self._refuse_merged(request, party)
         try:
-            check_request(request, methods=METHODS, supported=EXTENSIONS, for_us=True)
+            check_request(request, methods=METHODS, supported=extensions_for(party), for_us=True)
             self._refuse_loop(request)
             hops = hops_left(request)
             breadth_left(request.headers)
-            chosen = self._normalise(party, request.uri, facts)
+            replaced = self._transfers.replaced(party, request, facts.id)
+            if replaced is None:
+                chosen = self._normalise(party, request.uri, facts)
+            else:
+                facts.called, chosen = number_of(replaced.call, replaced.far), replaced.call.route
             self._refuse_insecure(request, flow, facts)
+            priority = ""
             if not facts.emergency:
                 check_privacy(request.headers)
+                priority = allowed_priority(request, party)
             reservation = self._reserve(party, facts, now)
             chosen = chosen or self._route(party, facts, reservation)
         except SipError as error:
@@ -216,8 +257,11 @@ class Reception:
         facts.route, facts.route_line = chosen.name, chosen.line
         invitation = invitation_of(request, party, facts.called, facts.caller, hops, emergency=facts.emergency)
         facts.asserted = asserted_number(invitation.said)
-        call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._ended)
-        self._admit(call, request, flow)
+        invitation = with_priority(invitation, priority)
+        call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._transfers, self._ended)
+        if replaced is not None:
+            call.takeover = Takeover(call, replaced.call, replaced.far)
+        self._admit(call, merge_key(request), flow)
         call.begin(party, transaction, flow, now)
 
     def _normalise(self, party: Party, uri: Uri, facts: Facts) -> Route | None:
@@ -281,8 +325,10 @@ class Reception:
             if self._context.is_us(via.host, via.port):
                 raise SipError("our own Via", status=482, reason="Loop Detected")
 
-    def _admit(self, call: Call, request: Request, flow: Flow) -> None:
-        key = merge_key(request)
+    def _admit_transferred(self, call: Call, flow: Flow) -> None:
+        self._admit(call, (call.facts.id, "", 0, ""), flow)
+
+    def _admit(self, call: Call, key: MergeKey, flow: Flow) -> None:
         self.calls[call] = key, flow
         self._merged[key] = call
         if flow.reliable:
@@ -299,8 +345,8 @@ class Reception:
                 del self._on_connection[flow]
 
     def listed(self) -> int:
-        """Entries of calls in the indexes beside `calls`."""
-        return len(self._merged) + len(self._on_connection)
+        """Entries of calls in the indexes beside `calls`, and subscriptions."""
+        return len(self._merged) + len(self._on_connection) + len(self._subscriptions)
 
     # Answers
 
@@ -317,6 +363,16 @@ class Reception:
                 self._answer_stateless(self._context.answer(request, strangers.answer), request, flow)
         elif flow.reliable:
             self._context.emit(CloseFlow(flow))
+
+
+def methods_for(party: Party | None) -> frozenset[str]:
+    """What may come outside of dialogs; None: somebody of whom all we know is that they are no stranger."""
+    return METHODS if party is None else METHODS.union(methods_of(party))
+
+
+def extensions_for(party: Party | None) -> frozenset[str]:
+    """Option tags that may be required of us (RFC 3261 s8.2.2.3)."""
+    return EXTENSIONS if party is None or not party.services.priorities else EXTENSIONS.union((OPTION,))
 
 
 def caller_of(party: Party, request: Request) -> str:

@@ -44,6 +44,10 @@ class Tap(Protocol):
         """Run `action` for the call that `identifier` was drawn for: an input that concerns many calls has come to this one."""
         ...
 
+    def cut(self, identifier: str) -> None:
+        """The call that `identifier` was drawn for cannot be told alone any more: it becomes part of another, or takes part of one."""
+        ...
+
 
 def unrecorded(question: Callable[P, R], /) -> Callable[P, R]:
     return question
@@ -64,3 +68,5 @@ class NoTap:
 
     def within(self, identifier: str, action: Action, now: Now) -> None:
         action(now)
+
+    def cut(self, identifier: str) -> None: ...

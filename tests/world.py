@@ -64,6 +64,7 @@ from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.via import Via
 from sbc.sip.locate import Answers
 from sbc.sip.message import Request, Response
+from sbc.sip.names import REPLACES
 from sbc.sip.parse import Malformed, parse_datagram
 from sbc.sip.uri import Uri, format_host
 from tests.zones import ask
@@ -198,6 +199,7 @@ class World:
         self.snapshot = recorded(snapshot_of(policy))
         self.core = RecordingCore(self.snapshot, ids or CountingIds())
         self.recordings: list[Recorded] = []
+        self.moved = False  # somebody wanted a call to be moved: from then on it is part of another
         self.media = FakeEngine()
         self.media.provide({name: realm.relay for name, realm in self.snapshot.realms.items()})
         self.media.on_event(self._media_event)
@@ -225,6 +227,8 @@ class World:
 
     def receive(self, happened: Input) -> None:
         """One input, and everything that follows from it at this instant."""
+        if isinstance(happened, RequestIn) and (happened.request.method == "REFER" or REPLACES in happened.request.headers):
+            self.moved = True
         if isinstance(happened, PolicyChanged):
             happened = PolicyChanged(recorded(happened.snapshot))
         self._inputs.append(happened)
@@ -325,9 +329,10 @@ class World:
         self.expect_replayable()
 
     def expect_replayable(self) -> None:
-        """Each call was recorded, and in an empty core it comes to the same, byte for byte."""
+        """Each call was recorded, and in an empty core it comes to the same, byte for byte. One that is moved is so up to then."""
         recordings = [decode(recording.encode(), recording.policy) for recording in self.recordings]
-        assert sorted(recording.call for recording in recordings) == sorted(str(record["id"]) for record in self.records)
+        told, written = sorted(recording.call for recording in recordings), sorted(str(record["id"]) for record in self.records)
+        assert set(told) <= set(written) if self.moved else told == written
         for recording in recordings:
             assert first_difference(play(recording)) is None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sbc.call.crossing import Said, for_help, hides_from, read_invite
+from sbc.call.crossing import Said, for_help, hides_from, read_invite, rows_for
 from sbc.call.neutral import ANONYMOUS, ANONYMOUS_HOST, is_anonymous, numbered, user_part
 from sbc.errors import SipError
 from sbc.frozen import frozen
@@ -10,6 +10,7 @@ from sbc.policy.snapshot import Party
 from sbc.sip.fields.max_breadth import DEFAULT, max_breadth
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Headers, Request
+from sbc.sip.names import RESOURCE_PRIORITY
 from sbc.sip.status import reason_phrase
 from sbc.sip.uri import Uri
 
@@ -27,6 +28,7 @@ class Invitation:
     max_forwards: int
     max_breadth: int | None  # None: nobody has counted, and we call one at a time
     said: Said
+    priority: str = ""  # Resource-Priority, as far as the caller is trusted with it
 
 
 def invitation_of(request: Request, party: Party, called: str, caller: str, max_forwards: int, *, emergency: bool) -> Invitation:
@@ -56,6 +58,12 @@ def breadth_left(headers: Headers) -> int | None:
     if breadth == 0:
         raise SipError("Max-Breadth 0", status=440, reason=reason_phrase(440))
     return None if breadth is None else min(breadth, DEFAULT)
+
+
+def rows_of(invitation: Invitation, party: Party, host: str) -> list[tuple[str, str]]:
+    """What the callee `party` is told beside the session description, in headers. `host`: ours on that side."""
+    rows = rows_for(invitation.said, party, host, invitation.called)
+    return [*rows, (RESOURCE_PRIORITY, invitation.priority)] if invitation.priority else rows
 
 
 def from_of(invitation: Invitation, party: Party, host: str, tag: str) -> NameAddr:

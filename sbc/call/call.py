@@ -1,4 +1,4 @@
-"""A call: a table of what follows when one of its two legs says one of the six words."""
+"""A call: a table of what follows when one of its two legs says one of the words."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
 from sbc.call.causes import LIMIT_REACHED, NO_CIRCUIT, better, may_go_on, refusal_to_peer, status_of
 from sbc.call.change import GLARE
+from sbc.call.charging import place_call
 from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
 from sbc.call.health import server_answered, server_failed
+from sbc.call.info import may_hear
 from sbc.call.leg import Leg
-from sbc.call.record import Facts, LegFacts, record_of, server_of
+from sbc.call.media import media_leg
+from sbc.call.places import Places
+from sbc.call.priority import without_foreign_priority
+from sbc.call.record import Facts, LegFacts, attempt_of, record_of, server_of
+from sbc.call.redirect import Detours
 from sbc.call.session_ids import SessionIds
-from sbc.call.states import CallState
+from sbc.call.states import BEFORE_CONNECTED, CallState
+from sbc.call.successor import Successor, Transferring
 from sbc.call.targets import Lookup, locate
-from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Settled, Word
+from sbc.call.transferee import Introduction, Takeover
+from sbc.call.words import Answered, Asked, Cause, Changed, Offered, Progressed, Referred, Released, Settled, Word
 from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
 from sbc.errors import SipError
@@ -26,13 +34,14 @@ from sbc.flow import Address, Flow
 from sbc.frozen import replace
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Realm, Route, Snapshot
-from sbc.sdp.offer import MediaLeg, relay_sides
+from sbc.sdp.offer import relay_sides
 from sbc.sip.locate import Answers
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
 
 RELAY_FIGURES_WITHIN_S = 1.0  # then the record is written without them: it must not be forgotten
 NO_LONGER_WANTED = Cause(487, by="sbc")
+TRANSFERRED = Cause(200, by="sbc", note="transferred")
 NO_MEDIA = 'Q.850;cause=41;text="no media"'
 
 
@@ -46,7 +55,8 @@ class Call:
         route: Route,
         invitation: Invitation,
         facts: Facts,
-        reservation: Reservation,
+        reservation: Reservation | None,
+        transfers: Transferring,
         ended: Callable[[Call], None],
     ) -> None:
         self.context = context
@@ -55,13 +65,18 @@ class Call:
         self.invitation = invitation
         self.facts = facts
         self.state = CallState.SCREENED
-        self.a: CallerLeg | None = None
-        self.b: CalleeLeg | None = None
+        self.a: Leg | None = None
+        self.b: Leg | None = None
+        self.successor: Successor | None = None
+        self.takeover: Takeover | None = None  # the callee's side is a leg of another call
+        self.introduction: Introduction | None = None
+        self.grants: set[str] = set()  # parties that a party of this call has told how to replace it
+        self._transfers = transfers
         self._ended = ended
-        self._session = SessionIds(context.ids)
-        self._reservation = reservation
-        self._reservation_b: Reservation | None = None
+        self.session = SessionIds(context.ids)
+        self.places = Places(context.limits, reservation)
         self._remaining = list(route.send_to)
+        self._detours = Detours(facts.called)
         self._cause = Cause(480, by="sbc", note="no target could be reached")  # the best of what the targets said so far
         self._target: Target | None = None
         self._servers: list[Target] = []  # of the same party, to be tried when this one fails
@@ -78,13 +93,19 @@ class Call:
         realm = self.snapshot.realms[party.realm]
         media = media_leg(self.context, party, realm)
         self.facts.a.media = media
-        self.a = CallerLeg(self.context, party, realm, flow, transaction, self._session, media, self.hear, now)
-        transaction.user = self.a
+        self.a = leg = CallerLeg(self.context, party, realm, flow, transaction, self.session, media, self.hear, now)
+        leg.owner = self
+        transaction.user = leg
         try:
-            self.a.begin(transaction.request, now)
+            leg.begin(transaction.request, now)
         except SipError as error:
             self._cause = Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error))
             self._refuse(now)
+
+    def begin_for(self, leg: Leg, now: Now) -> None:
+        """The same for a party that has been in another call so far; `leg` speaks for it."""
+        self.a = leg
+        self._find(leg, Offered(leg.described), now)
 
     def flow_closed(self, now: Now) -> None:
         """The caller's connection is gone. A call that is connected goes on: media does not need it."""
@@ -104,7 +125,11 @@ class Call:
     # Finding a callee
 
     def _find(self, leg: Leg, word: Offered, now: Now) -> None:
-        self._try_next(now)
+        if self.takeover is not None:
+            self._servers = [self.takeover.target]
+            self._prepare(now)
+        else:
+            self._try_next(now)
 
     def _try_next(self, now: Now) -> None:
         """The next target of the route that can be reached, or the refusal."""
@@ -113,7 +138,7 @@ class Call:
             party = self.snapshot.party(self._remaining.pop(0))
             found = self._unwelcome(party) or self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation, now)
             if isinstance(found, Cause):
-                self._release_place()
+                self.places.release(Side.B)
                 self._note_attempt(party, found)
             elif isinstance(found, Lookup):
                 self._ask(party, found)
@@ -122,7 +147,8 @@ class Call:
                 self._servers = found
                 self._prepare(now)
                 return
-        self._refuse(now)
+        if not self._take_detour(now):
+            self._refuse(now)
 
     def _unwelcome(self, party: Party) -> Cause | None:
         """Callers who hide who they are, when the callee wants none of those (RFC 5079)."""
@@ -138,7 +164,7 @@ class Call:
         if isinstance(reserved, Refused):
             note = f"limit {reserved.which} of {party.name}"
             return Cause(reserved.status, q850=NO_CIRCUIT, reasons=(LIMIT_REACHED,), by="sbc", note=note)
-        self._reservation_b = reserved
+        self.places.give(Side.B, reserved)
         return None
 
     def _ask(self, party: Party, lookup: Lookup) -> None:
@@ -196,23 +222,38 @@ class Call:
 
     def _dial(self, now: Now) -> None:
         assert self.a is not None and self._target is not None and self._ports is not None
+        if self.takeover is not None:
+            self._take_over(self.takeover, now)
+            return
         target = self._target
         realm = self.snapshot.realms[target.party.realm]
         media = media_leg(self.context, target.party, realm)
         self.a.media.listen(self._public(self.a.realm, self._ports.a))
         media.listen(self._public(realm, self._ports.b))
-        self.b = CalleeLeg(self.context, target, realm, self._session, media, self.hear)
-        self.facts.b = LegFacts(target.party, target.flow, self.b.call_id, media)
+        self.b = leg = CalleeLeg(self.context, target, realm, self.session, media, self.hear)
+        leg.owner = self
+        self.facts.b = LegFacts(target.party, target.flow, leg.call_id, media)
         self.state = CallState.DIALLING
         if self._timer is None:  # all servers of one party share its time
             self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
         try:
             # An offer in a reliable 1xx has to be answered by the caller: one who cannot must not be the reason for it
             supported = SUPPORTED if self.a.answers_early else SUPPORTED_UNRELIABLE
-            self.b.dial(self.invitation, self.a.offer, supported, now)
-            self.facts.b.flow = self.b.flow  # too long for UDP, it went by TCP
+            invitation = self.invitation if self.route.emergency else without_foreign_priority(self.invitation, target.party)
+            leg.dial(invitation, self.a.offer, supported, now)
+            self.facts.b.flow = leg.flow  # too long for UDP, it went by TCP
         except SipError as error:
             self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
+
+    def _take_over(self, leg: Takeover, now: Now) -> None:
+        assert self.a is not None and self._ports is not None
+        self._remaining = []  # nobody else will do
+        self.anchor(self.a, Side.A)
+        self.b = leg
+        self.facts.b = LegFacts(leg.party, leg.flow, leg.call_id)
+        self.state = CallState.DIALLING
+        self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
+        leg.begin(self.a.offer, now)
 
     @staticmethod
     def _public(realm: Realm, address: Address) -> Address:
@@ -238,11 +279,14 @@ class Call:
 
     def _refused_by_callee(self, leg: Leg, word: Released, now: Now) -> None:
         """A server that failed before its callee rang has others that may do better (RFC 3263 s4.3), all of them at the same party."""
-        assert self.a is not None and self.b is not None and self._target is not None
-        target, failure = self._target, self.b.failure
+        assert self.a is not None and self._target is not None
+        target, failure = self._target, leg.failure if isinstance(leg, CalleeLeg) else None
         if failure is None:
             server_answered(self.context, leg.flow)
-            self._next(word.cause, now)
+            cause = word.cause
+            if cause.contacts and not self.route.emergency and self.takeover is None:
+                cause = self._detours.redirect(self.snapshot, leg.party, cause, self.a.sent_by)
+            self._next(cause, now)
             return
         if target.server_name:
             server_failed(self.context, leg.flow, now, failure.retry_after)
@@ -262,8 +306,26 @@ class Call:
         self._note_attempt(self._target.party, cause)
         if self._remaining and may_go_on(cause, self.route):
             self._try_next(now)
-        else:
+        elif cause.status >= 600 or not self._take_detour(now):
             self._refuse(now)
+
+    def _take_detour(self, now: Now) -> bool:
+        """Go on to where a callee has sent us: a new call of that callee, by its limits and routes. False: nowhere."""
+        self._drop_attempt(now)
+        while (detour := self._detours.next()) is not None and self.invitation.max_forwards:
+            party, number = detour
+            try:
+                placed = place_call(self.context, self.snapshot, party, number, now, reserved=self.places.charged_to(party))
+            except SipError as error:
+                self.facts.attempts.append({"target": party.name, "status": error.status, "note": f"redirected to {number}: {error}"})
+                continue
+            self.places.charge(party, placed.reservation)
+            self.route = placed.route
+            self.invitation = replace(self.invitation, called=number, max_forwards=self.invitation.max_forwards - 1)
+            self._remaining = list(placed.route.send_to)
+            self._try_next(now)
+            return True
+        return False
 
     def _abandon(self, leg: Leg, word: Released, now: Now) -> None:
         """The caller hung up while it rang."""
@@ -286,7 +348,8 @@ class Call:
             return
         self.facts.times.answered = now.wall
         self._update_relay()
-        longest = [party.limits.longest_call for party in (self.a.party, self.b.party) if party.limits and party.limits.longest_call]
+        parties = (self.a.party, self.b.party, *self.places.payers())
+        longest = [party.limits.longest_call for party in parties if party.limits and party.limits.longest_call]
         if longest and not self.route.emergency:
             self._timer = self.context.timers.start(now.monotonic + min(longest), self._too_long)
 
@@ -303,21 +366,41 @@ class Call:
 
     def _ask_far(self, leg: Leg, word: Changed | Offered, now: Now) -> None:
         far = self._far_if_any(leg)
-        if far is not None:
-            far.tell(word, now)
-        elif not isinstance(word, Changed) or word.patience != "none":
+        waits = not isinstance(word, Changed) or word.patience != "none"
+        if waits and (far is None or self.successor is not None or self.introduction is not None):  # nobody, or on its way elsewhere
             leg.tell(Settled(None, GLARE), now)
+        elif far is not None:
+            far.tell(word, now)
 
     def _settled(self, leg: Leg, word: Settled, now: Now) -> None:
         far = self._far_if_any(leg)
-        if far is not None:
+        if self.introduction is not None and leg is self.a:
+            self.introduction.settled(word, now)
+        elif far is not None:
             far.tell(word, now)
         if word.refused is None:
             self._update_relay()
 
     def _hang_up(self, leg: Leg, word: Released, now: Now) -> None:
+        if self.successor is not None and self.successor.left(leg, word.cause, now):
+            return
         self._far(leg).tell(word, now)
         self._end(word.cause, leg.side.value if word.cause.by == "peer" else "sbc", now)
+
+    def _pass_on(self, leg: Leg, word: Asked, now: Now) -> None:
+        """What both parties may say and hear crosses; the far side's policy counts as much as the near one's."""
+        far = self._far(leg)
+        refused = may_hear(far.party, word)
+        if refused is not None:
+            word.reply(refused, now)
+        else:
+            far.tell(word, now)
+
+    def _refer(self, leg: Leg, word: Referred, now: Now) -> None:
+        self._transfers.refer(self, leg, word, now)
+
+    def _nobody_there(self, leg: Leg, word: Asked | Referred, now: Now) -> None:
+        word.reply(Cause(480, by="sbc", note="nobody there to ask"), now)
 
     def release(self, cause: Cause, now: Now) -> None:
         """End both sides for a reason of our own, in any state."""
@@ -340,6 +423,39 @@ class Call:
         far = self._far_if_any(leg)
         assert far is not None
         return far
+
+    # Legs that come and go
+
+    def other(self, leg: Leg) -> Leg:
+        """The leg on the other side of one of ours."""
+        return self._far(leg)
+
+    def let_go(self, leg: Leg, now: Now) -> Reservation | None:
+        """`leg` goes on in another call, with its place; what is left of this one ends."""
+        self.successor = None
+        place = self.places.take(leg.side)
+        self._far(leg).tell(Released(TRANSFERRED), now)
+        self._end(TRANSFERRED, "sbc", now)
+        return place
+
+    def adopt(self, leg: Leg, side: Side, place: Reservation | None) -> None:
+        """`leg`, for which a stand-in has spoken so far, is one of ours."""
+        self.session.take(leg.session, leg.side, side)
+        leg.side, leg.owner, leg.hear, leg.session = side, self, self.hear, self.session
+        self.anchor(leg, side)
+        if side is Side.A:
+            self.a = leg
+            leg.media.rekey()
+        else:
+            self.b = leg
+            assert self.facts.b is not None
+            self.facts.b.media = leg.media
+        self.places.give(side, place)
+
+    def anchor(self, leg: Leg, side: Side) -> None:
+        """Our media address on that leg is the one of our relay."""
+        assert self._ports is not None
+        leg.media.listen(self._public(leg.realm, self._ports.a if side is Side.A else self._ports.b))
 
     # Media
 
@@ -386,13 +502,8 @@ class Call:
     # The end
 
     def _note_attempt(self, party: Party, cause: Cause) -> None:
-        attempt: dict[str, object] = {"target": party.name, "status": cause.status}
-        if self.b is not None:
-            attempt["server"] = server_of(self.b.flow)
-        if cause.note:
-            attempt["note"] = cause.note
         self._cause = better(self._cause, cause) if self.facts.attempts else cause
-        self.facts.attempts.append(attempt)
+        self.facts.attempts.append(attempt_of(party, cause, self.b.flow if self.b is not None else None))
 
     def _drop_attempt(self, now: Now, cause: Cause = NO_LONGER_WANTED) -> None:
         """CANCEL whatever is under way; from now on the leg speaks to nobody."""
@@ -402,12 +513,7 @@ class Call:
             b.abandon(cause, now)
             if self.a is not None:  # whatever it wanted of this callee, it will not get
                 self.a.tell(Settled(None, GLARE), now)
-        self._release_place()
-
-    def _release_place(self) -> None:
-        if self._reservation_b is not None:
-            self.context.limits.release(self._reservation_b)
-            self._reservation_b = None
+        self.places.release(Side.B)
 
     def _refuse(self, now: Now) -> None:
         assert self.a is not None
@@ -424,9 +530,12 @@ class Call:
         if self.a is not None and self.a.early:
             self.facts.times.answered = None  # by the callee, but the caller never heard of it
         self._stop_timer()
-        for reservation in (self._reservation, self._reservation_b):
-            if reservation is not None:
-                self.context.limits.release(reservation)
+        if self.introduction is not None:
+            self.introduction.stop()
+        if self.successor is not None:
+            successor, self.successor = self.successor, None
+            successor.call_over(now)
+        self.places.release_all()
         self._outcome = (cause, released_by)
         if self._relay is None or self._ports is None:
             self._write(None, now)
@@ -445,19 +554,13 @@ class Call:
         self._stop_timer()
         self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats)))
         self._ended(self)
+        self.takeover = self.introduction = None
         self.a = self.b = None  # they know us: without the cycle, memory is free at once
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def media_leg(context: Context, party: Party, realm: Realm) -> MediaLeg:
-    """The session identifier has 62 random bits, so that it fits the signed 64 bits some peers read o= with."""
-    leg = MediaLeg(party.media, int.from_bytes(context.ids.random(8), "big") >> 2)
-    leg.listen((realm.relay_advertise, 0))  # the port comes with the relay; the address tells what offers can be taken
-    return leg
 
 
 # (state, who speaks, word) -> what follows. Each action takes the word of its own row, hence Any.
@@ -483,6 +586,11 @@ TABLE: Mapping[tuple[CallState, Side, type[Word]], Callable[[Call, Leg, Any, Now
     (CallState.CONNECTED, Side.A, Offered): Call._ask_far,
     (CallState.CONNECTED, Side.A, Changed): Call._change,
     (CallState.CONNECTED, Side.A, Settled): Call._settled,
+    (CallState.CONNECTED, Side.A, Asked): Call._pass_on,
+    (CallState.CONNECTED, Side.B, Asked): Call._pass_on,
+    (CallState.CONNECTED, Side.A, Referred): Call._refer,
+    (CallState.CONNECTED, Side.B, Referred): Call._refer,
+    **{(state, side, word): Call._nobody_there for state in BEFORE_CONNECTED for side in Side for word in (Asked, Referred)},
     (CallState.CONNECTED, Side.A, Released): Call._hang_up,
     (CallState.CONNECTED, Side.B, Offered): Call._ask_far,
     (CallState.CONNECTED, Side.B, Changed): Call._change,

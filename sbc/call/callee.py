@@ -6,10 +6,11 @@ import contextlib
 from typing import Literal
 
 from media.api import Side
-from sbc.call.bridge import Invitation, from_of
+from sbc.call.abilities import invite_abilities
+from sbc.call.bridge import Invitation, from_of, rows_of
 from sbc.call.causes import cause_of_response, seconds_of, taken_for
-from sbc.call.context import ALLOW, SUPPORTED, Context
-from sbc.call.crossing import read_answer, rows_for
+from sbc.call.context import SUPPORTED, Context
+from sbc.call.crossing import read_answer
 from sbc.call.forks import MAX_FORKS, Fork, dialog_of, rseq_of
 from sbc.call.leg import Hear, Leg
 from sbc.call.session_ids import SessionIds
@@ -121,8 +122,7 @@ class CalleeLeg(Leg):
         to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
         headers = (
             ("Contact", self.contact),
-            ("Allow", ALLOW),
-            ("Supported", self._supported),
+            *invite_abilities(self.party, self._supported),
             *self._timer.offer,
             *self._crossing(self._invitation),
         )
@@ -143,7 +143,7 @@ class CalleeLeg(Leg):
     def _crossing(self, invitation: Invitation) -> HeaderRows:
         breadth = invitation.max_breadth
         rows = () if breadth is None else ((MAX_BREADTH, str(breadth)),)
-        told = rows_for(invitation.said, self.party, self.sent_by.host, invitation.called)
+        told = rows_of(invitation, self.party, self.sent_by.host)
         return (*rows, *told, *self.session.rows(Side.B))
 
     def tell(self, word: Word, now: Now) -> None:

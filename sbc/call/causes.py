@@ -10,18 +10,33 @@ from sbc.errors import ParseError
 from sbc.frozen import replace
 from sbc.policy.snapshot import Party, Route, Trunk
 from sbc.sip.fields.call_info import CallInfo
+from sbc.sip.fields.contact import Contact, parse_contacts
 from sbc.sip.fields.reason import Reason, reasons_told
 from sbc.sip.fields.retry_after import parse_retry_after
+from sbc.sip.fields.tokens import parse_tokens
 from sbc.sip.fields.warning import Warning
 from sbc.sip.grammar import split_rows
 from sbc.sip.message import Headers, Request, Response
-from sbc.sip.names import CALL_INFO, REASON, RETRY_AFTER, WARNING, HeaderName
+from sbc.sip.names import (
+    ALLOW_EVENTS,
+    CALL_INFO,
+    CONTACT,
+    EXPIRES,
+    MIN_EXPIRES,
+    REASON,
+    RECV_INFO,
+    RETRY_AFTER,
+    SIP_ETAG,
+    WARNING,
+    HeaderName,
+)
 from sbc.sip.status import REASONS
 
 NORMAL_CLEARING = 16
 NORMAL_UNSPECIFIED = 31  # "Any SIP status codes not listed below … should be mapping to cause code 31" (RFC 3398 s8.2.6.1)
 NO_CIRCUIT = 34
 BEARER_NOT_IMPLEMENTED = 65
+MAX_CONTACTS = 10  # of one redirection; as many as an account may register
 
 LIMIT_REACHED = 'Q.850;cause=34;text="limit"'
 UNALLOCATED = 'Q.850;cause=1;text="Unallocated number"'
@@ -104,12 +119,38 @@ def _location(value: str) -> str:
 def cause_of_response(response: Response, party: Party) -> Cause:
     """What a final 3xx-6xx answer of `party` tells the other leg."""
     reasons = reasons_told(response.headers.all(REASON))
+    headers, contacts, said = told_headers(response), contacts_of(response), read_answer(response, party)
+    return Cause(response.status, response.reason, q850_told(reasons), reasons, headers, contacts, said=said)
+
+
+# What an answer is not complete without: RFC 6086 s4.2.2, RFC 6665 s8.3.2, RFC 3261 s21.4.17.
+NEEDED: Mapping[int, HeaderName] = {423: MIN_EXPIRES, 469: RECV_INFO, 489: ALLOW_EVENTS}
+
+
+def told_headers(response: Response) -> tuple[tuple[str, str], ...]:
+    """The few headers that cross with an answer."""
+    if response.status < 300:
+        # How long it lasts, and what it is called from now on (RFC 6665 s4.2.1.1, RFC 3903 s6)
+        names = (EXPIRES, SIP_ETAG) if response.cseq.method in ("PUBLISH", "SUBSCRIBE") else ()
+        return tuple([(name, value) for name in names if (value := response.headers.first(name)) is not None])
     headers = warnings_of(response.headers)
+    if response.status in NEEDED:
+        name = NEEDED[response.status]
+        return (*headers, (name, ", ".join(parse_tokens(response.headers.all(name)))))
     if response.status in (404, 480, 486, 600, 603):
-        headers = (*headers, *retry_after_of(response))
-    if response.status == 608:
-        headers = (*headers, *redress_of(response.headers))
-    return Cause(response.status, response.reason, q850_told(reasons), reasons, headers, said=read_answer(response, party))
+        return (*headers, *retry_after_of(response))
+    return (*headers, *redress_of(response.headers)) if response.status == 608 else headers
+
+
+def contacts_of(response: Response) -> tuple[Contact, ...]:
+    """Where a redirection points to, by falling q (RFC 3261 s8.1.3.4). 305 and 380 ask for more than another number."""
+    if response.status not in (300, 301, 302):
+        return ()
+    try:
+        contacts = parse_contacts(response.headers.all(CONTACT)) or ()
+    except ParseError:
+        return ()
+    return tuple(sorted(contacts, key=lambda contact: -contact.q)[:MAX_CONTACTS])
 
 
 def cause_of_request(request: Request) -> Cause:
@@ -215,7 +256,7 @@ def taken_for(party: Party, cause: Cause) -> Cause:
     instead = _translated(party.responses_from, cause) if isinstance(party, Trunk) else cause.status
     if instead == cause.status:
         return cause
-    return replace(cause, status=instead, reason="", note=f"{cause.status} taken for {instead}")
+    return replace(cause, status=instead, reason="", contacts=(), note=f"{cause.status} taken for {instead}")
 
 
 def status_told(party: Party, cause: Cause) -> tuple[int, str]:
@@ -232,6 +273,7 @@ def refusal_to_peer(cause: Cause) -> Cause:
     """The same cause as the other side may hear it (RFC 3261 s16.7: a 503 of one hop is not a 503 of ours)."""
     if (cause.by == "peer" and cause.status in HOP_BY_HOP_STATUSES) or (cause.status == 503 and not cause.out_of_service):
         return replace(cause, status=500, reason="", headers=())
-    if 300 <= cause.status < 400:  # a redirection names addresses of the far side
+    if 300 <= cause.status < 400 and all(HeaderName(name) != CONTACT for name, _ in cause.headers):
+        # A redirection names addresses of the far side, unless we have put ours there
         return replace(cause, status=480, reason="", headers=())
     return cause

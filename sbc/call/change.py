@@ -6,9 +6,10 @@ import contextlib
 from typing import Literal
 
 from media.api import Side
+from sbc.call.abilities import invite_abilities
 from sbc.call.answer import PendingAnswer
 from sbc.call.causes import cause_of_response
-from sbc.call.context import ALLOW, SUPPORTED, Context
+from sbc.call.context import Context
 from sbc.call.session_ids import SessionIds
 from sbc.call.session_timer import SessionTimer
 from sbc.call.usage import HeaderRows, Usage
@@ -74,6 +75,7 @@ class Changing(Usage):
     def __init__(self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow, session: SessionIds, media: MediaLeg) -> None:
         super().__init__(context, side, party, realm, flow, session)
         self.media = media
+        self._owns_call_id = side is Side.B
         self.described: Description | None = None
         self.far: Description | None = None
         self.record_route: HeaderRows = ()  # to be copied into answers that make the dialog (RFC 3261 s12.1.1)
@@ -126,7 +128,7 @@ class Changing(Usage):
         return Cause(488, by="sbc", note="no UPDATE") if self.early and not self.takes_update else None
 
     def _send_change(self, change: Change, now: Now) -> None:
-        headers = (("Allow", ALLOW), ("Supported", SUPPORTED), *self._timer.offer)
+        headers = (*invite_abilities(self.party), *self._timer.offer)
         request = self.request(change.method, change.body, headers)
         change.dialog = self.dialog
         change.transaction = self.context.transactions.client(request, self.dialog_flow(now), now, self, self.party.timers)
@@ -320,7 +322,7 @@ class Changing(Usage):
         if status != 491:
             return REFRESH_AGAIN_S
         steps = int.from_bytes(self.context.ids.random(2), "big")
-        return 2.1 + steps % 191 / 100 if self.side is Side.B else steps % 201 / 100
+        return 2.1 + steps % 191 / 100 if self._owns_call_id else steps % 201 / 100
 
     def _expire(self, now: Now) -> None:
         self.give_up(Cause(408, by="sbc", note="session timer expired"), now)

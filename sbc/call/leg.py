@@ -9,19 +9,26 @@ from collections.abc import Callable
 from typing import Literal
 
 from media.api import Side
-from sbc.call.causes import cause_of_request
+from sbc.call.asking import MAX_QUESTIONS, Crossing, Question
+from sbc.call.causes import cause_of_request, refusal_to_peer
 from sbc.call.context import Context
+from sbc.call.info import crossing_info
+from sbc.call.message import crossing_message
 from sbc.call.negotiation import Negotiation
+from sbc.call.reports import Reported
 from sbc.call.session_ids import SessionIds
 from sbc.call.usage import SDP_TYPE
-from sbc.call.words import Cause, Changed, Offered, Released, Settled, Word
+from sbc.call.words import Asked, Cause, Changed, Offered, Referred, Released, Settled, Word
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Realm
-from sbc.sdp.offer import MediaLeg
+from sbc.sdp.offer import Description, MediaLeg
+from sbc.sip.fields.refer_to import ReferTo
 from sbc.sip.message import Request, Response
+from sbc.sip.names import REFER_SUB, REFER_TO
 from sbc.sip.transactions import ClientTransaction, ServerTransaction
+from sbc.sip.validate import hops_left
 
 Hear = Callable[["Leg", Word, Now], None]
 
@@ -36,6 +43,9 @@ class Leg(Negotiation):
         self.hear = hear
         self._farewell: Cause | None = None  # BYE to be sent once the peer's ACK is in
         self._bye: ClientTransaction | None = None
+        self.owner: object = None  # the call, for whoever finds the leg by its dialog
+        self.reported = Reported()
+        self._questions = 0  # of the far peer to ours, not answered yet
 
     def say(self, word: Word, now: Now) -> None:
         self.hear(self, word, now)
@@ -49,8 +59,30 @@ class Leg(Negotiation):
                 self.answer_change(word, now)
             case Released(cause):
                 self._say_bye(cause, now)
+            case Asked():
+                self._put(word, now)
             case _:
                 raise AssertionError(f"{word!r} to a leg in a dialog")
+
+    @property
+    def offer(self) -> Description | None:
+        """What the peer offers to whoever is called for it."""
+        return self.described
+
+    @property
+    def answers_early(self) -> bool:
+        """An offer in a reliable 1xx would get its answer."""
+        return True
+
+    def abandon(self, cause: Cause, now: Now) -> None:
+        """The call has no more use for this leg; what still comes is undone here."""
+        self._say_bye(cause, now)
+
+    def renew(self) -> None:
+        """The far side's media will come from elsewhere. Once there is an answer, a change tells so."""
+
+    def flow_closed(self, now: Now) -> None:
+        """The connection the call began on is gone. Once there is an answer, the call goes on: media does not need it."""
 
     # Requests inside the dialog
 
@@ -77,6 +109,14 @@ class Leg(Negotiation):
                 self._receive_prack(transaction, now)
             case "OPTIONS":
                 self.respond(transaction, 200, headers=(("Accept", SDP_TYPE),), now=now)
+            case "INFO":
+                self._ask_far(transaction, crossing_info, now)
+            case "MESSAGE":
+                self._ask_far(transaction, crossing_message, now)
+            case "REFER":
+                self._receive_refer(transaction, now)
+            case "NOTIFY":
+                self._ask_far(transaction, self.reported.crossing, now)
             case _:
                 self.respond(transaction, 405, now=now)
 
@@ -101,6 +141,60 @@ class Leg(Negotiation):
     def _receive_prack(self, transaction: ServerTransaction, now: Now) -> None:
         """Only a caller has something to acknowledge so."""
         self.respond(transaction, 481, now=now)
+
+    def _ask_far(self, transaction: ServerTransaction, crossing: Callable[[Request, Party], Crossing | None], now: Now) -> None:
+        """Let a request that changes nothing cross, as far as `crossing` lets it; None: it has arrived, it was for us."""
+        request = transaction.request
+        try:
+            crosses = crossing(request, self.party)
+            hops = hops_left(request)
+        except SipError as error:
+            self.respond(transaction, error.status, error.reason, error.headers, now=now)
+            return
+        if crosses is None or self.ended:
+            self.respond(transaction, 481 if self.ended else 200, now=now)
+        else:
+            self.hear(self, Asked(request.method, hops, crosses.headers, crosses.body, self._replying(transaction)), now)
+
+    def _receive_refer(self, transaction: ServerTransaction, now: Now) -> None:
+        request = transaction.request
+        try:
+            refer_to = ReferTo.parse_rows(request.headers.all(REFER_TO))
+            hops = hops_left(request)
+        except SipError as error:
+            self.respond(transaction, error.status, error.reason, error.headers, now=now)
+            return
+        if self.ended:
+            self.respond(transaction, 481, now=now)
+        else:
+            silent = (request.headers.first(REFER_SUB) or "").strip().lower() == "false"
+            self.hear(self, Referred(refer_to, request.cseq.number, silent, hops, self._replying(transaction)), now)
+
+    def _replying(self, transaction: ServerTransaction) -> Callable[[Cause, Now], None]:
+        def reply(cause: Cause, now: Now) -> None:
+            told = refusal_to_peer(cause)
+            self.respond(transaction, told.status, told.reason, told.headers, now=now)
+
+        return reply
+
+    def _put(self, word: Asked, now: Now) -> None:
+        if self.ended or self.dialog is None:
+            word.reply(Cause(480, by="sbc", note="nobody there to ask"), now)
+        elif self._questions >= MAX_QUESTIONS:
+            word.reply(Cause(500, headers=(("Retry-After", "1"),), by="sbc", note="too many questions at once"), now)
+        else:
+            self._questions += 1
+            request = self.asking(word)
+            self.context.transactions.client(
+                request, self.dialog_flow(now), now, Question(self.party, word, self._answered_question), self.party.timers
+            )
+
+    def _answered_question(self, word: Asked, cause: Cause, now: Now) -> None:
+        self._questions -= 1
+        # Anything else leaves the dialog as it is (RFC 5057 s5.1, RFC 6086 s4.2.1); a NOTIFY speaks of a subscription only
+        if cause.status == 481 and word.method != "NOTIFY" and not self.ended:
+            self.end(now)
+            self.hear(self, Released(cause), now)
 
     def cancel(self, cause: Cause, now: Now) -> None:
         """The peer's CANCEL found an INVITE of this dialog: the session stays as it was (RFC 3261 s9.2, s14.2)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from media.api import Side
+from sbc.call.abilities import recv_info
 from sbc.call.answer import PendingAnswer
 from sbc.call.causes import refusal_to_peer
 from sbc.call.change import GLARE, Change, Changing, differ
@@ -203,7 +204,8 @@ class Negotiation(Changing):
         """2xx to an INVITE or UPDATE of the peer; to an INVITE it is repeated until its ACK. `told`: what crosses with it."""
         timer = self._timer.agree_as_server(transaction.request, self.takes_update)
         routes = self.record_route if transaction.method == "INVITE" else ()
-        headers = (("Contact", self.contact), *routes, *timer, *told)
+        info = recv_info(self.party) if transaction.method == "INVITE" else ()
+        headers = (("Contact", self.contact), *routes, *info, *timer, *told)
         response = self.respond(transaction, 200, headers=headers, body=body, now=now)
         if transaction.method == "INVITE":
             self.early = False

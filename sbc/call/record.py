@@ -63,6 +63,7 @@ class Facts:
     route_line: str | None = None
     emergency: bool = False
     asserted: str | None = None  # who the caller is, as trusted or proved, also of one who hides it
+    transferred_by: str | None = None
     attempts: list[dict[str, object]] = field(default_factory=list)
 
 
@@ -85,6 +86,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "called": facts.called,
         "dialled": facts.dialled,
         "emergency": facts.emergency,
+        "transferred_by": facts.transferred_by,
         "route": facts.route,
         "route_line": facts.route_line,
         "released_by": released_by,
@@ -96,6 +98,14 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "a": facts.a.as_json() | side_json(stats.a if stats else None),
         "b": facts.b.as_json() | side_json(stats.b if stats else None) if facts.b else None,
     }
+
+
+def attempt_of(party: Party, cause: Cause, server: Flow | None) -> dict[str, object]:
+    """One of `attempts` that failed. `server`: it got that far."""
+    attempt: dict[str, object] = {"target": party.name, "status": cause.status}
+    if server is not None:
+        attempt["server"] = server_of(server)
+    return {**attempt, "note": cause.note} if cause.note else attempt
 
 
 def server_of(flow: Flow) -> str:

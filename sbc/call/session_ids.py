@@ -40,6 +40,11 @@ class SessionIds:
         """Somebody else is called."""
         self._uuids.pop(side, None)
 
+    def take(self, before: SessionIds, theirs: Side, ours: Side) -> None:
+        """An end of another session is one of this now."""
+        if theirs in before._uuids:
+            self._uuids[ours] = before._uuids[theirs]
+
     def rows(self, side: Side) -> tuple[tuple[str, str], ...]:
         """For a message to that end."""
         if not self._uuids:

@@ -11,3 +11,6 @@ class CallState(StrEnum):
     RINGING = "ringing"  # a callee made progress
     CONNECTED = "connected"
     ENDED = "ended"  # entered once: reservations released, relay closed, record written when its figures are in
+
+
+BEFORE_CONNECTED = (CallState.SCREENED, CallState.DIALLING, CallState.RINGING)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 
 from media.api import Side
-from sbc.call.context import ALLOW, SUPPORTED, Context, flow_within
+from sbc.call.abilities import abilities
+from sbc.call.context import Context, flow_within
 from sbc.call.session_ids import SessionIds
+from sbc.call.words import Asked
 from sbc.clock import Now
 from sbc.effects import Send
 from sbc.errors import ParseError
@@ -54,6 +56,18 @@ class Usage:
             content_type=SDP_TYPE if body else "",
         )
 
+    def asking(self, word: Asked) -> Request:
+        """A request of the dialog that changes nothing of the call."""
+        assert self.dialog is not None
+        return self.dialog.request(
+            word.method,
+            via=self.sent_by.via(self.context.ids.branch()),
+            contact=self.contact if word.method in TARGET_REFRESH else None,
+            max_forwards=word.max_forwards,
+            headers=(*word.headers, *self.session.rows(self.side)),
+            body=word.body,
+        )
+
     def dialog_flow(self, now: Now) -> Flow:
         """Where a request of the dialog goes now."""
         assert self.dialog is not None
@@ -78,7 +92,7 @@ class Usage:
         self, transaction: ServerTransaction, status: int, reason: str = "", headers: HeaderRows = (), body: bytes = b"", *, now: Now
     ) -> Response:
         if status in (200, 405):
-            headers = (("Allow", ALLOW), ("Supported", SUPPORTED), *headers)
+            headers = (*abilities(self.party), *headers)
         session = self.session.rows_of_trying(self.side) if status == 100 else self.session.rows(self.side)
         response = Response.answer(
             transaction.request,

@@ -1,12 +1,16 @@
-"""The six words legs speak: Offered, Progressed, Answered, Changed, Settled, Released. Nothing of SIP's dialogs crosses with them."""
+"""The words legs speak: Offered, Progressed, Answered, Changed, Settled, Released; Asked, Referred. Nothing of SIP's dialogs crosses."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from sbc.call.crossing import NOTHING, Said
+from sbc.clock import Now
 from sbc.frozen import frozen
 from sbc.sdp.offer import Description
+from sbc.sip.fields.contact import Contact
+from sbc.sip.fields.refer_to import ReferTo
 
 By = Literal["peer", "sbc"]
 Patience = Literal["a person", "a transaction", "none"]
@@ -18,8 +22,9 @@ class Cause:
 
     `status` is the SIP status that says it best (200: normal clearing), `reason` its phrase (empty: the standard one),
     `q850` the ITU-T Q.850 cause when a peer told one, `reasons` the Reason header values to carry on (RFC 3326),
-    `headers` further ones to send along with a refusal, `note` a short word for the call record. `out_of_service`: we
-    ourselves have no room, so that a 503 is true of us and not only of what lies behind us. `said`: what else came with it.
+    `headers` further ones to send along with a refusal, `contacts` where a redirection points to, best first, `note` a
+    short word for the call record. `out_of_service`: we ourselves have no room, so that a 503 is true of us and not only
+    of what lies behind us. `said`: what else came with it.
     """
 
     status: int = 200
@@ -27,6 +32,7 @@ class Cause:
     q850: int | None = None
     reasons: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    contacts: tuple[Contact, ...] = ()
     by: By = "peer"
     note: str = ""
     out_of_service: bool = False
@@ -88,4 +94,33 @@ class Released:
     cause: Cause
 
 
-Word = Offered | Progressed | Answered | Changed | Settled | Released
+@frozen
+class Asked:
+    """Something the peer says that changes nothing of the call, such as INFO.
+
+    `headers` are those that cross, Content-Type among them; `reply` takes what the far peer, or we, answered: once.
+    """
+
+    method: str
+    max_forwards: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    reply: Callable[[Cause, Now], None]
+
+
+@frozen
+class Referred:
+    """The peer wants the other party to be connected with somebody else (REFER).
+
+    `cseq` names this wish among those of the dialog; `silent`: no reports of what becomes of it are wanted (RFC 4488);
+    `reply` takes whether it will be tried: once.
+    """
+
+    refer_to: ReferTo
+    cseq: int
+    silent: bool
+    max_forwards: int
+    reply: Callable[[Cause, Now], None]
+
+
+Word = Offered | Progressed | Answered | Changed | Settled | Released | Asked | Referred

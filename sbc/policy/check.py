@@ -189,6 +189,7 @@ class _Checker:
             if limits is not None and limits.requests is not None:
                 self.error((section, name, "limits"), "'requests' is counted for strangers only; take it out of these limits")
             self._keys_in_clear(section, name, party)
+            self._services((section, name), party)
         for name, trunk in self._policy.trunks.items():
             self._peer(name, trunk)
             self._tls_keys(name, trunk)
@@ -228,6 +229,10 @@ class _Checker:
             for index, header in enumerate(party.pass_headers or ()):
                 if listed[header] == 1:
                     self.warn((section, name, "pass_headers", index), "crosses only to somebody who lists it too, and nobody does")
+
+    def _services(self, path: Path, party: model.TrunkModel | model.UserModel) -> None:
+        if party.info_packages is not None and party.info != "pass":
+            self.error((*path, "info_packages"), "no INFO passes at all: say 'info: pass', too")
 
     def _peer(self, name: str, trunk: model.TrunkModel) -> None:
         path: Path = ("trunks", name, "peer")

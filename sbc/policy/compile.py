@@ -27,6 +27,7 @@ from sbc.policy.snapshot import (
     Realm,
     Route,
     RouteTable,
+    Services,
     Snapshot,
     Strangers,
     Trunk,
@@ -142,6 +143,7 @@ def _trunk(
         responses_to=_translation(trunk.responses_to),
         early_offer=trunk.early_offer or False,
         record=trunk.record or "never",
+        services=_services(trunk, transfers="refuse"),
     )
 
 
@@ -162,6 +164,20 @@ def _user(
         headers=_headers(user),
         early_offer=user.early_offer or False,
         record=user.record or "never",
+        services=_services(user, transfers="perform"),  # it could call and hang up just as well
+    )
+
+
+def _services(party: model.PartyModel, transfers: Literal["refuse", "perform"]) -> Services:
+    """`transfers`: what counts when the policy says nothing."""
+    return Services(
+        redirects=party.redirects or "refuse",
+        transfers=party.transfers or transfers,
+        messages=party.messages == "pass",
+        events=tuple(party.events or ()),
+        priorities=tuple(party.priorities or ()),
+        info=party.info == "pass",
+        info_packages=tuple(party.info_packages or ()),
     )
 
 

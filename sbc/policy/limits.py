@@ -31,6 +31,9 @@ class Refused:
     reason: str
 
 
+MESSAGES_PER_SECOND = 10.0  # of one party, when its limits name no rate of calls: a busy SMS gateway, not a flood
+
+
 class Limits:
     """Counters of calls in progress and of call rates, by name: at most two of each per object of the policies seen."""
 
@@ -60,6 +63,13 @@ class Limits:
         for name in counters:
             self._calls[name] += 1
         return Reservation(counters)
+
+    def may_send(self, party: Party, now: Now) -> bool:
+        """One more request that is no call: as many a second as new calls, counted apart from them."""
+        rules = party.limits
+        rate = (rules.new_calls if rules else None) or MESSAGES_PER_SECOND
+        name = _pool(rules) if rules and rules.shared else party.name
+        return self._take(f"messages of {name}", rate, now.monotonic)
 
     def release(self, reservation: Reservation) -> None:
         """The call is over. Exactly once per reservation."""

@@ -16,6 +16,7 @@ from media.api import Suite
 from sbc.policy import values
 from sbc.policy.snapshot import Peer
 from sbc.sip.digest import HASHES
+from sbc.sip.fields.resource_priority import NAMESPACES
 
 T = TypeVar("T")
 
@@ -70,6 +71,8 @@ HeaderToken = Annotated[str, *_word(values.header_name, examples=["User-to-User"
 TranslatedStatuses = Annotated[frozenset[int], *_word(values.translated_statuses, **_NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
 Failure = Annotated[int, *_word(values.failure, **_NUMBER_OR_TEXT, pattern="^[4-6][0-9]{2}$")]
 Translation = dict[TranslatedStatuses, Failure]
+PriorityNamespace = Annotated[str, *_word(values.priority_namespace, enum=list(NAMESPACES))]
+Token = Annotated[str, *_word(values.token, examples=["dialog", "message-summary"])]
 Codec = Annotated[str, *_word(values.codec, examples=["PCMA", "G729", "telephone-event"])]
 
 
@@ -201,6 +204,36 @@ class PartyModel(Model):
         None,
         description="Keep the signalling of its calls, both ways, as files that `sbc replay` runs again. "
         "failed: only of calls that were not answered or that we ended. Default: never.",
+    )
+    redirects: Literal["refuse", "pass", "follow"] | None = Field(
+        None,
+        description="What becomes of its 3xx answers. refuse (default): the caller hears 480. pass: the caller is told the numbers, at our "
+        "address. follow: we call them, by its dial plan, limits and routes.",
+    )
+    transfers: Literal["refuse", "pass", "perform"] | None = Field(
+        None,
+        description="Whether it may transfer its calls (REFER, Replaces). refuse: no, the default of trunks. perform: we call the target "
+        "by its dial plan, limits and routes and connect both, the default of users. pass: the other party is asked to call.",
+    )
+    messages: Literal["pass", "refuse"] | None = Field(
+        None, description="Text messages (MESSAGE): pass to where its calls to that number would go, and from there, or refuse (default)."
+    )
+    events: list[Token] | None = Field(
+        None,
+        min_length=1,
+        description="Event packages that may pass: SUBSCRIBE, NOTIFY and PUBLISH go where its calls to that number would go, and come from "
+        "there. Default: none.",
+    )
+    priorities: list[PriorityNamespace] | None = Field(
+        None,
+        min_length=1,
+        description="Namespaces of Resource-Priority that are taken from it and told to it. Default: none. Emergency calls keep theirs.",
+    )
+    info: Literal["pass", "refuse"] | None = Field(
+        None, description="INFO within a call (DTMF digits, video refresh): pass to the other side and from it, or refuse (default)."
+    )
+    info_packages: list[Token] | None = Field(
+        None, min_length=1, description="Info Packages (RFC 6086) that may pass. Needs `info: pass`. Default: none, legacy INFO only."
     )
 
 

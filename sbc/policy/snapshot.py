@@ -164,6 +164,28 @@ class HeaderRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Services:
+    """What a party may do besides calling. The defaults are those of a trunk: nothing that was not asked for.
+
+    redirects       what becomes of its 3xx answers: the caller hears a plain refusal, or gets its numbers, or we call them for it
+    transfers       its REFERs, and INVITEs that replace a leg: refused, passed to the other party, or performed by us
+    messages        MESSAGE requests, within calls and outside of them, are taken from it and passed to it
+    events          event packages whose SUBSCRIBE, NOTIFY and PUBLISH are, lower case
+    priorities      namespaces of Resource-Priority it is trusted with
+    info            INFO requests cross to the other leg and are taken from it
+    info_packages   those of RFC 6086 that may, lower case; other INFOs are the legacy kinds
+    """
+
+    redirects: Literal["refuse", "pass", "follow"] = "refuse"
+    transfers: Literal["refuse", "pass", "perform"] = "refuse"
+    messages: bool = False
+    events: tuple[str, ...] = ()
+    priorities: tuple[str, ...] = ()
+    info: bool = False
+    info_packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Trunk:
     """A peer known by its address (`accept_from`), by the names its certificate proves (`accept_certificate`), by a password it
     registers with (`registers`), or only called (`peer`).
@@ -195,6 +217,7 @@ class Trunk:
     responses_to: Mapping[int, int] = field(default_factory=dict)
     early_offer: bool = False
     record: Record = "never"
+    services: Services = Services()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +234,7 @@ class User:
     headers: HeaderRules = HeaderRules()
     early_offer: bool = False
     record: Record = "never"
+    services: Services = Services()
 
 
 Party = Trunk | User

@@ -14,6 +14,8 @@ from sbc.flow import Transport
 from sbc.policy.problems import did_you_mean
 from sbc.policy.snapshot import Peer
 from sbc.sip.digest import HASHES
+from sbc.sip.fields.resource_priority import NAMESPACES
+from sbc.sip.grammar import is_token
 from sbc.sip.names import HeaderName
 from sbc.sip.uri import Uri
 
@@ -291,6 +293,19 @@ def failure(text: str) -> int:
     if not re.fullmatch(r"[4-6][0-9][0-9]", text) or int(text) in PROTOCOL_STATUSES:
         raise ValueError("write a final status from 400 to 699 that says why a call failed: 480, 486, 503")
     return int(text)
+
+
+def priority_namespace(text: str) -> str:
+    if text.lower() not in NAMESPACES:
+        raise ValueError(f"{text!r} is none of {', '.join(NAMESPACES)}{did_you_mean(text.lower(), NAMESPACES)}")
+    return text.lower()
+
+
+def token(text: str) -> str:
+    """A name as SIP writes it, folded to lower case: an Info Package, an event package."""
+    if not is_token(text):
+        raise ValueError("a name of letters, digits, '.' and '-'")
+    return text.lower()
 
 
 def stranger_answer(text: str) -> int | None:

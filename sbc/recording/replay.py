@@ -148,6 +148,8 @@ class _Script:
     def within(self, identifier: str, action: Action, now: Now) -> None:
         action(now)
 
+    def cut(self, identifier: str) -> None: ...
+
     def tag(self) -> str:
         return str(self.taken("tag"))
 

@@ -280,6 +280,22 @@ class Recorder:
             raise
         self.close()
 
+    def cut(self, identifier: str) -> None:
+        """Without the step under way: what it is told belongs to several calls."""
+        tape = self._tapes.get(identifier)
+        if tape is None or tape.over:
+            return
+        if tape is self._tape:
+            tape.steps.remove(self._step) if self._step in tape.steps else None
+            self._tape = self._step = None
+        if not tape.steps:
+            self.forget(tape)
+            return
+        tape.cut = tape.over = True
+        if tape.until is None:
+            tape.until = self._now.monotonic
+            self.ending.appendleft(tape)
+
     # The identifiers
 
     def tag(self) -> str:

@@ -108,6 +108,10 @@ class MediaLeg:
         self._local = address
         self._rtcp_port = rtcp_port or address[1] + 1
 
+    def rekey(self) -> None:
+        """The next offer carries fresh keys: what the peer will hear, and who hears it, is somebody else (RFC 4568 s7.1.4)."""
+        self._state = self._state._replace(keys=_NO_KEYS)
+
     def receive_offer(self, body: bytes, secure_hop: bool) -> Description:
         """Take the peer's offer. `secure_hop`: its signalling is encrypted, so SRTP keys may be in it.
 

@@ -26,15 +26,46 @@ from tests.world import POLICY, Agent, World, connect, sdp, secure_answer, snaps
 T = TypeVar("T")
 
 CALM = POLICY.replace("plain: {srtp: off,", "plain: {silence: 60s, fax: pass, srtp: off,")
+GENEROUS = CALM
+for _peer, _services in (
+    ("10.0.0.20:5060", "transfers: perform\n    redirects: follow\n    info: pass\n    messages: pass\n    events: [presence, refer]"),
+    (
+        "10.1.0.2:5060",
+        "transfers: pass\n    redirects: pass\n    info: pass\n    info_packages: [foo]\n    messages: pass\n    events: [presence]",
+    ),
+    ("10.1.0.3:5060", "transfers: perform\n    redirects: follow\n    info: pass"),
+):
+    GENEROUS = GENEROUS.replace(f"    peer: sip:{_peer}\n", f"    peer: sip:{_peer}\n    {_services}\n")
 POLICIES = (
     CALM,
+    GENEROUS,
+    GENEROUS,
     CALM.replace("domains: [sbc.example.com]", "domains: [sbc.example.com]\n    digest: [MD5]"),
     CALM.replace("send_to: [carrier, backup]", "send_to: [backup]").replace("strangers: {answer: nothing", "strangers: {answer: 403"),
     CALM.replace("srtp: optional", "srtp: sdes").replace("calls: 2", "calls: 1"),
 )
 NUMBERS = ("+4930123456", "+4930123456", "0030123", "alice", "112", "1" * 20, "nobody")
 STATUSES = (100, 180, 183, 183, 200, 200, 200, 200, 302, 401, 404, 408, 481, 486, 487, 488, 491, 500, 503, 600)
-METHODS = ("ACK", "ACK", "BYE", "BYE", "INVITE", "INVITE", "UPDATE", "OPTIONS", "PRACK", "INFO", "REFER", "CANCEL", "NOTIFY", "X")
+ERRANDS = ("MESSAGE", "SUBSCRIBE", "SUBSCRIBE", "PUBLISH", "NOTIFY", "OPTIONS", "REFER")
+METHODS = (
+    "ACK",
+    "ACK",
+    "MESSAGE",
+    "NOTIFY",
+    "SUBSCRIBE",
+    "BYE",
+    "BYE",
+    "INVITE",
+    "INVITE",
+    "UPDATE",
+    "OPTIONS",
+    "PRACK",
+    "INFO",
+    "REFER",
+    "CANCEL",
+    "NOTIFY",
+    "X",
+)
 WAITS = (0.01, 0.2, 0.5, 1.0, 4.0, 33.0, 70.0, 200.0, 2000.0, 15_000.0)
 HEADERS: tuple[tuple[tuple[str, str], ...], ...] = (
     (),
@@ -47,6 +78,11 @@ HEADERS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("Min-SE", "5"),),
     (("Record-Route", "<sip:10.9.9.9;lr>, <sip:proxy.example.com>"),),
     (("Retry-After", "3"),),
+    (("Event", "refer"), ("Subscription-State", "terminated;reason=noresource")),
+    (("Refer-To", "<sip:+4930555@h>"),),
+    (("Event", "presence"), ("Subscription-State", "active;expires=60"), ("Expires", "600")),
+    (("Event", "presence"), ("Subscription-State", "active"), ("Expires", "0")),
+    (("Info-Package", "foo"), ("Contact", "<sip:+4930777@h>;q=0.5")),
 )
 
 
@@ -80,7 +116,7 @@ class Play:
     """The peers, what each has heard and said, and the steps they can take."""
 
     def __init__(self) -> None:
-        self.world = world = Stormy(CALM)
+        self.world = world = Stormy(GENEROUS)
         self.office = world.agent("office", ("10.0.0.20", 5060), "outside")
         self.carrier = world.agent("carrier", ("10.1.0.2", 5060), "inside")
         self.alice = world.agent("alice", ("203.0.113.7", 40123), "outside", "TLS", connection=7)
@@ -92,8 +128,8 @@ class Play:
         self.said: list[tuple[Agent, bytes]] = [(self.office, messages()[0])]
         self.steps: Sequence[Callable[[int, Random], None]] = (
             *(self.call, self.call, self.register, self.respond, self.respond, self.respond, self.acknowledge, self.acknowledge),
-            *(self.within, self.within, self.within, self.cancel, self.repeat, self.spoil, self.spoil, self.reflect, self.litter),
-            *(self.wait, self.wait, self.disturb),
+            *(self.within, self.within, self.within, self.transfer, self.transfer, self.errand, self.cancel, self.repeat),
+            *(self.spoil, self.spoil, self.reflect, self.litter, self.wait, self.wait, self.disturb),
         )
 
     def step(self, what: int, which: int, seed: int) -> None:
@@ -196,6 +232,39 @@ class Play:
             )
         except SipError:
             return
+        self.send(agent, request.encode())
+
+    def transfer(self, which: int, random: Random) -> None:
+        """A REFER in one dialog, or an INVITE, that names another dialog of the same agent, or a number."""
+        made = [(a, m) for a, m in self.heard if m.cseq.method == "INVITE" and (isinstance(m, Request) or m.status == 200)]
+        if (found := self.recent(made, which)) is None:
+            return
+        agent, message = found
+        named = random.choice([m for a, m in made if a is agent])
+        ours, theirs = (named.from_.tag, named.to.tag) if isinstance(named, Response) else ("one", named.from_.tag)
+        replaces = f"{named.call_id};to-tag={theirs};from-tag={ours}"
+        if random.random() < 0.3:
+            headers: tuple[tuple[str, str], ...] = (("Replaces", replaces),)
+            self.send(agent, agent.request("INVITE", "sip:+4930123456@10.0.0.1", body=self.body(agent, random), headers=headers).encode())
+            return
+        embedded = replaces.replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
+        target = random.choice(("<sip:+4930555@h>", "<sip:040555@h>", f"<sip:x@h?Replaces={embedded}>", f"<sip:x@h?Replaces={embedded}>"))
+        headers = (("Refer-To", target), *random.choice(((), (("Refer-Sub", "false"),))))
+        self.inside(agent, message, "REFER", message.cseq.number + random.randrange(4), b"", "", headers)
+
+    def errand(self, which: int, random: Random) -> None:
+        """What is no call, outside of dialogs or in the dialog of a subscription."""
+        made = [(a, m) for a, m in self.heard if m.cseq.method == "SUBSCRIBE"]
+        found = self.recent(made, which)
+        method = random.choice(ERRANDS)
+        headers = (("Event", "presence"), ("Subscription-State", random.choice(("active", "terminated"))), ("Expires", str(which)))
+        if found is not None and random.random() < 0.6:
+            agent, message = found
+            self.inside(agent, message, method, message.cseq.number + random.randrange(3), b"", "", headers)
+            return
+        agent = random.choice((self.office, self.carrier))
+        request = agent.request(method, f"sip:{random.choice(NUMBERS)}@{agent.flow.local[0]}", headers=headers)
+        request.body = random.choice((b"", b"hello", b"x" * 1400))
         self.send(agent, request.encode())
 
     def cancel(self, which: int, random: Random) -> None:
@@ -312,7 +381,7 @@ class Play:
 
 
 @settings(max_examples=max(100, settings().max_examples // 10))
-@given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 59), st.integers(0, 2**32)), min_size=5, max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 22), st.integers(0, 59), st.integers(0, 2**32)), min_size=5, max_size=60))
 def test_any_sequence_ends_well(steps: list[tuple[int, int, int]]) -> None:
     play = Play()
     for step in steps:

@@ -29,8 +29,14 @@ def _every_call_replays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
+def policy() -> str:
+    """A test module that needs another has a fixture of this name."""
+    return POLICY
+
+
+@pytest.fixture
+def world(policy: str) -> Iterator[World]:
+    world = World(policy)
     yield world
     world.expect_nothing_left()
 

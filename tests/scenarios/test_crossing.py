@@ -230,8 +230,11 @@ def test_ID_11_charging_and_access_stay_in_the_trust_domain() -> None:
 
 def test_RPI_01_priority_is_given_by_trusted_sides() -> None:
     rows = (("Resource-Priority", "esnet.1"), ("Priority", "psap-callback"), ("Geolocation", "<cid:1@x>"), ("Reject-Contact", "*;video"))
-    passed = Cast(policy(office=TRUSTED, carrier=TRUSTED)).told(*rows)
+    both = f"{TRUSTED}; priorities: [esnet]"
+    passed = Cast(policy(office=both, carrier=both)).told(*rows)
     assert [passed.headers.first(name) for name, _ in rows] == [value for _, value in rows]
+    unnamed = Cast(policy(office=both, carrier=TRUSTED)).told(*rows)
+    assert [name for name, _ in rows if name not in unnamed.headers] == ["Resource-Priority"]
     dropped = Cast(policy(carrier=TRUSTED)).told(*rows)
     assert [name for name, _ in rows if name in dropped.headers] == []
 

@@ -116,3 +116,16 @@ def test_reservations_and_releases_balance(steps: list[tuple[str, bool]]) -> Non
         elif open_calls[name]:
             limits.release(open_calls[name].pop())
         assert limits.calls(name) == len(open_calls[name])
+
+
+def test_messages_are_counted_apart_from_calls() -> None:
+    limits = Limits()
+    slow = trunk(rules=LimitRules("l", new_calls=2.0))
+    assert [limits.may_send(slow, at(0.0)) for _ in range(3)] == [True, True, False]
+    reserved(limits, slow)
+    assert limits.may_send(slow, at(0.5))
+    free = trunk("free")
+    assert [limits.may_send(free, at(0.0)) for _ in range(11)] == [True] * 10 + [False]
+    shared = LimitRules("s", new_calls=1.0, shared=True)
+    assert limits.may_send(trunk("one", shared), at(0.0))
+    assert not limits.may_send(trunk("two", shared), at(0.0))

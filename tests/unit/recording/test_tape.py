@@ -16,6 +16,7 @@ from sbc.recording.recording import Recording, decode
 from sbc.recording.replay import first_difference, play
 from sbc.sip.message import Request, Response
 from tests.scenarios.test_registration import call_as_alice, registered
+from tests.scenarios.test_transfer import PERFORMED, accept_blind
 from tests.world import POLICY, START, Agent, CountingIds, World, connect, sdp, secure_answer, snapshot_of
 from tests.zones import zone
 
@@ -309,3 +310,18 @@ def test_an_input_of_no_call_is_nobodys() -> None:
     recorder.close()
     recorder.note(DrainBegun(), Now(1.0, 1.0))
     assert recorder.living == {}
+
+
+def test_what_is_moved_into_another_call_is_recorded_up_to_then() -> None:
+    """From there on it is told of two calls at once, and neither can be played alone."""
+    world = World(PERFORMED)
+    office, carrier = cast_of(world)
+    backup = world.agent("backup", ("10.1.0.3", 5060), "inside")
+    accept_blind(world, office, carrier, backup)
+    world.shut_down()
+    world.after(120)
+    assert len(world.records) > 1
+    (recording,) = map(decoded, world.recordings)
+    assert recording.cut
+    assert not any(b"REFER" in event.octets for event in recording.events)
+    world.expect_replayable()

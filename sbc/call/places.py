@@ -1,0 +1,49 @@
+"""The places a call holds among the limits of its parties, and of whoever asked for it without being a party."""
+
+from __future__ import annotations
+
+from media.api import Side
+from sbc.policy.limits import Limits, Reservation
+from sbc.policy.snapshot import Party
+
+
+class Places:
+    """One for each side, if it has one, and those of who redirected to, or transferred into, this call."""
+
+    __slots__ = ("_charged", "_limits", "_sides")
+
+    def __init__(self, limits: Limits, caller: Reservation | None) -> None:
+        self._limits = limits
+        self._sides: dict[Side, Reservation] = {}
+        self._charged: dict[str, tuple[Party, Reservation]] = {}
+        self.give(Side.A, caller)
+
+    def give(self, side: Side, place: Reservation | None) -> None:
+        if place is not None:
+            self._sides[side] = place
+
+    def take(self, side: Side) -> Reservation | None:
+        """It is the taker's now: to be released, or given to another call."""
+        return self._sides.pop(side, None)
+
+    def release(self, side: Side) -> None:
+        place = self.take(side)
+        if place is not None:
+            self._limits.release(place)
+
+    def charge(self, party: Party, place: Reservation) -> None:
+        """`party` asked for this call without being in it."""
+        self._charged[party.name] = party, place
+
+    def charged_to(self, party: Party) -> Reservation | None:
+        found = self._charged.get(party.name)
+        return found[1] if found is not None else None
+
+    def payers(self) -> list[Party]:
+        return [party for party, _ in self._charged.values()]
+
+    def release_all(self) -> None:
+        for place in (*self._sides.values(), *[place for _, place in self._charged.values()]):
+            self._limits.release(place)
+        self._sides.clear()
+        self._charged.clear()
