@@ -108,10 +108,15 @@ class Reception:
             return
         transaction = self._context.transactions.server(request, flow, now, None)
         leg = invite.user if invite is not None else None
-        tag = leg.local_tag if isinstance(leg, Leg) else self._context.ids.tag()
+        tag = leg.local_tag if isinstance(leg, Leg) else self._tag_told(request)
         self._context.transactions.respond(transaction, Response.answer(request, 200, to_tag=tag), now)
         if isinstance(leg, Leg) and invite is not None and invite.last_status < 200:
             leg.cancel(cause_of_request(request), now)
+
+    def _tag_told(self, cancel: Request) -> str:
+        """The To tag the INVITE was answered with, which the CANCEL's answer SHOULD have, too (RFC 3261 s9.2)."""
+        call = self._merged.get(merge_key(cancel))
+        return call.a.local_tag if call is not None and call.a is not None else self._context.ids.tag()
 
     def _within_dialog(self, request: Request, flow: Flow, now: Now) -> None:
         user = self._context.dialogs.get((request.call_id, request.to.tag))

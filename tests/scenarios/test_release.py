@@ -66,7 +66,7 @@ def test_INV_02_cancel_after_the_answer_changes_nothing(world: World, office: Ag
     carrier.expect_request("ACK")
     ok = office.expect_response(200)
     office.cancel(invite)  # type: ignore[arg-type]
-    office.expect_response(200)
+    assert office.expect_response(200).to.tag == ok.to.tag
     office.ack(ok)
     office.expect_nothing()
     assert world.core.busy() == 1
