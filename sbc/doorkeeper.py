@@ -25,6 +25,7 @@ ANSWERS_AT_ONCE = 20.0  # an office of 20 phones behind one NAT comes back from 
 ANSWERS_TO_CONNECTED = (50.0, 200.0)  # where a handshake proved the source, nobody can be flooded through us
 ANSWERS_IN_ALL = (2000.0, 4000.0)  # a bound on what spoofed sources can make us send; a storm of 10,000 users fits in seconds
 FAILURES_PER_SOURCE = (0.1, 10.0)  # wrong passwords: after ten, one try in ten seconds
+WARNINGS_PER_SOURCE = (0.1, 1.0)  # the 403 after those: a phone stops trying, and guessing faster earns no more words
 
 
 class Doorkeeper:
@@ -43,6 +44,7 @@ class Doorkeeper:
         self._per_source = Budget(0.0, 0.0)
         self._in_all = Budget(*ANSWERS_IN_ALL)
         self._failures = Budget(*FAILURES_PER_SOURCE)
+        self._warnings = Budget(*WARNINGS_PER_SOURCE)
 
     def admit(self, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
         """The order of proof: certificate, digest, address. Nothing is remembered of a stranger but a token in a bounded bucket."""
@@ -81,7 +83,7 @@ class Doorkeeper:
         if isinstance(outcome, Verified):
             return account(self._context.snapshot, realm.name, outcome.user)
         if outcome.reason != "stale" and not self._failures.take(source, now.monotonic):
-            return None
+            return self._context.answer(request, 403) if self._warnings.take(source, now.monotonic) else None
         return self._challenge(request, realm, flow, now, stale=outcome.reason == "stale")
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:

@@ -47,6 +47,7 @@ from sbc.sip.names import (
     PRIORITY,
     PRIVACY,
     REASON,
+    REFERRED_BY,
     REJECT_CONTACT,
     REMOTE_PARTY_ID,
     RESOURCE_PRIORITY,
@@ -69,7 +70,7 @@ OF_THE_USER = frozenset({SUBJECT, CALL_INFO, ORGANIZATION, USER_AGENT, HeaderNam
 READ = frozenset(
     {
         *(*WITHIN_TRUST, RESOURCE_PRIORITY, IDENTITY, DATE, REASON, PRIVACY, DIVERSION, HISTORY_INFO, REMOTE_PARTY_ID),
-        *(P_ASSERTED_IDENTITY, P_PREFERRED_IDENTITY, P_CALLED_PARTY_ID, P_CHARGING_VECTOR),
+        *(P_ASSERTED_IDENTITY, P_PREFERRED_IDENTITY, P_CALLED_PARTY_ID, P_CHARGING_VECTOR, REFERRED_BY),
     }
 )
 
@@ -84,6 +85,7 @@ class Said:
     privacy     what is asked of those who come after us
     verstat     the verdict on the number in From, of a verification service we trust
     listed      headers the side's `pass_headers` names
+    referred_by who had the caller call (RFC 3892), as a side we trust says
     """
 
     identities: tuple[NameAddr, ...] = ()
@@ -100,6 +102,7 @@ class Said:
     within_trust: HeaderRows = ()
     in_emergencies: HeaderRows = ()
     listed: HeaderRows = ()
+    referred_by: NameAddr | None = None
 
     @property
     def calls_back(self) -> bool:
@@ -126,6 +129,7 @@ def read_answer(response: Response, party: Party) -> Said:
     found = _found(response.headers, party)
     if response.status >= 300:
         found.pop(REASON, None)
+    found.pop(REFERRED_BY, None)
     identities = asserted(found, party, "called") if party.headers.trusted else proved(found, None, party)
     if not found and not identities:
         return NOTHING
@@ -144,7 +148,7 @@ def rows_for(said: Said, party: Party, host: str, called: str = "") -> list[tupl
     if privacy.values:
         rows.append((PRIVACY, str(privacy)))
     if rules.trusted:
-        rows += _rows_within_trust(said, rules, host, called)
+        rows += _rows_within_trust(said, party, host, called)
     rows += [row for row in said.listed if row[0] in rules.pass_headers and not (said.anonymous and row[0] in OF_THE_USER)]
     return rows
 
@@ -158,6 +162,16 @@ def for_help(said: Said) -> Said:
 def hides_from(said: Said, party: Party) -> bool:
     """From must not show the caller to `party`: it asked for that, or only the trust domain may know."""
     return said.anonymous or (said.hidden and not party.headers.trusted)
+
+
+def read_referred_by(headers: Headers, party: Party) -> NameAddr | None:
+    """Who a REFER of `party` says it is from. Unsigned, so that only a trusted side is believed (RFC 3892 s6)."""
+    return _referred_by({REFERRED_BY: headers.all(REFERRED_BY)}, party) if party.headers.trusted else None
+
+
+def referred_by_rows(referred_by: NameAddr | None, party: Party, host: str) -> list[tuple[str, str]]:
+    """The same as `party` is told, if it is trusted with that. `host` is ours on that side."""
+    return [(REFERRED_BY, str(placed(referred_by, host)))] if referred_by is not None and party.headers.trusted else []
 
 
 def check_privacy(headers: Headers) -> None:
@@ -203,7 +217,14 @@ def _said(found: Found, party: Party, identities: tuple[NameAddr, ...], anonymou
         within_trust=_as_they_came(found, WITHIN_TRUST) if trusted else (),
         in_emergencies=_as_they_came(found, IN_EMERGENCIES),
         listed=_listed(found, party),
+        referred_by=_referred_by(found, party) if trusted else None,
     )
+
+
+def _referred_by(found: Found, party: Party) -> NameAddr | None:
+    """Its parameters name a signed copy in the body, which tells of the referrer's own dialog and stays behind."""
+    named = values(parse_list, found, REFERRED_BY)
+    return neutral(named[0], party) if len(named) == 1 else None
 
 
 def _as_they_came(found: Found, names: tuple[HeaderName, ...]) -> HeaderRows:
@@ -267,12 +288,12 @@ def _is_inside(host: str, party: Party) -> bool:
 # Writing
 
 
-def _rows_within_trust(said: Said, rules: HeaderRules, host: str, called: str) -> list[tuple[str, str]]:
+def _rows_within_trust(said: Said, party: Party, host: str, called: str) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = [
         (REMOTE_PARTY_ID, str(RemotePartyId(placed(each.address, host), each.party, each.screened, each.privacy, each.id_type)))
         for each in said.parties
     ]
-    diversions, history = _diversions_told(said, rules, called)
+    diversions, history = _diversions_told(said, party.headers, called)
     rows += [
         (DIVERSION, str(Diversion(placed(each.address, host), each.reason, each.counter, each.privacy, each.params))) for each in diversions
     ]
@@ -282,7 +303,7 @@ def _rows_within_trust(said: Said, rules: HeaderRules, host: str, called: str) -
     if said.charging is not None:
         vector = said.charging
         rows.append((P_CHARGING_VECTOR, str(ChargingVector(vector.icid, host, vector.orig_ioi, vector.term_ioi))))
-    return [*rows, *said.within_trust]
+    return [*rows, *referred_by_rows(said.referred_by, party, host), *said.within_trust]
 
 
 def _diversions_told(said: Said, rules: HeaderRules, called: str) -> tuple[tuple[Diversion, ...], tuple[HistoryEntry, ...]]:

@@ -12,6 +12,7 @@ from media.api import Side
 from sbc.call.asking import MAX_QUESTIONS, Crossing, Question
 from sbc.call.causes import cause_of_request, refusal_to_peer
 from sbc.call.context import Context
+from sbc.call.crossing import read_referred_by
 from sbc.call.info import crossing_info
 from sbc.call.message import crossing_message
 from sbc.call.negotiation import Negotiation
@@ -168,7 +169,8 @@ class Leg(Negotiation):
             self.respond(transaction, 481, now=now)
         else:
             silent = (request.headers.first(REFER_SUB) or "").strip().lower() == "false"
-            self.hear(self, Referred(refer_to, request.cseq.number, silent, hops, self._replying(transaction)), now)
+            referred_by = read_referred_by(request.headers, self.party)
+            self.hear(self, Referred(refer_to, request.cseq.number, silent, hops, referred_by, self._replying(transaction)), now)
 
     def _replying(self, transaction: ServerTransaction) -> Callable[[Cause, Now], None]:
         def reply(cause: Cause, now: Now) -> None:

@@ -8,7 +8,7 @@ from sbc.call.bridge import Invitation
 from sbc.call.call import Call
 from sbc.call.charging import Placed, number_meant, place_call
 from sbc.call.context import Context
-from sbc.call.crossing import NOTHING, Said
+from sbc.call.crossing import NOTHING, Said, referred_by_rows
 from sbc.call.info import may_hear
 from sbc.call.leg import Leg
 from sbc.call.neutral import user_part
@@ -160,7 +160,8 @@ class Transfers:
             if route(self._context.snapshot, party, number) is None:
                 raise SipError("no route", status=404, reason="Not Found")
         uri = Uri.sip(user_part(number), far.sent_by.host, far.sent_by.port, word.refer_to.uri.params)
-        asked = Asked("REFER", word.max_forwards, (("Refer-To", str(ReferTo(uri, replaces))),), b"", word.reply)
+        rows = (("Refer-To", str(ReferTo(uri, replaces))), *referred_by_rows(word.referred_by, far.party, far.sent_by.host))
+        asked = Asked("REFER", word.max_forwards, rows, b"", word.reply)
         refused = may_hear(far.party, asked)
         if refused is not None:
             raise SipError(refused.note, status=refused.status, reason="Forbidden")
@@ -181,7 +182,7 @@ class Transfers:
         placed = self._place(call, leg, party, number, now)
         facts = self._facts(call, leg, word, number, now)
         facts.route, facts.route_line = placed.route.name, placed.route.line
-        invitation = invitation_for(call, stays, number, word.max_forwards)
+        invitation = invitation_for(call, stays, number, word)
         new = Call(self._context, self._context.snapshot, placed.route, invitation, facts, None, self, self._ended)
         new.places.charge(party, placed.reservation)
         self._begin(new, call, leg, word, now)
@@ -191,7 +192,7 @@ class Transfers:
         number = number_of(found.call, found.far)
         facts = self._facts(call, leg, word, number, now)
         facts.route, facts.route_line = found.call.facts.route, found.call.facts.route_line
-        invitation = invitation_for(call, call.other(leg), number, word.max_forwards)
+        invitation = invitation_for(call, call.other(leg), number, word)
         new = Call(self._context, call.snapshot, found.call.route, invitation, facts, None, self, self._ended)
         new.places.charge(leg.party, self._context.limits.reserve_exempt(leg.party))  # one place instead of the two it has
         new.takeover = Takeover(new, found.call, found.far)
@@ -244,11 +245,13 @@ def number_of(call: Call, leg: Leg) -> str:
     return call.facts.caller if leg is call.a else call.facts.called
 
 
-def invitation_for(call: Call, leg: Leg, number: str, max_forwards: int) -> Invitation:
-    """A call to `number` on behalf of the party on that leg, with its own number and its wish for privacy."""
+def invitation_for(call: Call, leg: Leg, number: str, word: Referred) -> Invitation:
+    """A call to `number` on behalf of the party on that leg, with its own number and its wish for privacy, and who asked for it."""
     known = call.invitation
     if leg is call.a:
         said = known.said
         kept = Said(said.identities, said.hidden, said.anonymous, said.privacy, said.verstat) if said is not NOTHING else NOTHING
-        return replace(known, called=number, service=None, max_forwards=max_forwards, said=kept, priority="")
-    return Invitation(call.facts.called, "", False, number, None, known.secure, max_forwards, None, NOTHING)
+        told = replace(kept, referred_by=word.referred_by) if word.referred_by is not None else kept
+        return replace(known, called=number, service=None, max_forwards=word.max_forwards, said=told, priority="")
+    told = Said(referred_by=word.referred_by) if word.referred_by is not None else NOTHING
+    return Invitation(call.facts.called, "", False, number, None, known.secure, word.max_forwards, None, told)

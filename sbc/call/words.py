@@ -10,6 +10,7 @@ from sbc.clock import Now
 from sbc.frozen import frozen
 from sbc.sdp.offer import Description
 from sbc.sip.fields.contact import Contact
+from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.refer_to import ReferTo
 
 By = Literal["peer", "sbc"]
@@ -113,13 +114,15 @@ class Referred:
     """The peer wants the other party to be connected with somebody else (REFER).
 
     `cseq` names this wish among those of the dialog; `silent`: no reports of what becomes of it are wanted (RFC 4488);
-    `reply` takes whether it will be tried: once.
+    `referred_by` is who says so, without a host, when the peer is trusted with that (RFC 3892); `reply` takes whether it will
+    be tried: once.
     """
 
     refer_to: ReferTo
     cseq: int
     silent: bool
     max_forwards: int
+    referred_by: NameAddr | None
     reply: Callable[[Cause, Now], None]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Response
 from tests.scenarios.cast import NUMBER, TRUSTED, Cast, policy
 from tests.vectors.messages import request as sample
@@ -250,13 +251,13 @@ OPTIONAL = (
 
 
 @pytest.mark.parametrize(("office", "carrier"), [("", ""), (LISTED, ""), ("", LISTED), (TRUSTED, TRUSTED)])
-def test_headers_that_are_not_on_both_lists_stay_behind(office: str, carrier: str) -> None:
+def test_HDR_15_headers_that_are_not_on_both_lists_stay_behind(office: str, carrier: str) -> None:
     received = Cast(policy(office=office, carrier=carrier)).told(*OPTIONAL, ("Organization", "x"), ("User-Agent", "y"))
     left = ("User-to-User", "X-Case", "Subject", "Alert-Info", "Call-Info", "Organization", "User-Agent")
     assert [name for name in left if name in received.headers] == []
 
 
-def test_headers_on_both_lists_cross_both_ways() -> None:
+def test_HDR_15_headers_on_both_lists_cross_both_ways() -> None:
     cast = Cast(policy(office=LISTED, carrier=LISTED))
     received = cast.told(*OPTIONAL)
     assert received.headers.all("User-to-User") == ["56a390f3d2b7310023a2;encoding=hex"]
@@ -274,12 +275,28 @@ def test_headers_on_both_lists_cross_both_ways() -> None:
     assert "Call-Info" not in refused.headers
 
 
-def test_identity_and_its_date_pass_untouched() -> None:
+def test_HDR_06_HDR_07_identity_and_its_date_pass_untouched() -> None:
     value = sample("samples", "shaken_invite.sip").headers.all("Identity")[0]
     received = Cast(policy()).told(("Identity", value), ("Identity", "other;info=<x>"), ("Date", "Thu, 01 Jan 2026 00:00:00 GMT"))
     assert received.headers.all("Identity") == [value, "other;info=<x>"]
     assert received.headers.all("Date") == ["Thu, 01 Jan 2026 00:00:00 GMT"]
     assert "Date" not in Cast(policy()).told(("Date", "Thu, 01 Jan 2026 00:00:00 GMT")).headers
+
+
+@pytest.mark.parametrize("keys", ["", TRUSTED])
+@pytest.mark.parametrize("display", ['"Jörg Müller"', '"O\\"Brien, 李"', "Front Desk", ""])
+def test_HDR_04_names_cross_and_hosts_are_ours(display: str, keys: str) -> None:
+    cast = Cast(policy(office=keys, carrier=keys))
+    received = cast.told(from_=f"{display} <sip:030-123@pbx.internal.example:5099;x=pbx.internal.example>".strip(), number="030123456")
+    assert received.from_.display == NameAddr.parse(f"{display} <sip:x@y>".strip()).display
+    assert str(received.from_.uri) == "sip:+4930123@10.1.0.1", "the number as the dial plan of the office reads it"
+    assert str(received.to) == "<sip:+4930123456@10.1.0.2:5060>", "the number that is called, not the one that was dialled"
+    assert b"pbx.internal" not in received.encode()
+    cast.carrier.answer(received, 180)
+    ringing = cast.office.expect_response(180)
+    assert cast.office.last_invite is not None
+    assert ringing.headers.first("From") == cast.office.last_invite.headers.first("From"), "its own words come back to it"
+    assert ringing.to.uri == cast.office.last_invite.to.uri
 
 
 def test_UAS_12_max_breadth_is_copied() -> None:

@@ -260,7 +260,7 @@ def test_ID_04_emergency_headers_come_once_between_trusted_sides() -> None:
 @pytest.mark.parametrize(
     ("headers", "from_"), [((("Privacy", "id"),), ""), ((), ANONYMOUS_FROM), ((("Privacy", "user"),), ""), ((), "<sip:anonymous@x>")]
 )
-def test_433_to_who_hides_from_a_callee_that_refuses_it(headers: tuple[tuple[str, str], ...], from_: str) -> None:
+def test_REJ_11_433_to_who_hides_from_a_callee_that_refuses_it(headers: tuple[tuple[str, str], ...], from_: str) -> None:
     cast = Cast(policy(office="refuse_anonymous: true", carrier=TRUSTED))
     cast.send(cast.carrier, NUMBER, (*headers, ("P-Asserted-Identity", "<sip:+4989@x>")), from_)
     cast.carrier.expect_response(100)
@@ -271,7 +271,7 @@ def test_433_to_who_hides_from_a_callee_that_refuses_it(headers: tuple[tuple[str
     cast.office.expect_request("INVITE")
 
 
-def test_433_is_for_hiding_alone() -> None:
+def test_REJ_11_433_is_for_hiding_alone() -> None:
     cast = Cast(policy(office="refuse_anonymous: true", carrier=TRUSTED))
     cast.send(cast.carrier, NUMBER, (("Privacy", "none"),))
     cast.carrier.expect_response(100)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sbc.inputs import FlowClosed
 from sbc.sip.digest import answer as digest_answer
 from sbc.sip.fields.auth import Challenge
@@ -89,6 +91,21 @@ def test_wrong_passwords_are_throttled_per_source(world: World, alice: Agent) ->
     registered(alice, cseq=50)
 
 
+def test_REJ_03_a_wrong_password_is_asked_for_again_and_then_forbidden(world: World, alice: Agent) -> None:
+    """A phone that is told 403 stops trying; who guesses passwords hears it once, and then nothing."""
+    request = register(alice)
+    challenge = alice.expect_response(401)
+    told = []
+    for cseq in range(2, 40):
+        register(alice, cseq=cseq, auth=(credentials(challenge, request, password="wrong", nc=cseq),))
+        told.append([response.status for response in alice.inbox if isinstance(response, Response)])
+        alice.inbox.clear()
+    assert told == [[401]] * 10 + [[403]] + [[]] * 27
+    world.after(60)
+    register(alice, cseq=40, auth=(credentials(challenge, request, nc=40),))
+    alice.expect_response(200)
+
+
 def test_TRN_08_a_challenge_over_udp_is_never_longer_than_the_request(world: World) -> None:
     phone = world.agent("alice", ("203.0.113.9", 5060), "outside")
     bare = Request.build(
@@ -168,6 +185,24 @@ def test_alice_calls_out(world: World, alice: Agent, carrier: Agent) -> None:
     carrier.send(carrier.within_received(received, "BYE"))
     alice.answer(alice.expect_request("BYE"), 200)
     assert world.records[0]["a"]["user"] == "alice"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_HDR_12_credentials_end_here(world: World, alice: Agent, carrier: Agent, status: int) -> None:
+    """Those for us are used up, those for others are nobody's; and a challenge of the far side asks the caller for nothing."""
+    foreign = 'Digest username="alice", realm="far.example", nonce="x", uri="sip:x", response="00000000000000000000000000000000"'
+    first = alice.request("INVITE", f"sip:+4930123456@{DOMAIN}", call_id="one", body=sdp(alice.host, 40000))
+    alice.send(first)
+    rows = (credentials(alice.expect_response(401), first), ("Proxy-Authorization", foreign), ("Authorization", foreign))
+    alice.send(alice.request("INVITE", f"sip:+4930123456@{DOMAIN}", call_id="one", cseq=2, body=sdp(alice.host, 40000), headers=rows))
+    alice.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    assert b"authorization" not in received.encode().lower()
+    assert b"far.example" not in received.encode()
+    name = "WWW-Authenticate" if status == 401 else "Proxy-Authenticate"
+    carrier.answer(received, status, headers=((name, 'Digest realm="far.example", nonce="y"'),))
+    refused = alice.expect_response(500)
+    assert b"authenticate" not in refused.encode().lower()
 
 
 def test_alice_is_called_over_her_connection(world: World, alice: Agent, carrier: Agent) -> None:

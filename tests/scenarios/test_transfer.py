@@ -93,6 +93,38 @@ def test_REF_02_a_blind_transfer(world: World, office: Agent, carrier: Agent, ba
     office.expect_nothing()
 
 
+class TestReferredBy:
+    @pytest.fixture(params=["", "trusted: true"])
+    def trusted(self, request: pytest.FixtureRequest) -> str:
+        trusted: str = request.param
+        return trusted
+
+    @pytest.fixture
+    def policy(self, trusted: str) -> str:
+        text = PERFORMED
+        for peer in ("10.0.0.20", "10.1.0.3") if trusted else ():
+            text = text.replace(f"    peer: sip:{peer}:5060\n", f"    peer: sip:{peer}:5060\n    {trusted}\n")
+        return text
+
+    @pytest.mark.parametrize("caller", ["carrier", "office"])
+    def test_REF_04_the_target_hears_who_transfers_among_trusted_sides(
+        self, world: World, office: Agent, carrier: Agent, backup: Agent, trusted: str, caller: str
+    ) -> None:
+        rows = ("Referred-By", "<sip:030-777@10.0.0.20>;cid=x@10.0.0.20")
+        if caller == "carrier":
+            refer(office, call_the_office(carrier, office), TARGET, 1, rows)
+        else:
+            call = Answered(*connect(office, backup, "+4940111"))
+            office.send(office.within(call.invite, call.ok, "REFER", cseq=2, headers=(("Refer-To", TARGET), rows)))
+        office.expect_response(202)
+        expect_report(office, "100 Trying", "active")
+        received = backup.expect_request("INVITE")
+        assert received.headers.all("Referred-By") == (["<sip:+4930777@10.1.0.1;user=phone>"] if trusted else [])
+        backup.answer(received, 429)
+        backup.expect_request("ACK")
+        expect_report(office, "429 Provide Referrer Identity", "terminated")
+
+
 def test_REF_02_the_caller_transfers_the_callee(world: World, office: Agent, carrier: Agent, backup: Agent) -> None:
     call = Answered(*connect(office, backup, "+4940111"))
     office.send(office.within(call.invite, call.ok, "REFER", cseq=2, headers=(("Refer-To", "<sip:+4940222@10.0.0.1>"),)))

@@ -37,7 +37,7 @@ def test_REF_02_a_transfer_is_passed(world: World, office: Agent, carrier: Agent
     assert passed.headers.all("Refer-To") == ["<sip:+4940555@10.1.0.1:5060;x-m=8:orgid:0815>"]
     assert passed.call_id == received.call_id
     assert passed.headers.first("Contact") == received.headers.first("Contact")
-    assert b"10.0.0" not in passed.encode(), "REF-04: nothing the referrer says of itself crosses"
+    assert b"10.0.0" not in passed.encode(), "nothing the referrer says of itself crosses"
     carrier.answer(passed, 202)
     office.expect_response(202)
     report = carrier.within_received(received, "NOTIFY", headers=(("Event", "refer"), ("Subscription-State", "active;expires=60;x=y")))
@@ -50,6 +50,54 @@ def test_REF_02_a_transfer_is_passed(world: World, office: Agent, carrier: Agent
     assert told.headers.first("Subscription-State") == "active;expires=60"
     office.answer(told, 200)
     carrier.expect_response(200)
+
+
+REFERRED_BY = ("Referred-By", '"Boss" <sip:030-777@10.0.0.20:5060;x=pbx.local>;cid="20398823.2UWQFN309shb3@10.0.0.20"')
+TRUSTED_OFFICE, TRUSTED_CARRIER = (
+    ("    peer: sip:10.0.0.20:5060\n", "    peer: sip:10.0.0.20:5060\n    trusted: true\n"),
+    ("    peer: sip:10.1.0.2:5060\n", "    peer: sip:10.1.0.2:5060\n    trusted: true\n"),
+)
+
+
+class TestReferredBy:
+    """Who asked for a transfer is unsigned: it is taken from and told to trusted sides alone."""
+
+    @pytest.fixture(params=[(), (TRUSTED_OFFICE,), (TRUSTED_CARRIER,), (TRUSTED_OFFICE, TRUSTED_CARRIER)])
+    def trust(self, request: pytest.FixtureRequest) -> tuple[tuple[str, str], ...]:
+        trust: tuple[tuple[str, str], ...] = request.param
+        return trust
+
+    @pytest.fixture
+    def policy(self, trust: tuple[tuple[str, str], ...]) -> str:
+        text = PASSED
+        for old, new in trust:
+            text = text.replace(old, new)
+        return text
+
+    def test_REF_04_of_a_refer_and_of_the_call_it_makes(
+        self, world: World, office: Agent, carrier: Agent, trust: tuple[tuple[str, str], ...]
+    ) -> None:
+        crosses = len(trust) == 2
+        invite, ok, _ = connect(office, carrier, "+4930123456")
+        office.send(office.within(invite, ok, "REFER", headers=(("Refer-To", "<sip:+4940555@10.0.0.1>"), REFERRED_BY)))
+        passed = carrier.expect_request("REFER")
+        told = passed.headers.all("Referred-By")
+        assert told == (['"Boss" <sip:+4930777@10.1.0.1;user=phone>'] if crosses else [])
+        assert b"10.0.0.20" not in passed.encode()
+        carrier.answer(passed, 429)
+        office.expect_response(429)
+        carrier.invite("+4930999", headers=(("Referred-By", "<sip:+4930777@10.1.0.1>"),))
+        carrier.expect_response(100)
+        rows = office.expect_request("INVITE").headers.all("Referred-By")
+        assert rows == (["<sip:+4930777@10.0.0.1;user=phone>"] if crosses else [])
+
+    @pytest.mark.parametrize("rows", [(REFERRED_BY, REFERRED_BY), (("Referred-By", "<sip:"),), (("Referred-By", "<mailto:x@y>"),)])
+    def test_REF_04_one_that_cannot_be_read_names_nobody(
+        self, world: World, office: Agent, carrier: Agent, rows: tuple[tuple[str, str], ...]
+    ) -> None:
+        invite, ok, _ = connect(office, carrier, "+4930123456")
+        office.send(office.within(invite, ok, "REFER", headers=(("Refer-To", "<sip:+4940555@10.0.0.1>"), *rows)))
+        assert "Referred-By" not in carrier.expect_request("REFER").headers
 
 
 def test_REF_01_the_report_that_ends_it(world: World, office: Agent, carrier: Agent) -> None:
