@@ -1,6 +1,7 @@
-"""What a recording must not tell: keys are replaced, each one everywhere by the same other key; answers to password challenges are blanked.
+"""What a recording must not tell: keys are replaced, each one everywhere by the same other key; answers to password challenges
+and digits that are dialled within a call (numbers of cards, codes of mailboxes) are blanked.
 
-Both leave the length, and with it all that the core makes of a message, as it was.
+All of it leaves the length, and with it all that the core makes of a message, as it was.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ import re
 KEY = re.compile(rb"inline:([A-Za-z0-9+/]+)", re.IGNORECASE)  # RFC 4568 s9.1; what follows is no key
 DIGEST = re.compile(rb'(\bresponse[ \t\r\n]*=[ \t\r\n]*"?)([0-9a-f]+)', re.IGNORECASE)  # RFC 7616 s3.4: open to a search for the password
 BASIC = re.compile(rb"(\bbasic[ \t\r\n]+)([A-Za-z0-9+/=._~-]+)", re.IGNORECASE)
+DIGITS = re.compile(rb"^(?:content-type|c)[ \t]*:\s*application/(?:dtmf|dtmf-relay|vnd\.nortelnetworks\.digits)[ \t]*[;\r]", re.I | re.M)
+LINE_OF_DIGITS = re.compile(rb"^(?![ \t]*duration)([^=\r\n]*=)?([^\r\n]+)", re.I | re.M)  # "Signal=5", or "5" alone
+KEY_OF_A_PHONE = re.compile(rb"[0-9A-D*#]", re.IGNORECASE)  # RFC 4733 s3.2
 LONGEST_KEY = 64  # octets; RFC 6188 s4 has the longest in use, 46
+SIGNS_OF_DIGITS = (b"dtmf", b"nortelnetworks.digits")
 
 
 class Secrets:
@@ -38,12 +43,16 @@ class Secrets:
             for pattern in (DIGEST, BASIC):
                 head = pattern.sub(lambda found: found[1] + b"0" * len(found[2]), head)
             message = head + end + body
+        if any(sign in folded for sign in SIGNS_OF_DIGITS):
+            head, end, body = message.partition(b"\r\n\r\n")
+            if DIGITS.search(head + b"\r"):
+                message = head + end + LINE_OF_DIGITS.sub(lambda found: (found[1] or b"") + KEY_OF_A_PHONE.sub(b"0", found[2]), body)
         return message
 
     def all_octets(self, messages: list[bytes]) -> list[bytes]:
         """The same for many: most calls have nothing to hide."""
         folded = b"".join(messages).lower()
-        if b"inline:" in folded or b"authorization" in folded:
+        if any(sign in folded for sign in (b"inline:", b"authorization", *SIGNS_OF_DIGITS)):
             return [self.octets(message) for message in messages]
         return messages
 

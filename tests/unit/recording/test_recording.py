@@ -109,6 +109,47 @@ def test_AUTH_04_answers_to_challenges_are_blanked(header: str, blanked: str) ->
     assert Secrets(None).octets(message.encode()).decode() == message.replace(header, blanked)
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body", "blanked"),
+    [
+        ("Content-Type: application/dtmf-relay", "Signal=5\r\nDuration=160\r\n", "Signal=0\r\nDuration=160\r\n"),
+        ("c:application/DTMF-Relay;x=y", "signal = 11\r\n", "signal = 00\r\n"),
+        ("Content-Type :\r\n application/dtmf", "5", "0"),
+        ("content-type: application/dtmf", "*\r\n", "0\r\n"),
+        ("Content-Type: application/vnd.nortelnetworks.digits", "y=4711", "y=0000"),
+        ("Content-Type: text/plain", "dtmf 5", "dtmf 5"),
+        ("Content-Type: application/dtmf-relays", "Signal=5", "Signal=5"),
+        ("X-Content-Type: application/dtmf-relay", "Signal=5", "Signal=5"),
+    ],
+)
+def test_digits_are_blanked(content_type: str, body: str, blanked: str) -> None:
+    head = f"INFO sip:4711@b SIP/2.0\r\n{content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    assert Secrets(None).octets((head + body).encode()).decode() == head + blanked
+
+
+def test_no_digit_of_a_call_is_in_a_file_and_it_replays_all_the_same() -> None:
+    world = World(POLICY.replace("    media: plain\n", "    media: plain\n    info: pass\n"))
+    office = world.agent("office", ("10.0.0.20", 5060), "outside")
+    carrier = world.agent("carrier", ("10.1.0.2", 5060), "inside")
+    invite, ok, _ = connect(office, carrier, "+4930123456")
+    for cseq, digit in enumerate("4711", 2):
+        rows = (("Content-Type", "application/dtmf-relay"),)
+        request = office.within(invite, ok, "INFO", cseq=cseq, headers=rows)
+        request.body = f"Signal={digit}\r\nDuration=160\r\n".encode()
+        office.send(request)
+        crossed = carrier.expect_request("INFO")
+        assert crossed.body == request.body, "it is blanked in the file alone"
+        carrier.answer(crossed, 200)
+        office.expect_response(200)
+    world.shut_down()
+    world.after(60)
+    (recording,) = world.recordings
+    file = recording.encode()
+    assert file.count(b"Signal=0\r\n") == 8, "as they came and as they went"
+    assert re.findall(rb"Signal=[^0]", file) == []
+    world.expect_replayable()
+
+
 def test_a_policy_comes_back_as_it_was_but_for_its_passwords() -> None:
     world = a_call()
     (recording,) = world.recordings
