@@ -83,18 +83,18 @@ class Doorkeeper:
         if isinstance(outcome, Verified):
             return account(self._context.snapshot, realm.name, outcome.user)
         if outcome.reason != "stale" and not self._failures.take(source, now.monotonic):
-            return self._context.answer(request, 403) if self._warnings.take(source, now.monotonic) else None
+            forbidden = self._context.answer(request, 403)
+            return forbidden if _fits(forbidden, request, flow) and self._warnings.take(source, now.monotonic) else None
         return self._challenge(request, realm, flow, now, stale=outcome.reason == "stale")
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
-        """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
+        """401, stateless."""
         if not self._is_registered(flow) and not self.may_answer(flow, now):
             return None
         rows = self._digest(realm).challenge(source_key(flow.remote[0]), now, stale)
-        size = None if flow.reliable else len(request.encode())
         while rows:
             response = self._context.answer(request, 401, headers=tuple(("WWW-Authenticate", row) for row in rows))
-            if size is None or len(response.encode()) + ROOM_FOR_RECEIVED <= size:
+            if _fits(response, request, flow):
                 return response
             rows = rows[1:]  # the strongest is the one old phones do not know: the last stays longest
         return None
@@ -126,6 +126,11 @@ class Doorkeeper:
 
 
 ROOM_FOR_RECEIVED = len(";received=255.255.255.255") + len("65535") + 1  # what the top Via gains on its way back
+
+
+def _fits(response: Response, request: Request, flow: Flow) -> bool:
+    """On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
+    return flow.reliable or len(response.encode()) + ROOM_FOR_RECEIVED <= len(request.encode())
 
 
 def is_ours(request: Request, realm: Realm) -> bool:
