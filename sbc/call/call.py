@@ -231,7 +231,7 @@ class Call:
         self.a.media.listen(self._public(self.a.realm, self._ports.a))
         media.listen(self._public(realm, self._ports.b))
         self.b = leg = CalleeLeg(self.context, target, realm, self.session, media, self.hear)
-        leg.owner = self
+        leg.owner, leg.across, self.a.across = self, self.a.party, target.party
         self.facts.b = LegFacts(target.party, target.flow, leg.call_id, media)
         self.state = CallState.DIALLING
         if self._timer is None:  # all servers of one party share its time
@@ -450,6 +450,7 @@ class Call:
             self.b = leg
             assert self.facts.b is not None
             self.facts.b.media = leg.media
+        leg.across, self._far(leg).across = self._far(leg).party, leg.party
         self.places.give(side, place)
 
     def anchor(self, leg: Leg, side: Side) -> None:

@@ -122,7 +122,7 @@ class CalleeLeg(Leg):
         to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
         headers = (
             ("Contact", self.contact),
-            *invite_abilities(self.party, self._supported),
+            *invite_abilities(self.party, self.across, self._supported),
             *self._timer.offer,
             *self._crossing(self._invitation),
         )

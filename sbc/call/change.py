@@ -128,7 +128,7 @@ class Changing(Usage):
         return Cause(488, by="sbc", note="no UPDATE") if self.early and not self.takes_update else None
 
     def _send_change(self, change: Change, now: Now) -> None:
-        headers = (*invite_abilities(self.party), *self._timer.offer)
+        headers = (*invite_abilities(self.party, self.across), *self._timer.offer)
         request = self.request(change.method, change.body, headers)
         change.dialog = self.dialog
         change.transaction = self.context.transactions.client(request, self.dialog_flow(now), now, self, self.party.timers)

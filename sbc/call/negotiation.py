@@ -204,7 +204,7 @@ class Negotiation(Changing):
         """2xx to an INVITE or UPDATE of the peer; to an INVITE it is repeated until its ACK. `told`: what crosses with it."""
         timer = self._timer.agree_as_server(transaction.request, self.takes_update)
         routes = self.record_route if transaction.method == "INVITE" else ()
-        info = recv_info(self.party) if transaction.method == "INVITE" else ()
+        info = recv_info(self.party, self.across) if transaction.method == "INVITE" else ()
         headers = (("Contact", self.contact), *routes, *info, *timer, *told)
         response = self.respond(transaction, 200, headers=headers, body=body, now=now)
         if transaction.method == "INVITE":

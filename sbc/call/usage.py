@@ -27,7 +27,7 @@ HeaderRows = tuple[tuple[str, str], ...]
 class Usage:
     """`flow` is where the peer was last heard; `dialog` is None until there is one.
 
-    `takes_update`: the peer has said that it does (RFC 3311 s4).
+    `takes_update`: the peer has said that it does (RFC 3311 s4). `across` is who it is connected with, or may soon be.
     """
 
     def __init__(self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow, session: SessionIds) -> None:
@@ -42,6 +42,7 @@ class Usage:
         self.contact = self.sent_by.contact(self.local_tag)
         self.dialog: Dialog | None = None
         self.takes_update = False
+        self.across: Party | None = None
         self._last_ack: tuple[int, bytes, Flow] | None = None
 
     def request(self, method: str, body: bytes = b"", headers: HeaderRows = ()) -> Request:
@@ -92,7 +93,7 @@ class Usage:
         self, transaction: ServerTransaction, status: int, reason: str = "", headers: HeaderRows = (), body: bytes = b"", *, now: Now
     ) -> Response:
         if status in (200, 405):
-            headers = (*abilities(self.party), *headers)
+            headers = (*abilities(self.party, self.across), *headers)
         session = self.session.rows_of_trying(self.side) if status == 100 else self.session.rows(self.side)
         response = Response.answer(
             transaction.request,

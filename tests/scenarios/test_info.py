@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sbc.sip.fields.tokens import parse_tokens
 from sbc.sip.message import Request
 from sbc.sip.parse import parse_datagram
 from tests.world import POLICY, Agent, World, connect, sdp
@@ -65,6 +66,36 @@ def test_DTMF_03_digits_of_the_callee_cross_as_they_came(world: World, office: A
     carrier.expect_response(200)
 
 
+class TestOneSideAlone:
+    """The carrier may do it all, the office nothing but call; or the other way around."""
+
+    @pytest.fixture(params=["10.0.0.20", "10.1.0.2"])
+    def policy(self, request: pytest.FixtureRequest) -> str:
+        peer = f"    peer: sip:{request.param}:5060\n"
+        keys = ("info: pass", "info_packages: [foo]", "messages: pass", "transfers: pass")
+        return POLICY.replace(peer, peer + "".join(f"    {key}\n" for key in keys))
+
+    def test_HDR_10_what_is_not_relayed_is_not_promised(self, world: World, office: Agent, carrier: Agent) -> None:
+        invite, ok, received = connect(office, carrier, "+4930123456")
+        office.send(office.within(invite, ok, "INVITE", cseq=2, body=sdp("10.0.0.20", 40000, version=2, direction="sendonly")))
+        office.expect_response(100)
+        again = carrier.expect_request("INVITE")
+        office.send(office.within(invite, ok, "OPTIONS", cseq=3))
+        for message in (received, ok, again, office.expect_response(200)):
+            allowed = set(parse_tokens(message.headers.all("Allow")))
+            assert {"INVITE", "UPDATE", "PRACK"} <= allowed
+            assert not {"INFO", "MESSAGE", "REFER", "NOTIFY"} & allowed
+            assert "Recv-Info" not in message.headers
+
+
+def test_HDR_10_what_both_sides_can_is_told_to_both(world: World, office: Agent, carrier: Agent) -> None:
+    _, ok, received = connect(office, carrier, "+4930123456")
+    for message in (ok, received):
+        assert "INFO" in parse_tokens(message.headers.all("Allow"))
+        assert message.headers.all("Recv-Info") == ["foo"], "bar is one side's alone"
+        assert parse_tokens(message.headers.all("Supported")) == ("timer", "100rel")
+
+
 @pytest.mark.parametrize(("status", "told"), [(405, 405), (415, 415), (501, 501), (500, 500), (401, 500), (503, 500), (302, 480)])
 def test_INF_01_a_refused_info_changes_nothing(world: World, office: Agent, carrier: Agent, status: int, told: int) -> None:
     invite, ok, _ = connect(office, carrier, "+4930123456")
@@ -95,7 +126,7 @@ def test_INV_09_an_info_that_finds_no_dialog_ends_the_call(world: World, office:
 def test_INF_01_an_info_package_both_sides_may_use(world: World, office: Agent, carrier: Agent) -> None:
     invite, ok, received = connect(office, carrier, "+4930123456")
     assert received.headers.first("Recv-Info") == "foo"
-    assert ok.headers.first("Recv-Info") == "foo, bar"
+    assert ok.headers.first("Recv-Info") == "foo"
     office.send(info(office.within(invite, ok, "INFO"), b"I am a foo message", "application/foo", ("Info-Package", "Foo")))
     crossed = carrier.expect_request("INFO")
     assert crossed.headers.first("Info-Package") == "Foo"
