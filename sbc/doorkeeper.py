@@ -25,7 +25,6 @@ ANSWERS_AT_ONCE = 20.0  # an office of 20 phones behind one NAT comes back from 
 ANSWERS_TO_CONNECTED = (50.0, 200.0)  # where a handshake proved the source, nobody can be flooded through us
 ANSWERS_IN_ALL = (2000.0, 4000.0)  # a bound on what spoofed sources can make us send; a storm of 10,000 users fits in seconds
 FAILURES_PER_SOURCE = (0.1, 10.0)  # wrong passwords: after ten, one try in ten seconds
-WARNINGS_PER_SOURCE = (0.1, 1.0)  # the 403 after those: a phone stops trying, and guessing faster earns no more words
 
 
 class Doorkeeper:
@@ -44,7 +43,6 @@ class Doorkeeper:
         self._per_source = Budget(0.0, 0.0)
         self._in_all = Budget(*ANSWERS_IN_ALL)
         self._failures = Budget(*FAILURES_PER_SOURCE)
-        self._warnings = Budget(*WARNINGS_PER_SOURCE)
 
     def admit(self, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
         """The order of proof: certificate, digest, address. Nothing is remembered of a stranger but a token in a bounded bucket."""
@@ -83,18 +81,18 @@ class Doorkeeper:
         if isinstance(outcome, Verified):
             return account(self._context.snapshot, realm.name, outcome.user)
         if outcome.reason != "stale" and not self._failures.take(source, now.monotonic):
-            forbidden = self._context.answer(request, 403)
-            return forbidden if _fits(forbidden, request, flow) and self._warnings.take(source, now.monotonic) else None
+            return None
         return self._challenge(request, realm, flow, now, stale=outcome.reason == "stale")
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
-        """401, stateless."""
+        """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
         if not self._is_registered(flow) and not self.may_answer(flow, now):
             return None
         rows = self._digest(realm).challenge(source_key(flow.remote[0]), now, stale)
+        size = None if flow.reliable else len(request.encode())
         while rows:
             response = self._context.answer(request, 401, headers=tuple(("WWW-Authenticate", row) for row in rows))
-            if _fits(response, request, flow):
+            if size is None or len(response.encode()) + ROOM_FOR_RECEIVED <= size:
                 return response
             rows = rows[1:]  # the strongest is the one old phones do not know: the last stays longest
         return None
@@ -126,11 +124,6 @@ class Doorkeeper:
 
 
 ROOM_FOR_RECEIVED = len(";received=255.255.255.255") + len("65535") + 1  # what the top Via gains on its way back
-
-
-def _fits(response: Response, request: Request, flow: Flow) -> bool:
-    """On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
-    return flow.reliable or len(response.encode()) + ROOM_FOR_RECEIVED <= len(request.encode())
 
 
 def is_ours(request: Request, realm: Realm) -> bool:
