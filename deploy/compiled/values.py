@@ -26,6 +26,7 @@ class _Field:
     default: str | None  # of the parameter
     value: str  # what the attribute is set to
     shown: bool = True  # in what is printed of it
+    compared: bool = True
 
 
 def expand(source: str) -> str:
@@ -128,10 +129,10 @@ def _field(node: ast.AnnAssign) -> _Field:
         return _Field(name, kind, None, name)
     if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) and node.value.func.id == "field":
         options = {each.arg: ast.unparse(each.value) for each in node.value.keywords}
-        shown = options.get("repr") != "False"
+        marks = options.get("repr") != "False", options.get("compare") != "False"
         if "default_factory" in options:
-            return _Field(name, f"{kind} | None", "None", f"{options['default_factory']}() if {name} is None else {name}", shown)
-        return _Field(name, kind, options.get("default"), name, shown)
+            return _Field(name, f"{kind} | None", "None", f"{options['default_factory']}() if {name} is None else {name}", *marks)
+        return _Field(name, kind, options.get("default"), name, *marks)
     return _Field(name, kind, ast.unparse(node.value), name)
 
 
@@ -139,11 +140,12 @@ def _methods(owner: str, fields: list[_Field], ending: str) -> list[str]:
     parameters = ", ".join(f"{each.name}: {each.type}" + (f" = {each.default}" if each.default is not None else "") for each in fields)
     names = [each.name for each in fields]
     shown = ", ".join(f"{each.name}={{self.{each.name}!r}}" for each in fields if each.shown)
+    compared = ", ".join(f"self.{each.name}" for each in fields if each.compared)
     methods = [
         f"def __init__(self, {parameters}) -> None: " + "; ".join(f"self.{each.name} = {each.value}" for each in fields) + ending,
         f"__match_args__: Final = ({', '.join(map(repr, names))},)",
-        f"def _key(self) -> tuple[object, ...]: return ({', '.join(f'self.{name}' for name in names)},)",
+        f"def _key(self) -> tuple[object, ...]: return ({compared},)",
     ]
-    if not all(each.shown for each in fields):
+    if not all(each.shown and each.compared for each in fields):
         methods.append(f'def __repr__(self) -> str: return f"{owner}({shown})"')
     return methods

@@ -36,7 +36,7 @@ class CallerLeg(Leg):
     """Answers the INVITE it was made for: 100 at once, then what the call tells.
 
     The caller sees one early dialog as long as one answer holds, whichever fork or target of the callee's side speaks
-    (docs/decisions/0014).
+    (docs/decisions/0010).
     """
 
     def __init__(

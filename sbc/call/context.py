@@ -28,7 +28,6 @@ from sbc.tap import NoTap, Tap
 
 # What we can do inside a dialog; anything else is answered 405 (RFC 3261 s8.2.1).
 DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE")
-ALLOW = ", ".join(DIALOG_METHODS)
 SUPPORTED = "timer, 100rel"
 SUPPORTED_UNRELIABLE = "timer"  # where a reliable 1xx could not be answered
 

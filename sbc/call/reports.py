@@ -20,7 +20,6 @@ from sbc.sip.transactions import ClientTransaction
 SIPFRAG = "message/sipfrag;version=2.0"
 REPORTED_FOR_S = 600  # told to the referrer: longer than anything rings, and the last report ends it anyway
 MAX_REPORTED = 8  # transfers of one leg whose reports may still come; a person makes one at a time
-_STATE_PARAMS = ("expires", "reason", "retry-after")
 
 
 class Reported:
@@ -49,8 +48,7 @@ class Reported:
         state = SubscriptionState.parse(request.headers.first(SUBSCRIPTION_STATE) or "")
         if state.terminated:
             del self._wishes[ours]
-        told = SubscriptionState(state.state, tuple([param for param in state.params if param[0] in _STATE_PARAMS]))
-        rows = (("Event", f"refer;id={theirs}"), ("Subscription-State", str(told)), ("Content-Type", SIPFRAG))
+        rows = (("Event", f"refer;id={theirs}"), ("Subscription-State", str(state.told)), ("Content-Type", SIPFRAG))
         return Crossing(rows, status_line(request.body))
 
 

@@ -34,7 +34,6 @@ LONGEST_S = 86_400  # what a subscription may hold of our memory without a word:
 LAST_NOTIFY_WITHIN_S = 32.0  # after it has expired or ended: 64*T1 (RFC 6665 s4.1.2.4, Timer N)
 # Answers to a NOTIFY after which there is no subscription any more (RFC 6665 s4.2.2); what may pass by is 5xx and challenges.
 ENDING = frozenset({404, 405, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604})
-_STATE_PARAMS = ("expires", "reason", "retry-after")
 
 Hear = Callable[["End", ServerTransaction, Now], None]
 
@@ -237,8 +236,7 @@ class Subscription:
                 raise SipError(status=489, reason="Bad Event")
             check_size(request)
             state = SubscriptionState.parse(request.headers.first(SUBSCRIPTION_STATE) or "")
-            told = SubscriptionState(state.state, tuple([param for param in state.params if param[0] in _STATE_PARAMS]))
-            rows = (*crossing_rows(request), ("Subscription-State", str(told)))
+            rows = (*crossing_rows(request), ("Subscription-State", str(state.told)))
             word = Asked("NOTIFY", hops_left(request), rows, request.body, reply)
         except SipError as error:
             end.respond(transaction, error.status, error.reason, error.headers, now=now)

@@ -27,10 +27,8 @@ from sbc.policy.snapshot import Party
 from sbc.sip.fields.refer_to import ReferTo
 from sbc.sip.fields.replaces import Replaces
 from sbc.sip.message import Request
-from sbc.sip.names import REPLACES, HeaderName
+from sbc.sip.names import JOIN, REPLACES
 from sbc.sip.uri import Uri
-
-JOIN = HeaderName("Join")
 
 
 @frozen

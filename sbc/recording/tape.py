@@ -1,4 +1,4 @@
-"""One call as it happens, picked out of a core that serves thousands (see docs/decisions/0013).
+"""One call as it happens, picked out of a core that serves thousands (see docs/decisions/0009).
 
 An input belongs to the call whose identifier it bears: every tag, branch and Call-ID the core draws while it works for a
 call leads back to it, and so does what the caller's INVITE is matched by. A timer belongs to the call that was worked for when it
@@ -286,7 +286,8 @@ class Recorder:
         if tape is None or tape.over:
             return
         if tape is self._tape:
-            tape.steps.remove(self._step) if self._step in tape.steps else None
+            if self._step in tape.steps:
+                tape.steps.remove(self._step)
             self._tape = self._step = None
         if not tape.steps:
             self.forget(tape)

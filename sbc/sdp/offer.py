@@ -279,13 +279,12 @@ class MediaLeg:
     def refuse(self, offer: bytes) -> bytes:
         """An answer that takes nothing of `offer`: every stream with port 0 (RFC 3264 s6). b"" when it cannot be read. Changes nothing."""
         try:
-            media = parse_session(offer).media
+            slots = slots_of(parse_session(offer))
         except SdpError:
             return b""
-        if self._local is None or not media:
+        if self._local is None or not slots:
             return b""
         self._version += 1
-        slots = [Slot(stream.kind, stream.protocol, stream.formats) for stream in media]
         nothing = Media(slots[0].kind, 0, slots[0].protocol, slots[0].formats)
         return write.session(self._session_id, self._version, self._local, slots, 0, nothing).encode()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sbc.errors import ParseError
 from sbc.frozen import frozen
-from sbc.sip.grammar import Params, find_param, format_params, is_token, parse_params
+from sbc.sip.grammar import Params, format_params, is_token, parse_params
+
+_DEFINED = ("expires", "reason", "retry-after")
 
 
 @frozen
@@ -24,8 +26,9 @@ class SubscriptionState:
         return cls(state.lower(), parse_params(semicolon + rest))
 
     @property
-    def expires(self) -> str:
-        return find_param(self.params, "expires") or ""
+    def told(self) -> SubscriptionState:
+        """With what RFC 6665 defines, and nothing else: extensions of one side mean nothing to the other."""
+        return SubscriptionState(self.state, tuple([param for param in self.params if param[0] in _DEFINED]))
 
     @property
     def terminated(self) -> bool:

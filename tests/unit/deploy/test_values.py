@@ -81,6 +81,16 @@ def test_hidden_fields_stay_hidden() -> None:
     assert repr(made(VALUE)["Thing"]("a", 2, b"key")) == "Thing(name='a', size=2, notes={})"
 
 
+def test_what_is_not_compared_makes_no_difference() -> None:
+    seen = "    seen: int = field(default=0, repr=False, compare=False)\n"
+    source = HEAD + f'\n@frozen\nclass Thing:\n    """With a note\n    beside it.\n    """\n\n    name: str\n{seen}'
+    thing = made(source)["Thing"]
+    assert thing("a", 1) == thing("a", 2)
+    assert hash(thing("a", 1)) == hash(thing("a", 2))
+    assert thing("a", 1) != thing("b", 1)
+    assert (thing("a", 1).seen, repr(thing("a", 1))) == (1, "Thing(name='a')")
+
+
 def test_lines_stay_where_they_were() -> None:
     text = expand(VALUE)
     for number, (before, after) in enumerate(zip(VALUE.split("\n"), text.split("\n"), strict=True), 1):

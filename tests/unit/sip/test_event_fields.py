@@ -89,8 +89,9 @@ def test_EVT_01_event() -> None:
 
 
 def test_EVT_01_subscription_state() -> None:
-    state = SubscriptionState.parse("Active;expires=600")
-    assert (state.state, state.expires, state.terminated) == ("active", "600", False)
+    state = SubscriptionState.parse("Active;expires=600;x-host=inside")
+    assert (state.state, state.params[0], state.terminated) == ("active", ("expires", "600"), False)
+    assert str(state.told) == "active;expires=600"
     assert SubscriptionState.parse("terminated;reason=noresource").terminated
     assert str(SubscriptionState.parse("terminated ; reason=noresource")) == "terminated;reason=noresource"
     with pytest.raises(ParseError):
