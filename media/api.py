@@ -23,10 +23,14 @@ class PortsExhausted(MediaError):
 
 
 class Suite(StrEnum):
-    """SRTP crypto suites by their RFC 4568 / RFC 7714 names."""
+    """SRTP crypto suites by their RFC 4568 / RFC 6188 / RFC 7714 names."""
 
     AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
     AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
+    AES_192_CM_HMAC_SHA1_80 = "AES_192_CM_HMAC_SHA1_80"
+    AES_192_CM_HMAC_SHA1_32 = "AES_192_CM_HMAC_SHA1_32"
+    AES_256_CM_HMAC_SHA1_80 = "AES_256_CM_HMAC_SHA1_80"
+    AES_256_CM_HMAC_SHA1_32 = "AES_256_CM_HMAC_SHA1_32"
     AEAD_AES_128_GCM = "AEAD_AES_128_GCM"
     AEAD_AES_256_GCM = "AEAD_AES_256_GCM"
 
@@ -39,6 +43,10 @@ class Suite(StrEnum):
 KEY_LENGTHS: Mapping[Suite, int] = {
     Suite.AES_CM_128_HMAC_SHA1_80: 30,
     Suite.AES_CM_128_HMAC_SHA1_32: 30,
+    Suite.AES_192_CM_HMAC_SHA1_80: 38,
+    Suite.AES_192_CM_HMAC_SHA1_32: 38,
+    Suite.AES_256_CM_HMAC_SHA1_80: 46,
+    Suite.AES_256_CM_HMAC_SHA1_32: 46,
     Suite.AEAD_AES_128_GCM: 28,
     Suite.AEAD_AES_256_GCM: 44,
 }
@@ -162,8 +170,21 @@ class Interface:
     last_port: int
 
 
+@dataclass(frozen=True, slots=True)
+class EngineCapabilities:
+    """What an engine can do: the suites it has ciphers for, and how it gets at packets, best first."""
+
+    suites: frozenset[Suite]
+    tiers: tuple[str, ...]
+
+
 class MediaEngine(Protocol):
-    """`relay` is the caller's own identifier; opening one twice or naming an unknown one is a MediaError."""
+    """`relay` is the caller's own identifier; opening one twice or naming an unknown one is a MediaError, and so are keys of a suite
+    that is not among `capabilities.suites`.
+    """
+
+    @property
+    def capabilities(self) -> EngineCapabilities: ...
 
     def provide(self, interfaces: Mapping[str, Interface]) -> None:
         """Set the interfaces by name (a realm). Relays already open keep their ports."""

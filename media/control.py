@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
-from media.api import EventKind, Interface, MediaError, MediaEvent, PortsExhausted, RelayPorts, RelayStats, Side, SideSpec
-from media.ports import PortPool
+from media.api import EngineCapabilities, EventKind, Interface, MediaError, MediaEvent, RelayPorts, RelayStats, Side, SideSpec
+from media.interfaces import Interfaces
+from media.keys import SUITES
 from media.relay import Half, Route, forms
-
-# Ports of other processes met in one `open` before it gives up: each costs a system call, and is set aside for the next.
-MAX_TRIES = 64
-
-# The machine's limits, gone as soon as calls end.
-_TEMPORARY = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Relay(NamedTuple):
@@ -24,16 +19,14 @@ class Relay(NamedTuple):
 
 
 class RelayControl:
-    """The MediaEngine protocol but for `_attach`, `_detach` and `_post`.
-
+    """The MediaEngine protocol but for `_attach`, `_detach` and `_post`. `tier` is the engine's name for its packet I/O,
     `clock` is monotonic seconds; `choose(n)` a random number below `n`, for port numbers nobody can guess.
     """
 
-    def __init__(self, clock: Callable[[], float], choose: Callable[[int], int]) -> None:
+    def __init__(self, tier: str, clock: Callable[[], float], choose: Callable[[int], int]) -> None:
+        self._tier = tier
         self._clock = clock
-        self._choose = choose
-        self._interfaces: dict[str, Interface] = {}
-        self._pools: dict[Interface, PortPool] = {}
+        self._interfaces = Interfaces(clock, choose)
         self._relays: dict[str, Relay] = {}
         self._listener: Callable[[MediaEvent], None] | None = None
 
@@ -49,10 +42,12 @@ class RelayControl:
         """Have `_deliver` called once no method of the engine is running."""
         raise NotImplementedError
 
+    @property
+    def capabilities(self) -> EngineCapabilities:
+        return EngineCapabilities(SUITES, (self._tier,))
+
     def provide(self, interfaces: Mapping[str, Interface]) -> None:
-        """See MediaEngine. An interface that stays as it is keeps its quarantine."""
-        pools = {each: self._pools.get(each) or PortPool(each, self._choose) for each in interfaces.values()}
-        self._interfaces, self._pools = dict(interfaces), pools
+        self._interfaces.provide(interfaces)
 
     def on_event(self, listener: Callable[[MediaEvent], None]) -> None:
         self._listener = listener
@@ -65,7 +60,7 @@ class RelayControl:
             b = self._open_half(relay, Side.B, interface_b)
         except MediaError:
             self._detach(a)
-            self._pools[a.interface].give_back(a.port)
+            self._interfaces.give_back(a.interface, a.port)
             raise
         a.far, b.far = b, a
         self._relays[relay] = Relay(a, b)
@@ -77,6 +72,7 @@ class RelayControl:
             raise MediaError("UDPTL on one side only")
         if any(spec.udptl and (spec.receive_keys or spec.send_keys or spec.payload_types) for spec in (a, b)):
             raise MediaError("UDPTL has neither keys nor payload types")
+        refuse_unknown_suites((a, b))
         checked = [(half, spec, Route.of(spec, _family(half.interface)), forms(spec)) for half, spec in zip(halves, (a, b), strict=True)]
         now = self._clock()
         for half, spec, route, table in checked:
@@ -89,12 +85,9 @@ class RelayControl:
     def close(self, relay: str) -> RelayStats:
         halves = self._find(relay)
         del self._relays[relay]
-        now = self._clock()
         for half in halves:
             self._detach(half)
-            pool = self._pools.get(half.interface)
-            if pool is not None:
-                pool.release(half.port, now)
+            self._interfaces.release(half.interface, half.port)
         a, b = halves
         del a.far, b.far  # a cycle: the collector shall not have to find it
         return RelayStats(a.stats(), b.stats())
@@ -102,7 +95,7 @@ class RelayControl:
     def shutdown(self) -> None:
         for relay in list(self._relays):
             self.close(relay)
-        self._interfaces, self._pools = {}, {}
+        self._interfaces.provide({})
 
     def sweep(self) -> None:
         """Look for silent peers."""
@@ -118,31 +111,21 @@ class RelayControl:
             raise MediaError(f"no relay {relay!r}") from None
 
     def _open_half(self, relay: str, side: Side, name: str) -> Half:
-        interface = self._interfaces.get(name)
-        if interface is None:
-            raise MediaError(f"no interface {name!r}")
-        pool = self._pools[interface]
-        half = Half(relay, side, interface, self._post)
-        now = self._clock()
-        for _ in range(MAX_TRIES):
-            port = pool.take(now)
-            try:
-                self._attach(half, interface.address, port)
-            except OSError as error:
-                if error.errno == errno.EADDRINUSE:
-                    pool.release(port, now)
-                    continue
-                pool.give_back(port)
-                cause = PortsExhausted if error.errno in _TEMPORARY else MediaError
-                raise cause(f"{interface.address} port {port}: {error.strerror}") from error
-            half.port = port
-            return half
-        raise PortsExhausted(f"{interface.address}: other processes hold the ports")
+        half = Half(relay, side, self._interfaces.find(name), self._post)
+        half.port = self._interfaces.take(half.interface, partial(self._attach, half))
+        return half
 
     def _deliver(self, half: Half, kind: EventKind) -> None:
         relay = self._relays.get(half.relay)
         if relay is not None and half in relay and self._listener is not None:
             self._listener(MediaEvent(half.relay, half.side, kind))
+
+
+def refuse_unknown_suites(specs: tuple[SideSpec, SideSpec]) -> None:
+    for spec in specs:
+        for keys in (spec.receive_keys, spec.send_keys):
+            if keys is not None and keys.suite not in SUITES:
+                raise MediaError(f"libsrtp as it is wrapped here has no {keys.suite}")
 
 
 def _family(interface: Interface) -> int:

@@ -28,7 +28,7 @@ class FakeEngine(RelayControl):
     """
 
     def __init__(self) -> None:
-        super().__init__(lambda: self.now, lambda ports: 0)
+        super().__init__("memory", lambda: self.now, lambda ports: 0)
         self.now = 0.0
         self.in_use: set[tuple[str, int]] = set()
         self._sent: list[Sent] = []

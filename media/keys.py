@@ -22,6 +22,8 @@ _PROFILES = {
     Suite.AEAD_AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
 }
 
+SUITES = frozenset(_PROFILES)
+
 
 class Refused(Exception):
     """The context does not take the packet. Its state has not moved."""

@@ -40,7 +40,7 @@ class PortableEngine(RelayControl):
         choose: Callable[[int], int] | None = None,
         sweep_every: float = 1.0,
     ) -> None:
-        super().__init__(clock, choose or Choice(os.urandom))
+        super().__init__("portable", clock, choose or Choice(os.urandom))
         self._loop = loop
         self._poll = select.epoll()
         self._readers: dict[int, tuple[_Receive, _Handle]] = {}

@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 # All that a call or a packet passes through. The rest waits, reads files or talks to people.
 COMPILED = (
     "media/*.py",
+    "media/native/*.py",
     "sbc/*.py",
     "sbc/call/*.py",
     "sbc/net/engine.py",
@@ -47,6 +48,11 @@ INTERPRETED = frozenset({
 })  # fmt: skip
 _GIVEN = {"sbc/frozen.py": "frozen.py", "media/value.py": "value.py"}  # what the written-out values need, from this folder
 
+_ANY_PYTHON = """\
+[tool.distutils.bdist_wheel]
+py-limited-api = "cp311"
+"""
+
 _SETUP = """\
 from mypyc.build import mypycify
 from setuptools import setup
@@ -61,8 +67,10 @@ def prepare(folder: Path, level: str) -> None:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     for target, source in _GIVEN.items():
         shutil.copy(HERE / source, folder / target)
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, folder)
+    shutil.copy(ROOT / "README.md", folder)
+    # What mypyc makes is for one version of Python, unlike the media engine.
+    project = (ROOT / "pyproject.toml").read_text()
+    (folder / "pyproject.toml").write_text(project.replace(_ANY_PYTHON, ""))
     modules = compiled_modules(folder)
     for module in modules:
         if module not in _GIVEN:

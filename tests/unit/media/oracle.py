@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from media.api import Keys, Suite
 
 SALT = {Suite.AEAD_AES_128_GCM: 12, Suite.AEAD_AES_256_GCM: 12}
-TAG = {Suite.AES_CM_128_HMAC_SHA1_80: 10, Suite.AES_CM_128_HMAC_SHA1_32: 4}
 
 
 def counter_mode(key: bytes, block: int, data: bytes) -> bytes:
@@ -46,7 +45,10 @@ def protect_rtp(keys: Keys, roc: int, packet: bytes, header: int = 12) -> bytes:
     index = roc << 16 | int.from_bytes(packet[2:4], "big")
     block = int.from_bytes(cipher_salt, "big") << 16 ^ int.from_bytes(packet[8:12], "big") << 64 ^ index << 16
     sealed = packet[:header] + counter_mode(cipher_key, block, packet[header:])
-    return sealed + hmac.digest(derive(key, salt, 1, 20), sealed + struct.pack("!I", roc), hashlib.sha1)[: TAG[keys.suite]]
+    return (
+        sealed
+        + hmac.digest(derive(key, salt, 1, 20), sealed + struct.pack("!I", roc), hashlib.sha1)[: 10 if keys.suite.endswith("_80") else 4]
+    )
 
 
 def protect_rtcp(keys: Keys, index: int, packet: bytes) -> bytes:

@@ -12,12 +12,13 @@ from tests.unit.media.contract_fax import Fax
 from tests.unit.media.contract_rules import LifeOfARelay
 from tests.unit.media.contract_srtp import Encryption
 from tests.unit.media.contract_traffic import Traffic
-from tests.unit.media.worlds import FakeWorld, LoopbackWorld, World
+from tests.unit.media.worlds import FakeWorld, LoopbackWorld, NativeWorld, World
 
 WORLDS: dict[str, Callable[[], World]] = {
     "fake": FakeWorld,
     "portable-asyncio": lambda: LoopbackWorld(asyncio.new_event_loop),
     "portable-uvloop": lambda: LoopbackWorld(uvloop.new_event_loop),
+    "native-sockets": lambda: NativeWorld(uvloop.new_event_loop),
 }
 
 

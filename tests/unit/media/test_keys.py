@@ -6,17 +6,35 @@ from typing import Any
 
 import pytest
 
+from media import keys as libsrtp
 from media.api import Keys, MediaError, Suite
-from media.keys import MAX_SOURCES, REPLAY_WINDOW, AuthenticationFailed, Inbound, Outbound, Replayed, Unusable
+from media.keys import MAX_SOURCES, REPLAY_WINDOW, AuthenticationFailed, Replayed, Unusable
+from media.native import keys as native
 from tests.unit.media import oracle
 from tests.unit.media.packets import keys, rtcp, rtp
 
+ENGINES: dict[str, Any] = {"libsrtp": libsrtp, "native": native}
 VECTORS = Path(__file__).parents[2] / "vectors/srtp"
 
 
 def vectors(name: str, part: str) -> list[dict[str, Any]]:
     cases: list[dict[str, Any]] = json.loads((VECTORS / name).read_text())[part]
     return cases
+
+
+def with_engines(cases: list[dict[str, Any]]) -> pytest.MarkDecorator:
+    """Each case with each engine that has its suite."""
+    pairs = [(name, case) for name, engine in ENGINES.items() for case in cases if case["suite"] in engine.SUITES]
+    names = [f"{name} {case['suite']} {case.get('kind', '')}".strip() for name, case in pairs]
+    return pytest.mark.parametrize(("engine", "case"), [(ENGINES[name], case) for name, case in pairs], ids=names)
+
+
+EVERY_SUITE = with_engines([{"suite": suite} for suite in Suite])
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Any:
+    return ENGINES[request.param]
 
 
 GENERATED = [each for each in vectors("generated_packets.json", "suites") if each["suite"] in list(Suite)]
@@ -38,9 +56,9 @@ def test_every_suite_has_vectors() -> None:
     assert {each["suite"] for each in RFC_7714} == {Suite.AEAD_AES_128_GCM, Suite.AEAD_AES_256_GCM}
 
 
-@pytest.mark.parametrize("case", GENERATED, ids=lambda case: case["suite"])
-def test_SRTP_01_SRTP_03_generated_packets(case: dict[str, Any]) -> None:
-    inbound, outbound = Inbound(keys_of(case)), Outbound(keys_of(case))
+@with_engines(GENERATED)
+def test_SRTP_01_SRTP_02_SRTP_03_generated_packets(engine: Any, case: dict[str, Any]) -> None:
+    inbound, outbound = engine.Inbound(keys_of(case)), engine.Outbound(keys_of(case))
     for each in case["srtp"]:  # across the roll-over: ROC 0, then 1
         plain, protected = bytes.fromhex(each["plain_packet"]), bytes.fromhex(each["protected_packet"])
         assert inbound.rtp(protected) == plain
@@ -51,10 +69,10 @@ def test_SRTP_01_SRTP_03_generated_packets(case: dict[str, Any]) -> None:
         assert outbound.rtcp(plain) == protected
 
 
-@pytest.mark.parametrize("case", LIBSRTP, ids=lambda case: f"{case['suite']} {case['kind']}")
-def test_SRTP_01_libsrtp_packets(case: dict[str, Any]) -> None:
+@with_engines(LIBSRTP)
+def test_SRTP_01_SRTP_02_libsrtp_packets(engine: Any, case: dict[str, Any]) -> None:
     plain, protected = bytes.fromhex(case["plain_packet"]), bytes.fromhex(case["protected_packet"])
-    inbound, outbound = Inbound(keys_of(case)), Outbound(keys_of(case))
+    inbound, outbound = engine.Inbound(keys_of(case)), engine.Outbound(keys_of(case))
     if case["kind"] == "srtp":
         assert inbound.rtp(protected) == plain
         assert outbound.rtp(plain) == protected
@@ -83,9 +101,10 @@ def test_SRTP_01_the_oracle_derives_keys_as_rfc_3711() -> None:
     assert oracle.derive(key, salt, 2, 14).hex() == case["cipher_salt"]
 
 
-@pytest.mark.parametrize("suite", Suite)
-def test_SRTP_04_against_the_oracle(suite: Suite) -> None:
-    inbound, outbound = Inbound(keys(5, suite)), Outbound(keys(5, suite))
+@EVERY_SUITE
+def test_SRTP_04_against_the_oracle(engine: Any, case: dict[str, Any]) -> None:
+    suite = Suite(case["suite"])
+    inbound, outbound = engine.Inbound(keys(5, suite)), engine.Outbound(keys(5, suite))
     for index in range(65530, 65545):
         expected = oracle.protect_rtp(keys(5, suite), index >> 16, rtp(index))
         assert outbound.rtp(rtp(index)) == expected
@@ -96,25 +115,26 @@ def test_SRTP_04_against_the_oracle(suite: Suite) -> None:
         assert inbound.rtcp(expected) == rtcp()
 
 
-def test_unencrypted_srtcp_is_refused() -> None:
-    sealed = bytearray(Outbound(keys(1)).rtcp(rtcp()))
+def test_unencrypted_srtcp_is_refused(engine: Any) -> None:
+    sealed = bytearray(engine.Outbound(keys(1)).rtcp(rtcp()))
     sealed[-14] &= 0x7F  # the E bit
     with pytest.raises((AuthenticationFailed, Unusable)):
-        Inbound(keys(1)).rtcp(bytes(sealed))
+        engine.Inbound(keys(1)).rtcp(bytes(sealed))
 
 
-@pytest.mark.parametrize("suite", Suite)
-def test_one_changed_bit_is_one_failure(suite: Suite) -> None:
-    sealed = Outbound(keys(1, suite)).rtp(rtp(1))
-    inbound = Inbound(keys(1, suite))
+@EVERY_SUITE
+def test_one_changed_bit_is_one_failure(engine: Any, case: dict[str, Any]) -> None:
+    suite = Suite(case["suite"])
+    sealed = engine.Outbound(keys(1, suite)).rtp(rtp(1))
+    inbound = engine.Inbound(keys(1, suite))
     for place in range(12, len(sealed)):
         with pytest.raises(AuthenticationFailed):
             inbound.rtp(sealed[:place] + bytes((sealed[place] ^ 1,)) + sealed[place + 1 :])
     assert inbound.rtp(sealed) == rtp(1)
 
 
-def test_SRTP_04_the_window_is_as_wide_as_stated() -> None:
-    outbound, inbound = Outbound(keys(1)), Inbound(keys(1))
+def test_SRTP_04_the_window_is_as_wide_as_stated(engine: Any) -> None:
+    outbound, inbound = engine.Outbound(keys(1)), engine.Inbound(keys(1))
     packets = [outbound.rtp(rtp(sequence)) for sequence in range(REPLAY_WINDOW + 1)]
     inbound.rtp(packets[-1])
     assert inbound.rtp(packets[1]) == rtp(1)
@@ -124,19 +144,19 @@ def test_SRTP_04_the_window_is_as_wide_as_stated() -> None:
         inbound.rtp(packets[1])
 
 
-def test_no_sequence_number_is_protected_twice() -> None:
-    outbound = Outbound(keys(1))
+def test_no_sequence_number_is_protected_twice(engine: Any) -> None:
+    outbound = engine.Outbound(keys(1))
     outbound.rtp(rtp(1))
     with pytest.raises(Replayed):
         outbound.rtp(rtp(1, payload=b"different"))
 
 
-def test_sources_are_bounded_and_strangers_do_not_count() -> None:
-    inbound = Inbound(keys(1))
+def test_sources_are_bounded_and_strangers_do_not_count(engine: Any) -> None:
+    inbound = engine.Inbound(keys(1))
     for ssrc in range(2 * MAX_SOURCES):
         with pytest.raises(AuthenticationFailed):
-            inbound.rtp(Outbound(keys(2)).rtp(rtp(1, ssrc=ssrc)))
-    peer = [Outbound(keys(1)) for _ in range(2)]
+            inbound.rtp(engine.Outbound(keys(2)).rtp(rtp(1, ssrc=ssrc)))
+    peer = [engine.Outbound(keys(1)) for _ in range(2)]
     for ssrc in range(MAX_SOURCES):
         assert inbound.rtp(peer[0].rtp(rtp(1, ssrc=ssrc))) == rtp(1, ssrc=ssrc)
     with pytest.raises(Unusable):
@@ -147,20 +167,20 @@ def test_sources_are_bounded_and_strangers_do_not_count() -> None:
 
 
 def test_only_the_last_key_is_kept_beside_the_new_one() -> None:
-    first = Inbound(keys(1))
-    second = Inbound(keys(2), first)
-    third = Inbound(keys(3), second)
+    first = libsrtp.Inbound(keys(1))
+    second = libsrtp.Inbound(keys(2), first)
+    third = libsrtp.Inbound(keys(3), second)
     with pytest.raises(AuthenticationFailed):
-        third.rtp(Outbound(keys(1)).rtp(rtp(1)))
-    assert third.rtcp(Outbound(keys(2)).rtcp(rtcp())) == rtcp()
-    assert third.rtcp(Outbound(keys(3)).rtcp(rtcp())) == rtcp()
+        third.rtp(libsrtp.Outbound(keys(1)).rtp(rtp(1)))
+    assert third.rtcp(libsrtp.Outbound(keys(2)).rtcp(rtcp())) == rtcp()
+    assert third.rtcp(libsrtp.Outbound(keys(3)).rtcp(rtcp())) == rtcp()
     with pytest.raises(AuthenticationFailed):
-        third.rtp(Outbound(keys(2)).rtp(rtp(1)))
+        third.rtp(libsrtp.Outbound(keys(2)).rtp(rtp(1)))
 
 
-def test_SRTP_07_secrets_stay_secret() -> None:
+def test_SRTP_07_secrets_stay_secret(engine: Any) -> None:
     secret = keys(1)
-    for each in (secret, Inbound(secret), Outbound(secret)):
+    for each in (secret, engine.Inbound(secret), engine.Outbound(secret)):
         assert secret.master.hex() not in repr(each)
         assert "master" not in repr(each)
     with pytest.raises(MediaError) as short:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from media.api import Address, Interface, MediaEngine, MediaEvent, RelayPorts, Side
 from media.fake import FakeEngine
+from media.native.engine import NativeEngine
 from media.portable import PortableEngine
 
 DEADLINE = 5.0
@@ -162,14 +163,17 @@ class SocketPeer(Peer):
 
 
 class LoopbackWorld(World):
-    """PortableEngine on a real loop, with a clock that the test moves."""
+    """An engine on a real loop, with a clock that the test moves."""
 
     def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
         super().__init__()
         self._loop = loop_factory()
         self._now = 1000.0
         self._sockets: list[socket.socket] = []
-        self.engine = PortableEngine(self._loop, clock=lambda: self._now, sweep_every=0.002)
+        self.engine = self._build()
+
+    def _build(self) -> MediaEngine:
+        return PortableEngine(self._loop, clock=lambda: self._now, sweep_every=0.002)
 
     def peer(self, host: str = "127.0.0.10", port: int = 0) -> Peer:
         peer = SocketPeer(host, port)
@@ -183,8 +187,11 @@ class LoopbackWorld(World):
 
     def advance(self, seconds: float) -> None:
         self.turn()  # what was sent before belongs to the time before
-        self._now += seconds
+        self._go_to(self._now + seconds)
         self.turn()
+
+    def _go_to(self, now: float) -> None:
+        self._now = now
 
     def until(self, condition: Callable[[], bool]) -> None:
         async def wait() -> None:
@@ -207,3 +214,18 @@ class LoopbackWorld(World):
             each.close()
         self._loop.run_until_complete(asyncio.sleep(0))  # uvloop closes handles a turn later
         self._loop.close()
+
+
+class NativeWorld(LoopbackWorld):
+    """NativeEngine: the packets move on a thread of its own, by the same moved clock."""
+
+    engine: NativeEngine
+
+    def _build(self) -> MediaEngine:
+        engine = NativeEngine(self._loop, clock=lambda: self._now, sweep_every=0.002)
+        engine.set_clock(self._now)
+        return engine
+
+    def _go_to(self, now: float) -> None:
+        super()._go_to(now)
+        self.engine.set_clock(now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from media.api import EventKind, MediaError, MediaEvent, PortsExhausted, RelayPorts, RelayStats, Side, SideSpec
+from media.api import EngineCapabilities, EventKind, MediaError, MediaEvent, PortsExhausted, RelayPorts, RelayStats, Side, SideSpec, Suite
 from sbc.effects import (
     CloseFlow,
     CloseRelay,
@@ -52,6 +52,7 @@ class Media:
         self.error: MediaError | None = None
         self.done: list[str] = []
         self.listener: Callable[[MediaEvent], None] = lambda event: None
+        self.capabilities = EngineCapabilities(frozenset(Suite), ("as told",))
 
     def provide(self, interfaces: object) -> None: ...
 

@@ -1,0 +1,163 @@
+"""MediaEngine over the compiled core: names and ports here, packets there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from media.api import (
+    EngineCapabilities,
+    EventKind,
+    Interface,
+    Keys,
+    MediaError,
+    MediaEvent,
+    RelayPorts,
+    RelayStats,
+    Side,
+    SideSpec,
+    SideStats,
+)
+from media.interfaces import Interfaces
+from media.native import core
+from media.native.keys import NUMBERS, SUITES
+from media.ports import Choice
+
+_EVENTS = (EventKind.FIRST_PACKET, EventKind.SILENCE, EventKind.KEY_FAILURE, EventKind.FLOOD)
+_SIDES = (Side.A, Side.B)
+
+_MACHINE = -1.0  # the clock of the machine
+
+
+class _Relay(NamedTuple):
+    handle: int
+    interfaces: tuple[Interface, Interface]
+    ports: tuple[int, int]
+
+
+class NativeEngine:
+    """See MediaEngine. `workers` threads share the relays; `clock` may be one that tests move, by `set_clock`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        workers: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        choose: Callable[[int], int] | None = None,
+        sweep_every: float = 1.0,
+    ) -> None:
+        self._loop = loop
+        self._core = core.Engine(workers, sweep_every, _MACHINE)
+        self._interfaces = Interfaces(clock, choose or Choice(os.urandom))
+        self._relays: dict[str, _Relay] = {}
+        self._names: dict[int, str] = {}
+        self._listener: Callable[[MediaEvent], None] | None = None
+        self._stopped = False
+        loop.add_reader(self._core.fileno(), self._deliver)
+
+    def set_clock(self, seconds: float) -> None:
+        """Let the core stand at that time until the next call."""
+        self._core.set_clock(seconds)
+
+    @property
+    def capabilities(self) -> EngineCapabilities:
+        return EngineCapabilities(SUITES, ("native/sockets",))
+
+    def provide(self, interfaces: Mapping[str, Interface]) -> None:
+        self._interfaces.provide(interfaces)
+
+    def on_event(self, listener: Callable[[MediaEvent], None]) -> None:
+        self._listener = listener
+
+    def open(self, relay: str, interface_a: str, interface_b: str) -> RelayPorts:
+        if relay in self._relays:
+            raise MediaError(f"relay {relay!r} is open already")
+        near, away = self._interfaces.find(interface_a), self._interfaces.find(interface_b)
+        pairs: list[int] = []
+
+        def bind(address: str, port: int) -> None:
+            pairs.append(self._core.bind(address, port))
+
+        ports: list[int] = []
+        try:
+            for interface in (near, away):
+                ports.append(self._interfaces.take(interface, bind))  # noqa: PERF401 - what was taken before an error goes back
+            handle = self._core.open(*pairs)
+        except (MediaError, OSError) as error:
+            for pair, port, interface in zip(pairs, ports, (near, away), strict=False):
+                self._core.unbind(pair)
+                self._interfaces.give_back(interface, port)
+            if isinstance(error, MediaError):
+                raise
+            raise MediaError(f"relay {relay!r}: {error.strerror}") from error
+        self._relays[relay] = _Relay(handle, (near, away), (ports[0], ports[1]))
+        self._names[handle] = relay
+        return RelayPorts((near.address, ports[0]), (away.address, ports[1]))
+
+    def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
+        handle = self._find(relay).handle
+        if a.udptl is not b.udptl:
+            raise MediaError("UDPTL on one side only")
+        if any(spec.udptl and (spec.receive_keys or spec.send_keys or spec.payload_types) for spec in (a, b)):
+            raise MediaError("UDPTL has neither keys nor payload types")
+        try:
+            self._core.update(handle, _told(a), _told(b))
+        except (ValueError, OSError) as error:
+            raise MediaError(str(error)) from None
+
+    def stats(self, relay: str) -> RelayStats:
+        a, b = self._core.stats(self._find(relay).handle)
+        return RelayStats(SideStats(*a), SideStats(*b))
+
+    def close(self, relay: str) -> RelayStats:
+        found = self._find(relay)
+        del self._relays[relay], self._names[found.handle]
+        a, b = self._core.close(found.handle)
+        for interface, port in zip(found.interfaces, found.ports, strict=True):
+            self._interfaces.release(interface, port)
+        return RelayStats(SideStats(*a), SideStats(*b))
+
+    def shutdown(self) -> None:
+        self._interfaces.provide({})
+        self._relays.clear()
+        self._names.clear()
+        if not self._stopped:
+            self._stopped = True
+            self._loop.remove_reader(self._core.fileno())
+            self._core.stop()
+
+    def _find(self, relay: str) -> _Relay:
+        try:
+            return self._relays[relay]
+        except KeyError:
+            raise MediaError(f"no relay {relay!r}") from None
+
+    def _deliver(self) -> None:
+        for handle, side, event in self._core.take_events():
+            name = self._names.get(handle)  # the listener may have closed it just now
+            if name is not None and self._listener is not None:
+                self._listener(MediaEvent(name, _SIDES[side], _EVENTS[event]))
+
+
+def _told(spec: SideSpec) -> core._Spec:
+    return (
+        spec.remote,
+        spec.remote_rtcp,
+        spec.rtcp_mux,
+        spec.latch_from,
+        _numbered(spec.receive_keys),
+        _numbered(spec.send_keys),
+        dict(spec.payload_types),
+        dict(spec.clock_rates),
+        spec.send,
+        spec.silence,
+        spec.udptl,
+    )
+
+
+def _numbered(keys: Keys | None) -> tuple[int, bytes] | None:
+    return None if keys is None else (NUMBERS[keys.suite], keys.master)

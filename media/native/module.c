@@ -1,0 +1,553 @@
+/* What Python sees: media.native.core, under the limited API. media/native/engine.py makes a MediaEngine of it. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "worker.h"
+
+typedef struct {
+    PyObject_HEAD struct engine *engine; /* NULL: stopped */
+} EngineObject;
+
+typedef struct {
+    PyObject_HEAD struct srtp *srtp;
+} ContextObject;
+
+/* The worker's lock, with the interpreter let go only where it has to be waited for. */
+static void enter(struct worker *worker) {
+    if (worker_try_enter(worker))
+        return;
+    Py_BEGIN_ALLOW_THREADS;
+    worker_enter(worker);
+    Py_END_ALLOW_THREADS;
+}
+
+static struct engine *running(EngineObject *self) {
+    if (!self->engine)
+        PyErr_SetString(PyExc_RuntimeError, "the engine is stopped");
+    return self->engine;
+}
+
+/* A relay is named by its worker, its place there and its generation. */
+static PyObject *handle_of(struct engine *engine, const struct relay *relay) {
+    uint64_t worker = (uint64_t)(relay->worker - engine->worker);
+    return PyLong_FromUnsignedLongLong((uint64_t)relay->generation << 32 | worker << 24 | relay->index);
+}
+
+/* The relay with its worker's lock held, or NULL and an exception. */
+static struct relay *entered(EngineObject *self, unsigned long long handle) {
+    struct engine *engine = running(self);
+    uint32_t worker = handle >> 24 & 0xFF;
+    if (!engine)
+        return NULL;
+    if (worker < (uint32_t)engine->workers) {
+        enter(&engine->worker[worker]);
+        struct relay *relay = relay_find(&engine->worker[worker], handle & 0xFFFFFF, (uint32_t)(handle >> 32));
+        if (relay)
+            return relay;
+        worker_leave(&engine->worker[worker]);
+    }
+    PyErr_SetString(PyExc_KeyError, "no such relay");
+    return NULL;
+}
+
+/* Addresses */
+
+static bool parse_address(const char *host, int port, union address *address) {
+    memset(address, 0, sizeof *address);
+    if (strchr(host, ':')) {
+        address->in6.sin6_family = AF_INET6;
+        address->in6.sin6_port = htons((uint16_t)port);
+        return inet_pton(AF_INET6, host, &address->in6.sin6_addr) == 1;
+    }
+    address->in.sin_family = AF_INET;
+    address->in.sin_port = htons((uint16_t)port);
+    return inet_pton(AF_INET, host, &address->in.sin_addr) == 1;
+}
+
+static PyObject *address_or_none(const union address *address) {
+    char host[INET6_ADDRSTRLEN];
+    if (address->any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address->in6.sin6_addr, host, sizeof host);
+        return Py_BuildValue("(si)", host, ntohs(address->in6.sin6_port));
+    }
+    if (address->any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &address->in.sin_addr, host, sizeof host);
+        return Py_BuildValue("(si)", host, ntohs(address->in.sin_port));
+    }
+    Py_RETURN_NONE;
+}
+
+/* None or (host, port) of `family`. */
+static bool parse_destination(PyObject *given, int family, union address *address) {
+    const char *host;
+    int port;
+    memset(address, 0, sizeof *address);
+    if (given == Py_None)
+        return true;
+    if (!PyArg_ParseTuple(given, "si:address", &host, &port))
+        return false;
+    if (port <= 0 || port > 65535) {
+        PyErr_Format(PyExc_ValueError, "port %d is not a destination", port);
+        return false;
+    }
+    if (!parse_address(host, port, address) || address->any.sa_family != family) {
+        PyErr_Format(PyExc_ValueError, "'%s' is not a numeric address of this relay's family", host);
+        return false;
+    }
+    return true;
+}
+
+/* A tuple of hosts; those of another family are no error and can never be a source. */
+static bool parse_hosts(PyObject *given, int family, struct hosts *hosts) {
+    Py_ssize_t count = PyTuple_Size(given);
+    if (count < 0)
+        return false;
+    if (count > MAX_HOSTS - 2) { /* what remote and remote_rtcp add */
+        PyErr_Format(PyExc_ValueError, "more than %d hosts to latch from", MAX_HOSTS - 2);
+        return false;
+    }
+    for (Py_ssize_t each = 0; each < count; each++) {
+        union address address;
+        const char *host = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(given, each), NULL);
+        if (!host)
+            return false;
+        if (!parse_address(host, 0, &address)) {
+            PyErr_Format(PyExc_ValueError, "'%s' is not a numeric address", host);
+            return false;
+        }
+        if (address.any.sa_family == family)
+            allow_host(hosts, &address);
+    }
+    return true;
+}
+
+/* Specs */
+
+/* None or (suite, master): a new context, or that the present one has that very key. */
+static bool parse_keys(PyObject *given, const struct srtp *present, bool sending, struct srtp **made, bool *same) {
+    int suite;
+    const char *master;
+    Py_ssize_t size;
+    *made = NULL;
+    if (given == Py_None) {
+        *same = present == NULL;
+        return true;
+    }
+    if (!PyArg_ParseTuple(given, "iy#:keys", &suite, &master, &size))
+        return false;
+    if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite)) {
+        PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite");
+        return false;
+    }
+    *same = present && srtp_has_key(present, (enum suite)suite, (const uint8_t *)master);
+    if (*same)
+        return true;
+    *made = srtp_new((enum suite)suite, (const uint8_t *)master, sending);
+    if (!*made)
+        PyErr_NoMemory();
+    return *made != NULL;
+}
+
+static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *spec) {
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    memset(spec->leaving, NO_PAYLOAD_TYPE, sizeof spec->leaving);
+    while (PyDict_Next(types, &at, &key, &value)) {
+        long arriving = PyLong_AsLong(key), leaving = PyLong_AsLong(value);
+        if (PyErr_Occurred())
+            return false;
+        if (arriving < 0 || arriving > 127 || leaving < 0 || leaving > 127) {
+            PyErr_Format(PyExc_ValueError, "payload type %ld -> %ld does not exist", arriving, leaving);
+            return false;
+        }
+        spec->leaving[arriving] = (uint8_t)leaving;
+        PyObject *rate = PyDict_GetItemWithError(rates, key);
+        unsigned long hertz = rate ? PyLong_AsUnsignedLong(rate) : 0;
+        if (PyErr_Occurred())
+            return false;
+        spec->rate[arriving] = (uint32_t)hertz;
+    }
+    return true;
+}
+
+static bool parse_spec(PyObject *given, const struct half *half, struct spec *spec) {
+    PyObject *remote, *remote_rtcp, *hosts, *receive_keys, *send_keys, *types, *rates, *silence;
+    int mux, send, udptl, family = half->local.any.sa_family;
+    memset(spec, 0, sizeof *spec);
+    if (!PyArg_ParseTuple(given, "OOpOOOOOpOp:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates, &send,
+                          &silence, &udptl) ||
+        !parse_destination(remote, family, &spec->remote) || !parse_destination(remote_rtcp, family, &spec->remote_rtcp) ||
+        !parse_hosts(hosts, family, &spec->hosts) || !parse_payload_types(types, rates, spec))
+        return false;
+    allow_host(&spec->hosts, &spec->remote);
+    spec->rtcp_hosts = spec->hosts;
+    allow_host(&spec->rtcp_hosts, &spec->remote_rtcp);
+    spec->mux = mux;
+    spec->send = send;
+    spec->udptl = udptl;
+    spec->silence = silence == Py_None ? -1 : PyFloat_AsDouble(silence);
+    return !PyErr_Occurred() && parse_keys(receive_keys, half->inbound, false, &spec->inbound, &spec->same_inbound) &&
+           parse_keys(send_keys, half->outbound, true, &spec->outbound, &spec->same_outbound);
+}
+
+/* Figures, as media.api.SideStats has them */
+
+static PyObject *stats_of(const struct half *half) {
+    const uint64_t *counters = half->counters;
+    int64_t lost = reception_expected(&half->reception) - (int64_t)(counters[PACKETS_RECEIVED] - counters[DATAGRAMS_RECEIVED]);
+    PyObject *latched = address_or_none(&half->latch.locked);
+    if (!latched)
+        return NULL;
+    return Py_BuildValue("(KKKKKKLdKKKKKKN)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
+                         counters[OCTETS_SENT], counters[RTCP_RECEIVED], counters[RTCP_SENT], lost > 0 ? lost : 0,
+                         reception_jitter_ms(&half->reception), counters[WRONG_SOURCE], counters[SRTP_AUTH_FAILED], counters[REPLAYS],
+                         counters[MALFORMED], counters[PAYLOAD_TYPE_MISMATCH], counters[OVER_RATE], latched);
+}
+
+static PyObject *both_stats(const struct relay *relay) {
+    PyObject *a = stats_of(&relay->side[0]), *b = a ? stats_of(&relay->side[1]) : NULL;
+    if (!b) {
+        Py_XDECREF(a);
+        return NULL;
+    }
+    return Py_BuildValue("(NN)", a, b);
+}
+
+/* Engine */
+
+static PyObject *engine_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"workers", "sweep_every", "clock", NULL};
+    int workers;
+    double sweep_every, clock;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "idd:Engine", names, &workers, &sweep_every, &clock))
+        return NULL;
+    if (workers < 1 || workers > MAX_WORKERS) {
+        PyErr_Format(PyExc_ValueError, "%d workers", workers);
+        return NULL;
+    }
+    EngineObject *self = (EngineObject *)PyType_GenericAlloc(type, 0);
+    if (!self)
+        return NULL;
+    struct engine *engine = PyMem_Malloc(sizeof *engine);
+    int error = engine ? engine_start(engine, workers, sweep_every, clock) : ENOMEM;
+    if (error) {
+        PyMem_Free(engine);
+        Py_DECREF(self);
+        errno = error;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    self->engine = engine;
+    return (PyObject *)self;
+}
+
+static PyObject *engine_stop_method(PyObject *given, PyObject *unused) {
+    (void)unused;
+    EngineObject *self = (EngineObject *)given;
+    if (self->engine) {
+        struct engine *engine = self->engine;
+        self->engine = NULL;
+        Py_BEGIN_ALLOW_THREADS;
+        engine_stop(engine);
+        Py_END_ALLOW_THREADS;
+        PyMem_Free(engine);
+    }
+    Py_RETURN_NONE;
+}
+
+static void engine_dealloc(PyObject *given) {
+    PyTypeObject *type = Py_TYPE(given);
+    Py_XDECREF(engine_stop_method(given, NULL));
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(given);
+    Py_DECREF(type);
+}
+
+static PyObject *engine_fileno(PyObject *given, PyObject *unused) {
+    (void)unused;
+    struct engine *engine = running((EngineObject *)given);
+    return engine ? PyLong_FromLong(engine->events) : NULL;
+}
+
+static PyObject *engine_set_clock(PyObject *given, PyObject *seconds) {
+    double clock = PyFloat_AsDouble(seconds);
+    struct engine *engine = PyErr_Occurred() ? NULL : running((EngineObject *)given);
+    if (!engine)
+        return NULL;
+    atomic_store(&engine->clock, clock);
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_bind(PyObject *given, PyObject *arguments) {
+    const char *host;
+    int port;
+    union address address;
+    struct pair pair;
+    (void)given;
+    if (!PyArg_ParseTuple(arguments, "si:bind", &host, &port))
+        return NULL;
+    if (!parse_address(host, port, &address))
+        return PyErr_Format(PyExc_ValueError, "'%s' is not a numeric address", host);
+    errno = pair_bind(&address, &pair);
+    if (errno)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    return PyLong_FromUnsignedLongLong((uint64_t)(uint32_t)pair.rtcp << 32 | (uint32_t)pair.rtp);
+}
+
+static struct pair pair_of(unsigned long long packed) { return (struct pair){(int)(uint32_t)packed, (int)(uint32_t)(packed >> 32)}; }
+
+static PyObject *engine_unbind(PyObject *given, PyObject *packed) {
+    (void)given;
+    unsigned long long pair = PyLong_AsUnsignedLongLong(packed);
+    if (PyErr_Occurred())
+        return NULL;
+    pair_close(pair_of(pair));
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_open(PyObject *given, PyObject *arguments) {
+    unsigned long long a, b;
+    struct engine *engine = running((EngineObject *)given);
+    if (!engine || !PyArg_ParseTuple(arguments, "KK:open", &a, &b))
+        return NULL;
+    struct relay *relay;
+    Py_BEGIN_ALLOW_THREADS;
+    relay = relay_open(engine, pair_of(a), pair_of(b));
+    Py_END_ALLOW_THREADS;
+    if (!relay) {
+        errno = ENOMEM;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return handle_of(engine, relay);
+}
+
+static void discard(struct spec *spec) {
+    srtp_free(spec->inbound);
+    srtp_free(spec->outbound);
+}
+
+static PyObject *engine_update(PyObject *given, PyObject *arguments) {
+    unsigned long long handle;
+    PyObject *a, *b;
+    struct spec specs[2] = {0};
+    if (!PyArg_ParseTuple(arguments, "KO!O!:update", &handle, &PyTuple_Type, &a, &PyTuple_Type, &b))
+        return NULL;
+    struct relay *relay = entered((EngineObject *)given, handle);
+    if (!relay)
+        return NULL;
+    struct worker *worker = relay->worker;
+    int error = 0;
+    bool good = parse_spec(a, &relay->side[0], &specs[0]) && parse_spec(b, &relay->side[1], &specs[1]);
+    for (int side = 0; good && !error && side < 2; side++)
+        error = relay_reopen_rtcp(&relay->side[side], specs[side].mux);
+    if (good && !error) {
+        double now = engine_now(worker->engine);
+        half_update(&relay->side[0], &specs[0], now);
+        half_update(&relay->side[1], &specs[1], now);
+    }
+    worker_leave(worker);
+    discard(&specs[0]);
+    discard(&specs[1]);
+    if (!good)
+        return NULL;
+    if (error) {
+        errno = error;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_stats(PyObject *given, PyObject *number) {
+    unsigned long long handle = PyLong_AsUnsignedLongLong(number);
+    struct relay *relay = PyErr_Occurred() ? NULL : entered((EngineObject *)given, handle);
+    if (!relay)
+        return NULL;
+    struct relay copy = *relay; /* figures of one moment, and the lock not held while Python makes objects */
+    worker_leave(relay->worker);
+    return both_stats(&copy);
+}
+
+static PyObject *engine_close(PyObject *given, PyObject *number) {
+    unsigned long long handle = PyLong_AsUnsignedLongLong(number);
+    struct relay *relay = PyErr_Occurred() ? NULL : entered((EngineObject *)given, handle);
+    if (!relay)
+        return NULL;
+    relay_close(relay);
+    worker_leave(relay->worker);
+    PyObject *stats = both_stats(relay);
+    relay_free(relay);
+    return stats;
+}
+
+static bool add_events(struct engine *engine, struct relay *relay, PyObject *list) {
+    for (int side = 0; side < 2; side++) {
+        uint8_t pending = relay->side[side].pending;
+        relay->side[side].pending = 0;
+        for (int event = 0; event < EVENTS; event++) {
+            if (!(pending >> event & 1))
+                continue;
+            PyObject *item = Py_BuildValue("(Nii)", handle_of(engine, relay), side, event);
+            bool added = item && PyList_Append(list, item) == 0;
+            Py_XDECREF(item);
+            if (!added)
+                return false;
+        }
+    }
+    return true;
+}
+
+static PyObject *engine_take_events(PyObject *given, PyObject *unused) {
+    (void)unused;
+    struct engine *engine = running((EngineObject *)given);
+    PyObject *list = engine ? PyList_New(0) : NULL;
+    if (!list)
+        return NULL;
+    eventfd_t count;
+    eventfd_read(engine->events, &count);
+    bool good = true;
+    for (int each = 0; good && each < engine->workers; each++) {
+        struct relay *relay;
+        enter(&engine->worker[each]);
+        while (good && (relay = worker_take_event(&engine->worker[each])))
+            good = add_events(engine, relay, list);
+        worker_leave(&engine->worker[each]);
+    }
+    if (!good)
+        Py_CLEAR(list);
+    return list;
+}
+
+static PyMethodDef engine_methods[] = {
+    {"fileno", engine_fileno, METH_NOARGS, "Readable when there are events to take."},
+    {"set_clock", engine_set_clock, METH_O, "Stand at that many seconds; negative: go with the machine's clock."},
+    {"bind", engine_bind, METH_VARARGS, "Bind (host, port) and the port after it: a pair of sockets. OSError."},
+    {"unbind", engine_unbind, METH_O, "Close a pair that no relay took over."},
+    {"open", engine_open, METH_VARARGS, "A relay between two pairs of sockets, which it takes over: its handle. OSError."},
+    {"update", engine_update, METH_VARARGS, "Replace both sides (handle, a, b) at once. KeyError, ValueError, OSError."},
+    {"stats", engine_stats, METH_O, "The figures of both sides. KeyError."},
+    {"close", engine_close, METH_O, "Close the relay and its sockets: the final figures. KeyError."},
+    {"take_events", engine_take_events, METH_NOARGS, "What happened since the last call: (handle, side, event) each."},
+    {"stop", engine_stop_method, METH_NOARGS, "End the threads and close everything; once more does nothing."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot engine_slots[] = {
+    {Py_tp_doc, "Threads that relay packets. Arguments: workers, seconds between looks for silent peers, clock (see set_clock)."},
+    {Py_tp_new, engine_new},
+    {Py_tp_dealloc, engine_dealloc},
+    {Py_tp_methods, engine_methods},
+    {0, NULL},
+};
+
+static PyType_Spec engine_spec = {"media.native.core.Engine", sizeof(EngineObject), 0, Py_TPFLAGS_DEFAULT, engine_slots};
+
+/* Context: SRTP of one direction, for who has single packets */
+
+static PyObject *context_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)keywords;
+    int suite, sending;
+    const char *master;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(arguments, "iy#p:Context", &suite, &master, &size, &sending))
+        return NULL;
+    if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite)) {
+        PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite");
+        return NULL;
+    }
+    ContextObject *self = (ContextObject *)PyType_GenericAlloc(type, 0);
+    if (!self)
+        return NULL;
+    self->srtp = srtp_new((enum suite)suite, (const uint8_t *)master, sending);
+    if (!self->srtp) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)self;
+}
+
+static void context_dealloc(PyObject *given) {
+    PyTypeObject *type = Py_TYPE(given);
+    srtp_free(((ContextObject *)given)->srtp);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(given);
+    Py_DECREF(type);
+}
+
+enum work { PROTECT, UNPROTECT, PROTECT_RTCP, UNPROTECT_RTCP };
+
+static PyObject *context_run(PyObject *given, PyObject *octets, enum work work) {
+    struct srtp *srtp = ((ContextObject *)given)->srtp;
+    uint8_t packet[MAX_PACKET + MAX_TRAILER];
+    char *bytes;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(octets, &bytes, &length) < 0)
+        return NULL;
+    enum verdict verdict = UNUSABLE;
+    size_t size = (size_t)length;
+    if (size <= MAX_PACKET) {
+        memcpy(packet, bytes, size);
+        size_t header = rtp_header(packet, size);
+        if (work == PROTECT && header)
+            verdict = srtp_protect(srtp, packet, &size, header);
+        else if (work == UNPROTECT && header)
+            verdict = srtp_unprotect(srtp, packet, &size, header);
+        else if (work == PROTECT_RTCP && size >= RTCP_HEADER)
+            verdict = srtcp_protect(srtp, packet, &size);
+        else if (work == UNPROTECT_RTCP && size >= RTCP_HEADER)
+            verdict = srtcp_unprotect(srtp, packet, &size);
+    }
+    if (verdict != ACCEPTED)
+        return PyLong_FromLong(verdict);
+    return PyBytes_FromStringAndSize((const char *)packet, (Py_ssize_t)size);
+}
+
+static PyObject *context_protect(PyObject *self, PyObject *packet) { return context_run(self, packet, PROTECT); }
+static PyObject *context_unprotect(PyObject *self, PyObject *packet) { return context_run(self, packet, UNPROTECT); }
+static PyObject *context_protect_rtcp(PyObject *self, PyObject *packet) { return context_run(self, packet, PROTECT_RTCP); }
+static PyObject *context_unprotect_rtcp(PyObject *self, PyObject *packet) { return context_run(self, packet, UNPROTECT_RTCP); }
+
+static PyMethodDef context_methods[] = {
+    {"protect", context_protect, METH_O, "SRTP of an RTP packet, or the number of the verdict against it."},
+    {"unprotect", context_unprotect, METH_O, "RTP of an SRTP packet, or the number of the verdict against it."},
+    {"protect_rtcp", context_protect_rtcp, METH_O, "SRTCP of an RTCP packet, or the number of the verdict against it."},
+    {"unprotect_rtcp", context_unprotect_rtcp, METH_O, "RTCP of an SRTCP packet, or the number of the verdict against it."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot context_slots[] = {
+    {Py_tp_doc, "SRTP and SRTCP of one direction. Arguments: suite, master key and salt, whether it sends."},
+    {Py_tp_new, context_new},
+    {Py_tp_dealloc, context_dealloc},
+    {Py_tp_methods, context_methods},
+    {0, NULL},
+};
+
+static PyType_Spec context_spec = {"media.native.core.Context", sizeof(ContextObject), 0, Py_TPFLAGS_DEFAULT, context_slots};
+
+/* Module */
+
+static int add_type(PyObject *module, PyType_Spec *spec) {
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    int result = type ? PyModule_AddType(module, (PyTypeObject *)type) : -1;
+    Py_XDECREF(type);
+    return result;
+}
+
+static int module_start(PyObject *module) {
+    if (!srtp_library_start()) {
+        PyErr_SetString(PyExc_ImportError, "libcrypto lacks AES in counter or Galois/counter mode");
+        return -1;
+    }
+    return add_type(module, &engine_spec) < 0 || add_type(module, &context_spec) < 0 ? -1 : 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_start}, {0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "media.native.core", "Relays in C; see media/native/README.md.", 0, NULL, module_slots, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit_core(void) { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,423 @@
+/* SHA1_* are the only interface of libcrypto whose state can be copied for the price of a memcpy: two of four hash blocks a packet
+ * are those of the key, the same each time. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
+#include "srtp.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "packet.h"
+
+#define SALT_CM 14
+#define SALT_GCM 12
+#define TAG_GCM 16
+#define TAG_RTCP 10      /* also of the _32 suites (RFC 4568 s6.2.2) */
+#define INDEX_WORD 4     /* E bit and SRTCP index */
+#define ENCRYPTED 0x80000000u
+#define MAX_RTP_INDEX 0xFFFFFFFFFFFFull /* 2^48 packets under one key (RFC 3711 s9.2) */
+#define MAX_RTCP_INDEX 0x7FFFFFFFull
+#define BLOCK 64 /* of SHA-1 */
+
+enum label { RTP_KEY, RTP_AUTH, RTP_SALT, RTCP_KEY, RTCP_AUTH, RTCP_SALT }; /* RFC 3711 s4.3.1, s4.3.2 */
+
+static const struct profile {
+    const char *cipher;
+    uint8_t key;
+    uint8_t salt;
+    uint8_t tag;
+    bool gcm;
+} PROFILES[SUITES] = {
+    [AES_CM_128_HMAC_SHA1_80] = {"AES-128-CTR", 16, SALT_CM, 10, false},
+    [AES_CM_128_HMAC_SHA1_32] = {"AES-128-CTR", 16, SALT_CM, 4, false},
+    [AES_192_CM_HMAC_SHA1_80] = {"AES-192-CTR", 24, SALT_CM, 10, false},
+    [AES_192_CM_HMAC_SHA1_32] = {"AES-192-CTR", 24, SALT_CM, 4, false},
+    [AES_256_CM_HMAC_SHA1_80] = {"AES-256-CTR", 32, SALT_CM, 10, false},
+    [AES_256_CM_HMAC_SHA1_32] = {"AES-256-CTR", 32, SALT_CM, 4, false},
+    [AEAD_AES_128_GCM] = {"AES-128-GCM", 16, SALT_GCM, TAG_GCM, true},
+    [AEAD_AES_256_GCM] = {"AES-256-GCM", 32, SALT_GCM, TAG_GCM, true},
+};
+
+/* Fetched once: looking a cipher up by name costs more than a packet. Indexed by key length / 8. */
+static EVP_CIPHER *counter_mode[5], *galois_counter_mode[5];
+
+/* What is known of one SSRC. */
+struct stream {
+    uint32_t ssrc;
+    uint64_t highest;         /* RTP: roll-over counter and sequence number; RTCP: the index */
+    unsigned __int128 window; /* bit n: the packet n before the highest was there */
+};
+
+struct streams {
+    struct stream *of;
+    size_t count, room;
+};
+
+struct hmac {
+    SHA_CTX inner, outer;
+};
+
+/* One of the two protocols under the key. */
+struct protocol {
+    EVP_CIPHER_CTX *cipher; /* NULL until the first packet */
+    struct hmac hmac;
+    uint8_t salt[SALT_CM];
+    struct streams streams;
+};
+
+struct srtp {
+    const struct profile *profile;
+    enum suite suite;
+    bool sending;
+    uint8_t master[MAX_MASTER];
+    struct protocol rtp, rtcp;
+};
+
+bool srtp_library_start(void) {
+    static const char *names[][2] = {{"AES-128-CTR", "AES-128-GCM"}, {"AES-192-CTR", "AES-192-GCM"}, {"AES-256-CTR", "AES-256-GCM"}};
+    for (int size = 2; size <= 4; size++) {
+        if (!counter_mode[size])
+            counter_mode[size] = EVP_CIPHER_fetch(NULL, names[size - 2][0], NULL);
+        if (!galois_counter_mode[size])
+            galois_counter_mode[size] = EVP_CIPHER_fetch(NULL, names[size - 2][1], NULL);
+        if (!counter_mode[size] || !galois_counter_mode[size])
+            return false;
+    }
+    return true;
+}
+
+size_t suite_key_length(enum suite suite) { return (size_t)PROFILES[suite].key + PROFILES[suite].salt; }
+
+bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *master) {
+    return srtp->suite == suite && CRYPTO_memcmp(srtp->master, master, suite_key_length(suite)) == 0;
+}
+
+static void hmac_key(struct hmac *hmac, const uint8_t *key, size_t size) {
+    uint8_t block[BLOCK];
+    memset(block, 0x36, BLOCK);
+    for (size_t at = 0; at < size; at++)
+        block[at] ^= key[at];
+    SHA1_Init(&hmac->inner);
+    SHA1_Update(&hmac->inner, block, BLOCK);
+    for (size_t at = 0; at < BLOCK; at++)
+        block[at] ^= 0x36 ^ 0x5C;
+    SHA1_Init(&hmac->outer);
+    SHA1_Update(&hmac->outer, block, BLOCK);
+    OPENSSL_cleanse(block, BLOCK);
+}
+
+/* HMAC-SHA1 of the packet and, where SRTP has it, the roll-over counter (RFC 3711 s4.2). */
+static void hmac_sum(const struct hmac *hmac, const uint8_t *packet, size_t size, const uint8_t *counter, uint8_t tag[SHA_DIGEST_LENGTH]) {
+    SHA_CTX sum = hmac->inner;
+    SHA1_Update(&sum, packet, size);
+    if (counter)
+        SHA1_Update(&sum, counter, 4);
+    SHA1_Final(tag, &sum);
+    sum = hmac->outer;
+    SHA1_Update(&sum, tag, SHA_DIGEST_LENGTH);
+    SHA1_Final(tag, &sum);
+}
+
+/* Session keys by the AES-CM PRF with key derivation rate 0 (RFC 3711 s4.3); a 96-bit salt is padded on the right (RFC 7714 s11). */
+static bool derive(const struct srtp *srtp, enum label label, uint8_t *out, size_t size) {
+    uint8_t block[16] = {0}, zeros[32] = {0};
+    int made = 0;
+    memcpy(block, srtp->master + srtp->profile->key, srtp->profile->salt);
+    block[7] ^= (uint8_t)label;
+    EVP_CIPHER_CTX *prf = EVP_CIPHER_CTX_new();
+    bool good = prf && EVP_EncryptInit_ex(prf, counter_mode[srtp->profile->key / 8], NULL, srtp->master, block) == 1 &&
+                EVP_EncryptUpdate(prf, out, &made, zeros, (int)size) == 1 && made == (int)size;
+    EVP_CIPHER_CTX_free(prf);
+    return good;
+}
+
+static bool start(const struct srtp *srtp, struct protocol *protocol) {
+    enum label first = protocol == &srtp->rtp ? RTP_KEY : RTCP_KEY;
+    const struct profile *profile = srtp->profile;
+    uint8_t key[32], auth[SHA_DIGEST_LENGTH];
+    bool good = derive(srtp, first, key, profile->key) && derive(srtp, first + 2, protocol->salt, profile->salt);
+    if (good && !profile->gcm) {
+        good = derive(srtp, first + 1, auth, sizeof auth);
+        hmac_key(&protocol->hmac, auth, sizeof auth);
+    }
+    EVP_CIPHER *cipher = (profile->gcm ? galois_counter_mode : counter_mode)[profile->key / 8];
+    EVP_CIPHER_CTX *context = good ? EVP_CIPHER_CTX_new() : NULL;
+    if (context && EVP_CipherInit_ex(context, cipher, NULL, key, NULL, srtp->sending || !profile->gcm) != 1) {
+        EVP_CIPHER_CTX_free(context);
+        context = NULL;
+    }
+    protocol->cipher = context;
+    OPENSSL_cleanse(key, sizeof key);
+    OPENSSL_cleanse(auth, sizeof auth);
+    return context != NULL;
+}
+
+struct srtp *srtp_new(enum suite suite, const uint8_t *master, bool sending) {
+    struct srtp *srtp = calloc(1, sizeof *srtp);
+    if (!srtp)
+        return NULL;
+    srtp->suite = suite;
+    srtp->profile = &PROFILES[suite];
+    srtp->sending = sending;
+    memcpy(srtp->master, master, suite_key_length(suite));
+    if (!start(srtp, &srtp->rtp)) {
+        srtp_free(srtp);
+        return NULL;
+    }
+    return srtp; /* RTCP may never come: its keys are derived when it does */
+}
+
+void srtp_free(struct srtp *srtp) {
+    if (!srtp)
+        return;
+    EVP_CIPHER_CTX_free(srtp->rtp.cipher); /* which zeroes its key */
+    EVP_CIPHER_CTX_free(srtp->rtcp.cipher);
+    free(srtp->rtp.streams.of);
+    free(srtp->rtcp.streams.of);
+    OPENSSL_cleanse(srtp, sizeof *srtp);
+    free(srtp);
+}
+
+/* Streams, and which packet of one this is */
+
+static struct stream *find(const struct streams *streams, uint32_t ssrc) {
+    for (size_t at = 0; at < streams->count; at++)
+        if (streams->of[at].ssrc == ssrc)
+            return &streams->of[at];
+    return NULL;
+}
+
+static bool has_room(struct streams *streams) {
+    if (streams->count < streams->room)
+        return true;
+    if (streams->room >= MAX_SOURCES)
+        return false;
+    size_t room = streams->room ? 4 * streams->room : 1;
+    if (room > MAX_SOURCES)
+        room = MAX_SOURCES;
+    struct stream *grown = realloc(streams->of, room * sizeof *grown);
+    if (!grown)
+        return false;
+    streams->of = grown;
+    streams->room = room;
+    return true;
+}
+
+/* RFC 3711 s3.3.1 and A; a roll-over counter below zero does not exist. */
+static uint64_t estimate(const struct stream *stream, uint16_t sequence) {
+    if (!stream)
+        return sequence;
+    uint64_t rollover = stream->highest >> 16;
+    uint16_t last = (uint16_t)stream->highest;
+    if (last < 0x8000) {
+        if (rollover > 0 && sequence > last + 0x8000)
+            rollover--;
+    } else if (sequence < last - 0x8000) {
+        rollover++;
+    }
+    return rollover << 16 | sequence;
+}
+
+static bool is_replay(const struct stream *stream, uint64_t index) {
+    if (!stream || index > stream->highest)
+        return false;
+    uint64_t late = stream->highest - index;
+    return late >= REPLAY_WINDOW || stream->window >> late & 1;
+}
+
+/* Not before the packet was authenticated: strangers cannot fill the table or move the window. There is room. */
+static void commit(struct streams *streams, struct stream *stream, uint32_t ssrc, uint64_t index) {
+    if (!stream) {
+        stream = &streams->of[streams->count++];
+        *stream = (struct stream){.ssrc = ssrc, .highest = index, .window = 1};
+    } else if (index > stream->highest) {
+        uint64_t ahead = index - stream->highest;
+        stream->window = ahead < REPLAY_WINDOW ? stream->window << ahead | 1 : 1;
+        stream->highest = index;
+    } else {
+        stream->window |= (unsigned __int128)1 << (stream->highest - index);
+    }
+}
+
+/* Ciphers */
+
+/* AES-CM: (salt * 2^16) XOR (SSRC * 2^64) XOR (index * 2^16) (RFC 3711 s4.1.1). */
+static bool counter_mode_run(const struct protocol *protocol, uint32_t ssrc, uint64_t index, uint8_t *data, size_t size) {
+    uint8_t iv[16] = {0};
+    int made;
+    memcpy(iv, protocol->salt, SALT_CM);
+    for (int at = 0; at < 4; at++)
+        iv[4 + at] ^= (uint8_t)(ssrc >> (24 - 8 * at));
+    for (int at = 0; at < 6; at++)
+        iv[8 + at] ^= (uint8_t)(index >> (40 - 8 * at));
+    return EVP_CipherInit_ex(protocol->cipher, NULL, NULL, NULL, iv, -1) == 1 &&
+           EVP_CipherUpdate(protocol->cipher, data, &made, data, (int)size) == 1;
+}
+
+/* AEAD: 00 00 SSRC, then ROC and sequence number, or 00 00 and the SRTCP index, XOR salt (RFC 7714 s8.1, s9.1). */
+static bool galois_start(const struct protocol *protocol, uint32_t ssrc, uint64_t index) {
+    uint8_t iv[SALT_GCM] = {0};
+    write32(iv + 2, ssrc);
+    for (int at = 0; at < 6; at++)
+        iv[6 + at] = (uint8_t)(index >> (40 - 8 * at));
+    for (int at = 0; at < SALT_GCM; at++)
+        iv[at] ^= protocol->salt[at];
+    return EVP_CipherInit_ex(protocol->cipher, NULL, NULL, NULL, iv, -1) == 1;
+}
+
+struct span {
+    const uint8_t *at;
+    size_t size;
+};
+
+static bool galois_associate(const struct protocol *protocol, struct span data) {
+    int made;
+    return EVP_CipherUpdate(protocol->cipher, NULL, &made, data.at, (int)data.size) == 1;
+}
+
+static bool galois_seal(const struct protocol *protocol, uint8_t *data, size_t size, uint8_t *tag) {
+    int made;
+    return EVP_CipherUpdate(protocol->cipher, data, &made, data, (int)size) == 1 &&
+           EVP_CipherFinal_ex(protocol->cipher, data + made, &made) == 1 &&
+           EVP_CIPHER_CTX_ctrl(protocol->cipher, EVP_CTRL_AEAD_GET_TAG, TAG_GCM, tag) == 1;
+}
+
+static bool galois_open(const struct protocol *protocol, uint8_t *data, size_t size, uint8_t *tag) {
+    int made;
+    return EVP_CIPHER_CTX_ctrl(protocol->cipher, EVP_CTRL_AEAD_SET_TAG, TAG_GCM, tag) == 1 &&
+           EVP_CipherUpdate(protocol->cipher, data, &made, data, (int)size) == 1 &&
+           EVP_CipherFinal_ex(protocol->cipher, data + made, &made) == 1;
+}
+
+/* RTP */
+
+enum verdict srtp_protect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header) {
+    struct protocol *rtp = &srtp->rtp;
+    uint32_t ssrc = read32(packet + 8);
+    struct stream *stream = find(&rtp->streams, ssrc);
+    uint64_t index = estimate(stream, read16(packet + 2));
+    if (*size + srtp->profile->tag > MAX_PACKET || index > MAX_RTP_INDEX || (!stream && !has_room(&rtp->streams)))
+        return UNUSABLE;
+    if (is_replay(stream, index))
+        return REPLAYED;
+    uint8_t *tag = packet + *size;
+    if (srtp->profile->gcm) {
+        if (!galois_start(rtp, ssrc, index) || !galois_associate(rtp, (struct span){packet, header}) ||
+            !galois_seal(rtp, packet + header, *size - header, tag))
+            return UNUSABLE;
+    } else {
+        if (!counter_mode_run(rtp, ssrc, index, packet + header, *size - header))
+            return UNUSABLE;
+        uint8_t counter[4], sum[SHA_DIGEST_LENGTH];
+        write32(counter, (uint32_t)(index >> 16));
+        hmac_sum(&rtp->hmac, packet, *size, counter, sum);
+        memcpy(tag, sum, srtp->profile->tag);
+    }
+    *size += srtp->profile->tag;
+    commit(&rtp->streams, stream, ssrc, index);
+    return ACCEPTED;
+}
+
+enum verdict srtp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header) {
+    struct protocol *rtp = &srtp->rtp;
+    if (*size < header + srtp->profile->tag)
+        return UNUSABLE;
+    size_t plain = *size - srtp->profile->tag;
+    uint32_t ssrc = read32(packet + 8);
+    struct stream *stream = find(&rtp->streams, ssrc);
+    uint64_t index = estimate(stream, read16(packet + 2));
+    if (index > MAX_RTP_INDEX)
+        return UNUSABLE;
+    if (is_replay(stream, index))
+        return REPLAYED;
+    if (!stream && !has_room(&rtp->streams))
+        return UNUSABLE;
+    if (srtp->profile->gcm) {
+        if (!galois_start(rtp, ssrc, index) || !galois_associate(rtp, (struct span){packet, header}))
+            return UNUSABLE;
+        if (!galois_open(rtp, packet + header, plain - header, packet + plain))
+            return AUTHENTICATION_FAILED;
+    } else {
+        uint8_t counter[4], sum[SHA_DIGEST_LENGTH];
+        write32(counter, (uint32_t)(index >> 16));
+        hmac_sum(&rtp->hmac, packet, plain, counter, sum);
+        if (CRYPTO_memcmp(sum, packet + plain, srtp->profile->tag) != 0)
+            return AUTHENTICATION_FAILED;
+        if (!counter_mode_run(rtp, ssrc, index, packet + header, plain - header))
+            return UNUSABLE;
+    }
+    *size = plain;
+    commit(&rtp->streams, stream, ssrc, index);
+    return ACCEPTED;
+}
+
+/* RTCP: the index goes with the packet. Behind the GCM tag, before the HMAC's (RFC 3711 s3.4, RFC 7714 s9). */
+
+static bool rtcp_ready(struct srtp *srtp) { return srtp->rtcp.cipher || start(srtp, &srtp->rtcp); }
+
+enum verdict srtcp_protect(struct srtp *srtp, uint8_t *packet, size_t *size) {
+    struct protocol *rtcp = &srtp->rtcp;
+    size_t tag_size = srtp->profile->gcm ? TAG_GCM : TAG_RTCP;
+    uint32_t ssrc = read32(packet + 4);
+    struct stream *stream = find(&rtcp->streams, ssrc);
+    uint64_t index = stream ? stream->highest + 1 : 1;
+    if (*size + tag_size + INDEX_WORD > MAX_PACKET || index > MAX_RTCP_INDEX || !rtcp_ready(srtp) || (!stream && !has_room(&rtcp->streams)))
+        return UNUSABLE;
+    uint8_t word[INDEX_WORD];
+    write32(word, (uint32_t)index | ENCRYPTED);
+    if (srtp->profile->gcm) {
+        if (!galois_start(rtcp, ssrc, index) || !galois_associate(rtcp, (struct span){packet, RTCP_HEADER}) ||
+            !galois_associate(rtcp, (struct span){word, INDEX_WORD}) ||
+            !galois_seal(rtcp, packet + RTCP_HEADER, *size - RTCP_HEADER, packet + *size))
+            return UNUSABLE;
+        memcpy(packet + *size + TAG_GCM, word, INDEX_WORD);
+    } else {
+        uint8_t sum[SHA_DIGEST_LENGTH];
+        if (!counter_mode_run(rtcp, ssrc, index, packet + RTCP_HEADER, *size - RTCP_HEADER))
+            return UNUSABLE;
+        memcpy(packet + *size, word, INDEX_WORD);
+        hmac_sum(&rtcp->hmac, packet, *size + INDEX_WORD, NULL, sum);
+        memcpy(packet + *size + INDEX_WORD, sum, TAG_RTCP);
+    }
+    *size += tag_size + INDEX_WORD;
+    commit(&rtcp->streams, stream, ssrc, index);
+    return ACCEPTED;
+}
+
+enum verdict srtcp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size) {
+    struct protocol *rtcp = &srtp->rtcp;
+    size_t tag_size = srtp->profile->gcm ? TAG_GCM : TAG_RTCP;
+    if (*size < RTCP_HEADER + tag_size + INDEX_WORD || !rtcp_ready(srtp))
+        return UNUSABLE;
+    size_t plain = *size - tag_size - INDEX_WORD;
+    const uint8_t *word = packet + (srtp->profile->gcm ? *size - INDEX_WORD : plain);
+    if (!(read32(word) & ENCRYPTED))
+        return UNUSABLE; /* UNENCRYPTED_SRTCP is never agreed on (RFC 4568 s6.3.2) */
+    uint64_t index = read32(word) & MAX_RTCP_INDEX;
+    uint32_t ssrc = read32(packet + 4);
+    struct stream *stream = find(&rtcp->streams, ssrc);
+    if (is_replay(stream, index))
+        return REPLAYED;
+    if (!stream && !has_room(&rtcp->streams))
+        return UNUSABLE;
+    if (srtp->profile->gcm) {
+        if (!galois_start(rtcp, ssrc, index) || !galois_associate(rtcp, (struct span){packet, RTCP_HEADER}) ||
+            !galois_associate(rtcp, (struct span){word, INDEX_WORD}))
+            return UNUSABLE;
+        if (!galois_open(rtcp, packet + RTCP_HEADER, plain - RTCP_HEADER, packet + plain))
+            return AUTHENTICATION_FAILED;
+    } else {
+        uint8_t sum[SHA_DIGEST_LENGTH];
+        hmac_sum(&rtcp->hmac, packet, plain + INDEX_WORD, NULL, sum);
+        if (CRYPTO_memcmp(sum, packet + plain + INDEX_WORD, TAG_RTCP) != 0)
+            return AUTHENTICATION_FAILED;
+        if (!counter_mode_run(rtcp, ssrc, index, packet + RTCP_HEADER, plain - RTCP_HEADER))
+            return UNUSABLE;
+    }
+    *size = plain;
+    commit(&rtcp->streams, stream, ssrc, index);
+    return ACCEPTED;
+}

@@ -1,0 +1,61 @@
+/* SRTP and SRTCP of one direction under one master key (RFC 3711, RFC 6188, RFC 7714). Ciphers and hashes are libcrypto's. */
+
+#ifndef SRTP_H
+#define SRTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum suite {
+    AES_CM_128_HMAC_SHA1_80,
+    AES_CM_128_HMAC_SHA1_32,
+    AES_192_CM_HMAC_SHA1_80,
+    AES_192_CM_HMAC_SHA1_32,
+    AES_256_CM_HMAC_SHA1_80,
+    AES_256_CM_HMAC_SHA1_32,
+    AEAD_AES_128_GCM,
+    AEAD_AES_256_GCM,
+    SUITES,
+};
+
+#define MAX_MASTER 46 /* octets of key and salt */
+
+/* What protection adds at most: a GCM tag and the SRTCP index. A buffer given to `protect` has that much room behind the packet. */
+#define MAX_TRAILER 20
+
+/* Packets a stream may be late by: 2.5 s of 20 ms audio. RFC 3711 s3.3.2 wants at least 64. */
+#define REPLAY_WINDOW 128
+
+/* SSRCs one key serves. None may be forgotten: its replay window (in) and roll-over counter (out) would start again.
+ * A long call with many transfers sees tens. */
+#define MAX_SOURCES 128
+
+enum verdict {
+    ACCEPTED,
+    AUTHENTICATION_FAILED,
+    REPLAYED, /* seen before, or older than the window; when sending: the same number again, which would repeat keystream */
+    UNUSABLE, /* too short, too long, key exhausted, or one SSRC too many */
+};
+
+struct srtp;
+
+bool srtp_library_start(void);
+
+/* Octets of master key followed by master salt. */
+size_t suite_key_length(enum suite suite);
+
+/* NULL: libcrypto or memory failed. `srtp_free` zeroes all key material. */
+struct srtp *srtp_new(enum suite suite, const uint8_t *master, bool sending);
+void srtp_free(struct srtp *srtp);
+bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *master);
+
+/* In place; `*size` is changed. `header` comes from rtp_header. A packet that is not accepted may be overwritten, the state has not moved. */
+enum verdict srtp_protect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header);
+enum verdict srtp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header);
+
+/* Of packets with at least RTCP_HEADER octets. */
+enum verdict srtcp_protect(struct srtp *srtp, uint8_t *packet, size_t *size);
+enum verdict srtcp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size);
+
+#endif

@@ -1,0 +1,388 @@
+#define _GNU_SOURCE
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STOP UINT64_MAX
+#define NANOSECONDS 1000000000l
+
+/* Index, generation and socket of a relay, as epoll hands them back: a late event never meets the relay that came after. */
+#define WATCHED(relay, socket) ((uint64_t)(relay)->generation << 32 | (uint64_t)(relay)->index << 2 | (socket))
+#define WATCHED_INDEX(data) ((uint32_t)(data) >> 2)
+#define WATCHED_GENERATION(data) ((uint32_t)((data) >> 32))
+enum socket_of { A_RTP, A_RTCP, B_RTP, B_RTCP };
+
+static double monotonic(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / NANOSECONDS;
+}
+
+double engine_now(const struct engine *engine) {
+    double clock = atomic_load_explicit(&engine->clock, memory_order_relaxed);
+    return clock < 0 ? monotonic() : clock;
+}
+
+/* The lock: the control side announces itself and keeps the gate until it is in, so that a worker that steps aside stays aside. */
+
+bool worker_try_enter(struct worker *worker) { return pthread_mutex_trylock(&worker->lock) == 0; }
+
+void worker_enter(struct worker *worker) {
+    atomic_fetch_add(&worker->waiting, 1);
+    pthread_mutex_lock(&worker->gate);
+    pthread_mutex_lock(&worker->lock);
+    pthread_mutex_unlock(&worker->gate);
+    atomic_fetch_sub(&worker->waiting, 1);
+}
+
+void worker_leave(struct worker *worker) { pthread_mutex_unlock(&worker->lock); }
+
+static void let_control_in(struct worker *worker) {
+    if (atomic_load_explicit(&worker->waiting, memory_order_relaxed) == 0)
+        return;
+    pthread_mutex_unlock(&worker->lock);
+    pthread_mutex_lock(&worker->gate);
+    pthread_mutex_unlock(&worker->gate);
+    pthread_mutex_lock(&worker->lock);
+}
+
+/* Sockets */
+
+static int bound(const union address *address, int *descriptor) {
+    bool six = address->any.sa_family == AF_INET6;
+    int made = socket(address->any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (made < 0)
+        return errno;
+    int class = TRAFFIC_CLASS;
+    socklen_t size = six ? sizeof address->in6 : sizeof address->in;
+    if (bind(made, &address->any, size) < 0 ||
+        setsockopt(made, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_TCLASS : IP_TOS, &class, sizeof class) < 0) {
+        int error = errno;
+        close(made);
+        return error;
+    }
+    *descriptor = made;
+    return 0;
+}
+
+static union address rtcp_address(const union address *rtp) {
+    union address next = *rtp;
+    next.in.sin_port = htons((uint16_t)(ntohs(rtp->in.sin_port) + 1)); /* where in6 has it, too */
+    return next;
+}
+
+int pair_bind(const union address *address, struct pair *pair) {
+    union address next = rtcp_address(address);
+    int error = bound(address, &pair->rtp);
+    if (error)
+        return error;
+    error = bound(&next, &pair->rtcp);
+    if (error)
+        close(pair->rtp);
+    return error;
+}
+
+void pair_close(struct pair pair) {
+    close(pair.rtp);
+    close(pair.rtcp);
+}
+
+bool relay_send(int descriptor, const uint8_t *packet, size_t size, const union address *destination) {
+    socklen_t length = destination->any.sa_family == AF_INET6 ? sizeof destination->in6 : sizeof destination->in;
+    /* Buffer full or no route: as good as lost on the wire. */
+    return sendto(descriptor, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL, &destination->any, length) >= 0;
+}
+
+/* Relays of a worker */
+
+static bool watch(const struct relay *relay, int descriptor, enum socket_of which) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WATCHED(relay, which)};
+    return epoll_ctl(relay->worker->epoll, EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+static bool has_room(struct worker *worker) {
+    if (worker->count < worker->room)
+        return true;
+    uint32_t room = worker->room ? 2 * worker->room : 64;
+    struct relay **grown = realloc(worker->relays, room * sizeof *grown);
+    if (!grown)
+        return false;
+    memset(grown + worker->room, 0, (room - worker->room) * sizeof *grown);
+    worker->relays = grown;
+    worker->next_free = worker->room;
+    worker->room = room;
+    return true;
+}
+
+static void half_start(struct half *half, struct relay *relay, struct half *far, struct pair pair) {
+    socklen_t size = sizeof half->local;
+    half->relay = relay;
+    half->far = far;
+    half->rtp = pair.rtp;
+    half->rtcp = pair.rtcp;
+    half->silence = -1;
+    half->allowance = MOST_PACKETS;
+    memset(half->leaving, NO_PAYLOAD_TYPE, sizeof half->leaving);
+    getsockname(pair.rtp, &half->local.any, &size);
+}
+
+struct relay *relay_open(struct engine *engine, struct pair a, struct pair b) {
+    struct relay *relay = calloc(1, sizeof *relay);
+    if (!relay)
+        return NULL;
+    struct worker *worker = relay->worker = &engine->worker[engine->next_worker++ % (uint32_t)engine->workers];
+    half_start(&relay->side[0], relay, &relay->side[1], a);
+    half_start(&relay->side[1], relay, &relay->side[0], b);
+    if (!worker_try_enter(worker))
+        worker_enter(worker);
+    if (has_room(worker)) {
+        while (worker->relays[worker->next_free])
+            worker->next_free = (worker->next_free + 1) % worker->room;
+        relay->index = worker->next_free;
+        relay->generation = ++worker->generation;
+        if (watch(relay, a.rtp, A_RTP) && watch(relay, a.rtcp, A_RTCP) && watch(relay, b.rtp, B_RTP) && watch(relay, b.rtcp, B_RTCP)) {
+            worker->relays[relay->index] = relay;
+            worker->count++;
+            worker_leave(worker);
+            return relay;
+        }
+    }
+    worker_leave(worker);
+    free(relay);
+    return NULL;
+}
+
+int relay_reopen_rtcp(struct half *half, bool mux) {
+    if (mux || half->rtcp >= 0)
+        return 0;
+    union address address = rtcp_address(&half->local);
+    int made, error = bound(&address, &made);
+    if (error)
+        return error;
+    if (!watch(half->relay, made, half == half->relay->side ? A_RTCP : B_RTCP)) {
+        error = errno;
+        close(made);
+        return error;
+    }
+    half->rtcp = made;
+    return 0;
+}
+
+static void unlist(struct worker *worker, struct relay *relay) {
+    struct relay **at = &worker->first_event, *before = NULL;
+    while (*at != relay) {
+        before = *at;
+        at = &(*at)->next;
+    }
+    *at = relay->next;
+    if (worker->last_event == relay)
+        worker->last_event = before;
+    relay->listed = false;
+}
+
+void relay_close(struct relay *relay) {
+    struct worker *worker = relay->worker;
+    if (relay->listed)
+        unlist(worker, relay);
+    for (int side = 0; side < 2; side++) {
+        close(relay->side[side].rtp); /* leaves the epoll by itself */
+        if (relay->side[side].rtcp >= 0)
+            close(relay->side[side].rtcp);
+    }
+    worker->relays[relay->index] = NULL;
+    worker->count--;
+    worker->next_free = relay->index;
+}
+
+void relay_free(struct relay *relay) {
+    half_end(&relay->side[0]);
+    half_end(&relay->side[1]);
+    free(relay);
+}
+
+struct relay *relay_find(struct worker *worker, uint32_t index, uint32_t generation) {
+    struct relay *relay = index < worker->room ? worker->relays[index] : NULL;
+    return relay && relay->generation == generation ? relay : NULL;
+}
+
+/* Events: a bit at the half, and the relay in a list. Nothing can overflow, however long nobody looks. */
+
+void relay_report(struct half *half, enum event event) {
+    struct relay *relay = half->relay;
+    struct worker *worker = relay->worker;
+    half->pending |= (uint8_t)(1u << event);
+    if (relay->listed)
+        return;
+    relay->listed = true;
+    relay->next = NULL;
+    if (worker->first_event) {
+        worker->last_event->next = relay;
+    } else {
+        worker->first_event = relay;
+        eventfd_write(worker->engine->events, 1);
+    }
+    worker->last_event = relay;
+}
+
+struct relay *worker_take_event(struct worker *worker) {
+    struct relay *relay = worker->first_event;
+    if (relay)
+        unlist(worker, relay);
+    return relay;
+}
+
+/* The thread */
+
+static void sweep(struct worker *worker, double now) {
+    for (uint32_t index = 0; index < worker->room; index++) {
+        struct relay *relay = worker->relays[index];
+        if (!relay)
+            continue;
+        for (int side = 0; side < 2; side++) {
+            struct half *half = &relay->side[side];
+            half_watch(half, now);
+            if (half->mux_since && half->rtcp >= 0 && now - half->mux_since >= MUX_GRACE) {
+                close(half->rtcp);
+                half->rtcp = -1;
+            }
+        }
+        let_control_in(worker);
+    }
+}
+
+static void serve(struct worker *worker, uint64_t data, double now) {
+    uint8_t packet[MAX_PACKET + 1 + MAX_TRAILER]; /* one more than is allowed: cut packets must not pass for whole ones */
+    union address source;
+    socklen_t length = sizeof source;
+    struct relay *relay = relay_find(worker, WATCHED_INDEX(data), WATCHED_GENERATION(data));
+    if (!relay)
+        return;
+    enum socket_of which = data & 3;
+    struct half *half = &relay->side[which >> 1];
+    int descriptor = which & 1 ? half->rtcp : half->rtp;
+    ssize_t size = recvfrom(descriptor, packet, MAX_PACKET + 1, MSG_DONTWAIT, &source.any, &length);
+    if (size < 0) /* gone again: a wrong checksum shows as ready until it is read */
+        return;
+    if (which & 1)
+        half_receive_rtcp(half, packet, (size_t)size, &source, now);
+    else
+        half_receive(half, packet, (size_t)size, &source, now);
+}
+
+/* Whether the engine stops. */
+static bool serve_all(struct worker *worker, const struct epoll_event *events, int count) {
+    bool stop = false;
+    double now = engine_now(worker->engine), at = monotonic();
+    pthread_mutex_lock(&worker->lock);
+    for (int each = 0; each < count; each++) {
+        if (events[each].data.u64 == STOP)
+            stop = true;
+        else
+            serve(worker, events[each].data.u64, now);
+        let_control_in(worker);
+    }
+    if (at - worker->swept_at >= worker->engine->sweep_every) {
+        worker->swept_at = at;
+        sweep(worker, now);
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return stop;
+}
+
+static void coalesce(void) {
+    struct timespec pause = {.tv_nsec = (long)(COALESCE * NANOSECONDS)};
+    nanosleep(&pause, NULL);
+}
+
+static void *work(void *argument) {
+    struct worker *worker = argument;
+    struct epoll_event events[BATCH];
+    prctl(PR_SET_NAME, "media");
+    prctl(PR_SET_TIMERSLACK, 10000ul, 0ul, 0ul, 0ul); /* 10 us: the usual 50 are a tenth of COALESCE */
+    double woken = monotonic();
+    for (bool stop = false; !stop;) {
+        double wait = worker->swept_at + worker->engine->sweep_every - monotonic();
+        int count = epoll_wait(worker->epoll, events, BATCH, wait > 0 ? (int)(wait * 1000) + 1 : 0);
+        if (count < 0)
+            count = 0;
+        stop = serve_all(worker, events, count);
+        double now = monotonic();
+        if (count > 0 && count < SMALL_BATCH && now - woken < DENSE)
+            coalesce();
+        woken = now;
+    }
+    return NULL;
+}
+
+static int worker_start(struct engine *engine, struct worker *worker) {
+    worker->engine = engine;
+    worker->swept_at = monotonic();
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_mutex_init(&worker->gate, NULL);
+    worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (worker->epoll < 0)
+        return errno;
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = STOP};
+    int error = epoll_ctl(worker->epoll, EPOLL_CTL_ADD, engine->stop, &event) < 0 ? errno : 0;
+    if (!error) {
+        sigset_t all, before; /* signals are for the thread that runs the interpreter */
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        error = pthread_create(&worker->thread, NULL, work, worker);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    if (error)
+        close(worker->epoll);
+    return error;
+}
+
+int engine_start(struct engine *engine, int workers, double sweep_every, double clock) {
+    memset(engine, 0, sizeof *engine);
+    atomic_store(&engine->clock, clock);
+    engine->workers = workers;
+    engine->sweep_every = sweep_every;
+    engine->events = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    engine->stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int error = engine->events < 0 || engine->stop < 0 ? errno : 0;
+    while (!error && engine->started < workers) {
+        error = worker_start(engine, &engine->worker[engine->started]);
+        if (!error)
+            engine->started++;
+    }
+    if (error)
+        engine_stop(engine);
+    return error;
+}
+
+void engine_stop(struct engine *engine) {
+    eventfd_write(engine->stop, 1); /* nobody reads it: every worker sees it */
+    for (int each = 0; each < engine->started; each++) {
+        struct worker *worker = &engine->worker[each];
+        pthread_join(worker->thread, NULL);
+        for (uint32_t index = 0; index < worker->room; index++) {
+            struct relay *relay = worker->relays[index];
+            if (relay) {
+                relay_close(relay);
+                relay_free(relay);
+            }
+        }
+        free(worker->relays);
+        close(worker->epoll);
+        pthread_mutex_destroy(&worker->lock);
+        pthread_mutex_destroy(&worker->gate);
+    }
+    engine->started = 0;
+    if (engine->events >= 0)
+        close(engine->events);
+    if (engine->stop >= 0)
+        close(engine->stop);
+    engine->events = engine->stop = -1;
+}

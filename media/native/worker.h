@@ -1,0 +1,86 @@
+/* The threads that move packets, and the doors through which the control side (Python) reaches their relays.
+ *
+ * A relay belongs to one worker. Whoever touches it holds the worker's lock: the worker itself while it serves what is ready, the
+ * control side for the length of one call. A worker with a full batch before it lets a waiting control side in after every packet. */
+
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "relay.h"
+
+/* Sockets served per wake-up, one packet each: a flood on one port costs the other calls a packet's time. */
+#define BATCH 256
+
+/* A batch below this is small: when packets come that thick (two within DENSE), the worker sleeps COALESCE before it looks again,
+ * for a wake-up costs as much as several packets. Never after a large batch, and never when traffic is thin. */
+#define SMALL_BATCH 64
+#define DENSE 1e-3    /* seconds */
+#define COALESCE 5e-4 /* seconds: where the saving levels off, and an eighth of what jitter buffers hold at least */
+
+#define MAX_WORKERS 64
+
+/* Expedited forwarding, ECN clear (RFC 3246, RFC 4594 s4.1). */
+#define TRAFFIC_CLASS (46 << 2)
+
+struct engine;
+
+struct worker {
+    pthread_t thread;
+    pthread_mutex_t lock, gate;
+    atomic_int waiting;
+    int epoll;
+    struct engine *engine;
+    struct relay **relays; /* by index; NULL: free */
+    uint32_t room, count, next_free;
+    uint32_t generation;
+    struct relay *first_event, *last_event;
+    double swept_at;
+};
+
+struct engine {
+    struct worker worker[MAX_WORKERS];
+    int workers, started;
+    uint32_t next_worker;
+    int events, stop; /* eventfds: something happened; the workers shall end */
+    double sweep_every;
+    _Atomic double clock; /* negative: the machine's */
+};
+
+/* A pair of sockets, RTP and RTCP. */
+struct pair {
+    int rtp, rtcp;
+};
+
+/* These return 0 or an errno. `engine_start` leaves nothing behind when it fails. */
+int engine_start(struct engine *engine, int workers, double sweep_every, double clock);
+void engine_stop(struct engine *engine);
+double engine_now(const struct engine *engine);
+
+/* Bind `address` and, for RTCP, the port after it. */
+int pair_bind(const union address *address, struct pair *pair);
+void pair_close(struct pair pair);
+
+/* The relay takes the sockets over; NULL: no memory, or the kernel has no room in its epoll, and the sockets are still the caller's. */
+struct relay *relay_open(struct engine *engine, struct pair a, struct pair b);
+
+/* Bind the RTCP port again where it was closed (MUX_GRACE) and `mux` is no more. Under the lock. Returns 0 or an errno. */
+int relay_reopen_rtcp(struct half *half, bool mux);
+
+/* Out of the worker's hands, sockets closed; the memory is the caller's to free with `relay_free`. Under the lock. */
+void relay_close(struct relay *relay);
+void relay_free(struct relay *relay);
+
+struct relay *relay_find(struct worker *worker, uint32_t index, uint32_t generation);
+
+/* The lock. `worker_try_enter` never waits. */
+bool worker_try_enter(struct worker *worker);
+void worker_enter(struct worker *worker);
+void worker_leave(struct worker *worker);
+
+/* The next relay with events, taken off the list; NULL: none. Under the lock. */
+struct relay *worker_take_event(struct worker *worker);
+
+#endif
