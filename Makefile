@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 PEERS := baresip-core linphone-cli sip-tester iproute2
 POLICIES := policies
 COMPILED_FIRST := $(CURDIR)/build/compiled:$(CURDIR)
+NATIVE := $(wildcard media/native/*.[ch])
 CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 
 .PHONY: help run test test-unprivileged test-compiled check compiled wheel interop bench fuzz clean peers root
@@ -77,13 +78,15 @@ build/compiled/.built: $(shell find sbc media deploy/compiled -name '*.py') | $(
 	@$(BIN)/python -m deploy.compiled.build build/compiled
 	@touch $@
 
-# What the product needs, and on top what its tests need. Both in one environment.
-$(VENV)/.run: pyproject.toml | $(BIN)/python
+# What the product needs, and on top what its tests need. Both in one environment, with the media engine compiled where that can be.
+$(VENV)/.run: pyproject.toml $(NATIVE) | $(BIN)/python
+	@$(compiler)
 	@echo "installing Python packages into $(VENV), which takes a minute …"
 	@$(PIP) install --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
+$(VENV)/.dev: pyproject.toml $(NATIVE) | $(BIN)/python
+	@$(compiler)
 	@echo "installing Python packages and test tools into $(VENV), which takes a minute …"
 	@$(PIP) install --editable '.[dev]'
 	@touch $(VENV)/.run $@
@@ -92,6 +95,14 @@ $(BIN)/python:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed" >&2; exit 1; }
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || .ci/packages python3-venv
 	@python3 -m venv $(VENV)
+
+# A compiler, and the headers of Python and OpenSSL; without them, and without root to install them, the portable engine serves.
+define compiler
+printf '#include <Python.h>\n#include <openssl/evp.h>\n' | \
+	$(CC) -E -I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" - >/dev/null 2>&1 || \
+	.ci/packages gcc libc6-dev libssl-dev python3-dev || \
+	echo "the media engine will not be compiled: the portable one serves, at several times the CPU" >&2
+endef
 
 certs/edge.pem certs/alice.secret &: | $(VENV)/.run
 	@certs/make-dev-certs

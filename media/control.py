@@ -19,12 +19,13 @@ class Relay(NamedTuple):
 
 
 class RelayControl:
-    """The MediaEngine protocol but for `_attach`, `_detach` and `_post`. `tier` is the engine's name for its packet I/O,
+    """The MediaEngine protocol but for `_attach`, `_detach` and `_post`.
+
     `clock` is monotonic seconds; `choose(n)` a random number below `n`, for port numbers nobody can guess.
     """
 
-    def __init__(self, tier: str, clock: Callable[[], float], choose: Callable[[int], int]) -> None:
-        self._tier = tier
+    def __init__(self, capabilities: EngineCapabilities, clock: Callable[[], float], choose: Callable[[int], int]) -> None:
+        self._capabilities = capabilities
         self._clock = clock
         self._interfaces = Interfaces(clock, choose)
         self._relays: dict[str, Relay] = {}
@@ -44,7 +45,7 @@ class RelayControl:
 
     @property
     def capabilities(self) -> EngineCapabilities:
-        return EngineCapabilities(SUITES, (self._tier,))
+        return self._capabilities
 
     def provide(self, interfaces: Mapping[str, Interface]) -> None:
         self._interfaces.provide(interfaces)

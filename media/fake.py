@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from media.api import EventKind, Side
+from media.api import EngineCapabilities, EventKind, Side
 from media.control import RelayControl
+from media.keys import SUITES
 from media.relay import Half, SocketAddress
 
 
@@ -28,7 +29,7 @@ class FakeEngine(RelayControl):
     """
 
     def __init__(self) -> None:
-        super().__init__("memory", lambda: self.now, lambda ports: 0)
+        super().__init__(EngineCapabilities(SUITES, ("memory",)), lambda: self.now, lambda ports: 0)
         self.now = 0.0
         self.in_use: set[tuple[str, int]] = set()
         self._sent: list[Sent] = []

@@ -9,8 +9,9 @@ import socket
 import time
 from collections.abc import Callable
 
-from media.api import EventKind
+from media.api import EngineCapabilities, EventKind
 from media.control import RelayControl
+from media.keys import SUITES
 from media.ports import Choice
 from media.relay import Half, SocketAddress
 from media.rtp import MAX_PACKET
@@ -20,6 +21,8 @@ BATCH = 64
 
 # Expedited forwarding, ECN clear (RFC 3246, RFC 4594 s4.1).
 TRAFFIC_CLASS = 46 << 2
+
+CAPABILITIES = EngineCapabilities(SUITES, ("portable",))
 
 _DATAGRAM = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
@@ -40,7 +43,7 @@ class PortableEngine(RelayControl):
         choose: Callable[[int], int] | None = None,
         sweep_every: float = 1.0,
     ) -> None:
-        super().__init__("portable", clock, choose or Choice(os.urandom))
+        super().__init__(CAPABILITIES, clock, choose or Choice(os.urandom))
         self._loop = loop
         self._poll = select.epoll()
         self._readers: dict[int, tuple[_Receive, _Handle]] = {}

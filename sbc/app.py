@@ -13,8 +13,8 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from media.api import MediaEngine
-from media.portable import PortableEngine
+from media import engines
+from media.api import MediaError
 from sbc import __version__
 from sbc.clock import Ids
 from sbc.errors import ConfigError
@@ -61,14 +61,14 @@ class App:
         say: Callable[[str], None],
         *,
         log: EventLog | None = None,
+        media: engines.Choice | None = None,
         build_core: Callable[[Snapshot, Ids], CoreLike] = RecordingCore,
-        build_media: Callable[[asyncio.AbstractEventLoop], MediaEngine] = PortableEngine,
     ) -> None:
         self._settings = settings
         self._say = say
         self._log = log or EventLog()
+        self._choice = media or choose_media("auto")
         self._build_core = build_core
-        self._build_media = build_media
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -78,13 +78,14 @@ class App:
     async def run(self) -> None:
         """Serve until `stop`. Raises ConfigError when it cannot start; whatever was open by then is closed again."""
         loop = asyncio.get_running_loop()
+        self._log_media()
         snapshot = self._load()
         async with AsyncExitStack() as closing:
             self._records = RecordFile(self._settings.records, loop, self._records_failed)
             closing.callback(self._records.close)
             recordings = RecordingFolder(self._settings.recordings, loop, self._recordings_failed)
             closing.callback(recordings.close)
-            self._media = self._build_media(loop)
+            self._media = self._choice.build(loop)
             closing.callback(self._media.shutdown)
             self._tasks = Tasks(loop, lambda error: self._log.exception("task_failed", error))
             closing.push_async_callback(self._tasks.close)
@@ -121,10 +122,17 @@ class App:
         self._log.event("info", "status", {**facts, "memory_mib": round(resident_memory(), 1)})
 
     def _load(self) -> Snapshot:
-        loaded = load_policy(self._settings.policies)
+        loaded = load_policy(self._settings.policies, self._choice.capabilities.suites)
         for warning in loaded.warnings:
             self._log.event("warning", "policy_warning", {"problem": str(warning)})
         return loaded.snapshot
+
+    def _log_media(self) -> None:
+        facts = {"engine": media_name(self._choice)}
+        if self._choice.passed_over:
+            self._log.event("warning", "media_engine", facts | {"problem": self._choice.passed_over})
+        else:
+            self._log.event("info", "media_engine", facts)
 
     def _apply(self, snapshot: Snapshot) -> None:
         for realm in snapshot.realms.values():
@@ -210,7 +218,7 @@ class App:
             lines.append(f"  {each.realm:<12} {each.transport} {f'[{host}]' if ':' in host else host}:{port}")
         for name, realm in snapshot.realms.items():
             relay = realm.relay
-            lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port}"]
+            lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port} ({media_name(self._choice)})"]
         if self._settings.companion:  # the quick start, with passwords made for it: nowhere else are they ever shown
             program = sys.argv[0] if Path(sys.argv[0]).name == "sbc" else "sbc"
             lines += [f"  {user.name}'s password is {user.password}; try: {program} testcall" for user in snapshot.users.values()]
@@ -218,16 +226,28 @@ class App:
         return "\n".join(lines)
 
 
-def run(settings: Settings, say: Callable[[str], None]) -> None:
+def run(settings: Settings, media: engines.Choice, say: Callable[[str], None]) -> None:
     """Serve on a uvloop until a signal ends it. Raises ConfigError when it cannot start."""
     import uvloop
 
     async def serve() -> None:
-        await App(settings, say).run()
+        await App(settings, say, media=media).run()
 
     raise_descriptor_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
+
+
+def choose_media(wanted: str) -> engines.Choice:
+    """`wanted`: auto, native or portable. Raises ConfigError."""
+    try:
+        return engines.choose(engines.Wanted(wanted))
+    except (MediaError, ValueError) as error:
+        raise ConfigError(f"--media {wanted}: {error}") from None
+
+
+def media_name(choice: engines.Choice) -> str:
+    return ", ".join(choice.capabilities.tiers)
 
 
 def counts(snapshot: Snapshot) -> str:

@@ -43,13 +43,14 @@ def run(
     records: Annotated[Path, typer.Option(help="File for the call records, one JSON object per line.")] = Path("var/records.jsonl"),
     recordings: Annotated[Path, typer.Option(help="Folder for the recordings of calls that the policy wants kept.")] = RECORDINGS,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that calls in progress get when we are told to stop.")] = 5.0,
+    media: Annotated[str, typer.Option(help="Media engine: auto, native or portable.")] = "auto",
     testpeer: Annotated[bool, typer.Option("--testpeer", help="Start `sbc testpeer` with us: somebody to call.")] = False,
 ) -> None:
     """Serve the policy until SIGTERM or Ctrl-C; SIGHUP takes policy, certificates and the record file anew."""
     from sbc import app
 
     companion = app.companion("testpeer") if testpeer else ()
-    app.run(app.Settings(folder, records, drain, companion, recordings), typer.echo)
+    app.run(app.Settings(folder, records, drain, companion, recordings), app.choose_media(media), typer.echo)
 
 
 @_app.command()
@@ -58,10 +59,15 @@ def check(folder: _Folder = POLICIES) -> None:
     from sbc import app
     from sbc.policy.load import load_policy
 
-    loaded = load_policy(folder)
+    media = app.choose_media("auto")
+    loaded = load_policy(folder, media.capabilities.suites)
     for warning in loaded.warnings:
         typer.echo(f"{warning} (warning)", err=True)
     typer.echo(f"{folder}: good: {app.counts(loaded.snapshot)}")
+    if media.passed_over:
+        typer.echo(f"media engine: {media.passed_over}, so the portable one serves (warning)", err=True)
+    else:
+        typer.echo(f"media engine: {app.media_name(media)}")
 
 
 @_app.command()

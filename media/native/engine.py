@@ -31,6 +31,8 @@ _SIDES = (Side.A, Side.B)
 
 _MACHINE = -1.0  # the clock of the machine
 
+CAPABILITIES = EngineCapabilities(SUITES, ("native/sockets",))
+
 
 class _Relay(NamedTuple):
     handle: int
@@ -65,7 +67,7 @@ class NativeEngine:
 
     @property
     def capabilities(self) -> EngineCapabilities:
-        return EngineCapabilities(SUITES, ("native/sockets",))
+        return CAPABILITIES
 
     def provide(self, interfaces: Mapping[str, Interface]) -> None:
         self._interfaces.provide(interfaces)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from media.api import Suite
 from sbc.flow import Transport
 from sbc.policy import model
 from sbc.policy.document import Document, Plain
@@ -45,9 +46,9 @@ class Policy:
         yield from (("users", name, user) for name, user in self.users.items())
 
 
-def check(document: Document, policy: Policy) -> tuple[list[Problem], list[Problem]]:
-    """Errors and warnings."""
-    checker = _Checker(document, policy)
+def check(document: Document, policy: Policy, suites: Collection[Suite]) -> tuple[list[Problem], list[Problem]]:
+    """Errors and warnings. `suites` are those of the media engine."""
+    checker = _Checker(document, policy, suites)
     checker.references()
     checker.realms()
     checker.listeners()
@@ -64,9 +65,10 @@ def check(document: Document, policy: Policy) -> tuple[list[Problem], list[Probl
 
 
 class _Checker:
-    def __init__(self, document: Document, policy: Policy) -> None:
+    def __init__(self, document: Document, policy: Policy, suites: Collection[Suite]) -> None:
         self._document = document
         self._policy = policy
+        self._available = suites
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
         # All names of a section, those of faulty objects too: a reference to them is not a second error.
@@ -367,6 +369,8 @@ class _Checker:
         for index, suite in enumerate(media.suites or ()):
             if suite in (media.suites or ())[:index]:
                 self.error((*path, index), f"{suite!s} is already in this list")
+            if suite not in self._available:
+                self.error((*path, index), f"the media engine that runs here has no {suite!s}: install the compiled one, or leave it out")
 
 
 def _version(host: str) -> int | None:

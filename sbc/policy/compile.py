@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -33,26 +33,23 @@ from sbc.policy.snapshot import (
     Trunk,
     User,
 )
-from sbc.sdp.rules import MediaRules
+from sbc.sdp.rules import USUAL_SUITES, MediaRules
 from sbc.sip.timers import TimerValues
 
 DEFAULT_NEXT_ON = frozenset({408, *range(500, 600)})  # the far end is dead or out of order; anything else is an answer
 EMERGENCY_NEXT_ON = frozenset(range(300, 700))  # nothing that one trunk says ends an emergency call
 DEFAULT_RING_FOR = 180.0  # RFC 3261 s16.6: timer C is more than 3 minutes at a proxy; we give up before it
 DEFAULT_DIGEST = ("SHA-256", "MD5")  # strongest first (RFC 8760 s2.4): a phone takes the topmost it knows
-# Strongest first; with AES-NI the GCM suites are the cheapest as well.
-ALL_SUITES = (
-    Suite.AEAD_AES_256_GCM,
-    Suite.AEAD_AES_128_GCM,
-    Suite.AES_CM_128_HMAC_SHA1_80,
-    Suite.AES_CM_128_HMAC_SHA1_32,
-)
 
 
-def compile_policy(document: Document, policy: Policy, secrets: Mapping[Keys, str], digest: str, folder: Path, certs: Path) -> Snapshot:
-    """`policy` has passed every check; `document` gives the lines of the routes, `folder` and `certs` are absolute."""
+def compile_policy(
+    document: Document, policy: Policy, secrets: Mapping[Keys, str], digest: str, folder: Path, certs: Path, suites: Collection[Suite]
+) -> Snapshot:
+    """`policy` has passed every check; `document` gives the lines of the routes, `folder` and `certs` are absolute, `suites` are
+    those of the media engine.
+    """
     limits = {name: _limits(name, rules) for name, rules in policy.limits.items()}
-    media = {name: _media(rules) for name, rules in policy.media.items()}
+    media = {name: _media(rules, suites) for name, rules in policy.media.items()}
     trunks = {name: _trunk(name, trunk, media, limits, secrets, certs) for name, trunk in policy.trunks.items()}
     users = {name: _user(name, user, media, limits, secrets) for name, user in policy.users.items()}
     accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
@@ -208,11 +205,11 @@ def _limits(name: str, rules: model.LimitsModel) -> LimitRules:
     return LimitRules(name, rules.calls, rules.new_calls, rules.longest_call, rules.requests, rules.shared or False)
 
 
-def _media(rules: model.MediaModel) -> MediaRules:
+def _media(rules: model.MediaModel, available: Collection[Suite]) -> MediaRules:
     return MediaRules(
         codecs=tuple(rules.codecs),
         srtp="required" if rules.srtp == "sdes" else rules.srtp,
-        suites=tuple(rules.suites) if rules.suites is not None else ALL_SUITES,
+        suites=tuple(rules.suites) if rules.suites is not None else tuple(suite for suite in USUAL_SUITES if suite in available),
         silence=rules.silence,
         early=rules.early_media or "both",
         fax=rules.fax or "refuse",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from media.api import Suite
 from sbc.policy import model, values
 from sbc.policy.check import Policy, check
 from sbc.policy.compile import compile_policy
@@ -31,8 +32,9 @@ class Loaded:
     warnings: tuple[Problem, ...]
 
 
-def load_policy(folder: Path) -> Loaded:
-    """Read and compile all *.yaml files of `folder` (not of its subfolders), in the order of their names.
+def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loaded:
+    """Read and compile all *.yaml files of `folder` (not of its subfolders), in the order of their names. `suites` are those
+    that the media engine has ciphers for.
 
     Secrets and client_ca are relative to `folder`; certificates are in `certs/` beside it.
     Raises PolicyErrors with every problem found. Reads files; touches no network.
@@ -41,13 +43,13 @@ def load_policy(folder: Path) -> Loaded:
     if document.broken:
         raise PolicyErrors(_in_order(document.problems))
     policy = _validate(document)
-    problems, warnings = check(document, policy)
+    problems, warnings = check(document, policy, suites)
     secrets = read_secrets(document, policy, folder, problems)
     certs = folder.absolute().parent / "certs"
     check_certificates(document, policy, folder, certs, problems, warnings)
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))
-    snapshot = compile_policy(document, policy, secrets, digest, folder.absolute(), certs)
+    snapshot = compile_policy(document, policy, secrets, digest, folder.absolute(), certs, suites)
     return Loaded(snapshot, tuple(_in_order(warnings)))
 
 

@@ -349,7 +349,9 @@ class MediaModel(Model):
     )
     codecs: list[Codec] = Field(min_length=1, description="Allowed codecs in order of preference. They pass through untouched.")
     suites: list[CryptoSuite] | None = Field(
-        None, min_length=1, description="SRTP crypto suites in order of preference. Default: all four."
+        None,
+        min_length=1,
+        description="SRTP crypto suites in order of preference. Default: AES-GCM, 256 and 128 bits, then AES-CM, 256 and 128.",
     )
     silence: Duration | None = Field(None, description="A call is ended when no packet came for this time. Default: never.")
     early_media: Literal["both", "listen", "none"] | None = Field(

@@ -26,6 +26,8 @@ _PROFILES = {
     Suite.AEAD_AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
 }
 
+SUITES = frozenset(_PROFILES)
+
 Source = Callable[[], "array[int]"]
 """Gives the next 20 ms of audio."""
 Ear = Callable[["array[int]", float], None]

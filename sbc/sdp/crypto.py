@@ -44,7 +44,7 @@ class Crypto:
     """One valid a=crypto line.
 
     suite         as spelled by the peer
-    keys          None when the line is valid but not for us: a suite without an engine, several keys or an MKI (which
+    keys          None when the line is valid but not for us: a suite we do not have, several keys or an MKI (which
                   would have to be cut off each packet), a session parameter that weakens SRTP or that we do not know
     lifetime      packets, None when not stated
     mki           value and octets in each packet, None when packets carry none
@@ -75,7 +75,7 @@ class Crypto:
             raise SdpError("crypto: several keys need an MKI each")
         master, lifetime, mki = inlines[0]
         supported = [_parameter_supported(parameter) for parameter in parameters]
-        ours = _SUITES.get(suite) if all(supported) and mki is None else None
+        ours = _SUITES.get(ALIASES.get(suite, suite)) if all(supported) and mki is None else None
         return cls(int(tag), suite, Keys(ours, master) if ours is not None else None, lifetime, mki, tuple(parameters))
 
     def encode(self) -> str:

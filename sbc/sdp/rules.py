@@ -7,6 +7,15 @@ from typing import Literal
 from media.api import Suite
 from sbc.frozen import frozen
 
+# Strongest first; with AES-NI the GCM suites are the cheapest as well.
+USUAL_SUITES = (
+    Suite.AEAD_AES_256_GCM,
+    Suite.AEAD_AES_128_GCM,
+    Suite.AES_256_CM_HMAC_SHA1_80,
+    Suite.AES_CM_128_HMAC_SHA1_80,
+    Suite.AES_CM_128_HMAC_SHA1_32,
+)
+
 
 @frozen
 class MediaRules:
@@ -22,7 +31,7 @@ class MediaRules:
 
     codecs: tuple[str, ...] = ("PCMA", "PCMU", "G729", "telephone-event")
     srtp: Literal["off", "required", "optional"] = "off"
-    suites: tuple[Suite, ...] = tuple(Suite)
+    suites: tuple[Suite, ...] = USUAL_SUITES
     silence: float | None = None
     early: Literal["both", "listen", "none"] = "both"
     fax: Literal["pass", "refuse"] = "refuse"

@@ -11,6 +11,7 @@ from sbc import devcerts
 from sbc.policy.decide import emergency_route, identify, normalise, route
 from sbc.policy.load import load_policy
 from sbc.policy.snapshot import Snapshot
+from sbc.sdp.rules import USUAL_SUITES
 from sbc.sip.uri import Uri
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -57,7 +58,7 @@ def test_quick_start(tmp_path: Path) -> None:
     assert caller is not None
     assert chosen(snapshot, caller.name, "anybody") == "inbound"
     assert identify(snapshot, "outside", "127.0.0.3") is None
-    assert (snapshot.users["alice"].media.srtp, len(snapshot.users["alice"].media.suites)) == ("required", 4)
+    assert (snapshot.users["alice"].media.srtp, snapshot.users["alice"].media.suites) == ("required", USUAL_SUITES)
     assert snapshot.trunks["testpeer"].media.srtp == "off"
     assert snapshot.strangers.answer is None
     assert emergency_route(snapshot, snapshot.users["alice"], Uri.parse("sip:112@127.0.0.1")) is not None

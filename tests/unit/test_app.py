@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from media.api import MediaEngine
+from media.engines import Choice
 from media.fake import FakeEngine
 from sbc import app, devcerts, replay
 from sbc.app import App, Settings
@@ -66,11 +66,12 @@ class Stage:
         (self.policies / "sbc.yaml").write_text(text.format(port=self.port, address=address, relay=relay))
 
     def app(self) -> App:
-        def media(loop: asyncio.AbstractEventLoop) -> MediaEngine:
-            return self.media
-
         settings = Settings(self.policies, self.records, self.drain, self.companion)
-        return App(settings, self.said.append, log=EventLog(self.logged.append), build_core=lambda *_: self.core, build_media=media)
+        log = EventLog(self.logged.append)
+        return App(settings, self.said.append, log=log, media=self.choice(), build_core=lambda *_: self.core)
+
+    def choice(self) -> Choice:
+        return Choice(self.media.capabilities, lambda loop: self.media, "as told")
 
     def play(self, scene: Callable[[App], object]) -> None:
         """Start, play the scene (a coroutine function), stop, and look that nothing is left."""
@@ -339,7 +340,7 @@ def test_a_call_on_the_wire_becomes_a_file_that_replays(stage: Stage) -> None:
     settings = Settings(stage.policies, stage.records, recordings=folder)
 
     async def whole() -> None:
-        it = App(settings, stage.said.append, log=EventLog(stage.logged.append), build_media=lambda _: stage.media)
+        it = App(settings, stage.said.append, log=EventLog(stage.logged.append), media=stage.choice())
         serving = asyncio.get_running_loop().create_task(it.run())
         await until(lambda: stage.said or serving.done())
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:

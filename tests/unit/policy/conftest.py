@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from media.api import Suite
 from sbc import devcerts
 from sbc.policy.load import Loaded, load_policy
 from sbc.policy.problems import PolicyErrors
@@ -29,13 +31,13 @@ class Folder:
     def path(self) -> Path:
         return self.root / "policies"
 
-    def load(self, *texts: str) -> Loaded:
+    def load(self, *texts: str, suites: Collection[Suite] = tuple(Suite)) -> Loaded:
         """The first text is a.yaml, the second b.yaml and so on."""
         for old in self.path.glob("*.yaml"):
             old.unlink()
         for name, text in zip("abcdef", texts, strict=False):
             (self.path / f"{name}.yaml").write_text(text)
-        return load_policy(self.path)
+        return load_policy(self.path, suites)
 
     def errors(self, *texts: str) -> list[str]:
         """One line per problem, without the folder."""

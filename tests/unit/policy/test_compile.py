@@ -9,7 +9,9 @@ import pytest
 
 from media.api import Interface, Suite
 from sbc.policy import values
+from sbc.policy.problems import PolicyErrors
 from sbc.policy.snapshot import KeyPair, LimitRules, Peer, Strangers
+from sbc.sdp.rules import USUAL_SUITES
 from sbc.sip.timers import TimerValues
 from tests.unit.policy.conftest import MINIMAL, Folder
 
@@ -113,7 +115,16 @@ trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"
 def test_sdes_is_required_and_offers_every_suite(folder: Folder, srtp: str) -> None:
     snapshot = folder.load(MINIMAL + "trunks: {t: {realm: inside, media: m}}", f"media: {{m: {{srtp: {srtp}, codecs: [PCMA]}}}}").snapshot
     assert snapshot.trunks["t"].media.srtp == "required"
-    assert set(snapshot.trunks["t"].media.suites) == set(Suite)
+    assert snapshot.trunks["t"].media.suites == USUAL_SUITES
+
+
+def test_no_suite_is_offered_that_the_media_engine_lacks(folder: Folder) -> None:
+    text = MINIMAL + "trunks: {t: {realm: inside, media: m}}", "media: {m: {srtp: sdes, codecs: [PCMA]}}"
+    has = {Suite.AEAD_AES_128_GCM, Suite.AES_CM_128_HMAC_SHA1_80}
+    assert folder.load(*text, suites=has).snapshot.trunks["t"].media.suites == (Suite.AEAD_AES_128_GCM, Suite.AES_CM_128_HMAC_SHA1_80)
+    asked = text[1].replace("codecs", "suites: [AES_256_CM_HMAC_SHA1_80], codecs")
+    with pytest.raises(PolicyErrors, match=r"media\.m\.suites\.0: the media engine that runs here has no AES_256_CM_HMAC_SHA1_80"):
+        folder.load(text[0], asked, suites=has)
 
 
 @pytest.mark.interpreted

@@ -6,7 +6,7 @@ from array import array
 import pytest
 
 from media.api import Keys, Suite
-from sbc.probe.stream import Stream, new_keys
+from sbc.probe.stream import SUITES, Stream, new_keys
 from sbc.probe.tones import FRAME, Law, loudest, silence, tone
 from tests.unit.probe.until import until
 
@@ -33,7 +33,7 @@ async def _pair(keys: Keys | None, receive_keys: Keys | None) -> tuple[Stream, S
     return sender, receiver, ear
 
 
-@pytest.mark.parametrize("suite", [None, *Suite])
+@pytest.mark.parametrize("suite", [None, *sorted(SUITES)])
 def test_a_tone_arrives(suite: Suite | None) -> None:
     async def run() -> None:
         keys = new_keys(suite) if suite else None

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from media.api import Address
+from media.api import Address, Suite
 from sbc.sdp.model import Media, Session
 from sbc.sdp.offer import MediaLeg, MediaRules
 from sbc.sdp.parse import parse_session
@@ -15,7 +15,11 @@ VECTORS = Path(__file__).parents[2] / "vectors" / "sdp"
 KEY_A = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
 KEY_B = "PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR"
 PLAIN = MediaRules(("PCMA", "PCMU", "G729", "telephone-event"))
-SRTP = MediaRules(("PCMA", "PCMU", "G729", "telephone-event"), "required")
+SRTP = MediaRules(
+    ("PCMA", "PCMU", "G729", "telephone-event"),
+    "required",
+    (Suite.AES_CM_128_HMAC_SHA1_80, Suite.AES_CM_128_HMAC_SHA1_32, Suite.AEAD_AES_128_GCM, Suite.AEAD_AES_256_GCM),
+)
 OUR_A: Address = ("203.0.113.5", 20000)
 OUR_B: Address = ("203.0.113.6", 30000)
 
