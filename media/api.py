@@ -114,6 +114,12 @@ class SideStats:
 
     `wrong_source` counts from the moment the relay was first told where the peer is: media that overtakes its answer
     is early, not wrong. `over_rate` are authentic packets beyond what a side may send in a second.
+
+    lost               expected by sequence numbers and never seen; what came twice (`duplicates`) or late (`reordered`) is not lost
+    loss_runs          gaps in the sequence, each of one packet or more: lost / loss_runs is how long a gap is on average
+    auth_failing       packets that failed to authenticate since the last one that did not
+    rtt_ms             to this peer and back, by its last RTCP report on a sender report that went through us (RFC 3550 s6.4.1)
+    reported_lost      what the peer says is missing of what we sent it, and how much that jittered; None: it never said
     """
 
     packets_received: int = 0
@@ -131,6 +137,13 @@ class SideStats:
     payload_type_mismatch: int = 0
     over_rate: int = 0
     latched: Address | None = None
+    reordered: int = 0
+    duplicates: int = 0
+    loss_runs: int = 0
+    auth_failing: int = 0
+    rtt_ms: float | None = None
+    reported_lost: int | None = None
+    reported_jitter_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

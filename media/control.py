@@ -90,8 +90,9 @@ class RelayControl:
             self._detach(half)
             self._interfaces.release(half.interface, half.port)
         a, b = halves
+        stats = RelayStats(a.stats(), b.stats())
         del a.far, b.far  # a cycle: the collector shall not have to find it
-        return RelayStats(a.stats(), b.stats())
+        return stats
 
     def shutdown(self) -> None:
         for relay in list(self._relays):

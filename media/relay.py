@@ -12,7 +12,16 @@ from typing import TypeAlias
 
 from media.api import Address, EventKind, Interface, MediaError, Side, SideSpec, SideStats
 from media.keys import AuthenticationFailed, Inbound, Outbound, Refused, Replayed
-from media.rtp import FIRST_RTCP_TYPE, LAST_RTCP_TYPE, Reception, padding_fits, starts_like_rtcp, well_formed_rtcp, well_formed_rtp
+from media.rtp import (
+    FIRST_RTCP_TYPE,
+    LAST_RTCP_TYPE,
+    Reception,
+    padding_fits,
+    read_reports,
+    starts_like_rtcp,
+    well_formed_rtcp,
+    well_formed_rtp,
+)
 from media.udptl import well_formed_udptl
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
@@ -30,6 +39,9 @@ ALLOWANCE_EVERY = 1.0  # seconds
 
 # After a new `remote`, packets from the source locked before may still be on the way: they pass, but cannot take the lock.
 IN_FLIGHT = 0.5
+
+# RFC 3550 s6.4.1 gives the round trip by clocks of two machines; what comes out longer than this is a wrong clock. Seconds.
+LONGEST_ROUND_TRIP = 10.0
 
 _OCTETS = [bytes((value,)) for value in range(256)]
 
@@ -127,7 +139,12 @@ class Half:
         "_outbound",
         "_reception",
         "_report",
+        "_reported_jitter",
+        "_reported_lost",
+        "_round_trip",
         "_route",
+        "_sender_time",
+        "_sender_time_at",
         "_sending",
         "_silent",
         "_spec",
@@ -135,6 +152,7 @@ class Half:
         "_udptl",
         "_unproven",
         "auth_failed",
+        "auth_failing",
         "datagrams_received",
         "far",
         "interface",
@@ -186,6 +204,12 @@ class Half:
         self._heard = 0
         self._heard_at = 0.0
         self._silent = False
+        self._sender_time = 0  # of the last sender report sent to the peer, and when; 0: none
+        self._sender_time_at = 0.0
+        self._round_trip: float | None = None
+        self._reported_lost: int | None = None
+        self._reported_jitter = 0
+        self.auth_failing = 0
         self.packets_received = self.octets_received = self.packets_sent = self.octets_sent = 0
         self.rtcp_received = self.rtcp_sent = self.datagrams_received = 0
         self.over_rate = self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
@@ -236,7 +260,7 @@ class Half:
             except Refused as refusal:
                 self._refuse(refusal)
                 return
-            self._unproven = KEY_FAILURES
+            self._unproven, self.auth_failing = KEY_FAILURES, 0
         if packet[0] & 0x20 and not padding_fits(packet):
             self.malformed += 1
             return
@@ -299,7 +323,9 @@ class Half:
         self.over_rate += 1
 
     def stats(self) -> SideStats:
-        locked = self._latch.locked
+        locked, reception = self._latch.locked, self._reception
+        counted = self.packets_received - self.datagrams_received - reception.duplicates
+        reported = self._reported_lost is not None
         return SideStats(
             packets_received=self.packets_received,
             octets_received=self.octets_received,
@@ -307,8 +333,8 @@ class Half:
             octets_sent=self.octets_sent,
             rtcp_received=self.rtcp_received,
             rtcp_sent=self.rtcp_sent,
-            lost=max(0, self._reception.expected - (self.packets_received - self.datagrams_received)),
-            jitter_ms=self._reception.jitter_ms,
+            lost=max(0, reception.expected - counted),
+            jitter_ms=reception.jitter_ms,
             wrong_source=self.wrong_source,
             srtp_auth_failed=self.auth_failed,
             replayed=self.replayed,
@@ -316,6 +342,13 @@ class Half:
             payload_type_mismatch=self.payload_type_mismatch,
             over_rate=self.over_rate,
             latched=(locked[0], locked[1]) if locked else None,
+            reordered=reception.reordered,
+            duplicates=reception.duplicates,
+            loss_runs=reception.loss_runs,
+            auth_failing=self.auth_failing,
+            rtt_ms=None if self._round_trip is None else self._round_trip * 1000,
+            reported_lost=self._reported_lost,
+            reported_jitter_ms=self._reported_jitter * 1000 / rate if reported and (rate := self.far._reception.rate) else None,
         )
 
     def watch(self, now: float) -> None:
@@ -362,7 +395,7 @@ class Half:
             except Refused as refusal:
                 self._refuse(refusal)
                 return
-            self._unproven = KEY_FAILURES
+            self._unproven, self.auth_failing = KEY_FAILURES, 0
         if not well_formed_rtcp(packet):
             self.malformed += 1
             return
@@ -373,30 +406,41 @@ class Half:
         if source != latch.locked:
             latch.lock(source, now)
         self.rtcp_received += 1
-        self._forward_control(packet)
+        reports = read_reports(packet)
+        if reports.lost is not None:
+            self._reported_lost, self._reported_jitter = reports.lost, reports.jitter
+            if reports.last_sender and reports.last_sender == self._sender_time:
+                trip = now - self._sender_time_at - reports.delay / 65536
+                if 0 <= trip < LONGEST_ROUND_TRIP:
+                    self._round_trip = trip
+        if self._forward_control(packet) and reports.sender_time:
+            self.far._sender_time, self.far._sender_time_at = reports.sender_time, now
 
-    def _forward_control(self, packet: bytes) -> None:
+    def _forward_control(self, packet: bytes) -> bool:
+        """Whether it was sent."""
         # Hold does not stop RTCP: a direction "applies to the media only" (RFC 8866 s6.7).
         far = self.far
         destination = (far._latch if far._mux else far._control_latch).destination
         if destination is None:
-            return
+            return False
         if far._outbound is not None:
             try:
                 packet = far._outbound.rtcp(packet)
             except Refused as refusal:
                 self._refuse(refusal)
-                return
+                return False
         try:
             (far.send_rtp if far._mux else far.send_rtcp)(packet, destination)
         except OSError:
-            return
+            return False
         far.rtcp_sent += 1
+        return True
 
     def _refuse(self, refusal: Refused) -> None:
         match refusal:
             case AuthenticationFailed():
                 self.auth_failed += 1
+                self.auth_failing += 1
                 if self._unproven < KEY_FAILURES:
                     self._unproven += 1
                     if self._unproven == KEY_FAILURES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from struct import Struct
+from typing import NamedTuple
 
 # What an Ethernet carries, and the size of libsrtp's buffer in pylibsrtp. Media packets are never longer.
 MAX_PACKET = 1500
@@ -26,6 +27,10 @@ MAX_MISORDER = 100
 
 _SEQUENCE_TIMESTAMP_SSRC = Struct("!HII").unpack_from
 _UINT16 = Struct("!H").unpack_from
+_UINT32 = Struct("!I").unpack_from
+_BLOCK = Struct("!IIIII").unpack_from  # of a report, behind its SSRC
+
+_SEEN = (1 << 128) - 1
 
 
 def well_formed_rtp(packet: bytes) -> bool:
@@ -75,13 +80,62 @@ def well_formed_rtcp(packet: bytes) -> bool:
     return at > 0
 
 
+class Reports(NamedTuple):
+    """What a relay reads of a compound RTCP packet: the time of its sender report, and its first report block (RFC 3550 s6.4).
+
+    sender_time      middle 32 bits of the sender report's NTP time stamp, None without one
+    lost             cumulative number of packets lost, None without a block; it may be negative
+    jitter           in units of the clock
+    last_sender      the `sender_time` the block answers, 0: none yet
+    delay            since that one came, in 1/65536 s
+    """
+
+    sender_time: int | None = None
+    lost: int | None = None
+    jitter: int = 0
+    last_sender: int = 0
+    delay: int = 0
+
+
+def read_reports(packet: bytes) -> Reports:
+    """Of a well-formed compound packet."""
+    reports = Reports()
+    at = 0
+    while at < len(packet):
+        kind, size = packet[at + 1], 4 + 4 * _UINT16(packet, at + 2)[0]
+        blocks = at + RTCP_HEADER
+        if kind == _SENDER_REPORT:
+            reports = reports._replace(sender_time=_UINT32(packet, at + RTCP_HEADER + 2)[0])
+            blocks += _SENDER_INFO
+        if kind in (_SENDER_REPORT, _RECEIVER_REPORT) and packet[at] & 0x1F and reports.lost is None:
+            word, _, jitter, last_sender, delay = _BLOCK(packet, blocks + 4)
+            lost = word & 0xFFFFFF
+            reports = reports._replace(lost=lost - (lost >> 23 << 24), jitter=jitter, last_sender=last_sender, delay=delay)
+        at += size
+    return reports
+
+
 class Reception:
     """Expected packets and interarrival jitter of what one peer sends (RFC 3550 A.1, A.3, A.8).
 
     A new SSRC, or a restart of the sequence, begins a new count; what was expected before is kept.
     """
 
-    __slots__ = ("_before", "_first", "_highest", "_jitter", "_probation", "_rate", "_ssrc", "_timestamp", "_transit")
+    __slots__ = (
+        "_before",
+        "_first",
+        "_highest",
+        "_jitter",
+        "_probation",
+        "_rate",
+        "_seen",
+        "_ssrc",
+        "_timestamp",
+        "_transit",
+        "duplicates",
+        "loss_runs",
+        "reordered",
+    )
 
     def __init__(self) -> None:
         self._ssrc = -1
@@ -93,6 +147,13 @@ class Reception:
         self._timestamp = 0
         self._transit = 0.0
         self._jitter = 0.0
+        self._seen = 0  # bit n: the packet n before the highest was there
+        self.reordered = self.duplicates = self.loss_runs = 0
+
+    @property
+    def rate(self) -> int:
+        """The clock of what came last, in Hz; 0: unknown."""
+        return self._rate
 
     @property
     def expected(self) -> int:
@@ -110,14 +171,19 @@ class Reception:
             self._start(sequence, ssrc)
         else:
             ahead = (sequence - self._highest) & 0xFFFF
-            if ahead < MAX_DROPOUT:
+            if ahead > 0x10000 - MAX_MISORDER or not ahead:
+                self._note_late(-ahead & 0xFFFF)
+            elif ahead < MAX_DROPOUT:
                 self._highest += ahead
-            elif ahead <= 0x10000 - MAX_MISORDER:
+                self._seen = self._seen << ahead & _SEEN | 1
+                self.loss_runs += ahead > 1
+            else:
                 if sequence != self._probation:
                     self._probation = (sequence + 1) & 0xFFFF
                     return
                 self._start((sequence - 1) & 0xFFFF, ssrc)
                 self._highest += 1
+                self._seen = 3
         if not rate:
             return
         transit = arrival * rate - timestamp
@@ -133,10 +199,20 @@ class Reception:
         self._transit = transit
         self._timestamp = timestamp
 
+    def _note_late(self, behind: int) -> None:
+        if self._seen >> behind & 1:
+            self.duplicates += 1
+            return
+        self.reordered += 1
+        newer, older = self._seen >> behind - 1 & 1, self._seen >> behind + 1 & 1
+        self.loss_runs += 1 - newer - older  # it closes a gap, shortens one, or makes two of one
+        self._seen |= 1 << behind
+
     def _start(self, sequence: int, ssrc: int) -> None:
         self._before = self.expected
         self._ssrc = ssrc
         self._first = self._highest = sequence
+        self._seen = 1
         self._probation = -1
         self._rate = 0
         self._jitter = 0.0

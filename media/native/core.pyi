@@ -17,7 +17,30 @@ _Spec: TypeAlias = tuple[
     float | None,
     bool,
 ]
-_Stats: TypeAlias = tuple[int, int, int, int, int, int, int, float, int, int, int, int, int, int, _Address | None]
+_Stats: TypeAlias = tuple[
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    float,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    _Address | None,
+    int,
+    int,
+    int,
+    int,
+    float | None,
+    int | None,
+    float | None,
+]
 
 class Engine:
     def __new__(cls, workers: int, sweep_every: float, clock: float) -> Engine: ...

@@ -197,16 +197,27 @@ static bool parse_spec(PyObject *given, const struct half *half, struct spec *sp
 
 /* Figures, as media.api.SideStats has them */
 
+static PyObject *none(void) { Py_RETURN_NONE; }
+
+static PyObject *positive_or_none(double value) { return value < 0 ? none() : PyFloat_FromDouble(value); }
+
 static PyObject *stats_of(const struct half *half) {
     const uint64_t *counters = half->counters;
-    int64_t lost = reception_expected(&half->reception) - (int64_t)(counters[PACKETS_RECEIVED] - counters[DATAGRAMS_RECEIVED]);
+    const struct reception *reception = &half->reception;
+    uint64_t counted = counters[PACKETS_RECEIVED] - counters[DATAGRAMS_RECEIVED] - reception->duplicates;
+    int64_t lost = reception_expected(reception) - (int64_t)counted;
+    uint32_t rate = half->far->reception.rate;
+    double reported_jitter = half->has_reported && rate ? half->reported_jitter * 1000.0 / rate : -1;
     PyObject *latched = address_or_none(&half->latch.locked);
     if (!latched)
         return NULL;
-    return Py_BuildValue("(KKKKKKLdKKKKKKN)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
+    return Py_BuildValue("(KKKKKKLdKKKKKKNKKKKNNN)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
                          counters[OCTETS_SENT], counters[RTCP_RECEIVED], counters[RTCP_SENT], lost > 0 ? lost : 0,
                          reception_jitter_ms(&half->reception), counters[WRONG_SOURCE], counters[SRTP_AUTH_FAILED], counters[REPLAYS],
-                         counters[MALFORMED], counters[PAYLOAD_TYPE_MISMATCH], counters[OVER_RATE], latched);
+                         counters[MALFORMED], counters[PAYLOAD_TYPE_MISMATCH], counters[OVER_RATE], latched,
+                         reception->reordered, reception->duplicates, reception->loss_runs, counters[AUTH_FAILING],
+                         positive_or_none(half->round_trip * 1000), half->has_reported ? PyLong_FromLong(half->reported_lost) : none(),
+                         positive_or_none(reported_jitter));
 }
 
 static PyObject *both_stats(const struct relay *relay) {
@@ -368,6 +379,8 @@ static PyObject *engine_stats(PyObject *given, PyObject *number) {
         return NULL;
     struct relay copy = *relay; /* figures of one moment, and the lock not held while Python makes objects */
     worker_leave(relay->worker);
+    copy.side[0].far = &copy.side[1];
+    copy.side[1].far = &copy.side[0];
     return both_stats(&copy);
 }
 

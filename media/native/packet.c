@@ -54,6 +54,27 @@ bool well_formed_rtcp(const uint8_t *packet, size_t size) {
     return at > 0;
 }
 
+struct reports read_reports(const uint8_t *packet, size_t size) {
+    struct reports reports = {0};
+    for (size_t at = 0; at < size; at += 4 + 4 * (size_t)read16(packet + at + 2)) {
+        uint8_t kind = packet[at + 1];
+        const uint8_t *block = packet + at + RTCP_HEADER;
+        if (kind == SENDER_REPORT) {
+            reports.sender_time = read32(block + 2);
+            block += SENDER_INFO;
+        }
+        if ((kind == SENDER_REPORT || kind == RECEIVER_REPORT) && packet[at] & 0x1F && !reports.has_block) {
+            int32_t lost = (int32_t)(read32(block + 4) & 0xFFFFFF);
+            reports.has_block = true;
+            reports.lost = lost & 0x800000 ? lost - 0x1000000 : lost;
+            reports.jitter = read32(block + 12);
+            reports.last_sender = read32(block + 16);
+            reports.delay = read32(block + 20);
+        }
+    }
+    return reports;
+}
+
 /* Where the octets that begin with their length at `at` end; beyond the packet if they do not lie inside. */
 static size_t past_open_type(const uint8_t *packet, size_t size, size_t at) {
     if (at >= size)
@@ -107,9 +128,22 @@ static void start(struct reception *reception, uint16_t sequence, uint32_t ssrc)
     reception->started = true;
     reception->ssrc = ssrc;
     reception->first = reception->highest = sequence;
+    reception->seen = 1;
     reception->probation = -1;
     reception->rate = 0;
     reception->jitter = 0;
+}
+
+/* `behind` the highest, by less than MAX_MISORDER. */
+static void note_late(struct reception *reception, uint16_t behind) {
+    if (reception->seen >> behind & 1) {
+        reception->duplicates++;
+        return;
+    }
+    uint64_t newer = (uint64_t)(reception->seen >> (behind - 1) & 1), older = (uint64_t)(reception->seen >> (behind + 1) & 1);
+    reception->reordered++;
+    reception->loss_runs += 1 - newer - older; /* it closes a gap, shortens one, or makes two of one */
+    reception->seen |= (unsigned __int128)1 << behind;
 }
 
 /* Whether the packet belongs to the stream that is counted. */
@@ -119,15 +153,20 @@ static bool follow(struct reception *reception, uint16_t sequence, uint32_t ssrc
         return true;
     }
     uint16_t ahead = (uint16_t)(sequence - reception->highest);
-    if (ahead < MAX_DROPOUT) {
+    if (ahead > 0x10000 - MAX_MISORDER || ahead == 0) {
+        note_late(reception, (uint16_t)-ahead);
+    } else if (ahead < MAX_DROPOUT) {
         reception->highest += ahead;
-    } else if (ahead <= 0x10000 - MAX_MISORDER) {
+        reception->seen = ahead < 128 ? reception->seen << ahead | 1 : 1;
+        reception->loss_runs += ahead > 1;
+    } else {
         if (sequence != reception->probation) {
             reception->probation = (uint16_t)(sequence + 1);
             return false;
         }
         start(reception, (uint16_t)(sequence - 1), ssrc);
         reception->highest += 1;
+        reception->seen = 3;
     }
     return true;
 }

@@ -39,6 +39,19 @@ bool starts_like_rtcp(const uint8_t *packet, size_t size);
 /* The lengths of a compound packet add up and reports hold their blocks (RFC 3550 A.2); reduced size passes (RFC 5506). */
 bool well_formed_rtcp(const uint8_t *packet, size_t size);
 
+/* What a relay reads of a compound RTCP packet: the time of its sender report, and its first report block (RFC 3550 s6.4). */
+struct reports {
+    uint32_t sender_time; /* middle 32 bits of the NTP time stamp; 0: no sender report */
+    bool has_block;
+    int32_t lost;         /* cumulative number of packets lost */
+    uint32_t jitter;      /* in units of the clock */
+    uint32_t last_sender; /* the sender_time the block answers; 0: none yet */
+    uint32_t delay;       /* since that one came, in 1/65536 s */
+};
+
+/* Of a well-formed compound packet. */
+struct reports read_reports(const uint8_t *packet, size_t size);
+
 /* The packet inside and those of the error recovery fill the datagram exactly (ITU-T T.38 s9.1, aligned PER). */
 bool well_formed_udptl(const uint8_t *packet, size_t size);
 
@@ -55,6 +68,8 @@ struct reception {
     uint32_t timestamp;
     double transit; /* in units of the clock */
     double jitter;
+    unsigned __int128 seen; /* bit n: the packet n before the highest was there */
+    uint64_t reordered, duplicates, loss_runs;
 };
 
 /* Packets the peer must have sent, by its sequence numbers. */

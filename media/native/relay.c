@@ -115,6 +115,7 @@ static void refuse_source(struct half *half) {
 static void refuse(struct half *half, enum verdict verdict) {
     if (verdict == AUTHENTICATION_FAILED) {
         half->counters[SRTP_AUTH_FAILED]++;
+        half->counters[AUTH_FAILING]++;
         if (half->unproven < KEY_FAILURES && ++half->unproven == KEY_FAILURES)
             relay_report(half, KEY_FAILURE);
     } else {
@@ -165,6 +166,7 @@ static bool open_packet(struct half *half, unprotect *run, uint8_t *packet, size
         return false;
     }
     half->unproven = KEY_FAILURES;
+    half->counters[AUTH_FAILING] = 0;
     return true;
 }
 
@@ -194,20 +196,35 @@ static void forward(struct half *half, uint8_t *packet, size_t size, size_t head
 }
 
 /* Hold does not stop RTCP: a direction "applies to the media only" (RFC 8866 s6.7). */
-static void forward_control(struct half *half, uint8_t *packet, size_t size) {
+static bool forward_control(struct half *half, uint8_t *packet, size_t size) {
     struct half *far = half->far;
     const union address *destination = &(far->mux ? &far->latch : &far->control_latch)->destination;
     if (!is_somewhere(destination))
-        return;
+        return false;
     if (far->outbound) {
         enum verdict verdict = srtcp_protect(far->outbound, packet, &size);
         if (verdict != ACCEPTED) {
             refuse(half, verdict);
-            return;
+            return false;
         }
     }
-    if (relay_send(far->mux ? far->rtp : far->rtcp, packet, size, destination))
-        far->counters[RTCP_SENT]++;
+    if (!relay_send(far->mux ? far->rtp : far->rtcp, packet, size, destination))
+        return false;
+    far->counters[RTCP_SENT]++;
+    return true;
+}
+
+static void note_reports(struct half *half, const struct reports *reports, double now) {
+    if (!reports->has_block)
+        return;
+    half->has_reported = true;
+    half->reported_lost = reports->lost;
+    half->reported_jitter = reports->jitter;
+    if (reports->last_sender && reports->last_sender == half->sender_time) {
+        double trip = now - half->sender_time_at - reports->delay / 65536.0;
+        if (trip >= 0 && trip < LONGEST_ROUND_TRIP)
+            half->round_trip = trip;
+    }
 }
 
 static void receive_control(struct half *half, struct latch *latch, uint8_t *packet, size_t size, const union address *source, double now) {
@@ -225,7 +242,12 @@ static void receive_control(struct half *half, struct latch *latch, uint8_t *pac
         return;
     lock(latch, source, now);
     half->counters[RTCP_RECEIVED]++;
-    forward_control(half, packet, size);
+    struct reports reports = read_reports(packet, size);
+    note_reports(half, &reports, now);
+    if (forward_control(half, packet, size) && reports.sender_time) {
+        half->far->sender_time = reports.sender_time;
+        half->far->sender_time_at = now;
+    }
 }
 
 static void receive_udptl(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {

@@ -26,6 +26,9 @@
 /* After a new remote, packets from the source locked before may still be on the way: they pass, but cannot take the lock. Seconds. */
 #define IN_FLIGHT 0.5
 
+/* RFC 3550 s6.4.1 gives the round trip by clocks of two machines; what comes out longer than this is a wrong clock. Seconds. */
+#define LONGEST_ROUND_TRIP 10.0
+
 /* With rtcp-mux agreed, the RTCP port stays open that long for what was sent before the answer arrived. Seconds. */
 #define MUX_GRACE 5.0
 
@@ -63,6 +66,7 @@ enum counter {
     MALFORMED,
     PAYLOAD_TYPE_MISMATCH,
     OVER_RATE,
+    AUTH_FAILING, /* since the last that did not */
     DATAGRAMS_RECEIVED, /* of PACKETS_RECEIVED, those without sequence numbers to count losses by (UDPTL) */
     COUNTERS,
 };
@@ -100,6 +104,12 @@ struct half {
     double allowed_at, heard_at, silence;
     double mux_since; /* when rtcp-mux was agreed on; 0: it is not */
     uint64_t heard;
+    uint32_t sender_time; /* of the last sender report sent to the peer, and when; 0: none */
+    double sender_time_at;
+    double round_trip; /* seconds; negative: not measured */
+    bool has_reported;
+    int32_t reported_lost;
+    uint32_t reported_jitter; /* in units of the clock of what the far side sends */
     uint8_t leaving[128];
     uint32_t rate[128];
     union address local; /* of the RTP port */

@@ -128,7 +128,7 @@ static void half_start(struct half *half, struct relay *relay, struct half *far,
     half->far = far;
     half->rtp = pair.rtp;
     half->rtcp = pair.rtcp;
-    half->silence = -1;
+    half->silence = half->round_trip = -1;
     half->allowance = MOST_PACKETS;
     memset(half->leaving, NO_PAYLOAD_TYPE, sizeof half->leaving);
     getsockname(pair.rtp, &half->local.any, &size);

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from media.api import RelayStats, SideStats
 from sbc.call.causes import q850_of
+from sbc.call.quality import MODEL, scores, verdict
 from sbc.call.words import Cause
 from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Trunk
@@ -16,6 +17,10 @@ from sbc.sip.status import REASONS
 from sbc.sip.uri import format_host
 
 RECORD_VERSION = 1
+SHORTEST_SPEECH_MS = 1000  # an answered call may end before anybody has said a word
+
+
+NOT_SPEECH = frozenset({"telephone-event", "cn", "red", "t38"})
 
 
 @dataclass(slots=True)
@@ -34,6 +39,11 @@ class LegFacts:
     flow: Flow
     call_id: str
     media: MediaLeg | None = None
+
+    def speech(self) -> str:
+        """The codec agreed on for speech; empty when there is none."""
+        names = self.media.agreed.names if self.media and self.media.agreed else ()
+        return next((name for name in names if name.lower() not in NOT_SPEECH), "")
 
     def as_json(self) -> dict[str, object]:
         agreed = self.media.agreed if self.media else None
@@ -95,9 +105,24 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "q850": q850_of(cause),
         "note": cause.note or None,
         "attempts": facts.attempts,
-        "a": facts.a.as_json() | side_json(stats.a if stats else None),
-        "b": facts.b.as_json() | side_json(stats.b if stats else None) if facts.b else None,
+        "a": leg_json(facts.a, times, stats.a if stats else None, stats.b if stats else None),
+        "b": leg_json(facts.b, times, stats.b if stats else None, stats.a if stats else None) if facts.b else None,
     }
+
+
+def leg_json(facts: LegFacts, times: Times, stats: SideStats | None, far: SideStats | None) -> dict[str, object]:
+    """A leg, with what was heard from its peer; a verdict on that only where there was time for speech."""
+    leg = facts.as_json() | side_json(stats)
+    media = leg["media"]
+    if stats is not None and far is not None and isinstance(media, dict):
+        spoke = times.answered is not None and (milliseconds(times.answered, times.ended) or 0) >= SHORTEST_SPEECH_MS
+        media["verdict"] = verdict(stats, far) if spoke else None
+        found = scores(stats, far, facts.speech())
+        listening, conversational = found or (None, None)
+        media["mos_lq"] = None if listening is None else round(listening, 2)
+        media["mos_cq"] = None if conversational is None else round(conversational, 2)
+        media["mos_model"] = MODEL if found else None
+    return leg
 
 
 def attempt_of(party: Party, cause: Cause, server: Flow | None) -> dict[str, object]:
@@ -133,6 +158,11 @@ def side_json(stats: SideStats | None) -> dict[str, object]:
             "malformed": stats.malformed,
             "payload_type_mismatch": stats.payload_type_mismatch,
             "over_rate": stats.over_rate,
+            "reordered": stats.reordered,
+            "duplicates": stats.duplicates,
+            "rtt_ms": None if stats.rtt_ms is None else round(stats.rtt_ms, 1),
+            "reported_lost": stats.reported_lost,
+            "reported_jitter_ms": None if stats.reported_jitter_ms is None else round(stats.reported_jitter_ms, 2),
             "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
         }
     }
