@@ -17,8 +17,15 @@ LEAST_PACKETS = 50
 # So many failures in a row, after packets that authenticated under the same key, are no noise: the roll-over counters disagree.
 DESYNCHRONISED = 50
 
-# Equipment impairment and robustness to packet loss (ITU-T G.113 Appendix I, with packet loss concealment), and look-ahead in ms.
-_CODECS = {"pcma": (0.0, 25.1, 0.0), "pcmu": (0.0, 25.1, 0.0), "g729": (11.0, 19.0, 5.0)}
+# Equipment impairment and robustness to packet loss (ITU-T G.113 Appendix I, with concealment as every phone has it), and look-ahead
+# in ms.
+_CODECS = {
+    "pcma": (0.0, 25.1, 0.0),
+    "pcmu": (0.0, 25.1, 0.0),
+    "g729": (11.0, 19.0, 5.0),
+    "g723": (15.0, 16.1, 7.5),
+    "gsm-efr": (5.0, 10.0, 0.0),
+}
 
 MODEL = "G.107"  # ITU-T, simplified: everything but delay and loss at its default
 
@@ -85,4 +92,4 @@ def opinion(rating: float) -> float:
         return 1.0
     if rating >= 100:
         return 4.5
-    return 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6
+    return max(1.0, 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6)  # it dips below 1 where R is under 7

@@ -10,7 +10,7 @@ from media.api import SideStats
 from sbc.call.quality import burst_ratio, delay_impairment, opinion, scores, verdict
 
 MOS = json.loads((Path(__file__).parents[2] / "vectors/metrics/mos.json").read_text())
-CODECS = {"G.711 (PLC)": "PCMA", "G.729A+VAD": "g729"}
+CODECS = {"G.711 (PLC)": "PCMA", "G.729A+VAD": "g729", "G.723.1+VAD 6.3k": "G723", "GSM-EFR": "GSM-EFR"}
 POINTS = [point for point in MOS["emodel_points"] if point["codec"] in CODECS]
 NOTHING = SideStats()
 TALKS = SideStats(packets_received=500)
@@ -25,7 +25,7 @@ def test_opinion_by_rating(point: dict[str, Any]) -> None:
 def test_scores_by_loss_and_delay(point: dict[str, Any]) -> None:
     """The delay of a point is that of the whole way: what the buffers add is taken off the round trip."""
     codec = CODECS[point["codec"]]
-    added = 60 + (5 if codec == "g729" else 0)
+    added = 60 + {"g729": 5, "G723": 7.5}.get(codec, 0)
     lost = round(point["loss_pct"] * 1000)
     trip = max(0.0, 2 * (point["one_way_delay_ms"] - added))
     side = SideStats(packets_received=100_000 - lost, lost=lost, loss_runs=0, rtt_ms=trip)
