@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from tests.unit.media.contract_fax import Fax
+from tests.unit.media.contract_ice import Lite
 from tests.unit.media.contract_rules import LifeOfARelay
 from tests.unit.media.contract_srtp import Encryption
 from tests.unit.media.contract_traffic import Traffic
@@ -48,4 +49,8 @@ class TestEncryption(Encryption):
 
 
 class TestFax(Fax):
+    pass
+
+
+class TestLite(Lite):
     pass
