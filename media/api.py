@@ -75,6 +75,40 @@ class Keys:
             raise MediaError(f"{self.suite} needs {self.suite.key_length} octets of key and salt")
 
 
+class Role(StrEnum):
+    """Who begins the DTLS handshake, seen by us (RFC 4145 s4): active is the client."""
+
+    ACTIVE = "active"
+    PASSIVE = "passive"
+
+
+@dataclass(frozen=True, slots=True)
+class Dtls:
+    """SRTP keys by DTLS with the peer of one side (RFC 5763, RFC 5764).
+
+    fingerprints   of the peer's certificate, `sha-256 12:AB:…` in upper case; of the strongest hash among them one must match
+    association    what tells this association from the one before: a peer that keeps it keeps its keys (RFC 8842 s4, tls-id)
+    suites         what the SRTP keys may be for, best first; those DTLS has no profile for are left out
+    """
+
+    role: Role
+    fingerprints: tuple[str, ...]
+    association: str = ""
+    suites: tuple[Suite, ...] = tuple(Suite)
+
+
+@dataclass(frozen=True, slots=True)
+class Ice:
+    """ICE with us as the lite agent (RFC 8445 s2.5): the user name and the password of the peer's checks.
+
+    username   `ours:theirs`, 512 octets at most (RFC 8489 s14.3)
+    password   ours, 256 octets at most (RFC 8839 s5.4)
+    """
+
+    username: str
+    password: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class SideSpec:
     """How the relay talks to the peer of one side.
@@ -93,6 +127,10 @@ class SideSpec:
     silence               report `Silence` after that many seconds without a packet from this peer; None: never
     udptl                 fax (ITU-T T.38): what arrives are UDPTL datagrams, sent on as they are, under the same source check and
                           counters; no payload types, keys or RTCP. Both sides of a relay alike
+    dtls                  the keys come from a handshake on the RTP port, and not from `receive_keys` and `send_keys`. Until it is
+                          done nothing passes; RTCP only with `rtcp_mux`. While it stays the same, so do the keys
+    ice                   packets are taken from, and sent to, where valid checks came from on the RTP port, the nominated address
+                          first; `remote` and `latch_from` do not count. None: as said above
     """
 
     remote: Address | None = None
@@ -106,6 +144,8 @@ class SideSpec:
     send: bool = True
     silence: float | None = None
     udptl: bool = False
+    dtls: Dtls | None = None
+    ice: Ice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +153,8 @@ class SideStats:
     """What arrived from one side's peer and what was sent to it. Jitter in milliseconds (RFC 3550 s6.4.1).
 
     `wrong_source` counts from the moment the relay was first told where the peer is: media that overtakes its answer
-    is early, not wrong. `over_rate` are authentic packets beyond what a side may send in a second.
+    is early, not wrong. `over_rate` are authentic packets beyond what a side may send in a second. `stun_refused` are STUN
+    requests that are malformed, unauthentic or too many. `suite` is what DTLS agreed on.
 
     lost               expected by sequence numbers and never seen; what came twice (`duplicates`) or late (`reordered`) is not lost
     loss_runs          gaps in the sequence, each of one packet or more: lost / loss_runs is how long a gap is on average
@@ -136,6 +177,7 @@ class SideStats:
     malformed: int = 0
     payload_type_mismatch: int = 0
     over_rate: int = 0
+    stun_refused: int = 0
     latched: Address | None = None
     reordered: int = 0
     duplicates: int = 0
@@ -144,6 +186,7 @@ class SideStats:
     rtt_ms: float | None = None
     reported_lost: int | None = None
     reported_jitter_ms: float | None = None
+    suite: Suite | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +197,24 @@ class RelayStats:
 
 @dataclass(frozen=True, slots=True)
 class RelayPorts:
-    """Where the peers of each side shall send: our RTP address; RTCP is the next port."""
+    """Where the peers of each side shall send: our RTP address; RTCP is the next port.
+
+    fingerprint   of the certificate we show in DTLS handshakes, `sha-256 12:AB:…`; "": there are none here
+    """
 
     a: Address
     b: Address
+    fingerprint: str = ""
 
 
 class EventKind(StrEnum):
     FIRST_PACKET = "first_packet"
-    SILENCE = "silence"
+    SILENCE = "silence"  # no packet for as long as SideSpec says; with ICE also: no valid check for 30 s (RFC 7675), sending has stopped
     KEY_FAILURE = "key_failure"  # the first 10 packets of a side failed to authenticate
     FLOOD = "flood"  # the first packet dropped because one side sends more of them than speech has; once a side
+    SECURED = "secured"  # a DTLS handshake is done, and its keys are in use
+    FINGERPRINT_MISMATCH = "fingerprint_mismatch"  # the certificate of the handshake is not the one that was signalled
+    HANDSHAKE_TIMEOUT = "handshake_timeout"  # no handshake came to an end for 20 s; again every 20 s until one does
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +248,11 @@ class MediaEngine(Protocol):
 
     @property
     def capabilities(self) -> EngineCapabilities: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the certificate this engine shows in DTLS handshakes: `sha-256 12:AB:…` (RFC 8122 s5)."""
+        ...
 
     def provide(self, interfaces: Mapping[str, Interface]) -> None:
         """Set the interfaces by name (a realm). Relays already open keep their ports."""

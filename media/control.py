@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from media.api import EngineCapabilities, EventKind, Interface, MediaError, MediaEvent, RelayPorts, RelayStats, Side, SideSpec
+from media.api import EngineCapabilities, EventKind, Interface, MediaError, MediaEvent, RelayPorts, RelayStats, Side, SideSpec, SideStats
+from media.dtls import Associations, Workshop
+from media.handshake import Identity
 from media.interfaces import Interfaces
 from media.keys import SUITES
-from media.relay import Half, Route, forms
+from media.relay import Half, Route, SocketAddress, forms
 
 
 class Relay(NamedTuple):
@@ -24,12 +27,15 @@ class RelayControl:
     `clock` is monotonic seconds; `choose(n)` a random number below `n`, for port numbers nobody can guess.
     """
 
-    def __init__(self, capabilities: EngineCapabilities, clock: Callable[[], float], choose: Callable[[int], int]) -> None:
+    def __init__(
+        self, capabilities: EngineCapabilities, clock: Callable[[], float], choose: Callable[[int], int], workshop: Workshop
+    ) -> None:
         self._capabilities = capabilities
         self._clock = clock
         self._interfaces = Interfaces(clock, choose)
         self._relays: dict[str, Relay] = {}
         self._listener: Callable[[MediaEvent], None] | None = None
+        self._associations = Associations(Identity(), workshop, clock, self)
 
     def _attach(self, half: Half, address: str, port: int) -> None:
         """Bind RTP to `port` and RTCP to the next, connect them with `half`. All or nothing; raises OSError."""
@@ -46,6 +52,10 @@ class RelayControl:
     @property
     def capabilities(self) -> EngineCapabilities:
         return self._capabilities
+
+    @property
+    def fingerprint(self) -> str:
+        return self._associations.identity.fingerprint
 
     def provide(self, interfaces: Mapping[str, Interface]) -> None:
         self._interfaces.provide(interfaces)
@@ -65,9 +75,13 @@ class RelayControl:
             raise
         a.far, b.far = b, a
         self._relays[relay] = Relay(a, b)
-        return RelayPorts((a.interface.address, a.port), (b.interface.address, b.port))
+        return RelayPorts((a.interface.address, a.port), (b.interface.address, b.port), self.fingerprint)
 
     def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
+        self._associations.update(relay, a, b)
+
+    def apply(self, relay: str, a: SideSpec, b: SideSpec) -> None:
+        """Have both sides do that now. Raises MediaError."""
         halves = self._find(relay)
         if a.udptl is not b.udptl:
             raise MediaError("UDPTL on one side only")
@@ -81,7 +95,7 @@ class RelayControl:
 
     def stats(self, relay: str) -> RelayStats:
         a, b = self._find(relay)
-        return RelayStats(a.stats(), b.stats())
+        return RelayStats(self._stats(a), self._stats(b))
 
     def close(self, relay: str) -> RelayStats:
         halves = self._find(relay)
@@ -90,11 +104,13 @@ class RelayControl:
             self._detach(half)
             self._interfaces.release(half.interface, half.port)
         a, b = halves
-        stats = RelayStats(a.stats(), b.stats())
+        stats = RelayStats(self._stats(a), self._stats(b))
         del a.far, b.far  # a cycle: the collector shall not have to find it
+        self._associations.close(relay)
         return stats
 
     def shutdown(self) -> None:
+        self._associations.shutdown()
         for relay in list(self._relays):
             self.close(relay)
         self._interfaces.provide({})
@@ -106,6 +122,24 @@ class RelayControl:
             a.watch(now)
             b.watch(now)
 
+    def send_handshake(self, relay: str, side: Side, octets: bytes, destination: SocketAddress) -> None:
+        """From the RTP port of that side. What cannot be sent is lost, as on the wire."""
+        with suppress(OSError):
+            self._half(relay, side).send_rtp(octets, destination)
+
+    def report(self, relay: str, side: Side, kind: EventKind) -> None:
+        self._post(self._half(relay, side), kind)
+
+    def _half(self, relay: str, side: Side) -> Half:
+        a, b = self._find(relay)
+        return a if side is Side.A else b
+
+    def _stats(self, half: Half) -> SideStats:
+        return half.stats(self._associations.suite(half.relay, half.side))
+
+    def _handshake(self, half: Half, octets: bytes, source: SocketAddress) -> None:
+        self._associations.receive(half.relay, half.side, octets, source)
+
     def _find(self, relay: str) -> Relay:
         try:
             return self._relays[relay]
@@ -113,7 +147,7 @@ class RelayControl:
             raise MediaError(f"no relay {relay!r}") from None
 
     def _open_half(self, relay: str, side: Side, name: str) -> Half:
-        half = Half(relay, side, self._interfaces.find(name), self._post)
+        half = Half(relay, side, self._interfaces.find(name), self._post, self._handshake)
         half.port = self._interfaces.take(half.interface, partial(self._attach, half))
         return half
 

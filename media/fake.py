@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from media.api import EngineCapabilities, EventKind, Side
 from media.control import RelayControl
+from media.dtls import Immediate
 from media.keys import SUITES
 from media.relay import Half, SocketAddress
 
@@ -29,8 +30,8 @@ class FakeEngine(RelayControl):
     """
 
     def __init__(self) -> None:
-        super().__init__(EngineCapabilities(SUITES, ("memory",)), lambda: self.now, lambda ports: 0)
         self.now = 0.0
+        super().__init__(EngineCapabilities(SUITES, ("memory",)), lambda: self.now, lambda ports: 0, Immediate())
         self.in_use: set[tuple[str, int]] = set()
         self._sent: list[Sent] = []
         self._events: list[tuple[Half, EventKind]] = []
@@ -50,6 +51,7 @@ class FakeEngine(RelayControl):
     def advance(self, seconds: float) -> None:
         self.now += seconds
         self.sweep()
+        self._associations.tick()
         self._deliver_all()
 
     def _attach(self, half: Half, address: str, port: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from media.api import EngineCapabilities, EventKind
 from media.control import RelayControl
+from media.dtls import LoopWorkshop
 from media.keys import SUITES
 from media.ports import Choice
 from media.relay import Half, SocketAddress
@@ -43,7 +44,7 @@ class PortableEngine(RelayControl):
         choose: Callable[[int], int] | None = None,
         sweep_every: float = 1.0,
     ) -> None:
-        super().__init__(CAPABILITIES, clock, choose or Choice(os.urandom))
+        super().__init__(CAPABILITIES, clock, choose or Choice(os.urandom), LoopWorkshop(loop))
         self._loop = loop
         self._poll = select.epoll()
         self._readers: dict[int, tuple[_Receive, _Handle]] = {}

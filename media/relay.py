@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from media.api import Address, EventKind, Interface, MediaError, Side, SideSpec, SideStats
+from media.api import Address, EventKind, Ice, Interface, MediaError, Side, SideSpec, SideStats, Suite
 from media.keys import AuthenticationFailed, Inbound, Outbound, Refused, Replayed
 from media.rtp import (
     FIRST_RTCP_TYPE,
@@ -22,12 +23,15 @@ from media.rtp import (
     well_formed_rtcp,
     well_formed_rtp,
 )
+from media.stun import FIRST_DTLS, LAST_DTLS, LAST_STUN, NotACheck, answer, read_check
 from media.udptl import well_formed_udptl
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """As the socket module has it: host, port, and for IPv6 flow label and scope."""
 
 Send: TypeAlias = Callable[[bytes, SocketAddress], object]
+
+Handshake: TypeAlias = "Callable[[Half, bytes, SocketAddress], None]"
 
 # Failures to authenticate before anything succeeded that make a KEY_FAILURE event (media.api): a wrong key, not noise.
 KEY_FAILURES = 10
@@ -42,6 +46,17 @@ IN_FLIGHT = 0.5
 
 # RFC 3550 s6.4.1 gives the round trip by clocks of two machines; what comes out longer than this is a wrong clock. Seconds.
 LONGEST_ROUND_TRIP = 10.0
+
+MAX_USERNAME, MAX_PASSWORD = 512, 256  # octets: RFC 8489 s14.3, RFC 8839 s5.4
+
+# Checks answered in a second: a browser sends 20 on each pair of addresses until one is chosen, then one every few seconds.
+MOST_CHECKS = 100
+
+# Addresses a peer may send from with ICE: a host has a few, each perhaps as its NATs show it.
+MAX_CHECKED = 8
+
+# Without a valid check for that long we have no consent to send (RFC 7675 s5.1). Seconds.
+CONSENT = 30.0
 
 _OCTETS = [bytes((value,)) for value in range(256)]
 
@@ -58,11 +73,15 @@ class Route:
     @classmethod
     def of(cls, spec: SideSpec, family: int) -> Route:
         """Raises MediaError for an address that is not numeric or, as a destination, of another family."""
+        if spec.ice is not None and (len(spec.ice.username) > MAX_USERNAME or len(spec.ice.password) > MAX_PASSWORD):
+            raise MediaError("ICE user name or password is too long")
         remote = _destination(spec.remote, family)
         remote_rtcp = _destination(spec.remote_rtcp, family)
         hosts = frozenset(_host(host, socket.AF_INET6 if ":" in host else socket.AF_INET) for host in spec.latch_from)
         if remote is not None:
             hosts |= {remote[0]}
+        if spec.ice is not None:
+            return cls(None, remote_rtcp, frozenset(), hosts | {remote_rtcp[0]} if remote_rtcp else hosts)
         return cls(remote, remote_rtcp, hosts, hosts | {remote_rtcp[0]} if remote_rtcp else hosts)
 
 
@@ -123,16 +142,24 @@ class Latch:
 class Half:
     """One side of a relay: what arrives from its peer, and what the peer is sent.
 
-    `receive` and `receive_rtcp` take the datagrams of its two ports; `far` is the other half.
+    `receive` and `receive_rtcp` take the datagrams of its two ports; `far` is the other half. `handshake` is given what belongs to
+    DTLS, from where a peer of ours may send; and no octets at all when ICE has found another address of the peer.
     """
 
     __slots__ = (
         "_allowance",
         "_allowed_at",
+        "_checked",
+        "_checked_at",
+        "_checks",
+        "_consent",
         "_control_latch",
+        "_dtls",
         "_forms",
+        "_handshake",
         "_heard",
         "_heard_at",
+        "_ice",
         "_inbound",
         "_latch",
         "_mux",
@@ -171,6 +198,7 @@ class Half:
         "send_rtcp",
         "send_rtp",
         "side",
+        "stun_refused",
         "wrong_source",
     )
 
@@ -180,12 +208,15 @@ class Half:
     send_rtp: Send
     send_rtcp: Send
 
-    def __init__(self, relay: str, side: Side, interface: Interface, report: Callable[[Half, EventKind], None]) -> None:
+    def __init__(
+        self, relay: str, side: Side, interface: Interface, report: Callable[[Half, EventKind], None], handshake: Handshake
+    ) -> None:
         self.relay = relay
         self.side = side
         self.interface = interface
         self.port = 0
         self._report = report
+        self._handshake = handshake
         self._spec = SideSpec()
         self._route = NOWHERE
         self._latch = Latch()
@@ -198,6 +229,12 @@ class Half:
         self._reception = Reception()
         self._started = False
         self._udptl = False
+        self._dtls = False
+        self._ice: Ice | None = None
+        self._checked: dict[SocketAddress, float] = {}  # where valid checks came from, the latest last
+        self._checked_at = 0.0
+        self._checks = MOST_CHECKS
+        self._consent = False
         self._unproven = 0  # failures to authenticate before the first success; KEY_FAILURES: reported or proven
         self._allowance = MOST_PACKETS
         self._allowed_at = 0.0
@@ -213,15 +250,17 @@ class Half:
         self.packets_received = self.octets_received = self.packets_sent = self.octets_sent = 0
         self.rtcp_received = self.rtcp_sent = self.datagrams_received = 0
         self.over_rate = self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
+        self.stun_refused = 0
 
     def update(self, spec: SideSpec, route: Route, forms: dict[int, tuple[int, int]], now: float) -> None:
         """Take over `spec`; `route` and `forms` come from it. Cannot fail."""
         old, self._spec = self._spec, spec
         self._allowed_at = self._allowed_at or now
         before, self._route = self._route, route
+        self._use_ice(spec.ice, now)
         self._latch.allow(route.hosts)
         self._control_latch.allow(route.rtcp_hosts)
-        moved = route.remote != before.remote
+        moved = route.remote != before.remote or (spec.ice is None) is not (old.ice is None)
         if moved:
             self._latch.redirect(route.remote, now)
         if moved or route.remote_rtcp != before.remote_rtcp:
@@ -237,13 +276,36 @@ class Half:
         self._mux = spec.rtcp_mux
         self._sending = spec.send
         self._udptl = spec.udptl
+        self._dtls = spec.dtls is not None
+
+    def _use_ice(self, ice: Ice | None, now: float) -> None:
+        """New credentials are a restart: until something new is nominated what was stays in use (RFC 8839 s4.4.1.1.1)."""
+        if (ice is None) is not (self._ice is None):
+            self._latch.redirect(None, now)
+            self._checked.clear()
+        if ice != self._ice:
+            self._checked_at, self._consent = now, True
+        self._ice = ice
 
     def receive(self, packet: bytes, source: SocketAddress, now: float) -> None:
         """One datagram on the RTP port, at monotonic time `now`."""
         latch = self._latch
-        if source != latch.locked and not latch.admits(source):
+        if self._ice is not None:
+            if packet and packet[0] <= LAST_STUN:
+                self._receive_check(packet, source, now, self._ice)
+                return
+            if source not in self._checked:
+                self.wrong_source += 1
+                return
+        elif source != latch.locked and not latch.admits(source):
             self._refuse_source()
             return
+        if self._dtls:
+            if packet and FIRST_DTLS <= packet[0] <= LAST_DTLS:
+                self._handshake(self, packet, source)
+                return
+            if self._inbound is None:
+                return  # media that overtakes the handshake
         if self._udptl:
             self._receive_udptl(packet, source, now)
             return
@@ -284,6 +346,8 @@ class Half:
 
     def receive_rtcp(self, packet: bytes, source: SocketAddress, now: float) -> None:
         """One datagram on the RTCP port. It stays open with `rtcp_mux` too: RTCP sent before the answer is on the way."""
+        if self._dtls:
+            return  # the keys belong to the RTP port (RFC 5764 s4)
         latch = self._control_latch
         if source != latch.locked and not latch.admits(source):
             self._refuse_source()
@@ -304,9 +368,41 @@ class Half:
         self._accept_source(source, now)
         self._forward(packet)
 
+    def _receive_check(self, packet: bytes, source: SocketAddress, now: float, ice: Ice) -> None:
+        """A STUN datagram with ICE: answered, and its source taken for the peer's, if it has our credentials; else dropped in silence,
+        so that nobody is sent anything because somebody pretended to be there.
+        """
+        try:
+            check = read_check(packet, ice)
+        except NotACheck:
+            self.stun_refused += 1
+            return
+        if check is None:
+            return
+        self._checks -= 1
+        if self._checks < 0:
+            self.stun_refused += 1
+            return
+        with suppress(OSError):
+            self.send_rtp(answer(check, (source[0], source[1]), ice), source)
+        if check.unknown:
+            return
+        self._checked.pop(source, None)
+        self._checked[source] = self._checked_at = now
+        self._consent = True
+        if len(self._checked) > MAX_CHECKED:
+            del self._checked[next(iter(self._checked))]
+        latch, before = self._latch, self._latch.destination
+        if check.nominates:
+            latch.locked = latch.destination = source
+        elif before is None:
+            latch.destination = source  # a pair that works, until one is nominated (RFC 8445 s12.1)
+        if self._dtls and latch.destination != before:
+            self._handshake(self, b"", source)
+
     def _accept_source(self, source: SocketAddress, now: float) -> None:
         """A valid packet came to the RTP port."""
-        if source != self._latch.locked:
+        if self._ice is None and source != self._latch.locked:
             self._latch.lock(source, now)
         if not self._started:
             self._started = True
@@ -322,7 +418,8 @@ class Half:
             self._report(self, EventKind.FLOOD)
         self.over_rate += 1
 
-    def stats(self) -> SideStats:
+    def stats(self, suite: Suite | None) -> SideStats:
+        """`suite`: of the keys a handshake made."""
         locked, reception = self._latch.locked, self._reception
         counted = self.packets_received - self.datagrams_received - reception.duplicates
         reported = self._reported_lost is not None
@@ -341,6 +438,7 @@ class Half:
             malformed=self.malformed,
             payload_type_mismatch=self.payload_type_mismatch,
             over_rate=self.over_rate,
+            stun_refused=self.stun_refused,
             latched=(locked[0], locked[1]) if locked else None,
             reordered=reception.reordered,
             duplicates=reception.duplicates,
@@ -349,6 +447,7 @@ class Half:
             rtt_ms=None if self._round_trip is None else self._round_trip * 1000,
             reported_lost=self._reported_lost,
             reported_jitter_ms=self._reported_jitter * 1000 / rate if reported and (rate := self.far._reception.rate) else None,
+            suite=suite,
         )
 
     def watch(self, now: float) -> None:
@@ -356,7 +455,12 @@ class Half:
         late by two sweeps at most.
         """
         if now - self._allowed_at >= ALLOWANCE_EVERY:
-            self._allowance, self._allowed_at = MOST_PACKETS, now
+            self._allowance, self._checks, self._allowed_at = MOST_PACKETS, MOST_CHECKS, now
+        if self._ice is not None and self._consent and now - self._checked_at >= CONSENT:
+            self._consent = False
+            self._checked.clear()
+            self._latch.locked = self._latch.destination = None
+            self._report(self, EventKind.SILENCE)
         silence = self._spec.silence
         if silence is None:
             return
@@ -370,7 +474,7 @@ class Half:
     def _forward(self, packet: bytes) -> None:
         far = self.far
         destination = far._latch.destination
-        if destination is None or not far._sending:
+        if destination is None or not far._sending or (far._dtls and far._outbound is None):
             return
         if far._outbound is not None:
             try:
@@ -403,7 +507,7 @@ class Half:
         if self._allowance < 0:
             self._refuse_rate()
             return
-        if source != latch.locked:
+        if source != latch.locked and (self._ice is None or latch is self._control_latch):
             latch.lock(source, now)
         self.rtcp_received += 1
         reports = read_reports(packet)
@@ -421,7 +525,7 @@ class Half:
         # Hold does not stop RTCP: a direction "applies to the media only" (RFC 8866 s6.7).
         far = self.far
         destination = (far._latch if far._mux else far._control_latch).destination
-        if destination is None:
+        if destination is None or (far._dtls and (far._outbound is None or not far._mux)):
             return False
         if far._outbound is not None:
             try:

@@ -16,6 +16,8 @@ _Spec: TypeAlias = tuple[
     bool,
     float | None,
     bool,
+    bool,
+    tuple[str, str] | None,
 ]
 _Stats: TypeAlias = tuple[
     int,
@@ -26,6 +28,7 @@ _Stats: TypeAlias = tuple[
     int,
     int,
     float,
+    int,
     int,
     int,
     int,
@@ -52,6 +55,8 @@ class Engine:
     def update(self, handle: int, a: _Spec, b: _Spec, /) -> None: ...
     def stats(self, handle: int, /) -> tuple[_Stats, _Stats]: ...
     def close(self, handle: int, /) -> tuple[_Stats, _Stats]: ...
+    def take_handshake(self, handle: int, b: bool, /) -> list[tuple[bytes, _Address]]: ...
+    def send(self, handle: int, b: bool, octets: bytes, destination: _Address, /) -> None: ...
     def take_events(self) -> list[tuple[int, int, int]]: ...
     def stop(self) -> None: ...
 

@@ -21,12 +21,16 @@ from media.api import (
     SideSpec,
     SideStats,
 )
+from media.dtls import Associations, LoopWorkshop
+from media.handshake import Identity
 from media.interfaces import Interfaces
 from media.native import core
 from media.native.keys import NUMBERS, SUITES
 from media.ports import Choice
+from media.relay import SocketAddress
 
 _EVENTS = (EventKind.FIRST_PACKET, EventKind.SILENCE, EventKind.KEY_FAILURE, EventKind.FLOOD)
+_HANDSHAKE = len(_EVENTS)  # not for the listener
 _SIDES = (Side.A, Side.B)
 
 _MACHINE = -1.0  # the clock of the machine
@@ -58,6 +62,7 @@ class NativeEngine:
         self._relays: dict[str, _Relay] = {}
         self._names: dict[int, str] = {}
         self._listener: Callable[[MediaEvent], None] | None = None
+        self._associations = Associations(Identity(), LoopWorkshop(loop), clock, self)
         self._stopped = False
         loop.add_reader(self._core.fileno(), self._deliver)
 
@@ -68,6 +73,10 @@ class NativeEngine:
     @property
     def capabilities(self) -> EngineCapabilities:
         return CAPABILITIES
+
+    @property
+    def fingerprint(self) -> str:
+        return self._associations.identity.fingerprint
 
     def provide(self, interfaces: Mapping[str, Interface]) -> None:
         self._interfaces.provide(interfaces)
@@ -98,9 +107,13 @@ class NativeEngine:
             raise MediaError(f"relay {relay!r}: {error.strerror}") from error
         self._relays[relay] = _Relay(handle, (near, away), (ports[0], ports[1]))
         self._names[handle] = relay
-        return RelayPorts((near.address, ports[0]), (away.address, ports[1]))
+        return RelayPorts((near.address, ports[0]), (away.address, ports[1]), self.fingerprint)
 
     def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
+        self._associations.update(relay, a, b)
+
+    def apply(self, relay: str, a: SideSpec, b: SideSpec) -> None:
+        """Have both sides do that now. Raises MediaError."""
         handle = self._find(relay).handle
         if a.udptl is not b.udptl:
             raise MediaError("UDPTL on one side only")
@@ -112,25 +125,36 @@ class NativeEngine:
             raise MediaError(str(error)) from None
 
     def stats(self, relay: str) -> RelayStats:
-        a, b = self._core.stats(self._find(relay).handle)
-        return RelayStats(SideStats(*a), SideStats(*b))
+        return self._stats(relay, *self._core.stats(self._find(relay).handle))
 
     def close(self, relay: str) -> RelayStats:
         found = self._find(relay)
         del self._relays[relay], self._names[found.handle]
-        a, b = self._core.close(found.handle)
+        stats = self._stats(relay, *self._core.close(found.handle))
+        self._associations.close(relay)
         for interface, port in zip(found.interfaces, found.ports, strict=True):
             self._interfaces.release(interface, port)
-        return RelayStats(SideStats(*a), SideStats(*b))
+        return stats
 
     def shutdown(self) -> None:
         self._interfaces.provide({})
+        self._associations.shutdown()
         self._relays.clear()
         self._names.clear()
         if not self._stopped:
             self._stopped = True
             self._loop.remove_reader(self._core.fileno())
             self._core.stop()
+
+    def send_handshake(self, relay: str, side: Side, octets: bytes, destination: SocketAddress) -> None:
+        """From the RTP port of that side. What cannot be sent is lost, as on the wire."""
+        self._core.send(self._find(relay).handle, side is Side.B, octets, (destination[0], destination[1]))
+
+    def report(self, relay: str, side: Side, kind: EventKind) -> None:
+        self._loop.call_soon(self._tell, self._find(relay).handle, side, kind)
+
+    def _stats(self, relay: str, a: core._Stats, b: core._Stats) -> RelayStats:
+        return RelayStats(SideStats(*a, self._associations.suite(relay, Side.A)), SideStats(*b, self._associations.suite(relay, Side.B)))
 
     def _find(self, relay: str) -> _Relay:
         try:
@@ -140,9 +164,21 @@ class NativeEngine:
 
     def _deliver(self) -> None:
         for handle, side, event in self._core.take_events():
-            name = self._names.get(handle)  # the listener may have closed it just now
-            if name is not None and self._listener is not None:
-                self._listener(MediaEvent(name, _SIDES[side], _EVENTS[event]))
+            if event == _HANDSHAKE:
+                self._receive_handshake(handle, _SIDES[side])
+            else:
+                self._tell(handle, _SIDES[side], _EVENTS[event])
+
+    def _receive_handshake(self, handle: int, side: Side) -> None:
+        name = self._names.get(handle)  # the listener may have closed it just now
+        if name is not None:
+            for octets, source in self._core.take_handshake(handle, side is Side.B):
+                self._associations.receive(name, side, octets, source)
+
+    def _tell(self, handle: int, side: Side, kind: EventKind) -> None:
+        name = self._names.get(handle)
+        if name is not None and self._listener is not None:
+            self._listener(MediaEvent(name, side, kind))
 
 
 def _told(spec: SideSpec) -> core._Spec:
@@ -158,6 +194,8 @@ def _told(spec: SideSpec) -> core._Spec:
         spec.send,
         spec.silence,
         spec.udptl,
+        spec.dtls is not None,
+        None if spec.ice is None else (spec.ice.username, spec.ice.password),
     )
 
 

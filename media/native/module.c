@@ -4,6 +4,7 @@
 #include <Python.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -175,23 +176,50 @@ static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *s
     return true;
 }
 
+/* None or (user name, password). */
+static bool parse_ice(PyObject *given, struct ice **made) {
+    const char *username, *password;
+    Py_ssize_t username_size, password_size;
+    if (given == Py_None)
+        return true;
+    if (!PyArg_ParseTuple(given, "s#s#:ice", &username, &username_size, &password, &password_size))
+        return false;
+    if (username_size > MAX_USERNAME || password_size > MAX_PASSWORD) {
+        PyErr_SetString(PyExc_ValueError, "ICE user name or password is too long");
+        return false;
+    }
+    struct ice *ice = *made = malloc(sizeof *ice);
+    if (!ice) {
+        PyErr_NoMemory();
+        return false;
+    }
+    ice->username_size = (size_t)username_size;
+    ice->password_size = (size_t)password_size;
+    memcpy(ice->username, username, ice->username_size);
+    memcpy(ice->password, password, ice->password_size);
+    return true;
+}
+
 static bool parse_spec(PyObject *given, const struct half *half, struct spec *spec) {
-    PyObject *remote, *remote_rtcp, *hosts, *receive_keys, *send_keys, *types, *rates, *silence;
-    int mux, send, udptl, family = half->local.any.sa_family;
+    PyObject *remote, *remote_rtcp, *hosts, *receive_keys, *send_keys, *types, *rates, *silence, *ice;
+    int mux, send, udptl, dtls, family = half->local.any.sa_family;
     memset(spec, 0, sizeof *spec);
-    if (!PyArg_ParseTuple(given, "OOpOOOOOpOp:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates, &send,
-                          &silence, &udptl) ||
+    if (!PyArg_ParseTuple(given, "OOpOOOOOpOppO:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
+                          &send, &silence, &udptl, &dtls, &ice) ||
         !parse_destination(remote, family, &spec->remote) || !parse_destination(remote_rtcp, family, &spec->remote_rtcp) ||
         !parse_hosts(hosts, family, &spec->hosts) || !parse_payload_types(types, rates, spec))
         return false;
     allow_host(&spec->hosts, &spec->remote);
     spec->rtcp_hosts = spec->hosts;
     allow_host(&spec->rtcp_hosts, &spec->remote_rtcp);
+    if (ice != Py_None) /* where the peer is comes from its checks */
+        memset(&spec->remote, 0, sizeof spec->remote);
     spec->mux = mux;
     spec->send = send;
     spec->udptl = udptl;
+    spec->dtls = dtls;
     spec->silence = silence == Py_None ? -1 : PyFloat_AsDouble(silence);
-    return !PyErr_Occurred() && parse_keys(receive_keys, half->inbound, false, &spec->inbound, &spec->same_inbound) &&
+    return !PyErr_Occurred() && parse_ice(ice, &spec->ice) && parse_keys(receive_keys, half->inbound, false, &spec->inbound, &spec->same_inbound) &&
            parse_keys(send_keys, half->outbound, true, &spec->outbound, &spec->same_outbound);
 }
 
@@ -211,10 +239,11 @@ static PyObject *stats_of(const struct half *half) {
     PyObject *latched = address_or_none(&half->latch.locked);
     if (!latched)
         return NULL;
-    return Py_BuildValue("(KKKKKKLdKKKKKKNKKKKNNN)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
+    return Py_BuildValue("(KKKKKKLdKKKKKKKNKKKKNNN)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
                          counters[OCTETS_SENT], counters[RTCP_RECEIVED], counters[RTCP_SENT], lost > 0 ? lost : 0,
                          reception_jitter_ms(&half->reception), counters[WRONG_SOURCE], counters[SRTP_AUTH_FAILED], counters[REPLAYS],
-                         counters[MALFORMED], counters[PAYLOAD_TYPE_MISMATCH], counters[OVER_RATE], latched,
+                         counters[MALFORMED], counters[PAYLOAD_TYPE_MISMATCH], counters[OVER_RATE], counters[STUN_REFUSED],
+                         latched,
                          reception->reordered, reception->duplicates, reception->loss_runs, counters[AUTH_FAILING],
                          positive_or_none(half->round_trip * 1000), half->has_reported ? PyLong_FromLong(half->reported_lost) : none(),
                          positive_or_none(reported_jitter));
@@ -339,6 +368,7 @@ static PyObject *engine_open(PyObject *given, PyObject *arguments) {
 static void discard(struct spec *spec) {
     srtp_free(spec->inbound);
     srtp_free(spec->outbound);
+    free(spec->ice);
 }
 
 static PyObject *engine_update(PyObject *given, PyObject *arguments) {
@@ -434,6 +464,47 @@ static PyObject *engine_take_events(PyObject *given, PyObject *unused) {
     return list;
 }
 
+static PyObject *engine_take_handshake(PyObject *given, PyObject *arguments) {
+    unsigned long long handle;
+    int side;
+    if (!PyArg_ParseTuple(arguments, "Kp:take_handshake", &handle, &side))
+        return NULL;
+    struct relay *relay = entered((EngineObject *)given, handle);
+    if (!relay)
+        return NULL;
+    struct datagram *each = half_take_handshake(&relay->side[side]), *next;
+    worker_leave(relay->worker);
+    PyObject *list = PyList_New(0);
+    for (; each; each = next) {
+        next = each->next;
+        PyObject *source = list ? address_or_none(&each->source) : NULL;
+        PyObject *item = source ? Py_BuildValue("(y#N)", (const char *)each->octets, (Py_ssize_t)each->size, source) : NULL;
+        if (!item || PyList_Append(list, item) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+        free(each);
+    }
+    return list;
+}
+
+static PyObject *engine_send(PyObject *given, PyObject *arguments) {
+    unsigned long long handle;
+    int side, port;
+    const char *octets, *host;
+    Py_ssize_t size;
+    union address destination;
+    if (!PyArg_ParseTuple(arguments, "Kpy#(si):send", &handle, &side, &octets, &size, &host, &port))
+        return NULL;
+    if (!parse_address(host, port, &destination))
+        return PyErr_Format(PyExc_ValueError, "'%s' is not a numeric address", host);
+    struct relay *relay = entered((EngineObject *)given, handle);
+    if (!relay)
+        return NULL;
+    relay_send(relay->side[side].rtp, (const uint8_t *)octets, (size_t)size, &destination);
+    worker_leave(relay->worker);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef engine_methods[] = {
     {"fileno", engine_fileno, METH_NOARGS, "Readable when there are events to take."},
     {"set_clock", engine_set_clock, METH_O, "Stand at that many seconds; negative: go with the machine's clock."},
@@ -443,6 +514,8 @@ static PyMethodDef engine_methods[] = {
     {"update", engine_update, METH_VARARGS, "Replace both sides (handle, a, b) at once. KeyError, ValueError, OSError."},
     {"stats", engine_stats, METH_O, "The figures of both sides. KeyError."},
     {"close", engine_close, METH_O, "Close the relay and its sockets: the final figures. KeyError."},
+    {"take_handshake", engine_take_handshake, METH_VARARGS, "DTLS that came to (handle, side): (octets, source) each. KeyError."},
+    {"send", engine_send, METH_VARARGS, "Send from the RTP port of a side: (handle, side, octets, destination). KeyError."},
     {"take_events", engine_take_events, METH_NOARGS, "What happened since the last call: (handle, side, event) each."},
     {"stop", engine_stop_method, METH_NOARGS, "End the threads and close everything; once more does nothing."},
     {NULL, NULL, 0, NULL},

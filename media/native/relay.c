@@ -1,5 +1,7 @@
 #include "relay.h"
 
+#include <openssl/crypto.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_somewhere(const union address *address) { return address->any.sa_family != AF_UNSPEC; }
@@ -62,12 +64,36 @@ static void lock(struct latch *latch, const union address *source, double now) {
     latch->locked = latch->destination = *source;
 }
 
+static bool same_ice(const struct ice *one, const struct ice *other) {
+    if (!one || !other)
+        return one == other;
+    return one->username_size == other->username_size && one->password_size == other->password_size &&
+           memcmp(one->username, other->username, one->username_size) == 0 &&
+           CRYPTO_memcmp(one->password, other->password, one->password_size) == 0;
+}
+
+/* New credentials are a restart: until something new is nominated what was stays in use (RFC 8839 s4.4.1.1.1). Whether ICE began or ended. */
+static bool use_ice(struct half *half, struct spec *spec, double now) {
+    bool turned = !half->ice != !spec->ice;
+    if (turned)
+        half->checked.count = 0;
+    if (!same_ice(half->ice, spec->ice)) {
+        half->checked_at = now;
+        half->consent = true;
+    }
+    free(half->ice);
+    half->ice = spec->ice;
+    spec->ice = NULL;
+    return turned;
+}
+
 void half_update(struct half *half, struct spec *spec, double now) {
     if (!half->allowed_at)
         half->allowed_at = now;
+    bool turned = use_ice(half, spec, now);
     half->latch.hosts = spec->hosts;
     half->control_latch.hosts = spec->rtcp_hosts;
-    bool moved = !same_address(&spec->remote, &half->latch.remote);
+    bool moved = turned || !same_address(&spec->remote, &half->latch.remote);
     bool moved_rtcp = moved || !same_address(&spec->remote_rtcp, &half->control_latch.remote);
     if (moved)
         redirect(&half->latch, &spec->remote, now);
@@ -97,9 +123,23 @@ void half_update(struct half *half, struct spec *spec, double now) {
     half->mux = spec->mux;
     half->sending = spec->send;
     half->udptl = spec->udptl;
+    half->dtls = spec->dtls;
+}
+
+struct datagram *half_take_handshake(struct half *half) {
+    struct datagram *first = half->handshake;
+    half->handshake = half->last_handshake = NULL;
+    half->handshakes = 0;
+    return first;
 }
 
 void half_end(struct half *half) {
+    for (struct datagram *each = half_take_handshake(half), *next; each; each = next) {
+        next = each->next;
+        free(each);
+    }
+    free(half->ice);
+    half->ice = NULL;
     srtp_free(half->inbound);
     srtp_free(half->before);
     srtp_free(half->outbound);
@@ -171,7 +211,8 @@ static bool open_packet(struct half *half, unprotect *run, uint8_t *packet, size
 }
 
 static void accept_source(struct half *half, const union address *source, double now) {
-    lock(&half->latch, source, now);
+    if (!half->ice)
+        lock(&half->latch, source, now);
     if (!half->started) {
         half->started = true;
         relay_report(half, FIRST_PACKET);
@@ -180,7 +221,7 @@ static void accept_source(struct half *half, const union address *source, double
 
 static void forward(struct half *half, uint8_t *packet, size_t size, size_t header) {
     struct half *far = half->far;
-    if (!far->sending || !is_somewhere(&far->latch.destination))
+    if (!far->sending || !is_somewhere(&far->latch.destination) || (far->dtls && !far->outbound))
         return;
     if (far->outbound) {
         enum verdict verdict = srtp_protect(far->outbound, packet, &size, header);
@@ -199,7 +240,7 @@ static void forward(struct half *half, uint8_t *packet, size_t size, size_t head
 static bool forward_control(struct half *half, uint8_t *packet, size_t size) {
     struct half *far = half->far;
     const union address *destination = &(far->mux ? &far->latch : &far->control_latch)->destination;
-    if (!is_somewhere(destination))
+    if (!is_somewhere(destination) || (far->dtls && (!far->outbound || !far->mux)))
         return false;
     if (far->outbound) {
         enum verdict verdict = srtcp_protect(far->outbound, packet, &size);
@@ -240,7 +281,8 @@ static void receive_control(struct half *half, struct latch *latch, uint8_t *pac
     }
     if (!is_allowed(half))
         return;
-    lock(latch, source, now);
+    if (!half->ice || latch == &half->control_latch)
+        lock(latch, source, now);
     half->counters[RTCP_RECEIVED]++;
     struct reports reports = read_reports(packet, size);
     note_reports(half, &reports, now);
@@ -291,9 +333,93 @@ static void receive_rtp(struct half *half, uint8_t *packet, size_t size, const u
     forward(half, packet, size, header);
 }
 
+/* ICE and DTLS */
+
+static void queue_handshake(struct half *half, const uint8_t *octets, size_t size, const union address *source) {
+    struct datagram *made = half->handshakes < MAX_HANDSHAKE ? malloc(sizeof *made + size) : NULL;
+    if (!made)
+        return; /* as good as lost on the wire */
+    made->next = NULL;
+    made->source = *source;
+    made->size = size;
+    if (size)
+        memcpy(made->octets, octets, size);
+    if (half->last_handshake)
+        half->last_handshake->next = made;
+    else
+        half->handshake = made;
+    half->last_handshake = made;
+    half->handshakes++;
+    relay_report(half, HANDSHAKE);
+}
+
+static bool is_checked(const struct checked *checked, const union address *source) {
+    for (size_t each = 0; each < checked->count; each++)
+        if (same_address(&checked->of[each], source))
+            return true;
+    return false;
+}
+
+static void add_checked(struct checked *checked, const union address *source) {
+    size_t at = 0;
+    while (at < checked->count && !same_address(&checked->of[at], source))
+        at++;
+    if (at == MAX_CHECKED)
+        at = 0; /* the one that was not heard of for longest */
+    else if (at == checked->count)
+        checked->count++;
+    memmove(&checked->of[at], &checked->of[at + 1], (checked->count - 1 - at) * sizeof checked->of[0]);
+    checked->of[checked->count - 1] = *source;
+}
+
+/* A STUN datagram with ICE: answered, and its source taken for the peer's, if it has our credentials; else dropped in silence, so that
+ * nobody is sent anything because somebody pretended to be there. */
+static void receive_check(struct half *half, const uint8_t *packet, size_t size, const union address *source, double now) {
+    struct check check;
+    uint8_t answer[MAX_ANSWER];
+    enum check_kind kind = stun_read(packet, size, half->ice, &check);
+    if (kind == KEEP_ALIVE)
+        return;
+    if (kind == NOT_A_CHECK || half->checks >= MOST_CHECKS) {
+        half->counters[STUN_REFUSED]++;
+        return;
+    }
+    half->checks++;
+    size_t length = stun_answer(&check, source, half->ice, answer);
+    if (length)
+        relay_send(half->rtp, answer, length, source);
+    if (check.unknown_count)
+        return;
+    add_checked(&half->checked, source);
+    half->checked_at = now;
+    half->consent = true;
+    union address before = half->latch.destination;
+    if (kind == NOMINATION)
+        half->latch.locked = half->latch.destination = *source;
+    else if (!is_somewhere(&before))
+        half->latch.destination = *source; /* a pair that works, until one is nominated (RFC 8445 s12.1) */
+    if (half->dtls && !same_address(&half->latch.destination, &before))
+        queue_handshake(half, NULL, 0, source);
+}
+
+static void withdraw_consent(struct half *half) {
+    half->consent = false;
+    half->checked.count = 0;
+    half->latch.locked.any.sa_family = half->latch.destination.any.sa_family = AF_UNSPEC;
+    relay_report(half, SILENCE);
+}
+
 void half_receive(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {
-    if (!admits(&half->latch, source))
+    if (half->ice && size && is_stun(packet[0]))
+        receive_check(half, packet, size, source, now);
+    else if (half->ice && !is_checked(&half->checked, source))
+        half->counters[WRONG_SOURCE]++;
+    else if (!half->ice && !admits(&half->latch, source))
         refuse_source(half);
+    else if (half->dtls && size && is_dtls(packet[0]))
+        queue_handshake(half, packet, size, source);
+    else if (half->dtls && !half->inbound)
+        return; /* media that overtakes the handshake */
     else if (half->udptl)
         receive_udptl(half, packet, size, source, now);
     else if (half->mux && size > 1 && is_rtcp_type(packet[1]))
@@ -303,6 +429,8 @@ void half_receive(struct half *half, uint8_t *packet, size_t size, const union a
 }
 
 void half_receive_rtcp(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {
+    if (half->dtls)
+        return; /* the keys belong to the RTP port (RFC 5764 s4) */
     if (admits(&half->control_latch, source))
         receive_control(half, &half->control_latch, packet, size, source, now);
     else
@@ -312,8 +440,11 @@ void half_receive_rtcp(struct half *half, uint8_t *packet, size_t size, const un
 void half_watch(struct half *half, double now) {
     if (now - half->allowed_at >= ALLOWANCE_EVERY) {
         half->allowance = MOST_PACKETS;
+        half->checks = 0;
         half->allowed_at = now;
     }
+    if (half->ice && half->consent && now - half->checked_at >= CONSENT)
+        withdraw_consent(half);
     if (half->silence < 0)
         return;
     uint64_t heard = half->counters[PACKETS_RECEIVED] + half->counters[RTCP_RECEIVED];

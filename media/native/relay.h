@@ -11,6 +11,7 @@
 
 #include "packet.h"
 #include "srtp.h"
+#include "stun.h"
 
 /* Hosts one peer may send from: its own and what signalling adds behind NAT, two as a rule. */
 #define MAX_HOSTS 8
@@ -32,11 +33,21 @@
 /* With rtcp-mux agreed, the RTCP port stays open that long for what was sent before the answer arrived. Seconds. */
 #define MUX_GRACE 5.0
 
-union address {
-    struct sockaddr any; /* AF_UNSPEC: nowhere */
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-};
+/* Checks answered in a second: a browser sends 20 on each pair of addresses until one is chosen, then one every few seconds. */
+#define MOST_CHECKS 100
+
+/* Addresses a peer may send from with ICE: a host has a few, each perhaps as its NATs show it. */
+#define MAX_CHECKED 8
+
+/* Without a valid check for that long we have no consent to send (RFC 7675 s5.1). Seconds. */
+#define CONSENT 30.0
+
+/* Datagrams of DTLS that wait for Python: a flight with a long chain of certificates has about ten. */
+#define MAX_HANDSHAKE 16
+
+/* First octets of what shares a media port (RFC 7983 s7) */
+static inline bool is_stun(uint8_t first) { return first <= 3; }
+static inline bool is_dtls(uint8_t first) { return first >= 20 && first <= 63; }
 
 struct hosts {
     size_t count;
@@ -50,7 +61,21 @@ struct latch {
     struct hosts hosts;
 };
 
-enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, EVENTS };
+/* Where valid checks came from, the latest last. */
+struct checked {
+    size_t count;
+    union address of[MAX_CHECKED];
+};
+
+/* Something for a DTLS handshake; no octets: ICE has found another address of the peer. */
+struct datagram {
+    struct datagram *next;
+    union address source;
+    size_t size;
+    uint8_t octets[];
+};
+
+enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, HANDSHAKE, EVENTS };
 
 /* Counters in the order of media.api.SideStats, as far as it has whole numbers; what has no place there comes after. */
 enum counter {
@@ -66,6 +91,7 @@ enum counter {
     MALFORMED,
     PAYLOAD_TYPE_MISMATCH,
     OVER_RATE,
+    STUN_REFUSED,
     AUTH_FAILING, /* since the last that did not */
     DATAGRAMS_RECEIVED, /* of PACKETS_RECEIVED, those without sequence numbers to count losses by (UDPTL) */
     COUNTERS,
@@ -77,7 +103,8 @@ struct spec {
     struct hosts hosts, rtcp_hosts;
     struct srtp *inbound, *outbound; /* new contexts, owned; NULL: none, or the same key as before (see below) */
     bool same_inbound, same_outbound;
-    bool mux, send, udptl;
+    struct ice *ice; /* owned; NULL: none */
+    bool mux, send, udptl, dtls;
     double silence; /* seconds; negative: never */
     uint8_t leaving[128];
     uint32_t rate[128]; /* Hz; 0: unknown */
@@ -93,6 +120,14 @@ struct half {
     struct relay *relay;
     int rtp, rtcp; /* sockets; -1: closed */
     bool mux, sending, udptl, started, silent;
+    bool dtls;    /* keys come from a handshake: without them nothing passes */
+    bool consent; /* of the peer, by its checks */
+    int checks;   /* answered yet in this second */
+    struct ice *ice;
+    struct checked checked;
+    double checked_at;
+    struct datagram *handshake, *last_handshake;
+    size_t handshakes;
     uint8_t pending; /* events not yet taken, one bit each */
     int unproven;    /* failures to authenticate before the first success; KEY_FAILURES: reported or proven */
     int allowance;
@@ -125,7 +160,7 @@ struct relay {
     struct relay *next;
 };
 
-/* Take over `spec`, and with it its contexts. Cannot fail. */
+/* Take over `spec`, and with it its contexts and ICE credentials. Cannot fail. */
 void half_update(struct half *half, struct spec *spec, double now);
 
 /* One datagram on the RTP or the RTCP port; the buffer has room for MAX_PACKET + MAX_TRAILER octets. */
@@ -134,6 +169,9 @@ void half_receive_rtcp(struct half *half, uint8_t *packet, size_t size, const un
 
 /* Allow the packets of another second. Report a peer that fell silent, once until it is heard again. */
 void half_watch(struct half *half, double now);
+
+/* The datagrams for the handshake, off the queue: the caller's to free. */
+struct datagram *half_take_handshake(struct half *half);
 
 /* Free the contexts; sockets are the worker's. */
 void half_end(struct half *half);

@@ -10,6 +10,7 @@ import uvloop
 
 from tests.unit.media.contract_fax import Fax
 from tests.unit.media.contract_figures import Figures
+from tests.unit.media.contract_ice import Lite
 from tests.unit.media.contract_rules import LifeOfARelay
 from tests.unit.media.contract_srtp import Encryption
 from tests.unit.media.contract_traffic import Traffic
@@ -53,4 +54,8 @@ class TestFax(Fax):
 
 
 class TestFigures(Figures):
+    pass
+
+
+class TestLite(Lite):
     pass

@@ -54,6 +54,8 @@ class Media:
         self.listener: Callable[[MediaEvent], None] = lambda event: None
         self.capabilities = EngineCapabilities(frozenset(Suite), ("as told",))
 
+    fingerprint = "sha-256 00"
+
     def provide(self, interfaces: object) -> None: ...
 
     def on_event(self, listener: Callable[[MediaEvent], None]) -> None:
