@@ -84,7 +84,7 @@ def test_audio_both_ways_and_the_phone_hangs_up(alice: Console, carrier: Phone, 
     assert written["caller"] == "alice"
     assert written["released_by"] == "a"
     assert written["sip_status"] == 200
-    assert encryption(written, "a") == "AES_CM_128_HMAC_SHA1_80"
+    assert encryption(written, "a") == "AES_256_CM_HMAC_SHA1_80"
     assert encryption(written, "b") is None
 
 
