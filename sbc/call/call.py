@@ -14,14 +14,14 @@ from sbc.call.change import GLARE
 from sbc.call.charging import place_call
 from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
 from sbc.call.health import server_answered, server_failed
-from sbc.call.info import may_hear
+from sbc.call.info import carries_digits, may_hear
 from sbc.call.leg import Leg
 from sbc.call.media import media_leg
 from sbc.call.places import Places
 from sbc.call.priority import without_foreign_priority
 from sbc.call.record import Facts, LegFacts, attempt_of, record_of, server_of
 from sbc.call.redirect import Detours
-from sbc.call.relaying import Relaying
+from sbc.call.relaying import Relaying, early_media
 from sbc.call.session_ids import SessionIds
 from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.successor import Successor, Transferring
@@ -117,7 +117,8 @@ class Call:
         if action is not None:
             action(self, leg, word, now)
         elif self.state is not CallState.ENDED:
-            self.context.emit(Log("warning", "unexpected word", {"call": self.facts.id, "state": self.state.value, "word": repr(word)}))
+            facts: dict[str, object] = {"call": self.facts.id, "state": self.state.value, "word": type(word).__name__}
+            self.context.emit(Log("warning", "unexpected word", facts))
 
     # Finding a callee
 
@@ -246,7 +247,7 @@ class Call:
         self.state = CallState.RINGING
         if self.facts.times.progressed is None:
             self.facts.times.progressed = now.wall
-        if word.description is not None and self._early_media(leg) == "none" and self.a.offer is not None:
+        if word.description is not None and early_media(leg, emergency=self.route.emergency) == "none" and self.a.offer is not None:
             # Without a description a 183 would be silence: 180 has the caller's phone ring (RFC 3960 s3.2)
             word = replace(word, status=180, reason="", description=None)
         self.a.tell(word, now)
@@ -372,6 +373,8 @@ class Call:
         refused = may_hear(far.party, word)
         if refused is not None:
             word.reply(refused, now)
+        elif carries_digits(word) and not (self.route.emergency or far.party.media.hears_digits_of(leg.party.media)):
+            word.reply(Cause(200, by="sbc"), now)  # who types them need not know who listens
         else:
             far.tell(word, now)
 
@@ -439,11 +442,7 @@ class Call:
     # Media
 
     def _update_relay(self) -> None:
-        self._relaying.update(self.a, self.b, self._early_media(self.b) if self.b is not None else "both")
-
-    def _early_media(self, callee: Leg) -> str:
-        """What is relayed before the answer; an emergency call is never kept from being heard."""
-        return "both" if self.route.emergency else callee.party.media.early
+        self._relaying.update(self.a, self.b, emergency=self.route.emergency)
 
     def relay_over(self, stats: RelayStats, now: Now) -> None:
         if self._outcome is not None:

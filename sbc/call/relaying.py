@@ -85,13 +85,14 @@ class Relaying:
         assert self._ports is not None
         return realm.relay_advertise, (self._ports.a if side is Side.A else self._ports.b)[1]
 
-    def update(self, a: Leg | None, b: Leg | None, early: str) -> None:
-        """Do what the legs agreed on. `early`: what the callee's policy says of media before its answer."""
+    def update(self, a: Leg | None, b: Leg | None, *, emergency: bool) -> None:
+        """Do what the legs agreed on."""
         if self._relay is None or a is None or b is None:
             return
         self._silent.clear()
-        side_a, side_b = relay_sides(a.media, b.media, latch_a=(a.flow.remote[0],), latch_b=(b.flow.remote[0],))
-        if self._call.state is not CallState.CONNECTED and early == "listen":
+        hosts_a, hosts_b = (a.flow.remote[0],), (b.flow.remote[0],)
+        side_a, side_b = relay_sides(a.media, b.media, latch_a=hosts_a, latch_b=hosts_b, all_digits=emergency)
+        if self._call.state is not CallState.CONNECTED and early_media(b, emergency=emergency) == "listen":
             side_b = replace(side_b, send=False)
         self._context.emit(UpdateRelay(self._relay, side_a, side_b))
 
@@ -148,3 +149,8 @@ class Relaying:
 
     def _warn(self, text: str, event: MediaEvent) -> None:
         self._context.emit(Log("warning", text, {"call": self._call.identifier, "side": event.side.value}))
+
+
+def early_media(callee: Leg, *, emergency: bool) -> str:
+    """What is relayed before the answer; an emergency call is never kept from being heard."""
+    return "both" if emergency else callee.party.media.early

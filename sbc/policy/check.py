@@ -233,6 +233,11 @@ class _Checker:
     def _services(self, path: Path, party: model.TrunkModel | model.UserModel) -> None:
         if party.info_packages is not None and party.info != "pass":
             self.error((*path, "info_packages"), "no INFO passes at all: say 'info: pass', too")
+        media = self._policy.media.get(party.media)
+        if media is not None and "withhold" in (media.digits_from, media.digits_to):
+            for index, event in enumerate(party.events or ()):
+                if event == "kpml":  # RFC 4730
+                    self.error((*path, "events", index), f"tells digits, which media {party.media!r} withholds")
 
     def _peer(self, name: str, trunk: model.TrunkModel) -> None:
         path: Path = ("trunks", name, "peer")
@@ -360,6 +365,17 @@ class _Checker:
                 self._suites(("media", name, "suites"), media)
             if media.fax == "pass" and media.srtp == "sdes":
                 self.error(("media", name, "fax"), "T.38 has no encryption here: with 'srtp: sdes' it cannot pass")
+            self._digits(name, media, folded)
+
+    def _digits(self, name: str, media: model.MediaModel, codecs: Sequence[str]) -> None:
+        """What is withheld has to be told from speech."""
+        for key in ("digits_from", "digits_to"):
+            if getattr(media, key) != "withhold":
+                continue
+            if "telephone-event" not in codecs:
+                self.error(("media", name, key), "without telephone-event among the codecs digits are tones in the speech, and pass")
+            elif "red" in codecs:
+                self.error(("media", name, key), "RED (RFC 2198) carries digits among the speech: take it from the codecs")
 
     def _suites(self, path: Path, media: model.MediaModel) -> None:
         if media.srtp == "off":

@@ -216,6 +216,8 @@ def _media(rules: model.MediaModel) -> MediaRules:
         silence=rules.silence,
         early=rules.early_media or "both",
         fax=rules.fax or "refuse",
+        digits_from=rules.digits_from or "pass",
+        digits_to=rules.digits_to or "pass",
     )
 
 

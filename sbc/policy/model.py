@@ -361,6 +361,15 @@ class MediaModel(Model):
         None,
         description="T.38. pass: relayed when both sides have it, unencrypted always. refuse: 488, the default; fax stays speech then.",
     )
+    digits_from: Literal["pass", "withhold"] | None = Field(
+        None,
+        description="The digits such a party types (telephone-event, INFO). pass: to whom it talks to, the default. withhold: to nobody.",
+    )
+    digits_to: Literal["pass", "withhold"] | None = Field(
+        None,
+        description="The digits of whom such a party talks to. pass: it gets them, the default. withhold: it does not, as where somebody "
+        "types the number of a card.",
+    )
 
 
 class EmergencyModel(Model):

@@ -416,14 +416,17 @@ class MediaLeg:
         return session, session.encode()
 
 
-def relay_sides(a: MediaLeg, b: MediaLeg, *, latch_a: tuple[str, ...], latch_b: tuple[str, ...]) -> tuple[SideSpec, SideSpec]:
+def relay_sides(
+    a: MediaLeg, b: MediaLeg, *, latch_a: tuple[str, ...], latch_b: tuple[str, ...], all_digits: bool = False
+) -> tuple[SideSpec, SideSpec]:
     """What the relay has to do for what both legs agreed on; `latch_*`: further hosts each peer may send from.
 
-    A leg that has not agreed yet gets a side that neither takes nor sends anything.
+    A leg that has not agreed yet gets a side that neither takes nor sends anything. `all_digits`: whatever the rules withhold.
     """
+    digits_a, digits_b = all_digits or b.rules.hears_digits_of(a.rules), all_digits or a.rules.hears_digits_of(b.rules)
     return (
-        relay_side(a.agreed, b.agreed, latch_from=latch_a, silence=a.rules.silence),
-        relay_side(b.agreed, a.agreed, latch_from=latch_b, silence=b.rules.silence),
+        relay_side(a.agreed, b.agreed, latch_from=latch_a, silence=a.rules.silence, digits=digits_a),
+        relay_side(b.agreed, a.agreed, latch_from=latch_b, silence=b.rules.silence, digits=digits_b),
     )
 
 
