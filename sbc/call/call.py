@@ -327,6 +327,8 @@ class Call:
         if self.state is not CallState.CONNECTED:  # the caller could not be given the answer: nobody pays for this call
             return
         self.facts.times.answered = now.wall
+        for each in (self.a, self.b):
+            self.context.quality.watch(self.facts.id, each)
         self._update_relay()
         parties = (self.a.party, self.b.party, *self.places.payers())
         longest = [party.limits.longest_call for party in parties if party.limits and party.limits.longest_call]
@@ -500,7 +502,8 @@ class Call:
         assert self._outcome is not None
         outcome, self._outcome = self._outcome, None
         self._stop_timer()
-        self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats)))
+        reported = self.context.quality.reported(self.facts.id, now)
+        self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats, reported)))
         self._ended(self)
         self.takeover = self.introduction = None
         self.a = self.b = None  # they know us: without the cycle, memory is free at once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -67,8 +68,11 @@ class Facts:
     attempts: list[dict[str, object]] = field(default_factory=list)
 
 
-def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | None) -> dict[str, object]:
-    """`released_by`: "a", "b" or "sbc"."""
+def record_of(
+    facts: Facts, cause: Cause, released_by: str, stats: RelayStats | None, reported: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """`released_by`: "a", "b" or "sbc". `reported`: what the sides say of the quality, by the same letters."""
+    reported = reported or {}
     times = facts.times
     ended = times.ended if times.ended is not None else times.began
     return {
@@ -95,8 +99,8 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "q850": q850_of(cause),
         "note": cause.note or None,
         "attempts": facts.attempts,
-        "a": facts.a.as_json() | side_json(stats.a if stats else None),
-        "b": facts.b.as_json() | side_json(stats.b if stats else None) if facts.b else None,
+        "a": facts.a.as_json() | side_json(stats.a if stats else None) | {"reported": reported.get("a")},
+        "b": facts.b.as_json() | side_json(stats.b if stats else None) | {"reported": reported.get("b")} if facts.b else None,
     }
 
 
