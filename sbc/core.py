@@ -32,6 +32,7 @@ from sbc.policy.snapshot import Snapshot
 from sbc.reception import Reception
 from sbc.registrar.bindings import Bindings
 from sbc.sip.message import Response
+from sbc.sip.overload import Overload
 from sbc.sip.server import ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
@@ -50,11 +51,12 @@ class Core:
         self._bindings = Bindings(tap.answered)
         self._peers = Peers(tap.answered)
         closed = ClosedConnections(tap.answered)
+        overload = Overload(ids, tap.answered)
         self._context = Context(
             ids=ids,
             snapshot=snapshot,
             timers=self._timers,
-            transactions=Transactions(self._timers, self._send, closed=closed),
+            transactions=Transactions(self._timers, self._send, closed=closed, overload=overload),
             limits=Limits(tap.answered),
             emit=self._effects.append,
             registered=self._bindings.lookup,
@@ -62,6 +64,7 @@ class Core:
             penalties=Penalties(tap.answered),
             quality=Quality(tap.answered),
             closed=closed,
+            overload=overload,
             tap=tap,
         )
         self._reception = Reception(self._context, self._bindings)

@@ -29,6 +29,7 @@ class Invitation:
     max_breadth: int | None  # None: nobody has counted, and we call one at a time
     said: Said
     priority: str = ""  # Resource-Priority, as far as the caller is trusted with it
+    urgent: bool = False  # somebody calls for help: nothing is ever kept back
 
 
 def invitation_of(request: Request, party: Party, called: str, caller: str, max_forwards: int, *, emergency: bool) -> Invitation:
@@ -44,6 +45,7 @@ def invitation_of(request: Request, party: Party, called: str, caller: str, max_
         max_forwards=max_forwards,
         max_breadth=breadth_left(request.headers),
         said=for_help(said) if emergency else said,
+        urgent=emergency,
     )
 
 

@@ -111,7 +111,7 @@ class CalleeLeg(Leg):
         stream = self.target.stream
         if stream is not None and self.flow != stream and len(request.encode()) > LONGEST_DATAGRAM:
             self.flow = stream
-            self.sent_by = self.context.sent_by(stream)
+            self.sent_by = self.context.sent_by(stream, self.party)
             self.contact = self.sent_by.contact(self.local_tag, self.target.uri)
             request = self._build_invite(cseq)
         self._invite = self.context.transactions.client(request, self.flow, now, self, self.target.timers)

@@ -38,7 +38,7 @@ class Usage:
         self.flow = flow
         self.session = session
         self.local_tag = context.ids.tag()
-        self.sent_by = context.sent_by(flow)
+        self.sent_by = context.sent_by(flow, party)
         self.contact = self.sent_by.contact(self.local_tag)
         self.dialog: Dialog | None = None
         self.takes_update = False
@@ -81,7 +81,7 @@ class Usage:
         """A request of the peer proved that it is there: behind a NAT, or on a new connection, that is the only way to it."""
         if flow != self.flow:
             self.flow = flow
-            self.sent_by = self.context.sent_by(flow)
+            self.sent_by = self.context.sent_by(flow, self.party)
 
     def note_methods(self, message: Request | Response) -> None:
         """What the peer says it can do; silence says nothing new."""

@@ -141,6 +141,7 @@ def _trunk(
         headers=_headers(trunk, trusted=trunk.trusted or False, diversions_as=trunk.diversions_as),
         responses_from=_translation(trunk.responses_from),
         responses_to=_translation(trunk.responses_to),
+        overload_control=trunk.overload_control or False,
         early_offer=trunk.early_offer or False,
         record=trunk.record or "never",
         services=_services(trunk, transfers="refuse"),

@@ -256,6 +256,10 @@ class TrunkModel(PartyModel):
     responses_to: Translation | None = Field(
         None, min_length=1, description="Final answers this trunk would get from us, and what it gets instead: {486: 480}."
     )
+    overload_control: bool | None = Field(
+        None,
+        description="true: when it is overloaded, it may say what share of new requests it is to be spared (RFC 7339). Default: false.",
+    )
 
     accept_from: list[Network] | None = Field(
         None, min_length=1, description="Calls from these addresses are its calls. The longest prefix wins between trunks."

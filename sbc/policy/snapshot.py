@@ -196,6 +196,7 @@ class Trunk:
     wildcard_certificates a `*.` in its certificate counts, against RFC 5922 s7.2
     responses_from        final statuses it answers with, and what each is taken for
     responses_to          final statuses it would be answered with, and what is sent instead
+    overload_control      it may say what share of our requests it is to be spared (RFC 7339)
     early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
     """
 
@@ -215,6 +216,7 @@ class Trunk:
     headers: HeaderRules = HeaderRules()
     responses_from: Mapping[int, int] = field(default_factory=dict)
     responses_to: Mapping[int, int] = field(default_factory=dict)
+    overload_control: bool = False
     early_offer: bool = False
     record: Record = "never"
     services: Services = Services()

@@ -24,6 +24,7 @@ from sbc.sip.client import (
 from sbc.sip.machine import Layer, Sender
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
+from sbc.sip.overload import Overload
 from sbc.sip.server import (
     ClosedConnections,
     ServerLayer,
@@ -56,13 +57,24 @@ class TransactionUser(ClientUser, ServerUser, Protocol):
 
 
 class Transactions:
-    """All transactions of one core. `send` is given octets, their flow, and for client requests the key to `transport_failed`."""
+    """All transactions of one core. `send` is given octets, their flow, and for client requests the key to `transport_failed`.
 
-    def __init__(self, timers: Timers, send: Sender, values: TimerValues | None = None, closed: ClosedConnections | None = None) -> None:
+    `overload` hears what servers say of theirs.
+    """
+
+    def __init__(
+        self,
+        timers: Timers,
+        send: Sender,
+        values: TimerValues | None = None,
+        closed: ClosedConnections | None = None,
+        overload: Overload | None = None,
+    ) -> None:
         self._values = values or TimerValues()
         self._servers: ServerLayer = Layer(timers, send)
         self._clients: ClientLayer = Layer(timers, send)
         self._closed = closed or ClosedConnections()
+        self._overload = overload
 
     # Server side
 
@@ -136,6 +148,8 @@ class Transactions:
             return key in self._clients.lingering
         if (response.via.host, response.via.port) != transaction.sent_by:
             return False  # "the response MUST be silently discarded" (RFC 3261 s18.1.2)
+        if response.via.params and self._overload is not None:
+            self._overload.heed(response.via, transaction.flow, now)
         transaction.receive(response, now)
         return True
 
