@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from sbc.call.abilities import methods_of
+from sbc.call.bodies import LOCATION
 from sbc.call.bridge import asserted_number, breadth_left, invitation_of
 from sbc.call.call import Call
 from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
@@ -248,7 +249,8 @@ class Reception:
         )
         self._refuse_merged(request, party)
         try:
-            check_request(request, methods=METHODS, supported=extensions_for(party), for_us=True)
+            bodies = (*party.headers.pass_bodies, LOCATION)
+            check_request(request, methods=METHODS, supported=extensions_for(party), for_us=True, bodies=bodies)
             self._refuse_loop(request)
             hops = hops_left(request)
             breadth_left(request.headers)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from media.api import Side
 from sbc.call.abilities import invite_abilities
+from sbc.call.bodies import Body, packed, told_to
 from sbc.call.bridge import Invitation, from_of, rows_of
 from sbc.call.causes import cause_of_response, seconds_of, taken_for
 from sbc.call.context import SUPPORTED, Context
@@ -80,6 +81,7 @@ class CalleeLeg(Leg):
         self.failure: Failure | None = None
         self._invitation: Invitation | None = None
         self._body = b""
+        self._beside: list[Body] = []  # what goes with it
         self._supported = SUPPORTED
         self._opening = media.mark  # where the exchange stands for a fork that has said nothing
         self._dialled: Description | None = None  # what such a fork knows of the caller
@@ -96,6 +98,7 @@ class CalleeLeg(Leg):
         Raises SipError when this callee cannot be offered any of it.
         """
         self.far = self._dialled = far
+        self._beside = told_to(self.party, invitation.bodies)
         self._invitation = invitation
         self._supported = supported
         if far is not None or self.party.early_offer:
@@ -119,6 +122,7 @@ class CalleeLeg(Leg):
     def _build_invite(self, cseq: int) -> Request:
         assert self._invitation is not None
         uri = self.target.uri
+        body, content_type = packed(self._body, self._beside, self.local_tag)
         to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
         headers = (
             ("Contact", self.contact),
@@ -136,8 +140,8 @@ class CalleeLeg(Leg):
             cseq=CSeq(cseq, "INVITE"),
             max_forwards=self._invitation.max_forwards,
             headers=headers,
-            body=self._body,
-            content_type=SDP_TYPE if self._body else "",
+            body=body,
+            content_type=content_type,
         )
 
     def _crossing(self, invitation: Invitation) -> HeaderRows:

@@ -250,6 +250,7 @@ def invitation_for(call: Call, leg: Leg, number: str, word: Referred) -> Invitat
         said = known.said
         kept = Said(said.identities, said.hidden, said.anonymous, said.privacy, said.verstat) if said is not NOTHING else NOTHING
         told = replace(kept, referred_by=word.referred_by) if word.referred_by is not None else kept
-        return replace(known, called=number, service=None, max_forwards=word.max_forwards, said=told, priority="")
+        invitation = replace(known, called=number, service=None, max_forwards=word.max_forwards, said=told)
+        return replace(invitation, priority="", urgent=False, bodies=())
     told = Said(referred_by=word.referred_by) if word.referred_by is not None else NOTHING
     return Invitation(call.facts.called, "", False, number, None, known.secure, word.max_forwards, None, told)

@@ -224,11 +224,12 @@ class _Checker:
                 self.error(("trunks", name, "responses_to"), "we send no redirections: 3xx stands in 'responses_from' only")
 
     def _listed_alone(self) -> None:
-        listed = Counter(header for _, _, party in self._policy.parties() for header in set(party.pass_headers or ()))
-        for section, name, party in self._policy.parties():
-            for index, header in enumerate(party.pass_headers or ()):
-                if listed[header] == 1:
-                    self.warn((section, name, "pass_headers", index), "crosses only to somebody who lists it too, and nobody does")
+        for key in ("pass_headers", "pass_bodies"):
+            listed = Counter(item for _, _, party in self._policy.parties() for item in set(getattr(party, key) or ()))
+            for section, name, party in self._policy.parties():
+                for index, item in enumerate(getattr(party, key) or ()):
+                    if listed[item] == 1:
+                        self.warn((section, name, key, index), "crosses only to somebody who lists it too, and nobody does")
 
     def _services(self, path: Path, party: model.TrunkModel | model.UserModel) -> None:
         if party.info_packages is not None and party.info != "pass":

@@ -194,6 +194,7 @@ def _headers(
         numbers=_patterns(party.numbers or ()),
         main_number=next((number for number in party.numbers or () if not number.endswith("*")), None),
         pass_headers=frozenset(party.pass_headers or ()),
+        pass_bodies=frozenset(party.pass_bodies or ()),
         diversions_as=diversions_as,
         refuse_anonymous=party.refuse_anonymous or False,
     )

@@ -68,6 +68,7 @@ OwnNumbers = Annotated[
     Field(min_length=1),
 ]
 HeaderToken = Annotated[str, *_word(values.header_name, examples=["User-to-User", "Alert-Info", "X-Customer"])]
+BodyType = Annotated[str, *_word(values.body_type, pattern="^[^/]+/[^/]+$", examples=["application/pidf+xml", "application/isup"])]
 TranslatedStatuses = Annotated[frozenset[int], *_word(values.translated_statuses, **_NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
 Failure = Annotated[int, *_word(values.failure, **_NUMBER_OR_TEXT, pattern="^[4-6][0-9]{2}$")]
 Translation = dict[TranslatedStatuses, Failure]
@@ -195,6 +196,11 @@ class PartyModel(Model):
     )
     pass_headers: list[HeaderToken] | None = Field(
         None, min_length=1, description="Headers that cross in its calls, both ways, if the other side of the call lists them too."
+    )
+    pass_bodies: list[BodyType] | None = Field(
+        None,
+        min_length=1,
+        description="Bodies of an INVITE that cross beside the session description, if the other side of the call lists them too.",
     )
     refuse_anonymous: bool | None = Field(None, description="true: who calls it without showing a number is answered 433. Default: false.")
     early_offer: bool | None = Field(

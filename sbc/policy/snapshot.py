@@ -151,6 +151,7 @@ class HeaderRules:
     numbers           its own: what it says of itself counts when it is among these
     main_number       the first of them that is written in full: who it is when it says nothing that counts
     pass_headers      names, lower case, that cross when both sides of a call list them
+    pass_bodies       media types, lower case, that cross beside the session description of an INVITE when both sides list them
     diversions_as     the header that tells it who sent a call on; None: whichever came
     refuse_anonymous  callers who hide who they are are answered 433 (RFC 5079)
     """
@@ -159,6 +160,7 @@ class HeaderRules:
     numbers: Patterns = Patterns()
     main_number: str | None = None
     pass_headers: frozenset[str] = frozenset()
+    pass_bodies: frozenset[str] = frozenset()
     diversions_as: Literal["diversion", "history-info"] | None = None
     refuse_anonymous: bool = False
 

@@ -280,6 +280,17 @@ def header_name(text: str) -> str:
     return str(folded)
 
 
+def body_type(text: str) -> str:
+    """The folded media type of a body that is no session description and no envelope."""
+    folded = text.lower()
+    kind, slash, subtype = folded.partition("/")
+    if not (slash and is_token(kind) and is_token(subtype)):
+        raise ValueError(f"{text!r} is no media type: write it as application/isup")
+    if folded == "application/sdp" or kind in ("multipart", "message"):
+        raise ValueError(f"{text} is not passed on: session descriptions are ours on each side, and of several parts each counts by itself")
+    return folded
+
+
 def translated_statuses(text: str) -> frozenset[int]:
     """`486` or `5xx`, without the statuses that are part of the protocol between us and one peer."""
     found = statuses(text) - PROTOCOL_STATUSES
