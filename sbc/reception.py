@@ -25,8 +25,7 @@ from sbc.call.quality import accepted, is_for_us
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.subscriptions import Subscriptions
 from sbc.call.targets import NOT_SECURE
-from sbc.call.transfer import Transfers, number_of
-from sbc.call.transferee import Takeover
+from sbc.call.transfer import Transfers, number_of, takeover_of
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
@@ -277,7 +276,7 @@ class Reception:
         invitation = with_priority(invitation, priority)
         call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._transfers, self._ended)
         if replaced is not None:
-            call.takeover = Takeover(call, replaced.call, replaced.far)
+            call.takeover = takeover_of(call, replaced)
         self._admit(call, merge_key(request), flow)
         call.begin(party, transaction, flow, now)
 

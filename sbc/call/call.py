@@ -414,12 +414,12 @@ class Call:
         """The leg on the other side of one of ours."""
         return self._far(leg)
 
-    def let_go(self, leg: Leg, now: Now) -> Reservation | None:
+    def let_go(self, leg: Leg, now: Now, cause: Cause = TRANSFERRED) -> Reservation | None:
         """`leg` goes on in another call, with its place; what is left of this one ends."""
         self.successor = None
         place = self.places.take(leg.side)
-        self._far(leg).tell(Released(TRANSFERRED), now)
-        self._end(TRANSFERRED, "sbc", now)
+        self._far(leg).tell(Released(cause), now)
+        self._end(cause, "sbc", now)
         return place
 
     def adopt(self, leg: Leg, side: Side, place: Reservation | None) -> None:

@@ -206,6 +206,9 @@ class CalleeLeg(Leg):
         self.media.resume(fork.media)
         self.described, self.settled = fork.described, fork.settled
 
+    def knows(self, remote_tag: str) -> bool:
+        return remote_tag in self._forks or super().knows(remote_tag)
+
     def _fork_of(self, transaction: ClientTransaction, response: Response) -> Fork | None:
         """The early dialog of a 1xx, made when it is the first one with that tag. None: it makes none that could be used."""
         tag = response.to.tag

@@ -79,6 +79,10 @@ class Leg(Negotiation):
         """The call has no more use for this leg; what still comes is undone here."""
         self._say_bye(cause, now)
 
+    def knows(self, remote_tag: str) -> bool:
+        """Whether this is the tag of the peer in a dialog we have with it."""
+        return self.dialog is not None and self.dialog.remote_tag == remote_tag
+
     def renew(self) -> None:
         """The far side's media will come from elsewhere. Once there is an answer, a change tells so."""
 
