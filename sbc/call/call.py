@@ -27,7 +27,7 @@ from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.successor import Successor, Transferring
 from sbc.call.targets import Lookup, locate
 from sbc.call.transferee import Introduction, Takeover
-from sbc.call.words import Answered, Asked, Cause, Changed, Offered, Progressed, Referred, Released, Settled, Word
+from sbc.call.words import Answered, Asked, Cause, Changed, Named, Offered, Progressed, Referred, Released, Settled, Word
 from sbc.clock import Now
 from sbc.effects import Log, Resolve, WriteRecord
 from sbc.errors import SipError
@@ -354,6 +354,11 @@ class Call:
         elif far is not None:
             far.tell(word, now)
 
+    def _rename(self, leg: Leg, word: Named, now: Now) -> None:
+        far = self._far_if_any(leg)
+        if far is not None:
+            far.tell(word, now)
+
     def _settled(self, leg: Leg, word: Settled, now: Now) -> None:
         far = self._far_if_any(leg)
         if self.introduction is not None and leg is self.a:
@@ -542,6 +547,7 @@ TABLE: Mapping[tuple[CallState, Side, type[Word]], Callable[[Call, Leg, Any, Now
     (CallState.CONNECTED, Side.B, Asked): Call._pass_on,
     (CallState.CONNECTED, Side.A, Referred): Call._refer,
     (CallState.CONNECTED, Side.B, Referred): Call._refer,
+    **{(state, side, Named): Call._rename for state in (*BEFORE_CONNECTED, CallState.CONNECTED) for side in Side},
     **{(state, side, word): Call._nobody_there for state in BEFORE_CONNECTED for side in Side for word in (Asked, Referred)},
     (CallState.CONNECTED, Side.A, Released): Call._hang_up,
     (CallState.CONNECTED, Side.B, Offered): Call._ask_far,

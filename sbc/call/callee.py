@@ -238,6 +238,7 @@ class CalleeLeg(Leg):
         if self.ended:
             return
         self.note_methods(response)
+        self.connected.heard(response)
         fork = self._fork_of(transaction, response)
         rseq = rseq_of(response) if fork is not None else None
         if fork is not None and rseq is not None:
@@ -332,6 +333,7 @@ class CalleeLeg(Leg):
     def _receive_answer(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         self._invite, self._answered = None, transaction
         self.note_methods(response)
+        self.connected.heard(response)
         before = self._fork
         fork, readable = self._confirmed(transaction, response)
         self._enter(fork, now)

@@ -19,7 +19,7 @@ from sbc.call.negotiation import Negotiation
 from sbc.call.reports import Reported
 from sbc.call.session_ids import SessionIds
 from sbc.call.usage import SDP_TYPE
-from sbc.call.words import Asked, Cause, Changed, Offered, Referred, Released, Settled, Word
+from sbc.call.words import Asked, Cause, Changed, Named, Offered, Referred, Released, Settled, Word
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
@@ -58,6 +58,8 @@ class Leg(Negotiation):
                 self.offer_change(word, now)
             case Settled():
                 self.answer_change(word, now)
+            case Named():
+                self.learn_name(word, now)
             case Released(cause):
                 self._say_bye(cause, now)
             case Asked():

@@ -15,7 +15,7 @@ from sbc.call.leg import Leg
 from sbc.call.media import media_leg
 from sbc.call.reports import Reports
 from sbc.call.states import CallState
-from sbc.call.words import Answered, Asked, Cause, Changed, Offered, Progressed, Referred, Released, Settled, Word
+from sbc.call.words import Answered, Asked, Cause, Changed, Named, Offered, Progressed, Referred, Released, Settled, Word
 from sbc.clock import Now
 from sbc.frozen import replace
 from sbc.sdp.offer import Description, Direction, fit_together
@@ -48,14 +48,15 @@ class Transferee(Leg):
         match word:
             case Progressed(status):
                 self._report(status, now)
-            case Answered(description):
+            case Answered(description, said):
                 assert description is not None
+                self._leg.connected.learn(said, self._leg.sent_by.host)
                 self._hand_over(description, now)
             case Released(cause):
                 self._fail(cause, now)
             case Changed() | Offered():  # the callee has changed its mind before it answered, and tells so again when it does
                 self.say(Settled(None, GLARE), now)
-            case Settled():
+            case Settled() | Named():
                 pass
             case _:
                 raise AssertionError(f"{word!r} to a party on its way")
@@ -125,6 +126,7 @@ class Takeover(Leg):
         self._leg.hear = self._hear
         self._new.anchor(self._leg, Side.B)
         self._leg.media.rekey()
+        self._leg.connected.learn(self._new.invitation.said, self._leg.sent_by.host)
         self._leg.tell(Changed(far), now)
 
     def abandon(self, cause: Cause, now: Now) -> None:
