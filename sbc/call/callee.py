@@ -15,7 +15,7 @@ from sbc.call.crossing import read_answer
 from sbc.call.forks import MAX_FORKS, Fork, dialog_of, rseq_of
 from sbc.call.leg import Hear, Leg
 from sbc.call.session_ids import SessionIds
-from sbc.call.usage import SDP_TYPE, HeaderRows
+from sbc.call.usage import LONGEST_DATAGRAM, SDP_TYPE, HeaderRows
 from sbc.call.words import Answered, Cause, Progressed, Released, Settled, Word
 from sbc.clock import Now
 from sbc.effects import Send
@@ -36,9 +36,6 @@ from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 
 EARLY_DIALOG_OVER = 199  # RFC 6228
-# "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU is unknown, the request
-# MUST be sent using an RFC 2914 congestion controlled transport protocol, such as TCP" (RFC 3261 s18.1.1)
-LONGEST_DATAGRAM = 1300
 
 
 @frozen
@@ -112,7 +109,7 @@ class CalleeLeg(Leg):
     def _send_invite(self, cseq: int, now: Now) -> None:
         request = self._build_invite(cseq)
         stream = self.target.stream
-        if stream is not None and self.flow != stream and len(request.encode()) > LONGEST_DATAGRAM:
+        if stream is not None and self.flow != stream and request.length > LONGEST_DATAGRAM:
             self.flow = stream
             self.sent_by = self.context.sent_by(stream, self.party)
             self.contact = self.sent_by.contact(self.local_tag, self.target.uri)
@@ -321,9 +318,8 @@ class CalleeLeg(Leg):
             body=body,
             content_type=SDP_TYPE if body else "",
         )
-        flow = self.flow_to(fork.dialog, now)
-        fork.prack = request.encode(), flow
-        self.context.transactions.client(request, flow, now, self, self.party.timers)
+        transaction = self.dispatch(request, now, self, fork.dialog)
+        fork.prack = request.encode(), transaction.flow
 
     def _acknowledge_progress_again(self, fork: Fork, rseq: int) -> None:
         """Out of order is dropped and will be repeated; a repetition gets the same octets, and is looked at no further (RFC 3262 s4)."""

@@ -135,7 +135,7 @@ class Changing(Usage):
         headers = (*invite_abilities(self.party, self.across), *self._timer.offer, *self.connected.rows(self.sent_by.host))
         request = self.request(change.method, change.body, headers)
         change.dialog = self.dialog
-        change.transaction = self.context.transactions.client(request, self.dialog_flow(now), now, self, self.party.timers)
+        change.transaction = self.dispatch(request, now, self)
         self._change = change
         if change.method == "INVITE":
             change.timer = self.context.timers.start(now.monotonic + CHANGE_WITHIN_S, self._cancel_change)

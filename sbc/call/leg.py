@@ -192,10 +192,7 @@ class Leg(Negotiation):
             word.reply(Cause(500, headers=(("Retry-After", "1"),), by="sbc", note="too many questions at once"), now)
         else:
             self._questions += 1
-            request = self.asking(word)
-            self.context.transactions.client(
-                request, self.dialog_flow(now), now, Question(self.party, word, self._answered_question), self.party.timers
-            )
+            self.dispatch(self.asking(word), now, Question(self.party, word, self._answered_question))
 
     def _answered_question(self, word: Asked, cause: Cause, now: Now) -> None:
         self._questions -= 1
@@ -256,8 +253,7 @@ class Leg(Negotiation):
         self.end(now)
         self.context.dialogs[self.dialog.call_id, self.local_tag] = self  # a BYE that crosses ours gets its 200
         headers = tuple(("Reason", value) for value in cause.reasons)
-        bye = self.request("BYE", headers=headers)
-        self._bye = self.context.transactions.client(bye, self.dialog_flow(now), now, self, self.party.timers)
+        self._bye = self.dispatch(self.request("BYE", headers=headers), now, self)
 
     def end(self, now: Now) -> None:
         self.ended = True

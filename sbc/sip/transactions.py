@@ -17,6 +17,7 @@ from sbc.sip.client import (
     ClientTransaction,
     ClientUser,
     HeaderRows,
+    Instead,
     acknowledgement,
     cancel_request,
     client_key,
@@ -124,10 +125,21 @@ class Transactions:
 
     # Client side
 
-    def client(self, request: Request, flow: Flow, now: Now, user: ClientUser, values: TimerValues | None = None) -> ClientTransaction:
-        """Send `request`, whose top Via has a branch of its own; `values`: the timers of this peer."""
+    def client(
+        self,
+        request: Request,
+        flow: Flow,
+        now: Now,
+        user: ClientUser,
+        values: TimerValues | None = None,
+        instead: Instead | None = None,
+    ) -> ClientTransaction:
+        """Send `request`, whose top Via has a branch of its own; `values`: the timers of this peer.
+
+        `instead`: asked for another way when this one fails before anything was heard.
+        """
         assert request.method != "ACK", "an ACK makes no transaction"
-        transaction = ClientTransaction(request, flow, user, values or self._values, self._clients)
+        transaction = ClientTransaction(request, flow, user, values or self._values, self._clients, instead)
         assert transaction.key not in self._clients.living, "every transaction needs a branch of its own"
         transaction.start(now)
         return transaction
