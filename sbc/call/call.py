@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from media.api import RelayStats, Side
+from sbc.call.blocking import blocked_by
 from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
@@ -134,6 +135,13 @@ class Call:
         self._drop_attempt(now)
         while self._remaining:
             party = self.snapshot.party(self._remaining.pop(0))
+            blocked = self._blocked(party)
+            if blocked is not None:
+                self._note_attempt(party, blocked)
+                if may_go_on(blocked, self.route):
+                    continue
+                self._refuse(now)
+                return
             found = self._unwelcome(party) or self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation, now)
             if isinstance(found, Cause):
                 self.places.release(Side.B)
@@ -147,6 +155,12 @@ class Call:
                 return
         if not self._take_detour(now):
             self._refuse(now)
+
+    def _blocked(self, party: Party) -> Cause | None:
+        """Callers the callee does not get: never one who calls for help, nor an emergency service that calls back."""
+        if not party.headers.blocks or self.route.emergency or self.invitation.said.calls_back:
+            return None
+        return blocked_by(party.headers.blocks, (self.facts.caller, self.facts.asserted or ""), self.facts.id)
 
     def _unwelcome(self, party: Party) -> Cause | None:
         """Callers who hide who they are, when the callee wants none of those (RFC 5079)."""

@@ -35,6 +35,7 @@ class Policy:
     routes: Mapping[int, model.RouteModel]
     limits: Mapping[str, model.LimitsModel]
     media: Mapping[str, model.MediaModel]
+    blocks: Mapping[str, model.BlockModel]
     emergency: Mapping[str, model.EmergencyModel]
     no_emergency: frozenset[str]
     strangers: model.StrangersModel
@@ -94,6 +95,7 @@ class _Checker:
             for name in self._names[section]:
                 for key, target in (("realm", "realms"), ("media", "media"), ("limits", "limits")):
                     self._reference((section, name, key), target)
+                self._references((section, name, "blocks"), "blocks")
         routes = self._plain("routes")
         for index in range(len(routes) if isinstance(routes, list) else 0):
             for key, target in (("trunk", "trunks"), ("user", "users"), ("realm", "realms")):
@@ -116,7 +118,9 @@ class _Checker:
         if isinstance(name, bool) or not isinstance(name, (str, int)) or any(str(name) in self._names[section] for section in sections):
             return
         known = [known for section in sections for known in self._names[section]]
-        what = " or ".join({"realms": "realm", "trunks": "trunk", "users": "user"}.get(section, section) for section in sections)
+        what = " or ".join(
+            {"realms": "realm", "trunks": "trunk", "users": "user", "blocks": "block"}.get(section, section) for section in sections
+        )
         self.error(path, f"there is no {what} {str(name)!r}{did_you_mean(str(name), known)}")
 
     def _plain(self, *path: str | int) -> Plain:

@@ -14,6 +14,7 @@ from sbc.policy.document import Document
 from sbc.policy.problems import Path as Keys
 from sbc.policy.snapshot import (
     RFC_TIMERS,
+    Block,
     Credentials,
     DialPlan,
     HeaderRules,
@@ -53,8 +54,9 @@ def compile_policy(document: Document, policy: Policy, secrets: Mapping[Keys, st
     """`policy` has passed every check; `document` gives the lines of the routes, `folder` and `certs` are absolute."""
     limits = {name: _limits(name, rules) for name, rules in policy.limits.items()}
     media = {name: _media(rules) for name, rules in policy.media.items()}
-    trunks = {name: _trunk(name, trunk, media, limits, secrets, certs) for name, trunk in policy.trunks.items()}
-    users = {name: _user(name, user, media, limits, secrets) for name, user in policy.users.items()}
+    blocks = {name: _block(name, rules) for name, rules in policy.blocks.items()}
+    trunks = {name: _trunk(name, trunk, media, limits, blocks, secrets, certs) for name, trunk in policy.trunks.items()}
+    users = {name: _user(name, user, media, limits, blocks, secrets) for name, user in policy.users.items()}
     accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
     accounts |= {(trunk.realm, trunk.registers.user): trunk for trunk in trunks.values() if trunk.registers is not None}
     with_digest = {realm for realm, _ in accounts}
@@ -119,6 +121,7 @@ def _trunk(
     trunk: model.TrunkModel,
     media: Mapping[str, MediaRules],
     limits: Mapping[str, LimitRules],
+    blocks: Mapping[str, Block],
     secrets: Mapping[Keys, str],
     certs: Path,
 ) -> Trunk:
@@ -138,7 +141,7 @@ def _trunk(
         accept_certificate=tuple(trunk.accept_certificate or ()),
         certificate=_key_pair(certs, trunk.certificate) if trunk.certificate is not None else None,
         wildcard_certificates=trunk.insecure_wildcard_certificates or False,
-        headers=_headers(trunk, trusted=trunk.trusted or False, diversions_as=trunk.diversions_as),
+        headers=_headers(trunk, blocks, trusted=trunk.trusted or False, diversions_as=trunk.diversions_as),
         responses_from=_translation(trunk.responses_from),
         responses_to=_translation(trunk.responses_to),
         overload_control=trunk.overload_control or False,
@@ -153,6 +156,7 @@ def _user(
     user: model.UserModel,
     media: Mapping[str, MediaRules],
     limits: Mapping[str, LimitRules],
+    blocks: Mapping[str, Block],
     secrets: Mapping[Keys, str],
 ) -> User:
     return User(
@@ -162,7 +166,7 @@ def _user(
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
-        headers=_headers(user),
+        headers=_headers(user, blocks),
         early_offer=user.early_offer or False,
         record=user.record or "never",
         services=_services(user, transfers="perform"),  # it could call and hang up just as well
@@ -187,7 +191,11 @@ def _dial_plan(plan: Mapping[str, str] | None) -> DialPlan:
 
 
 def _headers(
-    party: model.PartyModel, *, trusted: bool = False, diversions_as: Literal["diversion", "history-info"] | None = None
+    party: model.PartyModel,
+    blocks: Mapping[str, Block],
+    *,
+    trusted: bool = False,
+    diversions_as: Literal["diversion", "history-info"] | None = None,
 ) -> HeaderRules:
     return HeaderRules(
         trusted=trusted,
@@ -197,6 +205,7 @@ def _headers(
         pass_bodies=frozenset(party.pass_bodies or ()),
         diversions_as=diversions_as,
         refuse_anonymous=party.refuse_anonymous or False,
+        blocks=tuple(blocks[name] for name in party.blocks or ()),
     )
 
 
@@ -208,6 +217,12 @@ def _translation(rules: Mapping[frozenset[int], int] | None) -> dict[int, int]:
 
 def _limits(name: str, rules: model.LimitsModel) -> LimitRules:
     return LimitRules(name, rules.calls, rules.new_calls, rules.longest_call, rules.requests, rules.shared or False)
+
+
+def _block(name: str, rules: model.BlockModel) -> Block:
+    told = rules.redress.model_dump(exclude_none=True) if rules.redress is not None else {}
+    redress = ";".join(("v=analytics1", *(f"{key}={value}" for key, value in told.items()))) if told else ""
+    return Block(name, _patterns(rules.callers), rules.answer or 603, redress)
 
 
 def _media(rules: model.MediaModel) -> MediaRules:

@@ -67,6 +67,14 @@ OwnNumbers = Annotated[
     BeforeValidator(_one_or_many),
     Field(min_length=1),
 ]
+UnwantedNumbers = Annotated[
+    list[Annotated[str, *_word(values.unwanted_number, **_NUMBER_OR_TEXT, examples=["+4990*", "+4930123456"])]],
+    BeforeValidator(_one_or_many),
+    Field(min_length=1),
+]
+RedressUrl = Annotated[str, *_word(values.redress_url, pattern="^https://", examples=["https://example.com/blocked"])]
+RedressTel = Annotated[str, *_word(values.redress_tel, **_NUMBER_OR_TEXT, examples=["+4930123456"])]
+RedressEmail = Annotated[str, *_word(values.redress_email, pattern="@", examples=["blocked@example.com"])]
 HeaderToken = Annotated[str, *_word(values.header_name, examples=["User-to-User", "Alert-Info", "X-Customer"])]
 BodyType = Annotated[str, *_word(values.body_type, pattern="^[^/]+/[^/]+$", examples=["application/pidf+xml", "application/isup"])]
 TranslatedStatuses = Annotated[frozenset[int], *_word(values.translated_statuses, **_NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
@@ -203,6 +211,7 @@ class PartyModel(Model):
         description="Bodies of an INVITE that cross beside the session description, if the other side of the call lists them too.",
     )
     refuse_anonymous: bool | None = Field(None, description="true: who calls it without showing a number is answered 433. Default: false.")
+    blocks: list[Name] | None = Field(None, min_length=1, description="Which `blocks` objects apply to it: whose calls it does not get.")
     early_offer: bool | None = Field(
         None, description="true: calls to it always carry an offer; where the caller sent none, it has all `codecs` of its media."
     )
@@ -382,6 +391,39 @@ class MediaModel(Model):
     )
 
 
+class RedressModel(Model):
+    """Whom somebody may turn to whose calls are blocked by analytics (ATIS-1000099)."""
+
+    url: RedressUrl | None = Field(None, description="A page, https only.")
+    tel: RedressTel | None = Field(None, description="A telephone number.")
+    email: RedressEmail | None = Field(None, description="A mail address.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_where(cls, value: object) -> object:
+        if isinstance(value, dict) and not value:
+            raise ValueError("nobody could complain: give at least one of url, tel and email")
+        return value
+
+
+class BlockModel(Model):
+    """Numbers whose calls a party does not get. Emergency services that call back always get through."""
+
+    callers: UnwantedNumbers = Field(description='Calling numbers, or their beginnings: ["+4990*", "+882*"].')
+    answer: Literal[403, 603, 607] | None = Field(
+        None, description="What such a caller gets. 603: declined, the default. 403: forbidden. 607: the called party does not want it."
+    )
+    redress: RedressModel | None = Field(
+        None, description="These numbers come from analytics: the caller gets 603 Network Blocked, and is told whom to turn to."
+    )
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> BlockModel:
+        if self.redress is not None and self.answer not in (None, 603):
+            raise ValueError("what analytics block is answered 603: take 'answer' out, or 'redress'")
+        return self
+
+
 class EmergencyModel(Model):
     """Matched before the dial plan and exempt from every limit."""
 
@@ -409,6 +451,7 @@ class PolicyModel(Model):
     routes: list[RouteModel] = Field(default_factory=list, description="Where calls go. First match wins; no match answers 404.")
     limits: dict[Name, LimitsModel] = Field(default_factory=dict, description="How many calls, how fast, how long.")
     media: dict[Name, MediaModel] = Field(default_factory=dict, description="Codecs and encryption.")
+    blocks: dict[Name, BlockModel] = Field(default_factory=dict, description="Who may not call, and what it is told.")
     emergency: dict[Name, EmergencyModel | Literal["none"]] = Field(
         default_factory=dict, description="By realm: emergency numbers, or `none` when nobody dials them there."
     )

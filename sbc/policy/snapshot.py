@@ -154,6 +154,7 @@ class HeaderRules:
     pass_bodies       media types, lower case, that cross beside the session description of an INVITE when both sides list them
     diversions_as     the header that tells it who sent a call on; None: whichever came
     refuse_anonymous  callers who hide who they are are answered 433 (RFC 5079)
+    blocks            callers it does not get, the first that matches counts
     """
 
     trusted: bool = False
@@ -163,6 +164,21 @@ class HeaderRules:
     pass_bodies: frozenset[str] = frozenset()
     diversions_as: Literal["diversion", "history-info"] | None = None
     refuse_anonymous: bool = False
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whose calls somebody does not get.
+
+    status   403, 603 or 607
+    redress  of what analytics found: where to complain, as ATIS-1000099 writes it, without the id of the call; "": no analytics
+    """
+
+    name: str
+    callers: Patterns
+    status: int = 603
+    redress: str = ""
 
 
 @dataclass(frozen=True, slots=True)
