@@ -5,7 +5,7 @@ from __future__ import annotations
 from sbc.call.context import Context
 from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
-from sbc.call.quality import Quality
+from sbc.call.voice_reports import VoiceReports
 from sbc.call.words import Cause
 from sbc.clock import Ids, Now
 from sbc.effects import Effect, Send
@@ -62,7 +62,7 @@ class Core:
             registered=self._bindings.lookup,
             peers=self._peers,
             penalties=Penalties(tap.answered),
-            quality=Quality(tap.answered),
+            voice_reports=VoiceReports(tap.answered),
             closed=closed,
             overload=overload,
             tap=tap,

@@ -21,11 +21,11 @@ from sbc.call.leg import Leg
 from sbc.call.message import check_size, event_of
 from sbc.call.neutral import is_anonymous
 from sbc.call.priority import OPTION, allowed_priority, with_priority
-from sbc.call.quality import accepted, is_for_us
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.subscriptions import Subscriptions
 from sbc.call.targets import NOT_SECURE
 from sbc.call.transfer import Transfers, number_of, takeover_of
+from sbc.call.voice_reports import accepted, is_for_us
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
@@ -210,7 +210,7 @@ class Reception:
     def _take_report(self, party: Party, transaction: ServerTransaction, now: Now) -> None:
         """Of the quality of a call."""
         self._refuse_too_many(party, now)
-        told = self._context.quality.take(party, transaction.request)
+        told = self._context.voice_reports.take(party, transaction.request)
         if told is not None:
             self._context.emit(told)
         self._respond(transaction, 200, accepted(transaction.request, self._context.ids), now)

@@ -342,7 +342,7 @@ class Call:
             return
         self.facts.times.answered = now.wall
         for each in (self.a, self.b):
-            self.context.quality.watch(self.facts.id, each)
+            self.context.voice_reports.watch(self.facts.id, each)
         self._update_relay()
         parties = (self.a.party, self.b.party, *self.places.payers())
         longest = [party.limits.longest_call for party in parties if party.limits and party.limits.longest_call]
@@ -521,7 +521,7 @@ class Call:
         assert self._outcome is not None
         outcome, self._outcome = self._outcome, None
         self._stop_timer()
-        reported = self.context.quality.reported(self.facts.id, now)
+        reported = self.context.voice_reports.reported(self.facts.id, now)
         self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats, reported)))
         self._ended(self)
         self.takeover = self.introduction = None

@@ -11,7 +11,7 @@ from typing import Protocol
 from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
-from sbc.call.quality import Quality
+from sbc.call.voice_reports import VoiceReports
 from sbc.clock import Ids, Now
 from sbc.effects import Effect, TrustFlow
 from sbc.flow import Flow, Transport
@@ -103,7 +103,7 @@ class Context:
     questions: dict[str, Callable[[Answers, Now], None]] = field(default_factory=dict)
     peers: Peers = field(default_factory=Peers)
     penalties: Penalties = field(default_factory=Penalties)
-    quality: Quality = field(default_factory=Quality)
+    voice_reports: VoiceReports = field(default_factory=VoiceReports)
     closed: ClosedConnections = field(default_factory=ClosedConnections)
     tap: Tap = field(default_factory=NoTap)
     draining: bool = False

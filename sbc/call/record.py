@@ -9,7 +9,6 @@ from functools import lru_cache
 
 from media.api import RelayStats, SideStats
 from sbc.call.causes import q850_of
-from sbc.call.opinion import listening_quality
 from sbc.call.words import Cause
 from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Trunk
@@ -36,12 +35,6 @@ class LegFacts:
     flow: Flow
     call_id: str
     media: MediaLeg | None = None
-
-    @property
-    def codec(self) -> str:
-        """What the peer speaks with; "" when nothing was agreed on."""
-        names = self.media.agreed.names if self.media and self.media.agreed else []
-        return names[0] if names else ""
 
     def as_json(self) -> dict[str, object]:
         agreed = self.media.agreed if self.media else None
@@ -106,10 +99,8 @@ def record_of(
         "q850": q850_of(cause),
         "note": cause.note or None,
         "attempts": facts.attempts,
-        "a": facts.a.as_json() | side_json(stats.a if stats else None, facts.a.codec) | {"reported": reported.get("a")},
-        "b": facts.b.as_json() | side_json(stats.b if stats else None, facts.b.codec) | {"reported": reported.get("b")}
-        if facts.b
-        else None,
+        "a": facts.a.as_json() | side_json(stats.a if stats else None) | {"reported": reported.get("a")},
+        "b": facts.b.as_json() | side_json(stats.b if stats else None) | {"reported": reported.get("b")} if facts.b else None,
     }
 
 
@@ -126,7 +117,7 @@ def server_of(flow: Flow) -> str:
     return f"{flow.transport} {format_host(*flow.remote)}"
 
 
-def side_json(stats: SideStats | None, codec: str) -> dict[str, object]:
+def side_json(stats: SideStats | None) -> dict[str, object]:
     """What was heard from this side's peer and sent to it; figures never measured are absent, not zero."""
     if stats is None:
         return {"media": None}
@@ -140,7 +131,6 @@ def side_json(stats: SideStats | None, codec: str) -> dict[str, object]:
             "rtcp_sent": stats.rtcp_sent,
             "lost": stats.lost if stats.packets_received else None,
             "jitter_ms": round(stats.jitter_ms, 2) if stats.packets_received else None,
-            "mos_lq": _rounded(listening_quality(codec, stats.packets_received, stats.lost)),
             "wrong_source": stats.wrong_source,
             "srtp_auth_failed": stats.srtp_auth_failed,
             "replayed": stats.replayed,
@@ -150,10 +140,6 @@ def side_json(stats: SideStats | None, codec: str) -> dict[str, object]:
             "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
         }
     }
-
-
-def _rounded(score: float | None) -> float | None:
-    return None if score is None else round(score, 2)
 
 
 def timestamp(seconds: float | None) -> str | None:

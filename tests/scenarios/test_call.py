@@ -6,11 +6,9 @@ import gc
 
 import pytest
 
-from media.api import Side
 from sbc.call.call import Call
 from sbc.call.leg import Leg
 from sbc.sip.message import Request, Response
-from tests.unit.media.packets import rtp
 from tests.world import POLICY, Agent, World, connect, sdp
 
 
@@ -319,19 +317,3 @@ def test_a_finished_call_is_freed_without_the_collector(world: World, office: Ag
     finally:
         gc.enable()
     office.inbox.clear()
-
-
-def test_TRAP_09_the_record_says_how_each_side_sounded(world: World, office: Agent, carrier: Agent) -> None:
-    invite, ok, _ = connect(office, carrier, "+4930123456")
-    (relay,) = world.open_relays
-    for sequence in range(100):
-        world.media.receive(relay, Side.A, rtp(sequence), ("10.0.0.20", 40000))
-        if sequence % 5:
-            world.media.receive(relay, Side.B, rtp(sequence), ("10.1.0.2", 50000))
-    office.send(office.within(invite, ok, "BYE"))
-    office.expect_response(200)
-    carrier.answer(carrier.expect_request("BYE"), 200)
-    (record,) = world.records
-    a, b = record["a"]["media"], record["b"]["media"]  # type: ignore[index]
-    assert (a["lost"], a["mos_lq"]) == (0, 4.41)
-    assert (b["lost"], b["mos_lq"]) == (19, 2.68)

@@ -38,7 +38,7 @@ class Heard:
         self.is_over = False
 
 
-class Quality:
+class VoiceReports:
     """Reports by call. Only the peer of a leg is heard about it."""
 
     def __init__(self, answered: Answered = unrecorded) -> None:
