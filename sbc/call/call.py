@@ -521,8 +521,11 @@ class Call:
         assert self._outcome is not None
         outcome, self._outcome = self._outcome, None
         self._stop_timer()
-        reported = self.context.voice_reports.reported(self.facts.id, now)
-        self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats, reported)))
+        reported = self.context.voice_reports.reported(self.facts.id, now) or {}
+        self.facts.a.reported = reported.get("a")
+        if self.facts.b is not None:
+            self.facts.b.reported = reported.get("b")
+        self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats)))
         self._ended(self)
         self.takeover = self.introduction = None
         self.a = self.b = None  # they know us: without the cycle, memory is free at once

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -35,6 +34,7 @@ class LegFacts:
     flow: Flow
     call_id: str
     media: MediaLeg | None = None
+    reported: dict[str, object] | None = None  # by the peer, of the quality
 
     def as_json(self) -> dict[str, object]:
         agreed = self.media.agreed if self.media else None
@@ -46,6 +46,7 @@ class LegFacts:
             "call_id": self.call_id,
             "codecs": agreed.names if agreed else [],
             "srtp": agreed.send_keys.suite.value if agreed and agreed.send_keys else None,
+            "reported": self.reported,
         }
 
 
@@ -68,11 +69,8 @@ class Facts:
     attempts: list[dict[str, object]] = field(default_factory=list)
 
 
-def record_of(
-    facts: Facts, cause: Cause, released_by: str, stats: RelayStats | None, reported: Mapping[str, object] | None = None
-) -> dict[str, object]:
-    """`released_by`: "a", "b" or "sbc". `reported`: what the sides say of the quality, by the same letters."""
-    reported = reported or {}
+def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | None) -> dict[str, object]:
+    """`released_by`: "a", "b" or "sbc"."""
     times = facts.times
     ended = times.ended if times.ended is not None else times.began
     return {
@@ -99,8 +97,8 @@ def record_of(
         "q850": q850_of(cause),
         "note": cause.note or None,
         "attempts": facts.attempts,
-        "a": facts.a.as_json() | side_json(stats.a if stats else None) | {"reported": reported.get("a")},
-        "b": facts.b.as_json() | side_json(stats.b if stats else None) | {"reported": reported.get("b")} if facts.b else None,
+        "a": facts.a.as_json() | side_json(stats.a if stats else None),
+        "b": facts.b.as_json() | side_json(stats.b if stats else None) if facts.b else None,
     }
 
 
