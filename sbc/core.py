@@ -5,6 +5,7 @@ from __future__ import annotations
 from sbc.call.context import Context
 from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
+from sbc.call.voice_reports import VoiceReports
 from sbc.call.words import Cause
 from sbc.clock import Ids, Now
 from sbc.effects import Effect, Send
@@ -31,6 +32,7 @@ from sbc.policy.snapshot import Snapshot
 from sbc.reception import Reception
 from sbc.registrar.bindings import Bindings
 from sbc.sip.message import Response
+from sbc.sip.overload import Overload
 from sbc.sip.server import ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
@@ -49,17 +51,20 @@ class Core:
         self._bindings = Bindings(tap.answered)
         self._peers = Peers(tap.answered)
         closed = ClosedConnections(tap.answered)
+        overload = Overload(ids, tap.answered)
         self._context = Context(
             ids=ids,
             snapshot=snapshot,
             timers=self._timers,
-            transactions=Transactions(self._timers, self._send, closed=closed),
+            transactions=Transactions(self._timers, self._send, closed=closed, overload=overload),
             limits=Limits(tap.answered),
             emit=self._effects.append,
             registered=self._bindings.lookup,
             peers=self._peers,
             penalties=Penalties(tap.answered),
+            voice_reports=VoiceReports(tap.answered),
             closed=closed,
+            overload=overload,
             tap=tap,
         )
         self._reception = Reception(self._context, self._bindings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from sbc.call.abilities import methods_of
+from sbc.call.bodies import LOCATION
 from sbc.call.bridge import asserted_number, breadth_left, invitation_of
 from sbc.call.call import Call
 from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
@@ -23,8 +24,8 @@ from sbc.call.priority import OPTION, allowed_priority, with_priority
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.subscriptions import Subscriptions
 from sbc.call.targets import NOT_SECURE
-from sbc.call.transfer import Transfers, number_of
-from sbc.call.transferee import Takeover
+from sbc.call.transfer import Transfers, number_of, takeover_of
+from sbc.call.voice_reports import accepted, is_for_us
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
@@ -187,6 +188,8 @@ class Reception:
             self._respond(transaction, 200, (allow, *OPTIONS_HEADERS), now)
         elif request.method == "REGISTER" and party is not None:
             self._register(party, transaction, flow, now)
+        elif request.method == "PUBLISH" and party is not None and is_for_us(request, party):
+            self._take_report(party, transaction, now)
         elif request.method in ("MESSAGE", "PUBLISH", "SUBSCRIBE") and party is not None:
             self._pass_on(party, transaction, flow, now)
         elif request.method == "REFER":
@@ -204,6 +207,14 @@ class Reception:
         bindings = self._bindings.register(party.name, transaction.request, flow, now)
         self._respond(transaction, 200, contact_rows(bindings, now), now)
 
+    def _take_report(self, party: Party, transaction: ServerTransaction, now: Now) -> None:
+        """Of the quality of a call."""
+        self._refuse_too_many(party, now)
+        told = self._context.voice_reports.take(party, transaction.request)
+        if told is not None:
+            self._context.emit(told)
+        self._respond(transaction, 200, accepted(transaction.request, self._context.ids), now)
+
     def _pass_on(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         """A request that is no call goes where a call to that number would go; emergency numbers are nothing special to it."""
         request = transaction.request
@@ -214,8 +225,7 @@ class Reception:
             event_of(request, party)
         number = normalise(party, dialled(request.uri))
         self._refuse_when_draining()
-        if not self._context.limits.may_send(party, now):
-            raise SipError(f"too many requests of {party.name}", status=503, reason="Service Unavailable")
+        self._refuse_too_many(party, now)
         chosen = route(self._context.snapshot, party, number)
         if chosen is None:
             raise SipError("no route", status=404, reason="Not Found")
@@ -238,7 +248,8 @@ class Reception:
         )
         self._refuse_merged(request, party)
         try:
-            check_request(request, methods=METHODS, supported=extensions_for(party), for_us=True)
+            bodies = (*party.headers.pass_bodies, LOCATION)
+            check_request(request, methods=METHODS, supported=extensions_for(party), for_us=True, bodies=bodies)
             self._refuse_loop(request)
             hops = hops_left(request)
             breadth_left(request.headers)
@@ -265,7 +276,7 @@ class Reception:
         invitation = with_priority(invitation, priority)
         call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._transfers, self._ended)
         if replaced is not None:
-            call.takeover = Takeover(call, replaced.call, replaced.far)
+            call.takeover = takeover_of(call, replaced)
         self._admit(call, merge_key(request), flow)
         call.begin(party, transaction, flow, now)
 
@@ -305,6 +316,10 @@ class Reception:
         if self._context.draining:
             headers = (("Retry-After", str(RETRY_WHEN_DRAINING_S)),)
             raise SipError("draining", status=503, reason="Service Unavailable", headers=headers)
+
+    def _refuse_too_many(self, party: Party, now: Now) -> None:
+        if not self._context.limits.may_send(party, now):
+            raise SipError(f"too many requests of {party.name}", status=503, reason="Service Unavailable")
 
     def _refuse_merged(self, request: Request, party: Party) -> None:
         """482 for an INVITE that came by two ways (RFC 3261 s8.2.2.2): no attempt of its own.
@@ -372,7 +387,7 @@ class Reception:
 
 def methods_for(party: Party | None) -> frozenset[str]:
     """What may come outside of dialogs; None: somebody of whom all we know is that they are no stranger."""
-    return METHODS if party is None else METHODS.union(methods_of(party))
+    return METHODS if party is None else METHODS.union(methods_of(party), ("PUBLISH",))
 
 
 def extensions_for(party: Party | None) -> frozenset[str]:

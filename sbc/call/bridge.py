@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sbc.call.bodies import Body, bodies_of
 from sbc.call.crossing import Said, for_help, hides_from, read_invite, rows_for
 from sbc.call.neutral import ANONYMOUS, ANONYMOUS_HOST, is_anonymous, numbered, user_part
 from sbc.errors import SipError
@@ -29,6 +30,8 @@ class Invitation:
     max_breadth: int | None  # None: nobody has counted, and we call one at a time
     said: Said
     priority: str = ""  # Resource-Priority, as far as the caller is trusted with it
+    urgent: bool = False  # somebody calls for help: nothing is ever kept back
+    bodies: tuple[Body, ...] = ()  # what else the INVITE carries
 
 
 def invitation_of(request: Request, party: Party, called: str, caller: str, max_forwards: int, *, emergency: bool) -> Invitation:
@@ -44,6 +47,8 @@ def invitation_of(request: Request, party: Party, called: str, caller: str, max_
         max_forwards=max_forwards,
         max_breadth=breadth_left(request.headers),
         said=for_help(said) if emergency else said,
+        urgent=emergency,
+        bodies=bodies_of(request, party, emergency=emergency),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
+from media.api import RelayStats, Side
+from sbc.call.blocking import blocked_by
 from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
@@ -14,27 +15,27 @@ from sbc.call.change import GLARE
 from sbc.call.charging import place_call
 from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
 from sbc.call.health import server_answered, server_failed
-from sbc.call.info import may_hear
+from sbc.call.info import carries_digits, may_hear
 from sbc.call.leg import Leg
 from sbc.call.media import media_leg
 from sbc.call.places import Places
 from sbc.call.priority import without_foreign_priority
 from sbc.call.record import Facts, LegFacts, attempt_of, record_of, server_of
 from sbc.call.redirect import Detours
+from sbc.call.relaying import Relaying, early_media
 from sbc.call.session_ids import SessionIds
 from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.successor import Successor, Transferring
 from sbc.call.targets import Lookup, locate
 from sbc.call.transferee import Introduction, Takeover
-from sbc.call.words import Answered, Asked, Cause, Changed, Offered, Progressed, Referred, Released, Settled, Word
+from sbc.call.words import Answered, Asked, Cause, Changed, Named, Offered, Progressed, Referred, Released, Settled, Word
 from sbc.clock import Now
-from sbc.effects import CloseRelay, Log, OpenRelay, Resolve, UpdateRelay, WriteRecord
+from sbc.effects import Log, Resolve, WriteRecord
 from sbc.errors import SipError
-from sbc.flow import Address, Flow
+from sbc.flow import Flow
 from sbc.frozen import replace
 from sbc.policy.limits import Refused, Reservation
-from sbc.policy.snapshot import Party, Realm, Route, Snapshot
-from sbc.sdp.offer import relay_sides
+from sbc.policy.snapshot import Party, Route, Snapshot
 from sbc.sip.locate import Answers
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
@@ -42,11 +43,12 @@ from sbc.sip.transactions import ServerTransaction
 RELAY_FIGURES_WITHIN_S = 1.0  # then the record is written without them: it must not be forgotten
 NO_LONGER_WANTED = Cause(487, by="sbc")
 TRANSFERRED = Cause(200, by="sbc", note="transferred")
-NO_MEDIA = 'Q.850;cause=41;text="no media"'
 
 
 class Call:
     """Built once the caller is known and allowed; `begin` starts it, `ended` is called when nothing of it is left."""
+
+    __deletable__ = ["_relaying"]  # noqa: RUF012 - read by the compiler of the core, not at run time
 
     def __init__(
         self,
@@ -80,11 +82,7 @@ class Call:
         self._cause = Cause(480, by="sbc", note="no target could be reached")  # the best of what the targets said so far
         self._target: Target | None = None
         self._servers: list[Target] = []  # of the same party, to be tried when this one fails
-        self._relay: str | None = None
-        self._relay_realms = ("", "")
-        self._ports: RelayPorts | None = None
-        self._relays = 0
-        self._silent: set[Side] = set()
+        self._relaying = Relaying(context, self)
         self._timer: Timer | None = None  # ring time, then longest call, then the wait for the relay's figures
         self._outcome: tuple[Cause, str] | None = None
 
@@ -120,7 +118,8 @@ class Call:
         if action is not None:
             action(self, leg, word, now)
         elif self.state is not CallState.ENDED:
-            self.context.emit(Log("warning", "unexpected word", {"call": self.facts.id, "state": self.state.value, "word": repr(word)}))
+            facts: dict[str, object] = {"call": self.facts.id, "state": self.state.value, "word": type(word).__name__}
+            self.context.emit(Log("warning", "unexpected word", facts))
 
     # Finding a callee
 
@@ -136,6 +135,13 @@ class Call:
         self._drop_attempt(now)
         while self._remaining:
             party = self.snapshot.party(self._remaining.pop(0))
+            blocked = self._blocked(party)
+            if blocked is not None:
+                self._note_attempt(party, blocked)
+                if may_go_on(blocked, self.route):
+                    continue
+                self._refuse(now)
+                return
             found = self._unwelcome(party) or self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation, now)
             if isinstance(found, Cause):
                 self.places.release(Side.B)
@@ -149,6 +155,12 @@ class Call:
                 return
         if not self._take_detour(now):
             self._refuse(now)
+
+    def _blocked(self, party: Party) -> Cause | None:
+        """Callers the callee does not get: never one who calls for help, nor an emergency service that calls back."""
+        if not party.headers.blocks or self.route.emergency or self.invitation.said.calls_back:
+            return None
+        return blocked_by(party.headers.blocks, (self.facts.caller, self.facts.asserted or ""), self.facts.id)
 
     def _unwelcome(self, party: Party) -> Cause | None:
         """Callers who hide who they are, when the callee wants none of those (RFC 5079)."""
@@ -189,47 +201,34 @@ class Call:
         assert self.a is not None
         self._target = target = self._servers.pop(0)
         realms = (self.a.realm.name, target.party.realm)
-        if self._relay is not None and self._relay_realms == realms and self._ports is not None:
+        if self._relaying.serves(realms):
             self._dial(now)
             return
-        if self._relay is not None:
-            self._close_relay()
+        if self._relaying.abandon():
             self.a.renew()
-        self._relays += 1
-        self._relay = f"{self.facts.id}-{self._relays}"
-        self._relay_realms = realms
-        self.context.relays[self._relay] = self
-        self.context.emit(OpenRelay(self._relay, *realms))
+        self._relaying.open(realms)
 
-    def relay_opened(self, relay: str, ports: RelayPorts, now: Now) -> None:
-        if relay != self._relay or self.state is CallState.ENDED:
-            self.context.emit(CloseRelay(relay))
-            return
-        self._ports = ports
+    @property
+    def identifier(self) -> str:
+        return self.facts.id
+
+    def relay_ready(self, now: Now) -> None:
         self._dial(now)
 
-    def relay_failed(self, relay: str, reason: str, now: Now) -> None:
-        cause = Cause(503, by="sbc", note=f"media: {reason}", out_of_service=True)
-        if relay == self._relay and self._ports is not None:  # it is open, but does not do what it was told
-            self.release(cause, now)
-            return
-        self.context.relays.pop(relay, None)
-        if relay != self._relay or self.state is CallState.ENDED:
-            return
-        self._relay = None
+    def relay_refused(self, cause: Cause, now: Now) -> None:
         self._cause = cause
         self._refuse(now)
 
     def _dial(self, now: Now) -> None:
-        assert self.a is not None and self._target is not None and self._ports is not None
+        assert self.a is not None and self._target is not None
         if self.takeover is not None:
             self._take_over(self.takeover, now)
             return
         target = self._target
         realm = self.snapshot.realms[target.party.realm]
         media = media_leg(self.context, target.party, realm)
-        self.a.media.listen(self._public(self.a.realm, self._ports.a))
-        media.listen(self._public(realm, self._ports.b))
+        self.anchor(self.a, Side.A)
+        media.listen(self._relaying.address(realm, Side.B))
         self.b = leg = CalleeLeg(self.context, target, realm, self.session, media, self.hear)
         leg.owner, leg.across, self.a.across = self, self.a.party, target.party
         self.facts.b = LegFacts(target.party, target.flow, leg.call_id, media)
@@ -246,7 +245,7 @@ class Call:
             self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
 
     def _take_over(self, leg: Takeover, now: Now) -> None:
-        assert self.a is not None and self._ports is not None
+        assert self.a is not None
         self._remaining = []  # nobody else will do
         self.anchor(self.a, Side.A)
         self.b = leg
@@ -255,11 +254,6 @@ class Call:
         self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
         leg.begin(self.a.offer, now)
 
-    @staticmethod
-    def _public(realm: Realm, address: Address) -> Address:
-        """The address peers are told: behind 1:1 NAT the ports are the same, the host is not."""
-        return realm.relay_advertise, address[1]
-
     # While it rings
 
     def _progress(self, leg: Leg, word: Progressed, now: Now) -> None:
@@ -267,7 +261,7 @@ class Call:
         self.state = CallState.RINGING
         if self.facts.times.progressed is None:
             self.facts.times.progressed = now.wall
-        if word.description is not None and self._early_media(leg) == "none" and self.a.offer is not None:
+        if word.description is not None and early_media(leg, emergency=self.route.emergency) == "none" and self.a.offer is not None:
             # Without a description a 183 would be silence: 180 has the caller's phone ring (RFC 3960 s3.2)
             word = replace(word, status=180, reason="", description=None)
         self.a.tell(word, now)
@@ -347,6 +341,8 @@ class Call:
         if self.state is not CallState.CONNECTED:  # the caller could not be given the answer: nobody pays for this call
             return
         self.facts.times.answered = now.wall
+        for each in (self.a, self.b):
+            self.context.voice_reports.watch(self.facts.id, each)
         self._update_relay()
         parties = (self.a.party, self.b.party, *self.places.payers())
         longest = [party.limits.longest_call for party in parties if party.limits and party.limits.longest_call]
@@ -372,6 +368,11 @@ class Call:
         elif far is not None:
             far.tell(word, now)
 
+    def _rename(self, leg: Leg, word: Named, now: Now) -> None:
+        far = self._far_if_any(leg)
+        if far is not None:
+            far.tell(word, now)
+
     def _settled(self, leg: Leg, word: Settled, now: Now) -> None:
         far = self._far_if_any(leg)
         if self.introduction is not None and leg is self.a:
@@ -393,6 +394,8 @@ class Call:
         refused = may_hear(far.party, word)
         if refused is not None:
             word.reply(refused, now)
+        elif carries_digits(word) and not (self.route.emergency or far.party.media.hears_digits_of(leg.party.media)):
+            word.reply(Cause(200, by="sbc"), now)  # who types them need not know who listens
         else:
             far.tell(word, now)
 
@@ -430,12 +433,12 @@ class Call:
         """The leg on the other side of one of ours."""
         return self._far(leg)
 
-    def let_go(self, leg: Leg, now: Now) -> Reservation | None:
+    def let_go(self, leg: Leg, now: Now, cause: Cause = TRANSFERRED) -> Reservation | None:
         """`leg` goes on in another call, with its place; what is left of this one ends."""
         self.successor = None
         place = self.places.take(leg.side)
-        self._far(leg).tell(Released(TRANSFERRED), now)
-        self._end(TRANSFERRED, "sbc", now)
+        self._far(leg).tell(Released(cause), now)
+        self._end(cause, "sbc", now)
         return place
 
     def adopt(self, leg: Leg, side: Side, place: Reservation | None) -> None:
@@ -455,50 +458,16 @@ class Call:
 
     def anchor(self, leg: Leg, side: Side) -> None:
         """Our media address on that leg is the one of our relay."""
-        assert self._ports is not None
-        leg.media.listen(self._public(leg.realm, self._ports.a if side is Side.A else self._ports.b))
+        leg.media.listen(self._relaying.address(leg.realm, side))
 
     # Media
 
     def _update_relay(self) -> None:
-        if self._relay is None or self.a is None or self.b is None:
-            return
-        self._silent.clear()
-        a, b = relay_sides(self.a.media, self.b.media, latch_a=(self.a.flow.remote[0],), latch_b=(self.b.flow.remote[0],))
-        if self.state is not CallState.CONNECTED and self._early_media(self.b) == "listen":
-            b = replace(b, send=False)
-        self.context.emit(UpdateRelay(self._relay, a, b))
+        self._relaying.update(self.a, self.b, emergency=self.route.emergency)
 
-    def _early_media(self, callee: Leg) -> str:
-        """What is relayed before the answer; an emergency call is never kept from being heard."""
-        return "both" if self.route.emergency else callee.party.media.early
-
-    def media_happened(self, event: MediaEvent, now: Now) -> None:
-        if event.relay != self._relay or self.state is not CallState.CONNECTED:
-            return
-        match event.kind:
-            case EventKind.FIRST_PACKET:
-                self._silent.discard(event.side)
-            case EventKind.SILENCE:
-                self._silent.add(event.side)
-                self.context.emit(Log("warning", "no media", {"call": self.facts.id, "side": event.side.value}))
-                if len(self._silent) == len(Side):
-                    self.release(Cause(200, "", 41, (NO_MEDIA,), by="sbc", note="no media from either side"), now)
-            case EventKind.FLOOD:
-                self.context.emit(Log("warning", "more media than speech has", {"call": self.facts.id, "side": event.side.value}))
-            case EventKind.KEY_FAILURE:
-                self.context.emit(Log("warning", "SRTP does not authenticate", {"call": self.facts.id, "side": event.side.value}))
-
-    def relay_closed(self, relay: str, stats: RelayStats, now: Now) -> None:
-        self.context.relays.pop(relay, None)
-        if relay == self._relay and self._outcome is not None:
+    def relay_over(self, stats: RelayStats, now: Now) -> None:
+        if self._outcome is not None:
             self._write(stats, now)
-
-    def _close_relay(self) -> None:
-        if self._relay is not None:
-            if self._ports is not None:
-                self.context.emit(CloseRelay(self._relay))
-            self._relay = self._ports = None
 
     # The end
 
@@ -538,25 +507,29 @@ class Call:
             successor.call_over(now)
         self.places.release_all()
         self._outcome = (cause, released_by)
-        if self._relay is None or self._ports is None:
+        if not self._relaying.is_open:
             self._write(None, now)
             return
         self._timer = self.context.timers.start(now.monotonic + RELAY_FIGURES_WITHIN_S, self._write_without_figures)
-        self.context.emit(CloseRelay(self._relay))
+        self._relaying.close()
 
     def _write_without_figures(self, now: Now) -> None:
-        if self._relay is not None:
-            self.context.relays.pop(self._relay, None)
+        self._relaying.forget()
         self._write(None, now)
 
     def _write(self, stats: RelayStats | None, now: Now) -> None:
         assert self._outcome is not None
         outcome, self._outcome = self._outcome, None
         self._stop_timer()
+        reported = self.context.voice_reports.reported(self.facts.id, now) or {}
+        self.facts.a.reported = reported.get("a")
+        if self.facts.b is not None:
+            self.facts.b.reported = reported.get("b")
         self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats)))
         self._ended(self)
         self.takeover = self.introduction = None
         self.a = self.b = None  # they know us: without the cycle, memory is free at once
+        del self._relaying
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -591,6 +564,7 @@ TABLE: Mapping[tuple[CallState, Side, type[Word]], Callable[[Call, Leg, Any, Now
     (CallState.CONNECTED, Side.B, Asked): Call._pass_on,
     (CallState.CONNECTED, Side.A, Referred): Call._refer,
     (CallState.CONNECTED, Side.B, Referred): Call._refer,
+    **{(state, side, Named): Call._rename for state in (*BEFORE_CONNECTED, CallState.CONNECTED) for side in Side},
     **{(state, side, word): Call._nobody_there for state in BEFORE_CONNECTED for side in Side for word in (Asked, Referred)},
     (CallState.CONNECTED, Side.A, Released): Call._hang_up,
     (CallState.CONNECTED, Side.B, Offered): Call._ask_far,

@@ -7,6 +7,7 @@ from typing import Literal
 
 from media.api import Side
 from sbc.call.abilities import invite_abilities
+from sbc.call.bodies import Body, packed, told_to
 from sbc.call.bridge import Invitation, from_of, rows_of
 from sbc.call.causes import cause_of_response, seconds_of, taken_for
 from sbc.call.context import SUPPORTED, Context
@@ -14,7 +15,7 @@ from sbc.call.crossing import read_answer
 from sbc.call.forks import MAX_FORKS, Fork, dialog_of, rseq_of
 from sbc.call.leg import Hear, Leg
 from sbc.call.session_ids import SessionIds
-from sbc.call.usage import SDP_TYPE, HeaderRows
+from sbc.call.usage import LONGEST_DATAGRAM, SDP_TYPE, HeaderRows
 from sbc.call.words import Answered, Cause, Progressed, Released, Settled, Word
 from sbc.clock import Now
 from sbc.effects import Send
@@ -35,9 +36,6 @@ from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 
 EARLY_DIALOG_OVER = 199  # RFC 6228
-# "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU is unknown, the request
-# MUST be sent using an RFC 2914 congestion controlled transport protocol, such as TCP" (RFC 3261 s18.1.1)
-LONGEST_DATAGRAM = 1300
 
 
 @frozen
@@ -80,6 +78,7 @@ class CalleeLeg(Leg):
         self.failure: Failure | None = None
         self._invitation: Invitation | None = None
         self._body = b""
+        self._beside: list[Body] = []  # what goes with it
         self._supported = SUPPORTED
         self._opening = media.mark  # where the exchange stands for a fork that has said nothing
         self._dialled: Description | None = None  # what such a fork knows of the caller
@@ -96,6 +95,7 @@ class CalleeLeg(Leg):
         Raises SipError when this callee cannot be offered any of it.
         """
         self.far = self._dialled = far
+        self._beside = told_to(self.party, invitation.bodies)
         self._invitation = invitation
         self._supported = supported
         if far is not None or self.party.early_offer:
@@ -109,9 +109,9 @@ class CalleeLeg(Leg):
     def _send_invite(self, cseq: int, now: Now) -> None:
         request = self._build_invite(cseq)
         stream = self.target.stream
-        if stream is not None and self.flow != stream and len(request.encode()) > LONGEST_DATAGRAM:
+        if stream is not None and self.flow != stream and request.length > LONGEST_DATAGRAM:
             self.flow = stream
-            self.sent_by = self.context.sent_by(stream)
+            self.sent_by = self.context.sent_by(stream, self.party)
             self.contact = self.sent_by.contact(self.local_tag, self.target.uri)
             request = self._build_invite(cseq)
         self._invite = self.context.transactions.client(request, self.flow, now, self, self.target.timers)
@@ -119,6 +119,7 @@ class CalleeLeg(Leg):
     def _build_invite(self, cseq: int) -> Request:
         assert self._invitation is not None
         uri = self.target.uri
+        body, content_type = packed(self._body, self._beside, self.local_tag)
         to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
         headers = (
             ("Contact", self.contact),
@@ -136,8 +137,8 @@ class CalleeLeg(Leg):
             cseq=CSeq(cseq, "INVITE"),
             max_forwards=self._invitation.max_forwards,
             headers=headers,
-            body=self._body,
-            content_type=SDP_TYPE if self._body else "",
+            body=body,
+            content_type=content_type,
         )
 
     def _crossing(self, invitation: Invitation) -> HeaderRows:
@@ -202,6 +203,9 @@ class CalleeLeg(Leg):
         self.media.resume(fork.media)
         self.described, self.settled = fork.described, fork.settled
 
+    def knows(self, remote_tag: str) -> bool:
+        return remote_tag in self._forks or super().knows(remote_tag)
+
     def _fork_of(self, transaction: ClientTransaction, response: Response) -> Fork | None:
         """The early dialog of a 1xx, made when it is the first one with that tag. None: it makes none that could be used."""
         tag = response.to.tag
@@ -231,6 +235,7 @@ class CalleeLeg(Leg):
         if self.ended:
             return
         self.note_methods(response)
+        self.connected.heard(response)
         fork = self._fork_of(transaction, response)
         rseq = rseq_of(response) if fork is not None else None
         if fork is not None and rseq is not None:
@@ -313,9 +318,8 @@ class CalleeLeg(Leg):
             body=body,
             content_type=SDP_TYPE if body else "",
         )
-        flow = self.flow_to(fork.dialog, now)
-        fork.prack = request.encode(), flow
-        self.context.transactions.client(request, flow, now, self, self.party.timers)
+        transaction = self.dispatch(request, now, self, fork.dialog)
+        fork.prack = request.encode(), transaction.flow
 
     def _acknowledge_progress_again(self, fork: Fork, rseq: int) -> None:
         """Out of order is dropped and will be repeated; a repetition gets the same octets, and is looked at no further (RFC 3262 s4)."""
@@ -325,6 +329,7 @@ class CalleeLeg(Leg):
     def _receive_answer(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         self._invite, self._answered = None, transaction
         self.note_methods(response)
+        self.connected.heard(response)
         before = self._fork
         fork, readable = self._confirmed(transaction, response)
         self._enter(fork, now)

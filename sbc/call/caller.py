@@ -11,7 +11,7 @@ from sbc.call.leg import Hear, Leg
 from sbc.call.reliable import Carried, ReliableProvisionals
 from sbc.call.session_ids import SessionIds
 from sbc.call.usage import HeaderRows
-from sbc.call.words import Answered, Cause, Changed, Offered, Progressed, Released, Settled, Word
+from sbc.call.words import Answered, Cause, Changed, Named, Offered, Progressed, Released, Settled, Word
 from sbc.clock import Now
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
@@ -79,6 +79,7 @@ class CallerLeg(Leg):
         if body is not None:
             self.described = self.media.receive_offer(body, self.flow.secure)
         self._opening = self.media.mark
+        self.connected.heard(request)
         self.dialog = Dialog.from_request(request, self.local_tag)
         self.record_route = tuple(record_route_rows(request))
         self.say(Offered(self.described), now)
@@ -104,7 +105,7 @@ class CallerLeg(Leg):
                 self._say_answer(replace(word, description=description or self.far), now)
             case Released(cause):
                 self.refuse(cause if cause.status >= 300 else replace(cause, status=480), now)
-            case Changed() | Offered() | Settled():
+            case Changed() | Offered() | Settled() | Named():
                 super().tell(word, now)
             case _:
                 raise AssertionError(f"{word!r} to a caller who waits for an answer")

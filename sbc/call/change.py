@@ -9,18 +9,20 @@ from media.api import Side
 from sbc.call.abilities import invite_abilities
 from sbc.call.answer import PendingAnswer
 from sbc.call.causes import cause_of_response
+from sbc.call.connected import ConnectedIdentity
 from sbc.call.context import Context
+from sbc.call.crossing import NOTHING
 from sbc.call.session_ids import SessionIds
 from sbc.call.session_timer import SessionTimer
 from sbc.call.usage import HeaderRows, Usage
-from sbc.call.words import Cause, Changed, Released, Settled, Word
+from sbc.call.words import Cause, Changed, Named, Released, Settled, Word
 from sbc.clock import Now
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Realm
 from sbc.sdp.offer import Description, MediaLeg
 from sbc.sip.dialog import Dialog
-from sbc.sip.message import Response
+from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ClientTransaction, ServerTransaction
@@ -35,9 +37,10 @@ GLARE = Cause(491, by="sbc", note="glare")
 class Change:
     """A re-INVITE or UPDATE of ours.
 
-    body      our offer; empty: an UPDATE that only refreshes, or an INVITE that has the peer offer
+    body      our offer; empty: an UPDATE that changes nothing of the session, or an INVITE that has the peer offer
     proposed  what `far` is once the offer is agreed to
-    purpose   "asked": the other leg waits for the outcome · "owed": agreed on already, without this peer · "refresh": for the session timer
+    purpose   "asked": the other leg waits for the outcome · "owed": agreed on already, without this peer ·
+              "refresh": for the session timer · "named": the peer is to know who is at the other end
     """
 
     __slots__ = ("body", "dialog", "lengthened", "method", "proposed", "purpose", "timer", "transaction")
@@ -47,7 +50,7 @@ class Change:
         method: Literal["INVITE", "UPDATE"],
         body: bytes,
         proposed: Description | None,
-        purpose: Literal["asked", "owed", "refresh"],
+        purpose: Literal["asked", "owed", "refresh", "named"],
     ) -> None:
         self.method = method
         self.body = body
@@ -75,6 +78,7 @@ class Changing(Usage):
     def __init__(self, context: Context, side: Side, party: Party, realm: Realm, flow: Flow, session: SessionIds, media: MediaLeg) -> None:
         super().__init__(context, side, party, realm, flow, session)
         self.media = media
+        self.connected = ConnectedIdentity(party)
         self._owns_call_id = side is Side.B
         self.described: Description | None = None
         self.far: Description | None = None
@@ -128,10 +132,10 @@ class Changing(Usage):
         return Cause(488, by="sbc", note="no UPDATE") if self.early and not self.takes_update else None
 
     def _send_change(self, change: Change, now: Now) -> None:
-        headers = (*invite_abilities(self.party, self.across), *self._timer.offer)
+        headers = (*invite_abilities(self.party, self.across), *self._timer.offer, *self.connected.rows(self.sent_by.host))
         request = self.request(change.method, change.body, headers)
         change.dialog = self.dialog
-        change.transaction = self.context.transactions.client(request, self.dialog_flow(now), now, self, self.party.timers)
+        change.transaction = self.dispatch(request, now, self)
         self._change = change
         if change.method == "INVITE":
             change.timer = self.context.timers.start(now.monotonic + CHANGE_WITHIN_S, self._cancel_change)
@@ -175,6 +179,7 @@ class Changing(Usage):
         self._timer.agree_as_client(response, self.takes_update)
         if not self.early:
             self._timer.start(now)
+        self.pass_name(response, now, goes_along=change.purpose == "asked")
         if change.calls_for_offer:
             self._take_offer(response, now)
         elif change.body:
@@ -255,6 +260,7 @@ class Changing(Usage):
             self._timer.again(self._back_off(response.status), now)
         elif response.status in (491, 500):
             self._owed = self._owed or change.proposed
+            self.connected.untold = self.connected.untold or change.purpose == "named"
             self._owed_timer = self.context.timers.start(now.monotonic + self._back_off(response.status), self._pay_again)
 
     def _try_longer(self, change: Change, now: Now) -> None:
@@ -279,7 +285,11 @@ class Changing(Usage):
 
     def pay(self, now: Now) -> None:
         """Bring the peer in line with what was agreed on without it, as soon as that is possible."""
-        if self._owed is None or self._owed_timer is not None or self._obstacle() is not None:
+        if self._owed_timer is not None or self._obstacle() is not None:
+            return
+        if self._owed is None:
+            if self.connected.untold:
+                self._say_name(now)
             return
         description, self._owed = self._owed, None
         if not differ(description, self.far):
@@ -299,6 +309,26 @@ class Changing(Usage):
     def _pay_again(self, now: Now) -> None:
         self._owed_timer = None
         self.pay(now)
+
+    # Who is there
+
+    def pass_name(self, message: Request | Response, now: Now, *, goes_along: bool) -> None:
+        """What the peer says of who it is, in a request or a 2xx within the dialog."""
+        said = self.connected.heard(message)
+        if said is not NOTHING:
+            self.say(Named(said, goes_along), now)
+
+    def learn_name(self, word: Named, now: Now) -> None:
+        self.connected.learn(word.said, self.sent_by.host)
+        if not word.goes_along:
+            self.pay(now)
+
+    def _say_name(self, now: Now) -> None:
+        if self.takes_update:
+            self._send_change(Change("UPDATE", b"", None, "named"), now)
+        elif self.far is not None:
+            with contextlib.suppress(SipError):
+                self._send_change(Change("INVITE", self.our_offer(self.far), None, "named"), now)
 
     # Session timer
 

@@ -11,15 +11,18 @@ from typing import Protocol
 from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
+from sbc.call.voice_reports import VoiceReports
 from sbc.clock import Ids, Now
 from sbc.effects import Effect, TrustFlow
 from sbc.flow import Flow, Transport
 from sbc.frozen import frozen
 from sbc.policy.limits import Limits
-from sbc.policy.snapshot import Party, Realm, Snapshot, User
+from sbc.policy.snapshot import Party, Realm, Snapshot, Trunk, User
 from sbc.sip.fields.via import Via
+from sbc.sip.grammar import Params
 from sbc.sip.locate import Answers
 from sbc.sip.message import Request, Response
+from sbc.sip.overload import OFFER, Overload
 from sbc.sip.server import DEFAULT_PORT, DEFAULT_PORTS, ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
@@ -64,14 +67,15 @@ CONTACT_PARAMS: Mapping[Transport, str] = {
 
 @frozen
 class SentBy:
-    """How one of our listeners names itself to its peers: in Via and in Contact."""
+    """How one of our listeners names itself to its peers: in Via and in Contact. `via_params`: what else stands in each Via."""
 
     transport: Transport
     host: str
     port: int
+    via_params: Params = ()
 
     def via(self, branch: str) -> Via:
-        return Via(self.transport, self.host, self.port, branch, wants_rport=True)
+        return Via(self.transport, self.host, self.port, branch, wants_rport=True, params=self.via_params)
 
     def contact(self, user: str, target: Uri | None = None) -> str:
         """`target`: the Request-URI of the call; a call to a sips URI has sips Contacts (RFC 3261 s12.1.1)."""
@@ -92,26 +96,29 @@ class Context:
     transactions: Transactions
     limits: Limits
     emit: Callable[[Effect], None]
+    overload: Overload
     registered: Callable[[str, Now], tuple[Uri, Flow] | None]  # where the user or trunk of that name is to be found
     dialogs: dict[tuple[str, str], DialogUser] = field(default_factory=dict)  # (Call-ID, our tag)
     relays: dict[str, RelayUser] = field(default_factory=dict)
     questions: dict[str, Callable[[Answers, Now], None]] = field(default_factory=dict)
     peers: Peers = field(default_factory=Peers)
     penalties: Penalties = field(default_factory=Penalties)
+    voice_reports: VoiceReports = field(default_factory=VoiceReports)
     closed: ClosedConnections = field(default_factory=ClosedConnections)
     tap: Tap = field(default_factory=NoTap)
     draining: bool = False
-    _sent_by: dict[tuple[str, Transport, str, int], SentBy] = field(default_factory=dict)
+    _sent_by: dict[tuple[bool, str, Transport, str, int], SentBy] = field(default_factory=dict)
 
-    def sent_by(self, flow: Flow) -> SentBy:
-        """Our own address as the peers of this flow see it; with `advertise`, the public one (1:1 NAT)."""
-        key = (flow.realm, flow.transport, *flow.local)
+    def sent_by(self, flow: Flow, party: Party) -> SentBy:
+        """Our own address as `party` sees it on this flow; with `advertise`, the public one (1:1 NAT)."""
+        heeds = isinstance(party, Trunk) and party.overload_control
+        key = (heeds, flow.realm, flow.transport, *flow.local)
         known = self._sent_by.get(key)
         if known is None:
             realm = self.snapshot.realms.get(flow.realm)
             advertised = {listener.local: listener.advertise for listener in realm.listeners} if realm else {}
             host = advertised.get(flow.local, flow.local[0])
-            known = self._sent_by[key] = SentBy(flow.transport, host, flow.local[1])
+            known = self._sent_by[key] = SentBy(flow.transport, host, flow.local[1], OFFER if heeds else ())
         return known
 
     def trust(self, flow: Flow, via: Via | None = None) -> None:

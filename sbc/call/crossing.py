@@ -8,6 +8,7 @@ that is mentioned nowhere here stays behind.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from sbc.call.context import is_private
 from sbc.call.diverted import continued, diversions_of, history_of, neutral_diversions, neutral_history
@@ -75,6 +76,9 @@ READ = frozenset(
 )
 
 
+CONNECTED = (P_ASSERTED_IDENTITY, P_PREFERRED_IDENTITY, REMOTE_PARTY_ID, PRIVACY)  # what tells who somebody is
+
+
 @frozen
 class Said:
     """One side's words, hosts and distrusted claims already gone.
@@ -134,6 +138,23 @@ def read_answer(response: Response, party: Party) -> Said:
     if not found and not identities:
         return NOTHING
     return _said(found, party, identities, anonymous=False, verstat="")
+
+
+def read_connected(headers: Headers, party: Party, whose: Literal["calling", "called"]) -> Said:
+    """Who `party` says it is within a call, and whether that may be shown; NOTHING when it says nothing."""
+    found = {name: rows for name in CONNECTED if (rows := headers.all(name))}
+    if not found:
+        return NOTHING
+    identities = asserted(found, party, whose) if party.headers.trusted else proved(found, None, party)
+    if not identities:
+        return NOTHING
+    said = _said(found, party, identities, anonymous=False, verstat="")
+    return Said(said.identities, said.hidden, said.anonymous, said.privacy)
+
+
+def who(said: Said) -> Said:
+    """Of all that was said, who somebody is."""
+    return Said(said.identities, said.hidden, said.anonymous, said.privacy) if said.identities else NOTHING
 
 
 def rows_for(said: Said, party: Party, host: str, called: str = "") -> list[tuple[str, str]]:

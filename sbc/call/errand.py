@@ -36,10 +36,10 @@ class Errand:
         self._search.next(now)
 
     def _attempt(self, target: Target, now: Now) -> Cause | None:
-        ids, sent_by = self._context.ids, self._context.sent_by(target.flow)
+        ids, sent_by = self._context.ids, self._context.sent_by(target.flow, target.party)
         names = (ids.branch(), ids.call_id(), ids.tag())
         request = far_request(self._request, self._invitation, target.party, target.uri, sent_by, *names, ())
-        if not target.flow.reliable and len(request.encode()) > MAX_ON_UDP:
+        if not target.flow.reliable and request.length > MAX_ON_UDP:
             return Cause(513, note="too long for UDP", by="sbc")
         self._party = target.party
         if target.flow.secure and target.server_name:

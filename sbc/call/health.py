@@ -10,10 +10,10 @@ from sbc.call.record import server_of
 from sbc.clock import Now
 from sbc.effects import Log
 from sbc.flow import Flow
+from sbc.policy.snapshot import Trunk
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Request, Response
-from sbc.sip.timers import TimerValues
 from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 
@@ -30,12 +30,12 @@ def server_answered(context: Context, server: Flow) -> None:
         context.emit(Log("info", "server is back", {"realm": server.realm, "server": server_of(server)}))
 
 
-def ask_whether_it_is_back(context: Context, uri: Uri, server: Flow, values: TimerValues, now: Now) -> None:
+def ask_whether_it_is_back(context: Context, uri: Uri, server: Flow, trunk: Trunk, now: Now) -> None:
     """One OPTIONS; until its outcome is known the server's penalty goes on, so that nobody has to find out with a call."""
     context.penalties.extend(server)
     if server.secure:
         context.peers.expect(uri.host, server)
-    sent_by = context.sent_by(server)
+    sent_by = context.sent_by(server, trunk)
     tag = context.ids.tag()
     request = Request.build(
         "OPTIONS",
@@ -47,7 +47,7 @@ def ask_whether_it_is_back(context: Context, uri: Uri, server: Flow, values: Tim
         cseq=CSeq(1, "OPTIONS"),
         headers=(("Contact", sent_by.contact(tag, uri)), ("Accept", "application/sdp")),
     )
-    context.transactions.client(request, server, now, _Probe(context, server), values)
+    context.transactions.client(request, server, now, _Probe(context, server), trunk.timers)
 
 
 class _Probe:

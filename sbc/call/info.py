@@ -19,6 +19,7 @@ LEGACY = (
     "application/media_control+xml",
     "application/vnd.nortelnetworks.digits",
 )
+SIGNS_OF_DIGITS = (b"dtmf", b"nortelnetworks.digits")  # all kinds of digits in INFO have one of these in their name
 MAX_BODY = 16_384  # digits take 30 octets, a key frame request 200; RFC 6086 s8.2 wants bulk elsewhere
 
 
@@ -51,6 +52,14 @@ def may_hear(party: Party, word: Asked) -> Cause | None:
         refused = bad_package(party)
         return Cause(refused.status, headers=refused.headers, by="sbc", note="Info Package")
     return None
+
+
+def carries_digits(word: Asked) -> bool:
+    """Whether it says which keys were pressed, in a package or without, alone or as one part of several."""
+    if word.method != "INFO":
+        return False
+    text = b" ".join([*(value.encode() for _, value in word.headers), word.body]).lower()
+    return any(sign in text for sign in SIGNS_OF_DIGITS)
 
 
 def bad_package(party: Party) -> SipError:

@@ -19,7 +19,7 @@ from sbc.call.negotiation import Negotiation
 from sbc.call.reports import Reported
 from sbc.call.session_ids import SessionIds
 from sbc.call.usage import SDP_TYPE
-from sbc.call.words import Asked, Cause, Changed, Offered, Referred, Released, Settled, Word
+from sbc.call.words import Asked, Cause, Changed, Named, Offered, Referred, Released, Settled, Word
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
@@ -58,6 +58,8 @@ class Leg(Negotiation):
                 self.offer_change(word, now)
             case Settled():
                 self.answer_change(word, now)
+            case Named():
+                self.learn_name(word, now)
             case Released(cause):
                 self._say_bye(cause, now)
             case Asked():
@@ -78,6 +80,10 @@ class Leg(Negotiation):
     def abandon(self, cause: Cause, now: Now) -> None:
         """The call has no more use for this leg; what still comes is undone here."""
         self._say_bye(cause, now)
+
+    def knows(self, remote_tag: str) -> bool:
+        """Whether this is the tag of the peer in a dialog we have with it."""
+        return self.dialog is not None and self.dialog.remote_tag == remote_tag
 
     def renew(self) -> None:
         """The far side's media will come from elsewhere. Once there is an answer, a change tells so."""
@@ -186,10 +192,7 @@ class Leg(Negotiation):
             word.reply(Cause(500, headers=(("Retry-After", "1"),), by="sbc", note="too many questions at once"), now)
         else:
             self._questions += 1
-            request = self.asking(word)
-            self.context.transactions.client(
-                request, self.dialog_flow(now), now, Question(self.party, word, self._answered_question), self.party.timers
-            )
+            self.dispatch(self.asking(word), now, Question(self.party, word, self._answered_question))
 
     def _answered_question(self, word: Asked, cause: Cause, now: Now) -> None:
         self._questions -= 1
@@ -250,8 +253,7 @@ class Leg(Negotiation):
         self.end(now)
         self.context.dialogs[self.dialog.call_id, self.local_tag] = self  # a BYE that crosses ours gets its 200
         headers = tuple(("Reason", value) for value in cause.reasons)
-        bye = self.request("BYE", headers=headers)
-        self._bye = self.context.transactions.client(bye, self.dialog_flow(now), now, self, self.party.timers)
+        self._bye = self.dispatch(self.request("BYE", headers=headers), now, self)
 
     def end(self, now: Now) -> None:
         self.ended = True

@@ -25,6 +25,7 @@ from sbc.sip.names import (
     SUBJECT,
     HeaderName,
 )
+from sbc.sip.quality_report import PACKAGE
 from sbc.sip.uri import Uri
 
 MAX_BODY = 32_768  # a long SMS has 1,530 octets, a location 2,000, the state of 50 lines 20,000; more belongs into a session (RFC 3428 s8)
@@ -42,7 +43,8 @@ def event_of(request: Request, party: Party) -> Event:
     """Raises SipError 489, with what would be taken, for an event that is not the party's (RFC 6665 s4.1.3, RFC 3903 s6)."""
     event = Event.parse(request.headers.first(EVENT) or "")
     if event.package not in party.services.events:
-        raise SipError(status=489, reason="Bad Event", headers=(("Allow-Events", ", ".join(party.services.events)),))
+        known = dict.fromkeys((*party.services.events, PACKAGE) if request.method == "PUBLISH" else party.services.events)
+        raise SipError(status=489, reason="Bad Event", headers=(("Allow-Events", ", ".join(known)),))
     return event
 
 

@@ -162,6 +162,7 @@ class Negotiation(Changing):
         update = transaction.method == "UPDATE"
         self._timer.agree_as_server(transaction.request, self.takes_update)
         if body is None:
+            self.pass_name(transaction.request, now, goes_along=not update)
             if update:
                 self.accept(transaction, b"", now)
             else:
@@ -169,7 +170,10 @@ class Negotiation(Changing):
             return
         description = self.media.receive_offer(body, self.flow.secure)
         same = description == self.described
-        if self.far is not None and (same or (update and not differ(description, self.described))):
+        ours = self.far is not None and (same or (update and not differ(description, self.described)))
+        self.pass_name(transaction.request, now, goes_along=not ours)
+        if ours:
+            assert self.far is not None
             answer = self.media.make_answer(self.far, self.context.ids)
             self.described = description
             self.accept(transaction, answer, now)
@@ -205,7 +209,7 @@ class Negotiation(Changing):
         timer = self._timer.agree_as_server(transaction.request, self.takes_update)
         routes = self.record_route if transaction.method == "INVITE" else ()
         info = recv_info(self.party, self.across) if transaction.method == "INVITE" else ()
-        headers = (("Contact", self.contact), *routes, *info, *timer, *told)
+        headers = (("Contact", self.contact), *routes, *info, *timer, *(told or self.connected.rows(self.sent_by.host)))
         response = self.respond(transaction, 200, headers=headers, body=body, now=now)
         if transaction.method == "INVITE":
             self.early = False

@@ -39,6 +39,7 @@ class LegFacts:
     flow: Flow
     call_id: str
     media: MediaLeg | None = None
+    reported: dict[str, object] | None = None  # by the peer, of the quality
 
     def speech(self) -> str:
         """The codec agreed on for speech; empty when there is none."""
@@ -55,6 +56,7 @@ class LegFacts:
             "call_id": self.call_id,
             "codecs": agreed.names if agreed else [],
             "srtp": agreed.send_keys.suite.value if agreed and agreed.send_keys else None,
+            "reported": self.reported,
         }
 
 

@@ -81,8 +81,7 @@ class Reports:
         state = f"active;expires={REPORTED_FOR_S}" if status < 200 else "terminated;reason=noresource"
         headers = (("Event", f"refer;id={self._cseq}"), ("Subscription-State", state), ("Content-Type", SIPFRAG))
         body = f"SIP/2.0 {status} {reason_phrase(status)}\r\n".encode()
-        request = self._leg.asking(Asked("NOTIFY", self._max_forwards, headers, body, _unasked))
-        self._leg.context.transactions.client(request, self._leg.dialog_flow(now), now, self, self._leg.party.timers)
+        self._leg.dispatch(self._leg.asking(Asked("NOTIFY", self._max_forwards, headers, body, _unasked)), now, self)
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         if response.status >= 300:

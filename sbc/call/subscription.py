@@ -73,9 +73,7 @@ class End(Usage):
             self._questions -= 1
             answered(word, cause, now)
 
-        self.context.transactions.client(
-            self.asking(word), self.dialog_flow(now), now, Question(self.party, word, settled), self.party.timers
-        )
+        self.dispatch(self.asking(word), now, Question(self.party, word, settled))
 
     def forget(self) -> None:
         self.context.dialogs.pop((self.call_id, self.local_tag), None)

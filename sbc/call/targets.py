@@ -18,6 +18,8 @@ from sbc.sip.uri import Uri
 NOTHING_KNOWN: Answers = {}
 # No way there that is TLS all along: never by another one instead (RFC 5630 s5.3, RFC 3261 s26.2.1)
 NOT_SECURE = Cause(480, headers=(("Warning", '380 sbc "SIPS Not Allowed"'),), by="sbc", note="sips, but no TLS to it")
+# Not what it said, but what we make of what it asked for: without Retry-After (RFC 7339 s5.10.2)
+OVERLOADED = Cause(503, by="sbc", note="spared, for it is overloaded", out_of_service=True)
 
 
 @frozen
@@ -81,7 +83,11 @@ def _targets(
         target = Target(trunk, uri, flow, trunk.invite_timers, server.name, stream)
         shunned = len(found) > 1 and _is_shunned(context, trunk, peer, flow, now)
         (failed if shunned else good).append(target)
-    return good + failed or cause
+    targets = good + failed
+    if trunk.overload_control and targets and not (invitation.urgent or invitation.priority):
+        spared = context.overload.spares
+        return [target for target in targets if not spared(target.flow, now)] or OVERLOADED
+    return targets or cause
 
 
 def _stream(context: Context, trunk: Trunk, peer: Peer, realm: Realm, server: Server, now: Now) -> Flow | None:
@@ -95,5 +101,5 @@ def _stream(context: Context, trunk: Trunk, peer: Peer, realm: Realm, server: Se
 def _is_shunned(context: Context, trunk: Trunk, peer: Peer, server: Flow, now: Now) -> bool:
     """It failed, and has not said since that it is back: the first call after its penalty has it asked, and goes elsewhere."""
     if context.penalties.is_over(server, now):
-        ask_whether_it_is_back(context, uri_of(peer, None, secure=peer.secure), server, trunk.timers, now)
+        ask_whether_it_is_back(context, uri_of(peer, None, secure=peer.secure), server, trunk, now)
     return context.penalties.holds(server, now)

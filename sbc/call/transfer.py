@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sbc.call.bridge import Invitation
 from sbc.call.call import Call
+from sbc.call.caller import CallerLeg
 from sbc.call.charging import Placed, number_meant, place_call
 from sbc.call.context import Context
 from sbc.call.crossing import NOTHING, Said, referred_by_rows
@@ -15,7 +16,7 @@ from sbc.call.neutral import user_part
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.reports import Reports
 from sbc.call.states import CallState
-from sbc.call.transferee import Takeover, Transferee
+from sbc.call.transferee import Pickup, Takeover, Transferee
 from sbc.call.words import Asked, Cause, Referred
 from sbc.clock import Now
 from sbc.effects import WriteRecord
@@ -33,11 +34,16 @@ from sbc.sip.uri import Uri
 
 @frozen
 class Found:
-    """A leg of ours, its call, and the leg on the other side."""
+    """A leg of ours, its call, and the leg on the other side. `early_only`: not if it is answered."""
 
     call: Call
     leg: Leg
     far: Leg
+    early_only: bool = False
+
+    @property
+    def is_ringing(self) -> bool:
+        return self.call.state is not CallState.CONNECTED
 
 
 class Transfers:
@@ -80,18 +86,21 @@ class Transfers:
             raise ParseError("Replaces more than once, or with Join")
         replaces = Replaces.parse(rows[0])
         found = self._find(replaces)
-        if found is None:
+        if found is None or (found.is_ringing and not (found.leg is found.call.b and isinstance(found.far, CallerLeg))):
+            # The second: "an early dialog that was not initiated by this UA"
             raise SipError("no dialog to replace", status=481, reason="Call/Transaction Does Not Exist")
         if party.services.transfers == "refuse" or (party.name != found.leg.party.name and party.name not in found.call.grants):
             raise SipError(f"{party.name} may not replace a call of {found.leg.party.name}", status=403, reason="Forbidden")
         if found.far.ended:
             raise SipError("nobody is left there", status=603, reason="Decline")
-        if replaces.early_only:
+        if found.is_ringing and found.far.offer is None:
+            raise SipError("the caller waits for an offer", status=488, reason="Not Acceptable Here")
+        if replaces.early_only and not found.is_ringing:
             raise SipError("the dialog to replace is answered", status=486, reason="Busy Here")
         if found.call.successor is not None or found.call.introduction is not None:
             raise SipError("the dialog to replace is being moved", status=491, reason="Request Pending")
         self._context.tap.cut(found.call.facts.id)
-        return found
+        return replace(found, early_only=replaces.early_only)
 
     def _as_of_now(self, party: Party) -> Party:
         """A transfer is a new call: by the policy of today, whatever the call began with. Raises SipError 403."""
@@ -106,26 +115,24 @@ class Transfers:
     def _find(self, replaces: Replaces) -> Found | None:
         """By the identifiers of the leg to be replaced; or by those the far side knows, which name the leg that stays.
 
-        Raises SipError for one that is over (603), or not answered yet (481).
+        Raises SipError 603 for one that is over. None: it is none of ours, or alone.
         """
         dialogs = self._context.dialogs
         named = dialogs.get((replaces.call_id, replaces.to_tag))
-        if isinstance(named, Leg) and named.dialog is not None and named.dialog.remote_tag == replaces.from_tag:
+        if isinstance(named, Leg) and named.knows(replaces.from_tag):
             return self._found(named)
         named = dialogs.get((replaces.call_id, replaces.from_tag))
-        if isinstance(named, Leg) and named.dialog is not None and named.dialog.remote_tag == replaces.to_tag:
+        if isinstance(named, Leg) and named.knows(replaces.to_tag):
             found = self._found(named)
-            return Found(found.call, found.far, found.leg)
+            return Found(found.call, found.far, found.leg) if found is not None else None
         return None
 
     @staticmethod
-    def _found(leg: Leg) -> Found:
+    def _found(leg: Leg) -> Found | None:
         call = leg.owner
         if not isinstance(call, Call) or leg.ended or leg not in (call.a, call.b):
             raise SipError("the dialog to replace is over", status=603, reason="Decline")
-        if call.state is not CallState.CONNECTED:
-            raise SipError("the dialog to replace is not answered", status=481, reason="Call/Transaction Does Not Exist")
-        return Found(call, leg, call.other(leg))
+        return Found(call, leg, call.other(leg)) if call.a is not None and call.b is not None else None
 
     def _own_dialog(self, replaces: Replaces, referrer: Leg) -> Found:
         """Another answered call of whoever transfers. Raises SipError 404: not 481, which would end the dialog of the REFER."""
@@ -133,7 +140,9 @@ class Transfers:
             found = self._find(replaces)
         except SipError:
             found = None
-        if found is None or found.leg.party.name != referrer.party.name or found.leg is referrer or found.far.owner is referrer.owner:
+        if found is None or found.is_ringing or found.leg is referrer or found.far.owner is referrer.owner:
+            raise SipError("no other call", status=404, reason="Not Found")
+        if found.leg.party.name != referrer.party.name:
             raise SipError("no other call of theirs", status=404, reason="Not Found")
         if found.call.successor is not None or found.call.introduction is not None or found.far.ended:
             raise SipError("the other call is being moved", status=491, reason="Request Pending")
@@ -238,6 +247,13 @@ class Transfers:
         )
 
 
+def takeover_of(new: Call, found: Found) -> Takeover:
+    """What has the far leg of `found` talk to the caller of `new` instead."""
+    if found.is_ringing:
+        return Pickup(new, found.call, found.far, early_only=found.early_only)
+    return Takeover(new, found.call, found.far)
+
+
 def number_of(call: Call, leg: Leg) -> str:
     """The number or name of the party on that leg; "" when it has none."""
     return call.facts.caller if leg is call.a else call.facts.called
@@ -250,6 +266,7 @@ def invitation_for(call: Call, leg: Leg, number: str, word: Referred) -> Invitat
         said = known.said
         kept = Said(said.identities, said.hidden, said.anonymous, said.privacy, said.verstat) if said is not NOTHING else NOTHING
         told = replace(kept, referred_by=word.referred_by) if word.referred_by is not None else kept
-        return replace(known, called=number, service=None, max_forwards=word.max_forwards, said=told, priority="")
+        invitation = replace(known, called=number, service=None, max_forwards=word.max_forwards, said=told)
+        return replace(invitation, priority="", urgent=False, bodies=())
     told = Said(referred_by=word.referred_by) if word.referred_by is not None else NOTHING
     return Invitation(call.facts.called, "", False, number, None, known.secure, word.max_forwards, None, told)

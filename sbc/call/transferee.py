@@ -14,15 +14,18 @@ from sbc.call.change import GLARE
 from sbc.call.leg import Leg
 from sbc.call.media import media_leg
 from sbc.call.reports import Reports
-from sbc.call.words import Answered, Asked, Cause, Changed, Offered, Progressed, Referred, Released, Settled, Word
+from sbc.call.states import CallState
+from sbc.call.words import Answered, Asked, Cause, Changed, Named, Offered, Progressed, Referred, Released, Settled, Word
 from sbc.clock import Now
 from sbc.frozen import replace
-from sbc.sdp.offer import Description, Direction
+from sbc.sdp.offer import Description, Direction, fit_together
 from sbc.sip.timers import Timer
 
 if TYPE_CHECKING:
     from sbc.call.call import Call
 
+# RFC 3326 s3.1: to the phone that rang it is no missed call
+PICKED_UP = Cause(200, reasons=('SIP;cause=200;text="Call completed elsewhere"',), by="sbc", note="picked up")
 INTRODUCTIONS = 5  # tries to tell a party of its new peer, when its own changes cross ours
 INTRODUCE_AGAIN_S = 2.1  # as the owner of a Call-ID waits after 491 (RFC 3261 s14.1)
 
@@ -45,14 +48,15 @@ class Transferee(Leg):
         match word:
             case Progressed(status):
                 self._report(status, now)
-            case Answered(description):
+            case Answered(description, said):
                 assert description is not None
+                self._leg.connected.learn(said, self._leg.sent_by.host)
                 self._hand_over(description, now)
             case Released(cause):
                 self._fail(cause, now)
             case Changed() | Offered():  # the callee has changed its mind before it answered, and tells so again when it does
                 self.say(Settled(None, GLARE), now)
-            case Settled():
+            case Settled() | Named():
                 pass
             case _:
                 raise AssertionError(f"{word!r} to a party on its way")
@@ -122,6 +126,7 @@ class Takeover(Leg):
         self._leg.hear = self._hear
         self._new.anchor(self._leg, Side.B)
         self._leg.media.rekey()
+        self._leg.connected.learn(self._new.invitation.said, self._leg.sent_by.host)
         self._leg.tell(Changed(far), now)
 
     def abandon(self, cause: Cause, now: Now) -> None:
@@ -176,6 +181,35 @@ class Takeover(Leg):
         self._old.anchor(self._leg, self._side)
         if self._left is not None:
             self._old.hear(self._left[0], Released(self._left[1]), now)
+
+
+class Pickup(Takeover):
+    """Of a call that still rings (RFC 3891 s3): the caller, `leg`, gets the answer of who picks it up, and nobody else rings any more."""
+
+    def __init__(self, new: Call, old: Call, leg: Leg, *, early_only: bool) -> None:
+        super().__init__(new, old, leg)
+        self._early_only = early_only
+
+    def begin(self, far: Description | None, now: Now) -> None:
+        leg, old, new = self._leg, self._old, self._new
+        if not leg.ended and leg.owner is old and old.state is CallState.CONNECTED:  # answered while our relay was opened
+            if self._early_only:
+                self.hear(self, Released(Cause(486, by="sbc", note="the dialog to replace is answered")), now)
+            else:
+                super().begin(far, now)
+            return
+        if leg.ended or leg.owner is not old or old.state not in (CallState.DIALLING, CallState.RINGING):
+            self.hear(self, Released(Cause(603, by="sbc", note="the dialog to replace is over")), now)
+            return
+        if far is None or leg.offer is None or not fit_together(leg.offer, far):
+            self.hear(self, Released(Cause(488, by="sbc", note="no codec in common")), now)
+            return
+        place = old.let_go(leg, now, PICKED_UP)
+        leg.renew()  # whatever it was told so far, it will hear somebody else
+        new.adopt(leg, Side.B, place)
+        leg.tell(Answered(far), now)
+        if not leg.ended:
+            new.hear(leg, Answered(leg.described), now)
 
 
 class Introduction:

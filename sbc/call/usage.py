@@ -6,21 +6,25 @@ import contextlib
 
 from media.api import Side
 from sbc.call.abilities import abilities
-from sbc.call.context import Context, flow_within
+from sbc.call.context import Context, flow_to, flow_within
+from sbc.call.health import server_failed
 from sbc.call.session_ids import SessionIds
 from sbc.call.words import Asked
 from sbc.clock import Now
 from sbc.effects import Send
 from sbc.errors import ParseError
 from sbc.flow import Flow
-from sbc.policy.snapshot import Party, Realm
+from sbc.policy.snapshot import Party, Realm, Trunk
 from sbc.sip.dialog import TARGET_REFRESH, Dialog
 from sbc.sip.fields.tokens import parse_tokens
 from sbc.sip.message import Request, Response
 from sbc.sip.names import ALLOW as ALLOW_HEADER
-from sbc.sip.transactions import ServerTransaction
+from sbc.sip.transactions import ClientTransaction, ClientUser, ServerTransaction
 
 SDP_TYPE = "application/sdp"
+# "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU is unknown, the request
+# MUST be sent using an RFC 2914 congestion controlled transport protocol, such as TCP" (RFC 3261 s18.1.1)
+LONGEST_DATAGRAM = 1300
 HeaderRows = tuple[tuple[str, str], ...]
 
 
@@ -38,7 +42,7 @@ class Usage:
         self.flow = flow
         self.session = session
         self.local_tag = context.ids.tag()
-        self.sent_by = context.sent_by(flow)
+        self.sent_by = context.sent_by(flow, party)
         self.contact = self.sent_by.contact(self.local_tag)
         self.dialog: Dialog | None = None
         self.takes_update = False
@@ -77,11 +81,40 @@ class Usage:
     def flow_to(self, dialog: Dialog, now: Now) -> Flow:
         return flow_within(self.context, self.party, self.realm, self.flow, dialog.next_hop, now)
 
+    def dispatch(self, request: Request, now: Now, user: ClientUser, dialog: Dialog | None = None) -> ClientTransaction:
+        """Send a request of the dialog: by TCP if it is too long for UDP, and by UDP after all if there is no TCP.
+
+        Its Contact says where we are reached as before, for the next one may be short. `dialog`: a fork's.
+        """
+        flow = self.flow_to(dialog, now) if dialog is not None else self.dialog_flow(now)
+        stream = self._stream(request, flow, now)
+        if stream is None:
+            return self.context.transactions.client(request, flow, now, user, self.party.timers)
+        via = request.via
+
+        def instead(now: Now) -> tuple[Request, Flow]:
+            server_failed(self.context, stream, now)
+            request.put_via(via)
+            return request, flow
+
+        request.put_via(self.context.sent_by(stream, self.party).via(self.context.ids.branch()))
+        return self.context.transactions.client(request, stream, now, user, self.party.timers, instead)
+
+    def _stream(self, request: Request, flow: Flow, now: Now) -> Flow | None:
+        """The way by TCP for what is too long, to a trunk that may have TCP: a phone behind a NAT could not be reached so."""
+        party = self.party
+        if flow.reliable or not isinstance(party, Trunk) or party.peer is None or party.peer.transport is not None:
+            return None
+        stream = flow_to(self.realm, "TCP", *flow.remote)
+        if stream is None or request.length <= LONGEST_DATAGRAM or self.context.penalties.holds(stream, now):
+            return None
+        return stream
+
     def heard_from(self, flow: Flow) -> None:
         """A request of the peer proved that it is there: behind a NAT, or on a new connection, that is the only way to it."""
         if flow != self.flow:
             self.flow = flow
-            self.sent_by = self.context.sent_by(flow)
+            self.sent_by = self.context.sent_by(flow, self.party)
 
     def note_methods(self, message: Request | Response) -> None:
         """What the peer says it can do; silence says nothing new."""

@@ -1,4 +1,7 @@
-"""The words legs speak: Offered, Progressed, Answered, Changed, Settled, Released; Asked, Referred. Nothing of SIP's dialogs crosses."""
+"""The words legs speak: Offered, Progressed, Answered, Changed, Settled, Named, Released; Asked, Referred.
+
+Nothing of SIP's dialogs crosses.
+"""
 
 from __future__ import annotations
 
@@ -91,6 +94,14 @@ class Settled:
 
 
 @frozen
+class Named:
+    """The peer is somebody else than before, or says so. `goes_along`: with the word that follows, which needs a message anyway."""
+
+    said: Said
+    goes_along: bool = False
+
+
+@frozen
 class Released:
     cause: Cause
 
@@ -126,4 +137,4 @@ class Referred:
     reply: Callable[[Cause, Now], None]
 
 
-Word = Offered | Progressed | Answered | Changed | Settled | Released | Asked | Referred
+Word = Offered | Progressed | Answered | Changed | Settled | Named | Released | Asked | Referred

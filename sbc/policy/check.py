@@ -36,6 +36,7 @@ class Policy:
     routes: Mapping[int, model.RouteModel]
     limits: Mapping[str, model.LimitsModel]
     media: Mapping[str, model.MediaModel]
+    blocks: Mapping[str, model.BlockModel]
     emergency: Mapping[str, model.EmergencyModel]
     no_emergency: frozenset[str]
     strangers: model.StrangersModel
@@ -96,6 +97,7 @@ class _Checker:
             for name in self._names[section]:
                 for key, target in (("realm", "realms"), ("media", "media"), ("limits", "limits")):
                     self._reference((section, name, key), target)
+                self._references((section, name, "blocks"), "blocks")
         routes = self._plain("routes")
         for index in range(len(routes) if isinstance(routes, list) else 0):
             for key, target in (("trunk", "trunks"), ("user", "users"), ("realm", "realms")):
@@ -118,7 +120,9 @@ class _Checker:
         if isinstance(name, bool) or not isinstance(name, (str, int)) or any(str(name) in self._names[section] for section in sections):
             return
         known = [known for section in sections for known in self._names[section]]
-        what = " or ".join({"realms": "realm", "trunks": "trunk", "users": "user"}.get(section, section) for section in sections)
+        what = " or ".join(
+            {"realms": "realm", "trunks": "trunk", "users": "user", "blocks": "block"}.get(section, section) for section in sections
+        )
         self.error(path, f"there is no {what} {str(name)!r}{did_you_mean(str(name), known)}")
 
     def _plain(self, *path: str | int) -> Plain:
@@ -226,15 +230,21 @@ class _Checker:
                 self.error(("trunks", name, "responses_to"), "we send no redirections: 3xx stands in 'responses_from' only")
 
     def _listed_alone(self) -> None:
-        listed = Counter(header for _, _, party in self._policy.parties() for header in set(party.pass_headers or ()))
-        for section, name, party in self._policy.parties():
-            for index, header in enumerate(party.pass_headers or ()):
-                if listed[header] == 1:
-                    self.warn((section, name, "pass_headers", index), "crosses only to somebody who lists it too, and nobody does")
+        for key in ("pass_headers", "pass_bodies"):
+            listed = Counter(item for _, _, party in self._policy.parties() for item in set(getattr(party, key) or ()))
+            for section, name, party in self._policy.parties():
+                for index, item in enumerate(getattr(party, key) or ()):
+                    if listed[item] == 1:
+                        self.warn((section, name, key, index), "crosses only to somebody who lists it too, and nobody does")
 
     def _services(self, path: Path, party: model.TrunkModel | model.UserModel) -> None:
         if party.info_packages is not None and party.info != "pass":
             self.error((*path, "info_packages"), "no INFO passes at all: say 'info: pass', too")
+        media = self._policy.media.get(party.media)
+        if media is not None and "withhold" in (media.digits_from, media.digits_to):
+            for index, event in enumerate(party.events or ()):
+                if event == "kpml":  # RFC 4730
+                    self.error((*path, "events", index), f"tells digits, which media {party.media!r} withholds")
 
     def _peer(self, name: str, trunk: model.TrunkModel) -> None:
         path: Path = ("trunks", name, "peer")
@@ -362,6 +372,17 @@ class _Checker:
                 self._suites(("media", name, "suites"), media)
             if media.fax == "pass" and media.srtp == "sdes":
                 self.error(("media", name, "fax"), "T.38 has no encryption here: with 'srtp: sdes' it cannot pass")
+            self._digits(name, media, folded)
+
+    def _digits(self, name: str, media: model.MediaModel, codecs: Sequence[str]) -> None:
+        """What is withheld has to be told from speech."""
+        for key in ("digits_from", "digits_to"):
+            if getattr(media, key) != "withhold":
+                continue
+            if "telephone-event" not in codecs:
+                self.error(("media", name, key), "without telephone-event among the codecs digits are tones in the speech, and pass")
+            elif "red" in codecs:
+                self.error(("media", name, key), "RED (RFC 2198) carries digits among the speech: take it from the codecs")
 
     def _suites(self, path: Path, media: model.MediaModel) -> None:
         if media.srtp == "off":

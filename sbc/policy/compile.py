@@ -14,6 +14,7 @@ from sbc.policy.document import Document
 from sbc.policy.problems import Path as Keys
 from sbc.policy.snapshot import (
     RFC_TIMERS,
+    Block,
     Credentials,
     DialPlan,
     HeaderRules,
@@ -50,8 +51,9 @@ def compile_policy(
     """
     limits = {name: _limits(name, rules) for name, rules in policy.limits.items()}
     media = {name: _media(rules, suites) for name, rules in policy.media.items()}
-    trunks = {name: _trunk(name, trunk, media, limits, secrets, certs) for name, trunk in policy.trunks.items()}
-    users = {name: _user(name, user, media, limits, secrets) for name, user in policy.users.items()}
+    blocks = {name: _block(name, rules) for name, rules in policy.blocks.items()}
+    trunks = {name: _trunk(name, trunk, media, limits, blocks, secrets, certs) for name, trunk in policy.trunks.items()}
+    users = {name: _user(name, user, media, limits, blocks, secrets) for name, user in policy.users.items()}
     accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
     accounts |= {(trunk.realm, trunk.registers.user): trunk for trunk in trunks.values() if trunk.registers is not None}
     with_digest = {realm for realm, _ in accounts}
@@ -116,6 +118,7 @@ def _trunk(
     trunk: model.TrunkModel,
     media: Mapping[str, MediaRules],
     limits: Mapping[str, LimitRules],
+    blocks: Mapping[str, Block],
     secrets: Mapping[Keys, str],
     certs: Path,
 ) -> Trunk:
@@ -135,9 +138,10 @@ def _trunk(
         accept_certificate=tuple(trunk.accept_certificate or ()),
         certificate=_key_pair(certs, trunk.certificate) if trunk.certificate is not None else None,
         wildcard_certificates=trunk.insecure_wildcard_certificates or False,
-        headers=_headers(trunk, trusted=trunk.trusted or False, diversions_as=trunk.diversions_as),
+        headers=_headers(trunk, blocks, trusted=trunk.trusted or False, diversions_as=trunk.diversions_as),
         responses_from=_translation(trunk.responses_from),
         responses_to=_translation(trunk.responses_to),
+        overload_control=trunk.overload_control or False,
         early_offer=trunk.early_offer or False,
         record=trunk.record or "never",
         services=_services(trunk, transfers="refuse"),
@@ -149,6 +153,7 @@ def _user(
     user: model.UserModel,
     media: Mapping[str, MediaRules],
     limits: Mapping[str, LimitRules],
+    blocks: Mapping[str, Block],
     secrets: Mapping[Keys, str],
 ) -> User:
     return User(
@@ -158,7 +163,7 @@ def _user(
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
-        headers=_headers(user),
+        headers=_headers(user, blocks),
         early_offer=user.early_offer or False,
         record=user.record or "never",
         services=_services(user, transfers="perform"),  # it could call and hang up just as well
@@ -183,15 +188,21 @@ def _dial_plan(plan: Mapping[str, str] | None) -> DialPlan:
 
 
 def _headers(
-    party: model.PartyModel, *, trusted: bool = False, diversions_as: Literal["diversion", "history-info"] | None = None
+    party: model.PartyModel,
+    blocks: Mapping[str, Block],
+    *,
+    trusted: bool = False,
+    diversions_as: Literal["diversion", "history-info"] | None = None,
 ) -> HeaderRules:
     return HeaderRules(
         trusted=trusted,
         numbers=_patterns(party.numbers or ()),
         main_number=next((number for number in party.numbers or () if not number.endswith("*")), None),
         pass_headers=frozenset(party.pass_headers or ()),
+        pass_bodies=frozenset(party.pass_bodies or ()),
         diversions_as=diversions_as,
         refuse_anonymous=party.refuse_anonymous or False,
+        blocks=tuple(blocks[name] for name in party.blocks or ()),
     )
 
 
@@ -205,6 +216,12 @@ def _limits(name: str, rules: model.LimitsModel) -> LimitRules:
     return LimitRules(name, rules.calls, rules.new_calls, rules.longest_call, rules.requests, rules.shared or False)
 
 
+def _block(name: str, rules: model.BlockModel) -> Block:
+    told = rules.redress.model_dump(exclude_none=True) if rules.redress is not None else {}
+    redress = ";".join(("v=analytics1", *(f"{key}={value}" for key, value in told.items()))) if told else ""
+    return Block(name, _patterns(rules.callers), rules.answer or 603, redress)
+
+
 def _media(rules: model.MediaModel, available: Collection[Suite]) -> MediaRules:
     return MediaRules(
         codecs=tuple(rules.codecs),
@@ -213,6 +230,8 @@ def _media(rules: model.MediaModel, available: Collection[Suite]) -> MediaRules:
         silence=rules.silence,
         early=rules.early_media or "both",
         fax=rules.fax or "refuse",
+        digits_from=rules.digits_from or "pass",
+        digits_to=rules.digits_to or "pass",
     )
 
 

@@ -95,6 +95,7 @@ def _validate(document: Document) -> Policy:
         routes=_routes(document, raw),
         limits=_objects(document, raw, "limits", model.LimitsModel),
         media=_objects(document, raw, "media", model.MediaModel),
+        blocks=_objects(document, raw, "blocks", model.BlockModel),
         emergency=_objects(document, raw, "emergency", model.EmergencyModel),
         no_emergency=_realms_without_emergency(raw.get("emergency")),
         strangers=_object(document, raw.get("strangers", {}), ("strangers",), model.StrangersModel) or model.StrangersModel(),

@@ -67,7 +67,16 @@ OwnNumbers = Annotated[
     BeforeValidator(_one_or_many),
     Field(min_length=1),
 ]
+UnwantedNumbers = Annotated[
+    list[Annotated[str, *_word(values.unwanted_number, **_NUMBER_OR_TEXT, examples=["+4990*", "+4930123456"])]],
+    BeforeValidator(_one_or_many),
+    Field(min_length=1),
+]
+RedressUrl = Annotated[str, *_word(values.redress_url, pattern="^https://", examples=["https://example.com/blocked"])]
+RedressTel = Annotated[str, *_word(values.redress_tel, **_NUMBER_OR_TEXT, examples=["+4930123456"])]
+RedressEmail = Annotated[str, *_word(values.redress_email, pattern="@", examples=["blocked@example.com"])]
 HeaderToken = Annotated[str, *_word(values.header_name, examples=["User-to-User", "Alert-Info", "X-Customer"])]
+BodyType = Annotated[str, *_word(values.body_type, pattern="^[^/]+/[^/]+$", examples=["application/pidf+xml", "application/isup"])]
 TranslatedStatuses = Annotated[frozenset[int], *_word(values.translated_statuses, **_NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
 Failure = Annotated[int, *_word(values.failure, **_NUMBER_OR_TEXT, pattern="^[4-6][0-9]{2}$")]
 Translation = dict[TranslatedStatuses, Failure]
@@ -196,7 +205,13 @@ class PartyModel(Model):
     pass_headers: list[HeaderToken] | None = Field(
         None, min_length=1, description="Headers that cross in its calls, both ways, if the other side of the call lists them too."
     )
+    pass_bodies: list[BodyType] | None = Field(
+        None,
+        min_length=1,
+        description="Bodies of an INVITE that cross beside the session description, if the other side of the call lists them too.",
+    )
     refuse_anonymous: bool | None = Field(None, description="true: who calls it without showing a number is answered 433. Default: false.")
+    blocks: list[Name] | None = Field(None, min_length=1, description="Which `blocks` objects apply to it: whose calls it does not get.")
     early_offer: bool | None = Field(
         None, description="true: calls to it always carry an offer; where the caller sent none, it has all `codecs` of its media."
     )
@@ -255,6 +270,10 @@ class TrunkModel(PartyModel):
     )
     responses_to: Translation | None = Field(
         None, min_length=1, description="Final answers this trunk would get from us, and what it gets instead: {486: 480}."
+    )
+    overload_control: bool | None = Field(
+        None,
+        description="true: when it is overloaded, it may say what share of new requests it is to be spared (RFC 7339). Default: false.",
     )
 
     accept_from: list[Network] | None = Field(
@@ -363,6 +382,48 @@ class MediaModel(Model):
         None,
         description="T.38. pass: relayed when both sides have it, unencrypted always. refuse: 488, the default; fax stays speech then.",
     )
+    digits_from: Literal["pass", "withhold"] | None = Field(
+        None,
+        description="The digits such a party types (telephone-event, INFO). pass: to whom it talks to, the default. withhold: to nobody.",
+    )
+    digits_to: Literal["pass", "withhold"] | None = Field(
+        None,
+        description="The digits of whom such a party talks to. pass: it gets them, the default. withhold: it does not, as where somebody "
+        "types the number of a card.",
+    )
+
+
+class RedressModel(Model):
+    """Whom somebody may turn to whose calls are blocked by analytics (ATIS-1000099)."""
+
+    url: RedressUrl | None = Field(None, description="A page, https only.")
+    tel: RedressTel | None = Field(None, description="A telephone number.")
+    email: RedressEmail | None = Field(None, description="A mail address.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_where(cls, value: object) -> object:
+        if isinstance(value, dict) and not value:
+            raise ValueError("nobody could complain: give at least one of url, tel and email")
+        return value
+
+
+class BlockModel(Model):
+    """Numbers whose calls a party does not get. Emergency services that call back always get through."""
+
+    callers: UnwantedNumbers = Field(description='Calling numbers, or their beginnings: ["+4990*", "+882*"].')
+    answer: Literal[403, 603, 607] | None = Field(
+        None, description="What such a caller gets. 603: declined, the default. 403: forbidden. 607: the called party does not want it."
+    )
+    redress: RedressModel | None = Field(
+        None, description="These numbers come from analytics: the caller gets 603 Network Blocked, and is told whom to turn to."
+    )
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> BlockModel:
+        if self.redress is not None and self.answer not in (None, 603):
+            raise ValueError("what analytics block is answered 603: take 'answer' out, or 'redress'")
+        return self
 
 
 class EmergencyModel(Model):
@@ -392,6 +453,7 @@ class PolicyModel(Model):
     routes: list[RouteModel] = Field(default_factory=list, description="Where calls go. First match wins; no match answers 404.")
     limits: dict[Name, LimitsModel] = Field(default_factory=dict, description="How many calls, how fast, how long.")
     media: dict[Name, MediaModel] = Field(default_factory=dict, description="Codecs and encryption.")
+    blocks: dict[Name, BlockModel] = Field(default_factory=dict, description="Who may not call, and what it is told.")
     emergency: dict[Name, EmergencyModel | Literal["none"]] = Field(
         default_factory=dict, description="By realm: emergency numbers, or `none` when nobody dials them there."
     )

@@ -151,16 +151,34 @@ class HeaderRules:
     numbers           its own: what it says of itself counts when it is among these
     main_number       the first of them that is written in full: who it is when it says nothing that counts
     pass_headers      names, lower case, that cross when both sides of a call list them
+    pass_bodies       media types, lower case, that cross beside the session description of an INVITE when both sides list them
     diversions_as     the header that tells it who sent a call on; None: whichever came
     refuse_anonymous  callers who hide who they are are answered 433 (RFC 5079)
+    blocks            callers it does not get, the first that matches counts
     """
 
     trusted: bool = False
     numbers: Patterns = Patterns()
     main_number: str | None = None
     pass_headers: frozenset[str] = frozenset()
+    pass_bodies: frozenset[str] = frozenset()
     diversions_as: Literal["diversion", "history-info"] | None = None
     refuse_anonymous: bool = False
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whose calls somebody does not get.
+
+    status   403, 603 or 607
+    redress  of what analytics found: where to complain, as ATIS-1000099 writes it, without the id of the call; "": no analytics
+    """
+
+    name: str
+    callers: Patterns
+    status: int = 603
+    redress: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +214,7 @@ class Trunk:
     wildcard_certificates a `*.` in its certificate counts, against RFC 5922 s7.2
     responses_from        final statuses it answers with, and what each is taken for
     responses_to          final statuses it would be answered with, and what is sent instead
+    overload_control      it may say what share of our requests it is to be spared (RFC 7339)
     early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
     """
 
@@ -215,6 +234,7 @@ class Trunk:
     headers: HeaderRules = HeaderRules()
     responses_from: Mapping[int, int] = field(default_factory=dict)
     responses_to: Mapping[int, int] = field(default_factory=dict)
+    overload_control: bool = False
     early_offer: bool = False
     record: Record = "never"
     services: Services = Services()

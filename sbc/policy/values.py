@@ -35,6 +35,9 @@ _PREFIX = re.compile(r"\+?[0-9*#]{0,20}")
 _REPLACEMENT = re.compile(r"\+?[0-9]{0,20}")
 _SHORT_NUMBER = re.compile(r"[0-9*#]{2,15}")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_REDRESS_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/?&=%+-]*)?")
+_E164 = re.compile(r"\+[1-9][0-9]{4,14}")
+_EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,128}")
 _CODEC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 # Decided by the protocol, or by the trust between two parties: a list cannot let them through.
@@ -269,6 +272,32 @@ def own_number(text: str) -> str:
     return text
 
 
+def unwanted_number(text: str) -> str:
+    """A pattern of numbers or names that are not to call."""
+    if pattern(text) == "*":
+        raise ValueError("'*' would refuse every call: take the routes to it away instead")
+    return text
+
+
+def redress_url(text: str) -> str:
+    """Where whoever was blocked finds somebody to complain to; it stands in a quoted string among values that end in `;`."""
+    if not _REDRESS_URL.fullmatch(text) or len(text) > 200:
+        raise ValueError("a page for people whose calls were blocked: https://…, 200 characters at most")
+    return text
+
+
+def redress_tel(text: str) -> str:
+    if not _E164.fullmatch(text):
+        raise ValueError("a telephone number in full: +4930123456")
+    return text
+
+
+def redress_email(text: str) -> str:
+    if not _EMAIL.fullmatch(text):
+        raise ValueError("an address such as blocked@example.com")
+    return text
+
+
 def header_name(text: str) -> str:
     """The folded name of a header that nothing else decides on."""
     try:
@@ -278,6 +307,17 @@ def header_name(text: str) -> str:
     if folded in RULED or folded.startswith(RULED_PREFIXES):
         raise ValueError(f"whether {folded.spelling} crosses is not decided here: it has rules of its own")
     return str(folded)
+
+
+def body_type(text: str) -> str:
+    """The folded media type of a body that is no session description and no envelope."""
+    folded = text.lower()
+    kind, slash, subtype = folded.partition("/")
+    if not (slash and is_token(kind) and is_token(subtype)):
+        raise ValueError(f"{text!r} is no media type: write it as application/isup")
+    if folded == "application/sdp" or kind in ("multipart", "message"):
+        raise ValueError(f"{text} is not passed on: session descriptions are ours on each side, and of several parts each counts by itself")
+    return folded
 
 
 def translated_statuses(text: str) -> frozenset[int]:

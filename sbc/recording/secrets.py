@@ -11,6 +11,8 @@ import binascii
 import hmac
 import re
 
+from sbc.call.info import SIGNS_OF_DIGITS
+
 KEY = re.compile(rb"inline:([A-Za-z0-9+/]+)", re.IGNORECASE)  # RFC 4568 s9.1; what follows is no key
 DIGEST = re.compile(rb'(\bresponse[ \t\r\n]*=[ \t\r\n]*"?)([0-9a-f]+)', re.IGNORECASE)  # RFC 7616 s3.4: open to a search for the password
 BASIC = re.compile(rb"(\bbasic[ \t\r\n]+)([A-Za-z0-9+/=._~-]+)", re.IGNORECASE)
@@ -18,7 +20,6 @@ DIGITS = re.compile(rb"^(?:content-type|c)[ \t]*:\s*application/(?:dtmf|dtmf-rel
 LINE_OF_DIGITS = re.compile(rb"^(?![ \t]*duration)([^=\r\n]*=)?([^\r\n]+)", re.I | re.M)  # "Signal=5", or "5" alone
 KEY_OF_A_PHONE = re.compile(rb"[0-9A-D*#]", re.IGNORECASE)  # RFC 4733 s3.2
 LONGEST_KEY = 64  # octets; RFC 6188 s4 has the longest in use, 46
-SIGNS_OF_DIGITS = (b"dtmf", b"nortelnetworks.digits")
 
 
 class Secrets:

@@ -35,7 +35,7 @@ from sbc.sdp.relay import Agreement, relay_side
 from sbc.sdp.rules import MediaRules
 from sbc.sdp.write import numbered
 
-__all__ = ["Codec", "Description", "Direction", "Mark", "MediaLeg", "MediaRules", "SdpError", "relay_sides"]
+__all__ = ["Codec", "Description", "Direction", "Mark", "MediaLeg", "MediaRules", "SdpError", "fit_together", "relay_sides"]
 
 # Seen in the field and harmless: both parties pressing hold, and a mux we did not ask for and do not use.
 _TOLERATED = frozenset((Problem.DIRECTION, Problem.RTCP_MUX))
@@ -416,15 +416,23 @@ class MediaLeg:
         return session, session.encode()
 
 
-def relay_sides(a: MediaLeg, b: MediaLeg, *, latch_a: tuple[str, ...], latch_b: tuple[str, ...]) -> tuple[SideSpec, SideSpec]:
+def relay_sides(
+    a: MediaLeg, b: MediaLeg, *, latch_a: tuple[str, ...], latch_b: tuple[str, ...], all_digits: bool = False
+) -> tuple[SideSpec, SideSpec]:
     """What the relay has to do for what both legs agreed on; `latch_*`: further hosts each peer may send from.
 
-    A leg that has not agreed yet gets a side that neither takes nor sends anything.
+    A leg that has not agreed yet gets a side that neither takes nor sends anything. `all_digits`: whatever the rules withhold.
     """
+    digits_a, digits_b = all_digits or b.rules.hears_digits_of(a.rules), all_digits or a.rules.hears_digits_of(b.rules)
     return (
-        relay_side(a.agreed, b.agreed, latch_from=latch_a, silence=a.rules.silence),
-        relay_side(b.agreed, a.agreed, latch_from=latch_b, silence=b.rules.silence),
+        relay_side(a.agreed, b.agreed, latch_from=latch_a, silence=a.rules.silence, digits=digits_a),
+        relay_side(b.agreed, a.agreed, latch_from=latch_b, silence=b.rules.silence, digits=digits_b),
     )
+
+
+def fit_together(offered: Description, far: Description) -> bool:
+    """Whether an offer could be answered by what somebody else has offered: two who wait for an answer are to hear each other."""
+    return offered.kind == far.kind != FAX and is_audible(_answered_codecs(offered.codecs, far.codecs))
 
 
 def _pairs(ours: Sequence[Codec], theirs: Sequence[Codec]) -> tuple[tuple[Codec, Codec], ...]:

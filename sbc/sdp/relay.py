@@ -11,6 +11,7 @@ from sbc.sdp.describe import Description
 from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.model import Codec, Direction
 
+DIGITS = frozenset(("telephone-event", "TONE"))  # what RFC 4733 sends keys and tones as
 # A party that suppresses silence (RFC 3389) may rightly say nothing for minutes: that many times longer.
 _SUPPRESSED_SILENCE = 5
 
@@ -38,14 +39,20 @@ class Agreement:
         return ["T38"] if self.peer.kind == FAX else [codec.name for codec, _ in self.pairs]
 
 
-def relay_side(here: Agreement | None, there: Agreement | None, *, latch_from: tuple[str, ...], silence: float | None) -> SideSpec:
-    """The relay's side towards the peer of `here`. Without an agreement it neither takes nor sends anything."""
+def relay_side(
+    here: Agreement | None, there: Agreement | None, *, latch_from: tuple[str, ...], silence: float | None, digits: bool = True
+) -> SideSpec:
+    """The relay's side towards the peer of `here`. Without an agreement it neither takes nor sends anything.
+
+    `digits`: the ones that peer types go on. Else they are dropped on the way: were the events not agreed on, they would be tones.
+    """
     if here is None:
         return SideSpec(send=False)
     peer = here.peer
     if peer.kind == FAX:
         return _fax_side(here, there, latch_from, silence)
-    payload_types, clock_rates = _payload_maps(here.pairs, there.pairs if there is not None else ())
+    pairs = here.pairs if digits else tuple([pair for pair in here.pairs if pair[0].name not in DIGITS])
+    payload_types, clock_rates = _payload_maps(pairs, there.pairs if there is not None else ())
     if not here.direction.sends:
         silence = None
     elif silence is not None and peer.silence_suppression:

@@ -27,6 +27,7 @@ class MediaRules:
     silence   seconds without a packet after which a party that should be sending counts as silent; None: never
     early     what of a callee's media is relayed before the answer: "both" ways, only so that the caller may "listen", or "none"
     fax       whether T.38 is relayed; UDPTL has no encryption here, so that never together with "required"
+    digits_from, digits_to  whether the digits it types go on to whom it talks to, and those of the other one to it (PCI DSS)
     """
 
     codecs: tuple[str, ...] = ("PCMA", "PCMU", "G729", "telephone-event")
@@ -35,7 +36,13 @@ class MediaRules:
     silence: float | None = None
     early: Literal["both", "listen", "none"] = "both"
     fax: Literal["pass", "refuse"] = "refuse"
+    digits_from: Literal["pass", "withhold"] = "pass"
+    digits_to: Literal["pass", "withhold"] = "pass"
 
     @property
     def relays_fax(self) -> bool:
         return self.fax == "pass" and self.srtp != "required"
+
+    def hears_digits_of(self, other: MediaRules) -> bool:
+        """Whether it may know what somebody with the rules `other` types."""
+        return other.digits_from == "pass" and self.digits_to == "pass"

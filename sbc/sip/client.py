@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 from sbc.clock import Now
@@ -14,6 +15,7 @@ from sbc.sip.tables import CLIENT_INVITE, CLIENT_OTHER, Action, Event, State
 from sbc.sip.timers import TimerValues
 
 Cause = Literal["timeout", "transport"]
+Instead = Callable[[Now], tuple[Request, Flow]]  # another way for a request that could not be sent, with a branch of its own
 HeaderRows = tuple[tuple[str, str], ...]
 
 # RFC 3261 s17.1.1.2: Timer D is "at least 32 seconds" over unreliable transports, whatever T1 is.
@@ -35,15 +37,18 @@ class ClientUser(Protocol):
 class ClientTransaction(Transaction):
     """One request of ours. `request` and `user` are there until `user` was told the outcome, for INVITE 2xx until Timer M."""
 
-    __slots__ = ("_cancel", "_layer", "_request", "key", "method", "sent_by", "user")
+    __slots__ = ("_cancel", "_instead", "_layer", "_request", "key", "method", "sent_by", "user")
 
-    def __init__(self, request: Request, flow: Flow, user: ClientUser, values: TimerValues, layer: ClientLayer) -> None:
+    def __init__(
+        self, request: Request, flow: Flow, user: ClientUser, values: TimerValues, layer: ClientLayer, instead: Instead | None = None
+    ) -> None:
         super().__init__(INVITE if request.method == "INVITE" else OTHER, flow, layer.timers, values)
         self.method = request.method
         self.key = client_key(request.via.branch, request.method)
         self.sent_by = (request.via.host, request.via.port)
         self.user: ClientUser | None = user
         self._request: Request | None = request
+        self._instead = instead
         self._cancel: tuple[ClientUser, HeaderRows] | None = None  # held until a 1xx allows it
         self._layer = layer
 
@@ -87,12 +92,21 @@ class ClientTransaction(Transaction):
         self._step(Event.CANCEL, None, now)
 
     def fail(self, now: Now) -> None:
-        """Its message could not be sent."""
-        self._step(Event.TRANSPORT_ERROR, None, now)
+        """Its message could not be sent. If there is another way and nothing was heard yet, that is taken, once."""
+        instead, self._instead = self._instead, None
+        if instead is None or self.state is not self._program.start:
+            self._step(Event.TRANSPORT_ERROR, None, now)
+            return
+        self._forget()
+        request, self.flow = instead(now)
+        self._request = request
+        self.key = client_key(request.via.branch, self.method)
+        self.sent_by = (request.via.host, request.via.port)
+        self.start(now)
 
     def release(self) -> None:
         """The user is done with it and wants to be let go of. After a 2xx that is the end: what still comes is a stray."""
-        self._request = self.user = self._cancel = None
+        self._request = self.user = self._cancel = self._instead = None
         if self.state is State.ACCEPTED:
             self.state = State.TERMINATED
             self._cancel_timer()

@@ -226,8 +226,17 @@ class Request(_Message):
         """Note in the top Via where the request came from (RFC 3261 s18.2.1, RFC 3581 s4)."""
         via = self.via.stamped(source)
         if via is not self.via:
-            self.via = via
-            self.headers.replace_first(VIA, str(via))
+            self.put_via(via)
+
+    def put_via(self, via: Via) -> None:
+        """Another top Via: it goes by another way."""
+        self.via = via
+        self.headers.replace_first(VIA, str(via))
+
+    @property
+    def length(self) -> int:
+        """Octets on the wire."""
+        return len(self.encode())
 
     def encode(self) -> bytes:
         """The octets for the wire, Content-Length as the body is."""

@@ -17,6 +17,7 @@ from sbc.sip.client import (
     ClientTransaction,
     ClientUser,
     HeaderRows,
+    Instead,
     acknowledgement,
     cancel_request,
     client_key,
@@ -24,6 +25,7 @@ from sbc.sip.client import (
 from sbc.sip.machine import Layer, Sender
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
+from sbc.sip.overload import Overload
 from sbc.sip.server import (
     ClosedConnections,
     ServerLayer,
@@ -56,13 +58,24 @@ class TransactionUser(ClientUser, ServerUser, Protocol):
 
 
 class Transactions:
-    """All transactions of one core. `send` is given octets, their flow, and for client requests the key to `transport_failed`."""
+    """All transactions of one core. `send` is given octets, their flow, and for client requests the key to `transport_failed`.
 
-    def __init__(self, timers: Timers, send: Sender, values: TimerValues | None = None, closed: ClosedConnections | None = None) -> None:
+    `overload` hears what servers say of theirs.
+    """
+
+    def __init__(
+        self,
+        timers: Timers,
+        send: Sender,
+        values: TimerValues | None = None,
+        closed: ClosedConnections | None = None,
+        overload: Overload | None = None,
+    ) -> None:
         self._values = values or TimerValues()
         self._servers: ServerLayer = Layer(timers, send)
         self._clients: ClientLayer = Layer(timers, send)
         self._closed = closed or ClosedConnections()
+        self._overload = overload
 
     # Server side
 
@@ -112,10 +125,21 @@ class Transactions:
 
     # Client side
 
-    def client(self, request: Request, flow: Flow, now: Now, user: ClientUser, values: TimerValues | None = None) -> ClientTransaction:
-        """Send `request`, whose top Via has a branch of its own; `values`: the timers of this peer."""
+    def client(
+        self,
+        request: Request,
+        flow: Flow,
+        now: Now,
+        user: ClientUser,
+        values: TimerValues | None = None,
+        instead: Instead | None = None,
+    ) -> ClientTransaction:
+        """Send `request`, whose top Via has a branch of its own; `values`: the timers of this peer.
+
+        `instead`: asked for another way when this one fails before anything was heard.
+        """
         assert request.method != "ACK", "an ACK makes no transaction"
-        transaction = ClientTransaction(request, flow, user, values or self._values, self._clients)
+        transaction = ClientTransaction(request, flow, user, values or self._values, self._clients, instead)
         assert transaction.key not in self._clients.living, "every transaction needs a branch of its own"
         transaction.start(now)
         return transaction
@@ -136,6 +160,8 @@ class Transactions:
             return key in self._clients.lingering
         if (response.via.host, response.via.port) != transaction.sent_by:
             return False  # "the response MUST be silently discarded" (RFC 3261 s18.1.2)
+        if response.via.params and self._overload is not None:
+            self._overload.heed(response.via, transaction.flow, now)
         transaction.receive(response, now)
         return True
 

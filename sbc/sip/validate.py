@@ -36,10 +36,13 @@ _TAKES_SDP = frozenset({SDP, "application/*", "*/*"})
 _HOP_BY_HOP = frozenset({"ACK", "CANCEL"})  # no Require, no answer to an ACK (RFC 3261 s8.2.2.3, s17)
 
 
-def check_request(request: Request, *, methods: Collection[str], supported: Collection[str], for_us: bool = False) -> None:
+def check_request(
+    request: Request, *, methods: Collection[str], supported: Collection[str], for_us: bool = False, bodies: Collection[str] = ()
+) -> None:
     """Raises SipError with the answer and its headers when a request cannot be served, in the order of RFC 3261 s8.2.
 
     `methods` are those we serve, `supported` the option tags; `for_us`: it ends here, so Max-Forwards 0 is no matter.
+    `bodies`: media types that an INVITE may carry beside its session description, lower case.
     """
     _check_method(request, methods)
     if request.uri.scheme not in KNOWN_SCHEMES:
@@ -52,7 +55,7 @@ def check_request(request: Request, *, methods: Collection[str], supported: Coll
         hops_left(request)
     _check_extensions(request, supported)
     if request.method in _CARRY_SESSIONS:
-        _check_body(request)
+        _check_body(request, bodies if request.method == "INVITE" else ())
     if request.method == "INVITE":
         _check_accept(request)
 
@@ -94,7 +97,7 @@ def _check_extensions(request: Request, supported: Collection[str]) -> None:
         raise _refusal(420, "extension", UNSUPPORTED, ", ".join(unsupported))
 
 
-def _check_body(request: Request) -> None:
+def _check_body(request: Request, bodies: Collection[str]) -> None:
     """415 for a body that must be understood and is not (RFC 3261 s8.2.3). Languages are not looked at: SDP has none."""
     headers = request.headers
     if not request.body or _handling(headers) == "optional":
@@ -104,8 +107,8 @@ def _check_body(request: Request) -> None:
         raise _refusal(415, "Content-Encoding", ACCEPT_ENCODING, "identity")
     text = headers.first(CONTENT_TYPE) or ""
     kind = _media_type(text)
-    if kind != SDP and not (kind == "multipart/mixed" and _acceptable(parts(text, request.body))):
-        raise _refusal(415, "Content-Type", ACCEPT, SDP)
+    if kind != SDP and kind not in bodies and not (kind == "multipart/mixed" and _acceptable(parts(text, request.body), bodies)):
+        raise _refusal(415, "Content-Type", ACCEPT, ", ".join((SDP, *sorted(bodies))))
 
 
 def _handling(headers: Headers) -> str:
@@ -113,9 +116,9 @@ def _handling(headers: Headers) -> str:
     return "" if text is None else Disposition.parse(text).handling
 
 
-def _acceptable(found: list[Part]) -> bool:
+def _acceptable(found: list[Part], bodies: Collection[str]) -> bool:
     """Besides SDP nothing that says it is required; what says nothing is left where there is SDP (RFC 5621 s8 is stricter)."""
-    others = [part for part in found if part.type != SDP]
+    others = [part for part in found if part.type != SDP and part.type not in bodies]
     allowed = ("optional", "") if len(others) < len(found) else ("optional",)
     return all(part.handling in allowed for part in others)
 

@@ -28,12 +28,16 @@ T = TypeVar("T")
 CALM = POLICY.replace("plain: {srtp: off,", "plain: {silence: 60s, fax: pass, srtp: off,")
 GENEROUS = CALM
 for _peer, _services in (
-    ("10.0.0.20:5060", "transfers: perform\n    redirects: follow\n    info: pass\n    messages: pass\n    events: [presence, refer]"),
+    (
+        "10.0.0.20:5060",
+        "transfers: perform\n    redirects: follow\n    info: pass\n    messages: pass\n    events: [presence, refer]\n    trusted: true",
+    ),
     (
         "10.1.0.2:5060",
-        "transfers: pass\n    redirects: pass\n    info: pass\n    info_packages: [foo]\n    messages: pass\n    events: [presence]",
+        "transfers: pass\n    redirects: pass\n    info: pass\n    info_packages: [foo]\n    messages: pass\n    events: [presence]\n"
+        "    trusted: true\n    overload_control: true",
     ),
-    ("10.1.0.3:5060", "transfers: perform\n    redirects: follow\n    info: pass"),
+    ("10.1.0.3:5060", "transfers: perform\n    redirects: follow\n    info: pass\n    overload_control: true"),
 ):
     GENEROUS = GENEROUS.replace(f"    peer: sip:{_peer}\n", f"    peer: sip:{_peer}\n    {_services}\n")
 POLICIES = (
@@ -83,6 +87,8 @@ HEADERS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("Event", "presence"), ("Subscription-State", "active;expires=60"), ("Expires", "600")),
     (("Event", "presence"), ("Subscription-State", "active"), ("Expires", "0")),
     (("Info-Package", "foo"), ("Contact", "<sip:+4930777@h>;q=0.5")),
+    (("P-Asserted-Identity", "<sip:+4930888@h>"),),
+    (("P-Asserted-Identity", '"Other" <sip:+4930999@h>'), ("Privacy", "id"), ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE")),
 )
 
 

@@ -86,7 +86,7 @@ def test_UAS_02_unknown_extension(world: World, office: Agent, header: str, stat
 
 
 def test_SYN_08_methods(world: World, office: Agent) -> None:
-    office.send(office.request("PUBLISH", "sip:10.0.0.1"))
+    office.send(office.request("SUBSCRIBE", "sip:10.0.0.1"))
     office.expect_response(405)
     office.send(office.request("BLAH", "sip:10.0.0.1"))
     assert "INVITE" in (office.expect_response(501).headers.first("Allow") or "")

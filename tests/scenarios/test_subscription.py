@@ -310,10 +310,15 @@ class TestRefused:
     def policy(self) -> str:
         return POLICY
 
-    @pytest.mark.parametrize("method", ["SUBSCRIBE", "PUBLISH", "NOTIFY"])
+    @pytest.mark.parametrize("method", ["SUBSCRIBE", "NOTIFY"])
     def test_EVT_01_nothing_passes_that_is_not_named(self, world: World, office: Agent, carrier: Agent, method: str) -> None:
         office.send(office.request(method, "sip:+4940555@10.0.0.1", headers=(("Event", "presence"),)))
         assert method not in (office.expect_response(405).headers.first("Allow") or "")
+        carrier.expect_nothing()
+
+    def test_EVT_01_of_what_may_be_published_only_what_is_for_us_is_taken(self, world: World, office: Agent, carrier: Agent) -> None:
+        office.send(office.request("PUBLISH", "sip:+4940555@10.0.0.1", headers=(("Event", "presence"),)))
+        assert office.expect_response(489).headers.all("Allow-Events") == ["vq-rtcpxr"]
         carrier.expect_nothing()
 
 

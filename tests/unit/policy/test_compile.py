@@ -98,7 +98,8 @@ strangers: {answer: 403, limits: s}
         """
 media:
   m: {srtp: optional, codecs: [G729, pcma], suites: [AEAD_AES_128_GCM], silence: 2m, early_media: listen, fax: pass}
-trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"]}}
+  n: {srtp: off, codecs: [PCMA, telephone-event], digits_from: withhold, digits_to: withhold}
+trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"]}, u: {realm: inside, media: n}}
 """,
     ).snapshot
     assert snapshot.limits["a"] == LimitRules("a", 5, 1.5, 14400.0, None, True)
@@ -108,7 +109,8 @@ trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"
     assert trunk.accept_from == ("10.0.0.1/32",)
     media = trunk.media
     assert (media.codecs, media.srtp, media.suites, media.silence) == (("G729", "pcma"), "optional", (Suite.AEAD_AES_128_GCM,), 120.0)
-    assert (media.early, media.fax) == ("listen", "pass")
+    assert (media.early, media.fax, media.digits_from, media.digits_to) == ("listen", "pass", "pass", "pass")
+    assert (snapshot.trunks["u"].media.digits_from, snapshot.trunks["u"].media.digits_to) == ("withhold", "withhold")
 
 
 @pytest.mark.parametrize("srtp", ["sdes", "[sdes]"])

@@ -22,12 +22,13 @@ def test_ID_01_nobody_is_trusted_by_default(folder: Folder) -> None:
 
 def test_ID_02_header_rules(folder: Folder) -> None:
     keys = 'trusted: true, numbers: ["+4930*", +49301, 4711], pass_headers: [user-to-user, s, X-A], diversions_as: diversion'
-    rules = folder.load(trunk(f"{keys}, refuse_anonymous: true")).snapshot.trunks["t"].headers
+    rules = folder.load(trunk(f"{keys}, refuse_anonymous: true, pass_bodies: [Application/ISUP]")).snapshot.trunks["t"].headers
     assert rules == HeaderRules(
         trusted=True,
         numbers=Patterns(frozenset({"+49301", "4711"}), ("+4930",)),
         main_number="+49301",
         pass_headers=frozenset({"user-to-user", "subject", "x-a"}),
+        pass_bodies=frozenset({"application/isup"}),
         diversions_as="diversion",
         refuse_anonymous=True,
     )
@@ -63,6 +64,10 @@ def test_RSN_01_one_status_counts_more_than_its_class(folder: Folder) -> None:
         ("pass_headers: [P-Charging-Vector]", "whether P-Charging-Vector crosses is not decided here"),
         ("pass_headers: [l]", "whether Content-Length crosses is not decided here"),
         ('pass_headers: ["X Y"]', "trunks.t.pass_headers.0: 'X Y' is no header name"),
+        ("pass_bodies: []", "trunks.t.pass_bodies: must not be empty"),
+        ("pass_bodies: [isup]", "trunks.t.pass_bodies.0: 'isup' is no media type: write it as application/isup"),
+        ("pass_bodies: [application/SDP]", "trunks.t.pass_bodies.0: application/SDP is not passed on"),
+        ("pass_bodies: [multipart/mixed]", "trunks.t.pass_bodies.0: multipart/mixed is not passed on"),
         ("diversions_as: history-info", "trunks.t.diversions_as: only a trunk with 'trusted: true' is told who sent a call on"),
         ("responses_from: {}", "trunks.t.responses_from: must not be empty"),
         ("responses_from: {407: 403}", "407 is said between us and one peer and has its own meaning there: it cannot be translated"),
@@ -85,4 +90,6 @@ def test_a_user_is_never_trusted(folder: Folder) -> None:
 def test_a_header_that_one_side_alone_lists_is_a_warning(folder: Folder) -> None:
     other = "  o: {realm: outside, media: plain, pass_headers: [X-A]}\n"
     (warning,) = folder.warnings(trunk("pass_headers: [x-a, X-B]") + other)
+    (body,) = folder.warnings(trunk("pass_bodies: [application/isup]") + other.replace("pass_headers: [X-A]", "pass_bodies: [text/x]"))[:1]
+    assert "trunks.t.pass_bodies.0: crosses only to somebody who lists it too, and nobody does" in body
     assert "trunks.t.pass_headers.1: crosses only to somebody who lists it too, and nobody does" in warning

@@ -204,11 +204,20 @@ def test_relay_ports(folder: Folder, address: str, ports: str, expected: str) ->
         ("{srtp: sdes, codecs: [PCMA], fax: pass}", "media.m.fax: T.38 has no encryption here"),
         ("{srtp: off, codecs: [PCMA], fax: yes}", "media.m.fax: "),
         ("{srtp: off, codecs: [PCMA], early_media: one-way}", "media.m.early_media: "),
+        ("{srtp: off, codecs: [PCMA, telephone-event], digits_to: refuse}", "media.m.digits_to: must be 'pass' or 'withhold'"),
+        ("{srtp: off, codecs: [PCMA], digits_to: withhold}", "media.m.digits_to: without telephone-event"),
+        ("{srtp: off, codecs: [PCMA, Telephone-Event, RED], digits_from: withhold}", "media.m.digits_from: RED (RFC 2198) carries"),
     ],
 )
 def test_media(folder: Folder, media: str, expected: str) -> None:
     errors = folder.errors(MINIMAL.replace("media: {", f"media: {{m: {media}, "))
     assert any(expected in error for error in errors), errors
+
+
+def test_DTMF_04_no_event_tells_what_is_withheld(folder: Folder) -> None:
+    text = MINIMAL.replace("media: {", "media: {m: {srtp: off, codecs: [PCMA, telephone-event], digits_to: withhold}, ")
+    errors = folder.errors(text, "trunks: {t: {realm: inside, media: m, events: [dialog, KPML]}}")
+    assert errors == ["b.yaml:1:56: trunks.t.events.1: tells digits, which media 'm' withholds"]
 
 
 def test_all_mistakes_are_reported_at_once(folder: Folder) -> None:

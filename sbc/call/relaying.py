@@ -1,0 +1,156 @@
+"""The media of a call: its relay, opened between two realms, told what both legs agreed on, closed in the end."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
+from sbc.call.context import Context
+from sbc.call.leg import Leg
+from sbc.call.states import CallState
+from sbc.call.words import Cause
+from sbc.clock import Now
+from sbc.effects import CloseRelay, Log, OpenRelay, UpdateRelay
+from sbc.flow import Address
+from sbc.frozen import replace
+from sbc.policy.snapshot import Realm
+from sbc.sdp.offer import relay_sides
+
+NO_MEDIA = 'Q.850;cause=41;text="no media"'
+
+
+class Relayed(Protocol):
+    """The call, which hears of its relay."""
+
+    @property
+    def identifier(self) -> str: ...
+    @property
+    def state(self) -> CallState: ...
+
+    def relay_ready(self, now: Now) -> None:
+        """Its ports are known."""
+        ...
+
+    def relay_refused(self, cause: Cause, now: Now) -> None:
+        """There will be none."""
+        ...
+
+    def relay_over(self, stats: RelayStats, now: Now) -> None:
+        """It is closed; the final figures."""
+        ...
+
+    def release(self, cause: Cause, now: Now) -> None: ...
+
+
+class Relaying:
+    """One relay at a time: a target in another realm gets another one. For the core it is the owner of them all."""
+
+    def __init__(self, context: Context, call: Relayed) -> None:
+        self._context = context
+        self._call = call
+        self._relay: str | None = None
+        self._realms = ("", "")
+        self._ports: RelayPorts | None = None
+        self._opened = 0
+        self._silent: set[Side] = set()
+
+    @property
+    def is_open(self) -> bool:
+        return self._relay is not None and self._ports is not None
+
+    # What the call wants
+
+    def serves(self, realms: tuple[str, str]) -> bool:
+        """Whether the relay there is will do between these."""
+        return self.is_open and self._realms == realms
+
+    def open(self, realms: tuple[str, str]) -> None:
+        self._opened += 1
+        self._relay = f"{self._call.identifier}-{self._opened}"
+        self._realms = realms
+        self._context.relays[self._relay] = self
+        self._context.emit(OpenRelay(self._relay, *realms))
+
+    def abandon(self) -> bool:
+        """Another will be needed. Whether there was one."""
+        if self._relay is None:
+            return False
+        if self._ports is not None:
+            self._context.emit(CloseRelay(self._relay))
+        self._relay = self._ports = None
+        return True
+
+    def address(self, realm: Realm, side: Side) -> Address:
+        """What peers of that side are told: behind 1:1 NAT the ports are the same, the host is not."""
+        assert self._ports is not None
+        return realm.relay_advertise, (self._ports.a if side is Side.A else self._ports.b)[1]
+
+    def update(self, a: Leg | None, b: Leg | None, *, emergency: bool) -> None:
+        """Do what the legs agreed on."""
+        if self._relay is None or a is None or b is None:
+            return
+        self._silent.clear()
+        hosts_a, hosts_b = (a.flow.remote[0],), (b.flow.remote[0],)
+        side_a, side_b = relay_sides(a.media, b.media, latch_a=hosts_a, latch_b=hosts_b, all_digits=emergency)
+        if self._call.state is not CallState.CONNECTED and early_media(b, emergency=emergency) == "listen":
+            side_b = replace(side_b, send=False)
+        self._context.emit(UpdateRelay(self._relay, side_a, side_b))
+
+    def close(self) -> None:
+        """For good: `relay_over` follows, unless it is forgotten before."""
+        assert self._relay is not None
+        self._context.emit(CloseRelay(self._relay))
+
+    def forget(self) -> None:
+        """Nobody waits for the figures any more."""
+        if self._relay is not None:
+            self._context.relays.pop(self._relay, None)
+
+    # What becomes of it
+
+    def relay_opened(self, relay: str, ports: RelayPorts, now: Now) -> None:
+        if relay != self._relay or self._call.state is CallState.ENDED:
+            self._context.emit(CloseRelay(relay))
+            return
+        self._ports = ports
+        self._call.relay_ready(now)
+
+    def relay_failed(self, relay: str, reason: str, now: Now) -> None:
+        cause = Cause(503, by="sbc", note=f"media: {reason}", out_of_service=True)
+        if relay == self._relay and self._ports is not None:  # it is open, but does not do what it was told
+            self._call.release(cause, now)
+            return
+        self._context.relays.pop(relay, None)
+        if relay != self._relay or self._call.state is CallState.ENDED:
+            return
+        self._relay = None
+        self._call.relay_refused(cause, now)
+
+    def relay_closed(self, relay: str, stats: RelayStats, now: Now) -> None:
+        self._context.relays.pop(relay, None)
+        if relay == self._relay:
+            self._call.relay_over(stats, now)
+
+    def media_happened(self, event: MediaEvent, now: Now) -> None:
+        if event.relay != self._relay or self._call.state is not CallState.CONNECTED:
+            return
+        match event.kind:
+            case EventKind.FIRST_PACKET:
+                self._silent.discard(event.side)
+            case EventKind.SILENCE:
+                self._silent.add(event.side)
+                self._warn("no media", event)
+                if len(self._silent) == len(Side):
+                    self._call.release(Cause(200, "", 41, (NO_MEDIA,), by="sbc", note="no media from either side"), now)
+            case EventKind.FLOOD:
+                self._warn("more media than speech has", event)
+            case EventKind.KEY_FAILURE:
+                self._warn("SRTP does not authenticate", event)
+
+    def _warn(self, text: str, event: MediaEvent) -> None:
+        self._context.emit(Log("warning", text, {"call": self._call.identifier, "side": event.side.value}))
+
+
+def early_media(callee: Leg, *, emergency: bool) -> str:
+    """What is relayed before the answer; an emergency call is never kept from being heard."""
+    return "both" if emergency else callee.party.media.early
