@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sbc.errors import SipError
+from sbc.errors import ParseError, SipError
 from sbc.frozen import frozen
 from sbc.policy.snapshot import Party
 from sbc.sip.fields.content import MediaType
@@ -41,21 +41,19 @@ class Body:
 
 
 def bodies_of(request: Request, party: Party, *, emergency: bool) -> tuple[Body, ...]:
-    """Those of `party` that could cross, and those that must. ParseError for a broken body."""
+    """Those of `party` that could cross, and those that must. A broken body has none: whoever looks for a description in it will say so."""
     text = request.headers.first(CONTENT_TYPE)
     if request.method != "INVITE" or not request.body or text is None:
         return ()
-    kind = MediaType.parse(text).name
-    if kind == SDP:  # nearly always
+    try:
+        kind = MediaType.parse(text).name
+        if kind == SDP:  # nearly always
+            return ()
+        found = parts(text, request.body) if kind == "multipart/mixed" else [Part(request.headers, request.body)]
+        bodies = [_body(part, party, emergency=emergency) for part in found if part.type != SDP]
+    except ParseError:
         return ()
-    found = parts(text, request.body) if kind == "multipart/mixed" else [Part(request.headers, request.body)]
-    bodies = []
-    for part in found:
-        required, helps = part.handling == "required", emergency and part.type == LOCATION
-        listed = part.type in party.headers.pass_bodies
-        if part.type != SDP and (listed or helps or required):
-            bodies.append(Body(part.type, _describing(part.headers), part.body, required, listed, helps))
-    return tuple(bodies)
+    return tuple([body for body in bodies if body.listed or body.helps or body.required])
 
 
 def told_to(party: Party, bodies: Sequence[Body]) -> list[Body]:
@@ -78,6 +76,12 @@ def packed(description: bytes, bodies: Sequence[Body], boundary: str) -> tuple[b
     pieces += [_piece(body.headers, body.content) for body in bodies]
     line = f"--{boundary}\r\n".encode()
     return b"".join([line + piece for piece in pieces]) + f"--{boundary}--\r\n".encode(), f'multipart/mixed;boundary="{boundary}"'
+
+
+def _body(part: Part, party: Party, *, emergency: bool) -> Body:
+    """ParseError."""
+    listed, helps = part.type in party.headers.pass_bodies, emergency and part.type == LOCATION
+    return Body(part.type, _describing(part.headers), part.body, part.handling == "required", listed, helps)
 
 
 def _describing(headers: Headers) -> tuple[tuple[str, str], ...]:

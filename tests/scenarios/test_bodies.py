@@ -133,3 +133,29 @@ def test_HDR_17_it_goes_with_every_attempt_and_with_no_later_request() -> None:
     cast.office.send(again)
     cast.office.expect_response(100)
     assert cast.carrier.expect_request("INVITE").headers.first("Content-Type") == "application/sdp"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/mixed;boundary=b", OFFER),
+        ("multipart/mixed", OFFER + b"--b--\r\n"),
+        ("multipart/mixed;boundary=b", OFFER + piece("nonsense", b"x") + b"--b--\r\n"),
+        ("multipart/mixed;boundary=b", OFFER + piece("application/isup", b"x", "Content-Disposition: ;;") + b"--b--\r\n"),
+        ("nonsense", OFFER),
+    ],
+)
+def test_HDR_17_what_cannot_be_read_costs_nothing(content_type: str, body: bytes) -> None:
+    """Nobody has to understand it, and so it is looked at when the caller already has a place among the limits."""
+    cast = Cast(policy(office=f"{PASSED}; limits: person"))
+    for _ in range(3):
+        request = cast.office.request(
+            "INVITE", f"sip:{NUMBER}@10.0.0.1:5060", headers=(("Content-Disposition", "session;handling=optional"),)
+        )
+        request.headers.add("Content-Type", content_type)
+        request.body = body
+        cast.office.send(request)
+        cast.world.shut_down()
+        cast.world.after(33)
+    assert cast.world.core.core._context.limits.calls("office") == 0
+    assert len(cast.world.records) == 3
