@@ -56,7 +56,7 @@ class Core:
             transactions=Transactions(self._timers, self._send, closed=closed),
             limits=Limits(tap.answered),
             emit=self._effects.append,
-            registered=self._bindings.lookup,
+            registered=self._bindings.ways,
             peers=self._peers,
             penalties=Penalties(tap.answered),
             closed=closed,

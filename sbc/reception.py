@@ -34,7 +34,8 @@ from sbc.flow import Flow
 from sbc.policy.decide import dialled, emergency_route, normalise, route, trunk_at, without_separators
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, User
-from sbc.registrar.bindings import Bindings, contact_rows
+from sbc.registrar.bindings import Bindings
+from sbc.registrar.register import BULK_OPTION, OPTIONS, Registration
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
@@ -172,7 +173,8 @@ class Reception:
             if request.method == "INVITE" and admitted is not None:
                 self._invite(admitted, transaction, flow, now)
             else:
-                check_request(request, methods=methods_for(admitted), supported=extensions_for(admitted), for_us=True)
+                supported = registrar_extensions(admitted) if request.method == "REGISTER" else extensions_for(admitted)
+                check_request(request, methods=methods_for(admitted), supported=supported, for_us=True)
                 self._serve(admitted, transaction, flow, now)
         except SipError as error:
             status, reason = error.status, error.reason
@@ -201,8 +203,12 @@ class Reception:
         if transaction.request.to.uri.decoded_user != account:  # no third-party registration (RFC 3261 s10.2)
             raise SipError(f"{party.name} registers somebody else", status=403, reason="Forbidden")
         self._refuse_when_draining()
-        bindings = self._bindings.register(party.name, transaction.request, flow, now)
-        self._respond(transaction, 200, contact_rows(bindings, now), now)
+        registration = Registration(transaction.request, flow, self._context.snapshot.realms[flow.realm].terms)
+        bindings = self._bindings.current(party.name, now)
+        if registration.contacts != ():
+            bindings = registration.applied(bindings, now)
+            self._bindings.bind(party.name, bindings)
+        self._respond(transaction, 200, registration.answer_rows(bindings, now), now)
 
     def _pass_on(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         """A request that is no call goes where a call to that number would go; emergency numbers are nothing special to it."""
@@ -378,6 +384,11 @@ def methods_for(party: Party | None) -> frozenset[str]:
 def extensions_for(party: Party | None) -> frozenset[str]:
     """Option tags that may be required of us (RFC 3261 s8.2.2.3)."""
     return EXTENSIONS if party is None or not party.services.priorities else EXTENSIONS.union((OPTION,))
+
+
+def registrar_extensions(party: Party | None) -> frozenset[str]:
+    """The same of a REGISTER. Only the account of a PBX stands for more than one number (RFC 6140)."""
+    return OPTIONS if party is None or isinstance(party, User) else OPTIONS.union((BULK_OPTION,))
 
 
 def caller_of(party: Party, request: Request) -> str:

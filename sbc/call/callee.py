@@ -29,12 +29,13 @@ from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.rack import RAck
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
-from sbc.sip.names import MAX_BREADTH
+from sbc.sip.names import MAX_BREADTH, ROUTE
 from sbc.sip.timers import TimerValues
 from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 
 EARLY_DIALOG_OVER = 199  # RFC 6228
+FLOW_FAILED = 430  # said by the proxy at the other end of a flow: there may be another one to the same phone (RFC 5626 s5.3)
 # "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU is unknown, the request
 # MUST be sent using an RFC 2914 congestion controlled transport protocol, such as TCP" (RFC 3261 s18.1.1)
 LONGEST_DATAGRAM = 1300
@@ -47,6 +48,7 @@ class Target:
     timers        of the INVITE
     server_name   who a TLS server must prove to be
     stream        by TCP to the same server, for an INVITE that is too long for UDP; None: there is no other way
+    route         the proxies on the way, as Route has them
     """
 
     party: Party
@@ -55,6 +57,11 @@ class Target:
     timers: TimerValues
     server_name: str = ""
     stream: Flow | None = None
+    route: tuple[str, ...] = ()
+
+    @property
+    def route_rows(self) -> tuple[tuple[str, str], ...]:
+        return tuple([(ROUTE, value) for value in self.route])
 
 
 @frozen
@@ -121,6 +128,7 @@ class CalleeLeg(Leg):
         uri = self.target.uri
         to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
         headers = (
+            *self.target.route_rows,
             ("Contact", self.contact),
             *invite_abilities(self.party, self.across, self._supported),
             *self._timer.offer,
@@ -393,7 +401,7 @@ class CalleeLeg(Leg):
             self._send_invite(transaction.request.cseq.number + 1, now)
             return
         cause = taken_for(self.party, cause_of_response(response, self.party))
-        if cause.status == 503:
+        if cause.status == 503 or (cause.status == FLOW_FAILED and self.target.route):
             self.failure = Failure(answered=True, retry_after=seconds_of(response) or 0)
         self._fail(cause, now)
 

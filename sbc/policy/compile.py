@@ -30,6 +30,7 @@ from sbc.policy.snapshot import (
     Services,
     Snapshot,
     Strangers,
+    Terms,
     Trunk,
     User,
 )
@@ -107,7 +108,15 @@ def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, has_certi
         has_digest_users=has_digest_users,
         name_servers=tuple(realm.name_servers or ()),
         origins=tuple(realm.origins or ()),
+        terms=_terms(realm.registration),
     )
+
+
+def _terms(terms: model.TermsModel | None) -> Terms:
+    default = Terms()
+    longest = int(terms.longest or default.longest) if terms is not None else default.longest
+    behind_nat = int(terms.behind_nat or default.behind_nat) if terms is not None else default.behind_nat
+    return Terms(longest, min(behind_nat, longest))
 
 
 def _key_pair(certs: Path, name: str) -> KeyPair:

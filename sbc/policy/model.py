@@ -100,6 +100,15 @@ class RelayModel(Model):
     ports: Ports = Field(description="UDP ports for media. A call takes two of them. Open them in the firewall.")
 
 
+class TermsModel(Model):
+    """How long a registration lasts."""
+
+    longest: Duration | None = Field(None, ge=60, le=86400, description="Granted at most: 60s to 1d. Default: 2h.")
+    behind_nat: Duration | None = Field(
+        None, ge=60, le=86400, description="Granted at most over UDP behind a NAT, which a REGISTER keeps open: 60s to 2m. Default: 90s."
+    )
+
+
 class RealmModel(Model):
     """A network we stand in."""
 
@@ -141,6 +150,8 @@ class RealmModel(Model):
         description="Hash algorithms of our password challenges, in the order they are offered. Default: [SHA-256, MD5]. "
         "[MD5] for phones that refuse a challenge they do not know.",
     )
+
+    registration: TermsModel | None = Field(None, description="For how long phones and PBXs of this network are registered.")
 
     @field_validator("digest")
     @classmethod

@@ -42,6 +42,14 @@ Presented = Literal["never", "optional", "required"]
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """For how many seconds a registration is granted at most; behind_nat: to a phone that NAT and UDP are between us and."""
+
+    longest: int = 7200
+    behind_nat: int = 90
+
+
+@dataclass(frozen=True, slots=True)
 class Realm:
     """A network we stand in.
 
@@ -56,6 +64,7 @@ class Realm:
     has_digest_users    somebody may authenticate with a password here: an unknown source is worth a challenge
     name_servers        numeric addresses, asked about the hosts of this network in that order; none: the system's
     origins             of the web pages that may open a WebSocket here
+    terms               of who registers here
     """
 
     name: str
@@ -72,6 +81,7 @@ class Realm:
     has_digest_users: bool
     name_servers: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True)

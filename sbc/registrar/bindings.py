@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from sbc.clock import Now
-from sbc.errors import SipError
-from sbc.flow import Flow
-from sbc.frozen import frozen
-from sbc.sip.fields.contact import Contact, parse_contacts
-from sbc.sip.fields.expires import expires
-from sbc.sip.message import Request
-from sbc.sip.names import CONTACT
-from sbc.sip.uri import Uri, same_uri
-from sbc.tap import Answered, unrecorded
+from collections.abc import Iterable
 
-DEFAULT_EXPIRES_S = 3600  # RFC 3261 s10.2.1.1 suggests one hour
-MIN_EXPIRES_S = 60  # "A registrar MAY return 423 … less than one hour" (s10.3); NATs make phones ask for 60
-MAX_EXPIRES_S = 7200
-MAX_CONTACTS = 10  # of one account; Asterisk's and Kamailio's usual max_contacts
+from sbc.call.context import Way
+from sbc.clock import Now
+from sbc.flow import Flow
+from sbc.frozen import frozen, replace
+from sbc.sip.fields.contact import Contact
+from sbc.sip.server import DEFAULT_PORT
+from sbc.tap import Answered, unrecorded
 
 
 @frozen
 class Binding:
+    """One Contact of an account.
+
+    expires_at   monotonic seconds
+    path         the Path it registered by, topmost first (RFC 3327 s5.3)
+    outbound     it is known by its +sip.instance and reg-id instead of its Contact (RFC 5626 s6)
+    lost         the connection it registered over is gone, and there is no other way to it
+    """
+
     contact: Contact
     flow: Flow
-    expires_at: float  # monotonic seconds
+    expires_at: float
     call_id: str
     cseq: int
+    path: tuple[str, ...] = ()
+    outbound: bool = False
+    lost: bool = False
+
+    @property
+    def way(self) -> Way:
+        """The Path it came by is the Route to it (RFC 3327 s5.4)."""
+        uri = self.contact.uri
+        return (uri.with_(headers="") if uri.headers else uri), self.flow, self.path  # headers in a URI would steer our INVITE
 
 
 class Bindings:
@@ -34,13 +45,14 @@ class Bindings:
     def __init__(self, answered: Answered = unrecorded) -> None:
         self._of: dict[str, list[Binding]] = {}
         self._at: dict[Flow, set[str]] = {}  # the same, looked up by flow
-        self._reached = answered(self._last_binding)
+        self._ways_to = answered(self._ways)
         self._accounts = answered(self._accounts_at)
 
     def __len__(self) -> int:
         return sum(len(bindings) for bindings in self._of.values())
 
     def current(self, account: str, now: Now) -> list[Binding]:
+        """Those that have not expired, lost ones included."""
         bindings = self._of.get(account)
         if bindings is None:
             return []
@@ -49,55 +61,24 @@ class Bindings:
             self._store(account, live)
         return live
 
-    def register(self, account: str, request: Request, flow: Flow, now: Now) -> list[Binding]:
-        """Apply a REGISTER, all or nothing (s10.3 step 7); the bindings that hold then. Raises SipError 400, 423, 403, 500."""
-        bindings = self.current(account, now)
-        rows = request.headers.all(CONTACT)
-        if rows:
-            bindings = self._applied(bindings, request, rows, flow, now)
-            self._store(account, bindings)
-        return bindings
+    def bind(self, account: str, bindings: Iterable[Binding]) -> None:
+        """From now on the account has these."""
+        self._store(account, list(bindings))
 
-    def _applied(self, bindings: list[Binding], request: Request, rows: list[str], flow: Flow, now: Now) -> list[Binding]:
-        asked = expires(request.headers)
-        default = DEFAULT_EXPIRES_S if asked is None else asked
-        contacts = parse_contacts(rows)
-        if contacts is None:  # "*"
-            if default != 0:
-                raise SipError(status=400, reason="Contact * needs Expires: 0")
-            self._check_order(bindings, request)
-            return []
-        if len(contacts) > MAX_CONTACTS:  # before any work for each of them
-            raise SipError(status=403, reason="Too Many Contacts")
-        for contact in contacts:
-            if contact.uri.scheme not in ("sip", "sips"):
-                raise SipError(status=400, reason="Bad Contact")
-            seconds = granted(contact, default)
-            old = [binding for binding in bindings if same_uri(binding.contact.uri, contact.uri)]
-            self._check_order(old, request)
-            bindings = [binding for binding in bindings if binding not in old]
-            if seconds > 0:
-                bindings.append(Binding(contact, flow, now.monotonic + seconds, request.call_id, request.cseq.number))
-        if len(bindings) > MAX_CONTACTS:
-            raise SipError(status=403, reason="Too Many Contacts")
-        return bindings
+    def ways(self, account: str, now: Now) -> tuple[Way, ...] | None:
+        """How the account is reached: by preference (q), then the binding refreshed last.
 
-    @staticmethod
-    def _check_order(bindings: list[Binding], request: Request) -> None:
-        """ "If the CSeq … is not higher, the update MUST be aborted" for one Call-ID (s10.3 step 7)."""
-        if any(binding.call_id == request.call_id and request.cseq.number <= binding.cseq for binding in bindings):
-            raise SipError("REGISTER out of order", status=500, reason="Server Internal Error")
+        None: not registered. (): it is, but lost its connection, and may come back any moment.
+        """
+        return self._ways_to(account, now)
 
-    def lookup(self, account: str, now: Now) -> tuple[Uri, Flow] | None:
-        """Contact and flow of the binding refreshed last."""
-        return self._reached(account, now)
-
-    def _last_binding(self, account: str, now: Now) -> tuple[Uri, Flow] | None:
+    def _ways(self, account: str, now: Now) -> tuple[Way, ...] | None:
         bindings = self.current(account, now)
         if not bindings:
             return None
-        uri = bindings[-1].contact.uri
-        return (uri.with_(headers="") if uri.headers else uri), bindings[-1].flow  # headers in a URI would steer our INVITE
+        reached = [binding for binding in reversed(bindings) if not binding.lost]
+        reached.sort(key=lambda binding: -binding.contact.q)
+        return tuple([binding.way for binding in reached])
 
     def holds(self, account: str, flow: Flow) -> bool:
         """Whether that account is registered over this very flow."""
@@ -113,7 +94,7 @@ class Bindings:
     def flow_closed(self, flow: Flow) -> None:
         """A connection is gone: nobody can be reached through it."""
         for account in tuple(self._at.get(flow, ())):
-            self._store(account, [binding for binding in self._of[account] if binding.flow != flow])
+            self._store(account, [unconnected(binding) if binding.flow == flow else binding for binding in self._of[account]])
 
     def _store(self, account: str, bindings: list[Binding]) -> None:
         for old in self._of.pop(account, ()):
@@ -124,19 +105,19 @@ class Bindings:
         if bindings:
             self._of[account] = bindings
         for binding in bindings:
-            self._at.setdefault(binding.flow, set()).add(account)
+            if not binding.lost:
+                self._at.setdefault(binding.flow, set()).add(account)
 
 
-def granted(contact: Contact, default: int) -> int:
-    """Seconds this Contact gets. Raises SipError 423 when it asks for too few."""
-    seconds = default if contact.expires is None else contact.expires
-    if 0 < seconds < MIN_EXPIRES_S:
-        raise SipError(status=423, reason="Interval Too Brief", headers=(("Min-Expires", str(MIN_EXPIRES_S)),))
-    return min(seconds, MAX_EXPIRES_S)
+def unconnected(binding: Binding) -> Binding:
+    """What becomes of a binding without its connection.
 
-
-def contact_rows(bindings: list[Binding], now: Now) -> tuple[tuple[str, str], ...]:
-    """Contact headers of the 200: every binding with the time it has left (s10.3 step 8)."""
-    return tuple(
-        ("Contact", f"<{binding.contact.uri}>;expires={max(1, round(binding.expires_at - now.monotonic))}") for binding in bindings
-    )
+    Who came by TCP without a NAT can be connected to, where its Contact says. Nobody else: a phone has no certificate to prove
+    by TLS that it is the one, and browsers take no connections.
+    """
+    flow, uri = binding.flow, binding.contact.uri
+    if not flow.reliable:
+        return binding
+    if flow.transport == "TCP" and uri.host == flow.remote[0] and uri.scheme == "sip" and not binding.path and not binding.outbound:
+        return replace(binding, flow=flow._replace(remote=(uri.host, uri.port or DEFAULT_PORT), connection=0))
+    return replace(binding, flow=flow._replace(connection=0), lost=True)

@@ -212,8 +212,9 @@ def test_alice_cannot_be_called_when_her_connection_is_gone(world: World, alice:
     world.receive(FlowClosed(alice.flow))
     carrier.invite("alice")
     carrier.expect_response(100)
+    world.after(10.3)
     carrier.expect_response(480)
-    assert world.records[0]["note"] == "alice is not registered"
+    assert world.records[0]["note"] == "alice has lost its connection"
 
 
 def test_a_binding_runs_out(world: World, alice: Agent, carrier: Agent) -> None:
