@@ -207,7 +207,7 @@ class Reception:
         bindings = self._bindings.current(party.name, now)
         if registration.contacts != ():
             bindings = registration.applied(bindings, now)
-            self._bindings.bind(party.name, bindings)
+            self._bindings.bind(party.name, bindings, now)
         self._respond(transaction, 200, registration.answer_rows(bindings, now), now)
 
     def _pass_on(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:

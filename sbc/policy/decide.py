@@ -87,6 +87,13 @@ def password(snapshot: Snapshot, realm: str, username: str) -> str | None:
     return None
 
 
+def may_register(snapshot: Snapshot, name: str, flow: Flow) -> bool:
+    """Whether the trunk or user of that name may be registered from the realm of that flow."""
+    trunk = snapshot.trunks.get(name)
+    party = trunk if trunk is not None and trunk.registers is not None else snapshot.users.get(name)
+    return party is not None and party.realm == flow.realm
+
+
 def emergency_route(snapshot: Snapshot, party: Party, uri: Uri) -> Route | None:
     """The emergency route of the party's realm, if `uri` is urn:service:sos (RFC 5031) or one of its numbers exactly as dialled."""
     route = snapshot.emergency.get(party.realm)

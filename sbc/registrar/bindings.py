@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
 from sbc.call.context import Way
 from sbc.clock import Now
+from sbc.effects import Effect, ForgetBindings, Log, StoreBindings
 from sbc.flow import Flow
-from sbc.frozen import frozen, replace
-from sbc.sip.fields.contact import Contact
-from sbc.sip.server import DEFAULT_PORT
+from sbc.registrar.binding import Binding, unconnected
+from sbc.registrar.stored import Unreadable, bindings_of, text_of
 from sbc.tap import Answered, unrecorded
-
-
-@frozen
-class Binding:
-    """One Contact of an account.
-
-    expires_at   monotonic seconds
-    path         the Path it registered by, topmost first (RFC 3327 s5.3)
-    outbound     it is known by its +sip.instance and reg-id instead of its Contact (RFC 5626 s6)
-    lost         the connection it registered over is gone, and there is no other way to it
-    """
-
-    contact: Contact
-    flow: Flow
-    expires_at: float
-    call_id: str
-    cseq: int
-    path: tuple[str, ...] = ()
-    outbound: bool = False
-    lost: bool = False
-
-    @property
-    def way(self) -> Way:
-        """The Path it came by is the Route to it (RFC 3327 s5.4)."""
-        uri = self.contact.uri
-        return (uri.with_(headers="") if uri.headers else uri), self.flow, self.path  # headers in a URI would steer our INVITE
 
 
 class Bindings:
     """account name -> its bindings, the most recently refreshed last. Expired ones are dropped when looked at."""
 
-    def __init__(self, answered: Answered = unrecorded) -> None:
+    def __init__(self, emit: Callable[[Effect], None], answered: Answered = unrecorded) -> None:
+        self._emit = emit
         self._of: dict[str, list[Binding]] = {}
         self._at: dict[Flow, set[str]] = {}  # the same, looked up by flow
         self._ways_to = answered(self._ways)
@@ -61,9 +36,26 @@ class Bindings:
             self._store(account, live)
         return live
 
-    def bind(self, account: str, bindings: Iterable[Binding]) -> None:
-        """From now on the account has these."""
-        self._store(account, list(bindings))
+    def bind(self, account: str, bindings: list[Binding], now: Now) -> None:
+        """From now on the account has these, after a restart, too. Connections that close and times that run out need not be stored."""
+        self._store(account, bindings)
+        self._emit(StoreBindings(account, text_of(bindings, now)) if bindings else ForgetBindings(account))
+
+    def restore(self, stored: tuple[tuple[str, str], ...], known: Callable[[str, Flow], bool], now: Now) -> None:
+        """What an earlier process knew, as far as it still holds. `known`: whether that account may be registered on that flow."""
+        lost = 0
+        for account, text in stored:
+            try:
+                bindings = [binding for binding in bindings_of(text, now) if known(account, binding.flow)]
+            except Unreadable as error:
+                self._emit(Log("warning", "registration not read", {"account": account, "problem": str(error)}))
+                bindings = []
+            self._store(account, bindings)
+            lost += sum(binding.lost for binding in bindings)
+            if not bindings:
+                self._emit(ForgetBindings(account))
+        if self._of:
+            self._emit(Log("info", "registrations found", {"accounts": len(self._of), "bindings": len(self), "waited_for": lost}))
 
     def ways(self, account: str, now: Now) -> tuple[Way, ...] | None:
         """How the account is reached: by preference (q), then the binding refreshed last.
@@ -107,17 +99,3 @@ class Bindings:
         for binding in bindings:
             if not binding.lost:
                 self._at.setdefault(binding.flow, set()).add(account)
-
-
-def unconnected(binding: Binding) -> Binding:
-    """What becomes of a binding without its connection.
-
-    Who came by TCP without a NAT can be connected to, where its Contact says. Nobody else: a phone has no certificate to prove
-    by TLS that it is the one, and browsers take no connections.
-    """
-    flow, uri = binding.flow, binding.contact.uri
-    if not flow.reliable:
-        return binding
-    if flow.transport == "TCP" and uri.host == flow.remote[0] and uri.scheme == "sip" and not binding.path and not binding.outbound:
-        return replace(binding, flow=flow._replace(remote=(uri.host, uri.port or DEFAULT_PORT), connection=0))
-    return replace(binding, flow=flow._replace(connection=0), lost=True)

@@ -6,7 +6,7 @@ from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.policy.snapshot import Terms
-from sbc.registrar.bindings import Binding
+from sbc.registrar.binding import Binding
 from sbc.sip.fields.contact import Contact, parse_contacts
 from sbc.sip.fields.expires import expires
 from sbc.sip.fields.nameaddr import NameAddr, parse_list

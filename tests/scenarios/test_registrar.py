@@ -8,7 +8,7 @@ import pytest
 
 from sbc.flow import Flow
 from sbc.inputs import FlowClosed
-from sbc.registrar.bindings import Binding, unconnected
+from sbc.registrar.binding import Binding, unconnected
 from sbc.sip.fields.contact import Contact
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Request, Response
