@@ -5,14 +5,15 @@ A stranger may earn a challenge.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sbc.call.context import Context
 from sbc.clock import Now
 from sbc.errors import ParseError
 from sbc.flow import Flow
-from sbc.policy.decide import account, certified, identify, password
+from sbc.policy.decide import account, account_name, certified, identify, password, registers_through
 from sbc.policy.snapshot import Party, Realm
+from sbc.shield.amplification import not_longer
 from sbc.shield.budgets import Budget, source_key
 from sbc.sip.digest import DigestRealm, Verified
 from sbc.sip.fields.auth import Credentials
@@ -30,13 +31,13 @@ FAILURES_PER_SOURCE = (0.1, 10.0)  # wrong passwords: after ten, one try in ten 
 class Doorkeeper:
     """`admit` answers with the party, with a challenge to send, or with None: not a word.
 
-    `is_registered` tells of a flow that somebody proved to be on: whoever is there is no stranger, and each of its calls
-    may need a challenge.
+    `accounts_at` tells of a flow who proved to be on it: whoever is there is no stranger, and each of its calls may need a
+    challenge.
     """
 
-    def __init__(self, context: Context, is_registered: Callable[[Flow], bool]) -> None:
+    def __init__(self, context: Context, accounts_at: Callable[[Flow], tuple[str, ...]]) -> None:
         self._context = context
-        self._is_registered = is_registered
+        self._accounts_at = accounts_at
         self._connected = Budget(*ANSWERS_TO_CONNECTED)
         self._realms: dict[tuple[str, tuple[str, ...]], DigestRealm] = {}
         self._rate = 0.0
@@ -49,16 +50,34 @@ class Doorkeeper:
         proven = certified(self._context.snapshot, flow)
         if proven is not None:
             return proven
+        if request.method == "REGISTER" and is_ours(request, realm):
+            elsewhere = registers_through(self._context.snapshot, realm.name, request.to.uri.decoded_user)
+            if elsewhere is not None:  # who proves it to the registrar behind us, or not
+                return elsewhere if self._accounts_at(flow) or self.may_answer(flow, now) else None
         if realm.has_digest_users:
             credentials = self._credentials(request, realm)
             if credentials is not None:
                 return self._verify(credentials, request, realm, flow, now)
+        registered = self._registered_through(request, flow)
+        if registered is not None:
+            return registered
         trunk = identify(self._context.snapshot, realm.name, flow.remote[0])
         if trunk is not None:
             return trunk
         if realm.has_digest_users and request.method in CHALLENGED_METHODS and is_ours(request, realm):
             return self._challenge(request, realm, flow, now, stale=False)
         return None
+
+    def _registered_through(self, request: Request, flow: Flow) -> Party | None:
+        """Whose password we do not know is known by the flow it registered over, as a trunk is by its address."""
+        parties = []
+        for name in self._accounts_at(flow):
+            party = self._context.snapshot.trunks.get(name) or self._context.snapshot.users.get(name)
+            if party is not None and party.register_at is not None:
+                parties.append(party)
+        user = request.from_.uri.decoded_user
+        parties.sort(key=lambda party: user not in (party.name, account_name(party)))
+        return parties[0] if parties else None
 
     def _credentials(self, request: Request, realm: Realm) -> Credentials | None:
         for name in (AUTHORIZATION, PROXY_AUTHORIZATION):
@@ -86,16 +105,14 @@ class Doorkeeper:
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
         """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
-        if not self._is_registered(flow) and not self.may_answer(flow, now):
+        if not self._accounts_at(flow) and not self.may_answer(flow, now):
             return None
         rows = self._digest(realm).challenge(source_key(flow.remote[0]), now, stale)
-        size = None if flow.reliable else len(request.encode())
-        while rows:
-            response = self._context.answer(request, 401, headers=tuple(("WWW-Authenticate", row) for row in rows))
-            if size is None or len(response.encode()) + ROOM_FOR_RECEIVED <= size:
-                return response
-            rows = rows[1:]  # the strongest is the one old phones do not know: the last stays longest
-        return None
+
+        def answer(rows: Sequence[str]) -> Response:
+            return self._context.answer(request, 401, headers=tuple([("WWW-Authenticate", row) for row in rows]))
+
+        return not_longer(request, flow, rows, answer)
 
     def may_answer(self, flow: Flow, now: Now) -> bool:
         """Whether a stranger from there gets one more word out of us: `strangers.limits.requests` a second and source."""
@@ -121,9 +138,6 @@ class Doorkeeper:
             self._realms = {kept: digest for kept, digest in self._realms.items() if kept in wanted}
             known = self._realms[kind] = DigestRealm(realm.digest_realm, self._context.ids.random(32), realm.digest_algorithms)
         return known
-
-
-ROOM_FOR_RECEIVED = len(";received=255.255.255.255") + len("65535") + 1  # what the top Via gains on its way back
 
 
 def is_ours(request: Request, realm: Realm) -> bool:

@@ -95,7 +95,7 @@ class Context:
     transactions: Transactions
     limits: Limits
     emit: Callable[[Effect], None]
-    registered: Callable[[str, Now], tuple[Way, ...] | None]  # how the user or trunk of that name is reached, see Bindings.ways
+    registered: Callable[[str, str, Now], tuple[Way, ...] | None]  # how the user or trunk of that name is reached, see Bindings.ways
     dialogs: dict[tuple[str, str], DialogUser] = field(default_factory=dict)  # (Call-ID, our tag)
     relays: dict[str, RelayUser] = field(default_factory=dict)
     questions: dict[str, Callable[[Answers, Now], None]] = field(default_factory=dict)
@@ -177,7 +177,7 @@ def flow_within(context: Context, party: Party, realm: Realm, flow: Flow, hop: U
     """
     gone = flow.connection != 0 and flow.connection in context.closed
     if isinstance(party, User) or (flow.reliable and not gone):
-        registered = context.registered(party.name, now) if gone else None
+        registered = context.registered(party.name, "", now) if gone else None
         return registered[0][1] if registered else flow
     if (hop.host, hop.port or 5060) == flow.remote and not hop.params and not gone:
         return flow  # nearly always

@@ -20,6 +20,7 @@ from sbc.sip.uri import Uri
 
 NOTHING_KNOWN: Answers = {}
 BACK_WITHIN_S = 10.0  # a phone notices a broken connection by its next ping; after a restart of ours most are back in a few seconds
+NUMBER = frozenset("+0123456789*#")
 LOOK_EVERY_S = 0.25  # nobody notices that much longer a silence before the ringing
 # No way there that is TLS all along: never by another one instead (RFC 5630 s5.3, RFC 3261 s26.2.1)
 NOT_SECURE = Cause(480, headers=(("Warning", '380 sbc "SIPS Not Allowed"'),), by="sbc", note="sips, but no TLS to it")
@@ -50,7 +51,7 @@ def locate(
         if next_questions(wanted, answers):
             return Lookup(wanted)
         return _targets(context, snapshot, party, party.peer, invitation, servers(wanted, answers, context.ids.random), now)
-    ways = context.registered(party.name, now)
+    ways = context.registered(party.name, invitation.token, now)
     if ways is None:
         return Cause(480, by="sbc", note=f"{party.name} is not registered")
     return _registered(party, ways, invitation) if ways else Awaited()
@@ -64,7 +65,8 @@ def _registered(party: Party, ways: tuple[Way, ...], invitation: Invitation) -> 
         if contact.scheme == "sips" and not invitation.secure:
             contact = contact.with_(scheme="sip")  # still by TLS, where it registered from (RFC 5630 s5.3)
         # A PBX finds the dialled number in the Request-URI, a phone its own Contact (RFC 3261 s16.5, RFC 6140 s6)
-        uri = _numbered(contact, invitation.called) if isinstance(party, Trunk) else contact
+        numbered = isinstance(party, Trunk) and (not invitation.token or NUMBER.issuperset(invitation.called))
+        uri = _numbered(contact, invitation.called) if numbered else contact
         targets.append(Target(party, uri, flow, party.timers, route=route))
     return targets or NOT_SECURE
 
@@ -136,7 +138,8 @@ def _targets(
             cause = NOT_SECURE
             continue
         stream = _stream(context, trunk, peer, realm, server, now) if peer.transport is None else None
-        target = Target(trunk, uri, flow, trunk.invite_timers, server.name, stream)
+        route = invitation.home_route if trunk.name == invitation.home else ()
+        target = Target(trunk, uri, flow, trunk.invite_timers, server.name, stream, route)
         shunned = len(found) > 1 and _is_shunned(context, trunk, peer, flow, now)
         (failed if shunned else good).append(target)
     return good + failed or cause

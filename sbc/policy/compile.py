@@ -58,7 +58,7 @@ def compile_policy(document: Document, policy: Policy, secrets: Mapping[Keys, st
     users = {name: _user(name, user, media, limits, secrets) for name, user in policy.users.items()}
     accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
     accounts |= {(trunk.realm, trunk.registers.user): trunk for trunk in trunks.values() if trunk.registers is not None}
-    with_digest = {realm for realm, _ in accounts}
+    with_digest = {realm for (realm, _), party in accounts.items() if party.register_at is None}
     certified = {(trunk.realm, each): trunk for trunk in trunks.values() for each in trunk.accept_certificate}
     with_certificates = {realm for realm, _ in certified}
     routes = tuple(_route(document, index, route) for index, route in policy.routes.items())
@@ -138,7 +138,7 @@ def _trunk(
         realm=trunk.realm,
         accept_from=tuple(map(str, trunk.accept_from or ())),
         peer=trunk.peer,
-        registers=Credentials(account.user, secrets["trunks", name, "accepts_registration", "password"]) if account is not None else None,
+        registers=Credentials(account.user, secrets.get(("trunks", name, "accepts_registration", "password"), "")) if account else None,
         media=media[trunk.media],
         limits=limits[trunk.limits] if trunk.limits is not None else None,
         dial_plan=_dial_plan(trunk.dial_plan),
@@ -153,6 +153,7 @@ def _trunk(
         early_offer=trunk.early_offer or False,
         record=trunk.record or "never",
         services=_services(trunk, transfers="refuse"),
+        register_at=account.register_at if account is not None else None,
     )
 
 
@@ -166,7 +167,7 @@ def _user(
     return User(
         name=name,
         realm=user.realm,
-        password=secrets["users", name, "password"],
+        password=secrets.get(("users", name, "password"), ""),
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
@@ -174,6 +175,7 @@ def _user(
         early_offer=user.early_offer or False,
         record=user.record or "never",
         services=_services(user, transfers="perform"),  # it could call and hang up just as well
+        register_at=user.register_at,
     )
 
 

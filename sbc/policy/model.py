@@ -161,11 +161,27 @@ class RealmModel(Model):
         return algorithms
 
 
-class RegistrationModel(Model):
+class AccountModel(Model):
+    """Somebody who registers: with a password that we check, or with one that only the registrar behind us knows."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["password"]}, {"required": ["register_at"]}]})
+    password: SecretModel | None = Field(None, description="Where the password is: {file: …} or {env: …}.")
+    register_at: Name | None = Field(
+        None, description="The trunk whose registrar knows the password: REGISTER passes through us to it, and its calls come back."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_to_somebody(cls, value: object) -> object:
+        if isinstance(value, dict) and len(value.keys() & {"password", "register_at"}) != 1:
+            raise ValueError("needs 'password', or 'register_at' when a registrar behind us checks it: exactly one of them")
+        return value
+
+
+class RegistrationModel(AccountModel):
     """The account a PBX registers with."""
 
     user: Name = Field(description="User name of the account.")
-    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
 
 
 class TimersModel(Model):
@@ -289,10 +305,8 @@ class TrunkModel(PartyModel):
     )
 
 
-class UserModel(PartyModel):
+class UserModel(PartyModel, AccountModel):
     """One phone or client that registers; the name of the object is the user name."""
-
-    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
 
 
 class WhenModel(Model):

@@ -207,6 +207,7 @@ class Trunk:
     responses_from        final statuses it answers with, and what each is taken for
     responses_to          final statuses it would be answered with, and what is sent instead
     early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
+    register_at           the trunk whose registrar knows its password; None: we do
     """
 
     name: str
@@ -228,11 +229,15 @@ class Trunk:
     early_offer: bool = False
     record: Record = "never"
     services: Services = Services()
+    register_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One account that registers with digest credentials; its user name is `name`."""
+    """One account that registers with digest credentials; its user name is `name`.
+
+    register_at   the trunk whose registrar knows its password; None: we do
+    """
 
     name: str
     realm: str
@@ -245,6 +250,7 @@ class User:
     early_offer: bool = False
     record: Record = "never"
     services: Services = Services()
+    register_at: str | None = None
 
 
 Party = Trunk | User

@@ -10,6 +10,31 @@ from sbc.sip.server import DEFAULT_PORT
 
 
 @frozen
+class Upstream:
+    """The same binding at the registrar behind us, where the Contact is `token` at our address.
+
+    trunk          whose registrar it is
+    call_id, cseq  of our last REGISTER there
+    expires_at     when what it granted is over; monotonic seconds, as in `refresh_at`: from then on we refresh it there, too
+    absorbed       refreshes since then that it has not heard of
+    credentials    what the account proved itself with, without the proof
+    service_route  how its calls are to reach that registrar's network (RFC 3608)
+    told           other headers of its 200, for ours
+    """
+
+    token: str
+    trunk: str
+    call_id: str
+    cseq: int
+    expires_at: float
+    refresh_at: float
+    absorbed: int = 0
+    credentials: str = ""
+    service_route: tuple[str, ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
+
+
+@frozen
 class Binding:
     """One Contact of an account.
 
@@ -17,6 +42,7 @@ class Binding:
     path         the Path it registered by, topmost first (RFC 3327 s5.3)
     outbound     it is known by its +sip.instance and reg-id instead of its Contact (RFC 5626 s6)
     lost         the connection it registered over is gone, and there is no other way to it
+    upstream     None: we are the registrar
     """
 
     contact: Contact
@@ -27,6 +53,7 @@ class Binding:
     path: tuple[str, ...] = ()
     outbound: bool = False
     lost: bool = False
+    upstream: Upstream | None = None
 
     @property
     def way(self) -> Way:

@@ -8,6 +8,7 @@ from sbc.call.context import Way
 from sbc.clock import Now
 from sbc.effects import Effect, ForgetBindings, Log, StoreBindings
 from sbc.flow import Flow
+from sbc.frozen import replace
 from sbc.registrar.binding import Binding, unconnected
 from sbc.registrar.stored import Unreadable, bindings_of, text_of
 from sbc.tap import Answered, unrecorded
@@ -20,7 +21,9 @@ class Bindings:
         self._emit = emit
         self._of: dict[str, list[Binding]] = {}
         self._at: dict[Flow, set[str]] = {}  # the same, looked up by flow
+        self._by_token: dict[str, str] = {}  # the same, looked up by what the registrar behind us knows it by
         self._ways_to = answered(self._ways)
+        self._home = answered(self._service_route)
         self._accounts = answered(self._accounts_at)
 
     def __len__(self) -> int:
@@ -57,20 +60,48 @@ class Bindings:
         if self._of:
             self._emit(Log("info", "registrations found", {"accounts": len(self._of), "bindings": len(self), "waited_for": lost}))
 
-    def ways(self, account: str, now: Now) -> tuple[Way, ...] | None:
-        """How the account is reached: by preference (q), then the binding refreshed last.
+    def ways(self, account: str, token: str, now: Now) -> tuple[Way, ...] | None:
+        """How the account is reached: by preference (q), then the binding refreshed last. `token`: by that binding, "": by any.
 
         None: not registered. (): it is, but lost its connection, and may come back any moment.
         """
-        return self._ways_to(account, now)
+        return self._ways_to(account, token, now)
 
-    def _ways(self, account: str, now: Now) -> tuple[Way, ...] | None:
+    def _ways(self, account: str, token: str, now: Now) -> tuple[Way, ...] | None:
         bindings = self.current(account, now)
+        if token:
+            bindings = [binding for binding in bindings if binding.upstream is not None and binding.upstream.token == token]
         if not bindings:
             return None
         reached = [binding for binding in reversed(bindings) if not binding.lost]
         reached.sort(key=lambda binding: -binding.contact.q)
         return tuple([binding.way for binding in reached])
+
+    def found(self, token: str, now: Now) -> tuple[str, Binding] | None:
+        """The account and the binding that the registrar behind us knows by that token."""
+        account = self._by_token.get(token)
+        for binding in self.current(account, now) if account is not None else ():
+            if account is not None and binding.upstream is not None and binding.upstream.token == token:
+                return account, binding
+        return None
+
+    def note_cseq(self, token: str, cseq: int, now: Now) -> None:
+        """The registrar behind us has been sent that number for the binding, if there is one, whatever it will answer."""
+        found = self.found(token, now)
+        if found is not None:
+            account, binding = found
+            assert binding.upstream is not None
+            noted = replace(binding, upstream=replace(binding.upstream, cseq=cseq))
+            self._store(account, [noted if each is binding else each for each in self._of[account]])
+
+    def service_route(self, account: str, flow: Flow, now: Now) -> tuple[str, ...]:
+        """How calls of that account are to reach the network it is registered in (RFC 3608 s6.2)."""
+        return self._home(account, flow, now)
+
+    def _service_route(self, account: str, flow: Flow, now: Now) -> tuple[str, ...]:
+        bindings = [binding for binding in self.current(account, now) if binding.upstream is not None and not binding.lost]
+        bindings.sort(key=lambda binding: binding.flow != flow)
+        return bindings[0].upstream.service_route if bindings and bindings[0].upstream is not None else ()
 
     def holds(self, account: str, flow: Flow) -> bool:
         """Whether that account is registered over this very flow."""
@@ -79,6 +110,10 @@ class Bindings:
     def at(self, flow: Flow) -> str | None:
         """An account registered over this very flow."""
         return next(iter(self._accounts(flow)), None)
+
+    def all_at(self, flow: Flow) -> tuple[str, ...]:
+        """All accounts registered over this very flow."""
+        return self._accounts(flow)
 
     def _accounts_at(self, flow: Flow) -> tuple[str, ...]:
         return tuple(self._at.get(flow, ()))
@@ -94,8 +129,12 @@ class Bindings:
             accounts.discard(account)
             if not accounts:
                 self._at.pop(old.flow, None)
+            if old.upstream is not None:
+                self._by_token.pop(old.upstream.token, None)
         if bindings:
             self._of[account] = bindings
         for binding in bindings:
+            if binding.upstream is not None:
+                self._by_token[binding.upstream.token] = account
             if not binding.lost:
                 self._at.setdefault(binding.flow, set()).add(account)

@@ -92,7 +92,7 @@ class Registration:
         request = self._request
         for contact in self.contacts:
             seconds = self.granted(contact)
-            old = [binding for binding in bindings if self._is_of(binding, contact)]
+            old = self.matching(bindings, contact)
             self._check_order(old)
             bindings = [binding for binding in bindings if binding not in old]
             if seconds > 0:
@@ -103,6 +103,10 @@ class Registration:
         if len(bindings) > MAX_CONTACTS:
             raise too_many()
         return bindings
+
+    def matching(self, bindings: list[Binding], contact: Contact) -> list[Binding]:
+        """The bindings that this Contact replaces."""
+        return [binding for binding in bindings if self._is_of(binding, contact)]
 
     def _is_of(self, binding: Binding, contact: Contact) -> bool:
         """Instance and reg-id name a binding where both sides speak RFC 5626 (s6), the Contact elsewhere (RFC 3261 s10.3)."""

@@ -7,7 +7,7 @@ import json
 from sbc.clock import Now
 from sbc.errors import ParseError
 from sbc.flow import TRANSPORTS, Flow
-from sbc.registrar.binding import Binding, unconnected
+from sbc.registrar.binding import Binding, Upstream, unconnected
 from sbc.sip.fields.contact import Contact
 
 
@@ -39,6 +39,22 @@ def _plain(binding: Binding, now: Now) -> dict[str, object]:
         "path": binding.path,
         "outbound": binding.outbound,
         "lost": binding.lost,
+        "upstream": None if binding.upstream is None else _plain_upstream(binding.upstream, now),
+    }
+
+
+def _plain_upstream(upstream: Upstream, now: Now) -> dict[str, object]:
+    return {
+        "token": upstream.token,
+        "trunk": upstream.trunk,
+        "call_id": upstream.call_id,
+        "cseq": upstream.cseq,
+        "until": round(now.wall + upstream.expires_at - now.monotonic, 3),
+        "refresh": round(now.wall + upstream.refresh_at - now.monotonic, 3),
+        "absorbed": upstream.absorbed,
+        "credentials": upstream.credentials,
+        "service_route": upstream.service_route,
+        "told": upstream.told,
     }
 
 
@@ -52,6 +68,24 @@ def _binding(plain: dict[str, object], now: Now) -> Binding:
         path=_texts(plain["path"]),
         outbound=plain["outbound"] is True,
         lost=plain["lost"] is True,
+        upstream=None if plain["upstream"] is None else _upstream(plain["upstream"], now),
+    )
+
+
+def _upstream(plain: object, now: Now) -> Upstream:
+    if not isinstance(plain, dict):
+        raise ValueError("no registration elsewhere")
+    return Upstream(
+        token=_text(plain["token"]),
+        trunk=_text(plain["trunk"]),
+        call_id=_text(plain["call_id"]),
+        cseq=_whole(plain["cseq"]),
+        expires_at=_until(plain["until"], now),
+        refresh_at=_until(plain["refresh"], now),
+        absorbed=_whole(plain["absorbed"]),
+        credentials=_text(plain["credentials"]),
+        service_route=_texts(plain["service_route"]),
+        told=_pairs(plain["told"]),
     )
 
 
@@ -85,6 +119,12 @@ def _texts(plain: object) -> tuple[str, ...]:
     if not isinstance(plain, list):
         raise ValueError("no list")
     return tuple([_text(each) for each in plain])
+
+
+def _pairs(plain: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(plain, list):
+        raise ValueError("no list")
+    return tuple([(_text(name), _text(value)) for name, value in plain])
 
 
 def _whole(plain: object) -> int:

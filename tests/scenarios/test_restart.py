@@ -128,8 +128,8 @@ def test_what_the_policy_no_longer_has_and_what_nobody_can_read_is_forgotten(bef
         world = World()
         world.receive(BindingsFound((("alice", text),)))
         assert [log.event for log in world.logs if log.event != "registrations found"] in (["registration not read"], []), text
-        assert world.core.core._bindings.ways("alice", world.now) is None, text
+        assert world.core.core._bindings.ways("alice", "", world.now) is None, text
     before.stored = {"nobody": good, "office": good, "alice": good.replace('"outside"', '"inside"')}
     restart(before, after)
     assert after.stored == {}
-    assert after.core.core._bindings.ways("alice", after.now) is None
+    assert after.core.core._bindings.ways("alice", "", after.now) is None
