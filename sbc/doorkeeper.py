@@ -25,7 +25,10 @@ ANSWERS_PER_SOURCE = 5.0  # a second, to one stranger, when the policy says noth
 ANSWERS_AT_ONCE = 20.0  # an office of 20 phones behind one NAT comes back from a power cut
 ANSWERS_TO_CONNECTED = (50.0, 200.0)  # where a handshake proved the source, nobody can be flooded through us
 ANSWERS_IN_ALL = (2000.0, 4000.0)  # a bound on what spoofed sources can make us send; a storm of 10,000 users fits in seconds
-FAILURES_PER_SOURCE = (0.1, 10.0)  # wrong passwords: after ten, one try in ten seconds
+# Wrong passwords of one user from one source: after ten, one try in ten seconds. Who it really is comes from elsewhere and is not held up
+FAILURES = (0.1, 10.0)
+FAILURES_PER_SOURCE = (1.0, 100.0)  # of all users from there: an office of 100 phones that nobody has told the new password
+RETRY_S = 60  # a PBX asks again each minute by default
 
 
 class Doorkeeper:
@@ -43,7 +46,8 @@ class Doorkeeper:
         self._rate = 0.0
         self._per_source = Budget(0.0, 0.0)
         self._in_all = Budget(*ANSWERS_IN_ALL)
-        self._failures = Budget(*FAILURES_PER_SOURCE)
+        self._failures = Budget(*FAILURES)
+        self._failures_in_all = Budget(*FAILURES_PER_SOURCE)
 
     def admit(self, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
         """The order of proof: certificate, digest, address. Nothing is remembered of a stranger but a token in a bounded bucket."""
@@ -53,7 +57,7 @@ class Doorkeeper:
         if request.method == "REGISTER" and is_ours(request, realm):
             elsewhere = registers_through(self._context.snapshot, realm.name, request.to.uri.decoded_user)
             if elsewhere is not None:  # who proves it to the registrar behind us, or not
-                return elsewhere if self._accounts_at(flow) or self.may_answer(flow, now) else None
+                return self._pass_on(elsewhere, request, flow, now)
         if realm.has_digest_users:
             credentials = self._credentials(request, realm)
             if credentials is not None:
@@ -92,6 +96,9 @@ class Doorkeeper:
 
     def _verify(self, credentials: Credentials, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
         source = source_key(flow.remote[0])
+        user = credentials.params.get("username", "")
+        if self._has_failed_too_often(user, flow, now):
+            return self._hold_off(request, flow, now)
 
         def secret_for(user: str) -> str | None:
             return password(self._context.snapshot, realm.name, user)
@@ -99,9 +106,35 @@ class Doorkeeper:
         outcome = self._digest(realm).verify(credentials, request.method, request.body, secret_for, source, now, request.uri)
         if isinstance(outcome, Verified):
             return account(self._context.snapshot, realm.name, outcome.user)
-        if outcome.reason != "stale" and not self._failures.take(source, now.monotonic):
+        # Used twice, but right: whoever knows the password is told that only the nonce has to be another one (RFC 7616 s3.3)
+        stale = outcome.reason in ("stale", "replay")
+        if not stale:
+            self.note_failure(user, flow, now)
+        return self._challenge(request, realm, flow, now, stale=stale)
+
+    def note_failure(self, user: str, flow: Flow, now: Now) -> None:
+        """A wrong password for `user` came from there."""
+        source = source_key(flow.remote[0])
+        self._failures.take(f"{source} {user}", now.monotonic)
+        self._failures_in_all.take(source, now.monotonic)
+
+    def _has_failed_too_often(self, user: str, flow: Flow, now: Now) -> bool:
+        """Its next try is not even looked at. Not of whoever is registered over this very flow: it is no guesser."""
+        if self._accounts_at(flow):
+            return False
+        source = source_key(flow.remote[0])
+        return not (self._failures.has(f"{source} {user}", now.monotonic) and self._failures_in_all.has(source, now.monotonic))
+
+    def _hold_off(self, request: Request, flow: Flow, now: Now) -> Response | None:
+        """Not 403, which is the end for a PBX whose password will be put right here in a minute."""
+        if not self.may_answer(flow, now):
             return None
-        return self._challenge(request, realm, flow, now, stale=outcome.reason == "stale")
+        return self._context.answer(request, 503, headers=(("Retry-After", str(RETRY_S)),))
+
+    def _pass_on(self, party: Party, request: Request, flow: Flow, now: Now) -> Party | Response | None:
+        if self._has_failed_too_often(account_name(party), flow, now):
+            return self._hold_off(request, flow, now)
+        return party if self._accounts_at(flow) or self.may_answer(flow, now) else None
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
         """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""

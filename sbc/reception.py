@@ -63,8 +63,8 @@ class Reception:
         self.calls: dict[Call, tuple[MergeKey, Flow]] = {}  # what it is listed under below
         self._context = context
         self._bindings = bindings
-        self._through = Through(context, bindings)
         doorkeeper = Doorkeeper(context, bindings.all_at)
+        self._through = Through(context, bindings, doorkeeper.note_failure)
         self._admit_party = context.tap.answered(doorkeeper.admit)
         self._may_answer = context.tap.answered(doorkeeper.may_answer)
         self._subscriptions = Subscriptions(context)

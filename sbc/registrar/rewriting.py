@@ -22,10 +22,11 @@ from sbc.sip.names import (
 
 HeaderRows = tuple[tuple[str, str], ...]
 
+CHALLENGES = (WWW_AUTHENTICATE, PROXY_AUTHENTICATE)
 CREDENTIALS = (AUTHORIZATION, PROXY_AUTHORIZATION)
 FEATURE_CAPS = HeaderName("Feature-Caps")
 TOLD = (FEATURE_CAPS, HeaderName("P-Associated-URI"))  # of a 200, and again with each one that we give without asking
-TOLD_ONCE = (AUTHENTICATION_INFO, WWW_AUTHENTICATE, PROXY_AUTHENTICATE, MIN_EXPIRES, UNSUPPORTED)
+TOLD_ONCE = (AUTHENTICATION_INFO, *CHALLENGES, MIN_EXPIRES, UNSUPPORTED)
 
 # Of the Contact's URI: what names a device for those who push to it, or is its name everywhere (RFC 8599 s4, RFC 5627 s4)
 URI_PARAMS = frozenset({"gr", "pn-provider", "pn-prid", "pn-param", "pn-purr"})
@@ -79,3 +80,10 @@ def granted_for(token: str, contacts: tuple[Contact, ...], default: int | None) 
 def is_refusal(response: Response) -> bool:
     """Of this REGISTER, by somebody who understood it; anything else says that there is nobody to ask right now."""
     return 400 <= response.status < 500 and response.status != 408
+
+
+def was_wrong(headers: Headers, response: Response) -> bool:
+    """Whether a registrar that answers so did not believe the credentials it was sent."""
+    if response.status not in (401, 403, 407) or not credentials_of(headers):
+        return False
+    return not any("stale=true" in value.replace(" ", "").lower() for _, value in told(response.headers, CHALLENGES))

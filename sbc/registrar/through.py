@@ -6,7 +6,7 @@ change nothing there are answered here, as long as less than half of what it gra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from sbc.call.bridge import invitation_of
@@ -19,7 +19,7 @@ from sbc.clock import Now
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
-from sbc.policy.decide import dialled
+from sbc.policy.decide import account_name, dialled
 from sbc.policy.snapshot import Party, Patterns, Peer, Realm, Route, Trunk
 from sbc.registrar.binding import Binding, Upstream
 from sbc.registrar.bindings import Bindings
@@ -35,6 +35,7 @@ from sbc.registrar.rewriting import (
     is_refusal,
     route_to_us,
     told,
+    was_wrong,
 )
 from sbc.registrar.tokens import Tokens, is_like_one
 from sbc.shield.amplification import not_longer
@@ -58,9 +59,13 @@ RING_S = 180.0
 
 
 class Through:
-    """Passes REGISTERs on, and finds whom a request of the registrar's network is for."""
+    """Passes REGISTERs on, and finds whom a request of the registrar's network is for.
 
-    def __init__(self, context: Context, bindings: Bindings) -> None:
+    `note_failure` is told the user and the flow of whoever the registrar did not believe.
+    """
+
+    def __init__(self, context: Context, bindings: Bindings, note_failure: Callable[[str, Flow, Now], None]) -> None:
+        self.note_failure = note_failure
         self.context = context
         self.bindings = bindings
         self.tokens = Tokens(context.ids)
@@ -247,6 +252,8 @@ class _Passing:
         if response.status < 300:
             self._accepted(transaction, response, now)
         elif is_refusal(response):
+            if was_wrong(self._request.headers, response):
+                self._through.note_failure(account_name(self._party), self._flow, now)
             rows = told(response.headers, (*TOLD_ONCE, RETRY_AFTER))
             self._answer(response.status, response.reason, rows, now)
         else:
