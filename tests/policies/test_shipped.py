@@ -77,7 +77,7 @@ def test_pbx_behind_nat(tmp_path: Path) -> None:
 
 def test_core_with_registrar(tmp_path: Path) -> None:
     snapshot = load(tmp_path, POLICIES / "examples" / "core-with-registrar.yaml")
-    assert {party.register_at for party in (snapshot.trunks["branch"], *snapshot.users.values())} == {"core"}
+    assert {snapshot.party(name).register_at for name in ("branch", "anna", "ben")} == {"core"}
     assert registers_through(snapshot, "outside", "anna") is snapshot.users["anna"]
     assert registers_through(snapshot, "inside", "anna") is None
     assert (password(snapshot, "outside", "anna"), password(snapshot, "outside", "branch")) == (None, None)
