@@ -18,7 +18,7 @@ from media.api import MediaError
 from sbc import __version__
 from sbc.clock import Ids
 from sbc.errors import ConfigError
-from sbc.inputs import DrainBegun, DrainEnded, PolicyChanged
+from sbc.inputs import BindingsFound, DrainBegun, DrainEnded, PolicyChanged
 from sbc.log import EventLog
 from sbc.net import tls
 from sbc.net.engine import Engine
@@ -34,6 +34,7 @@ from sbc.policy.snapshot import Snapshot
 from sbc.recording.core import RecordingCore
 from sbc.store.recordings import RecordingFolder
 from sbc.store.records import RecordFile
+from sbc.store.registrations import RegistrationFile
 from sbc.system import SystemClock, SystemIds
 
 TABLES = ("calls", "dialogs", "relays", "questions", "transactions", "timers")  # of the core; an idle one has all empty
@@ -43,13 +44,17 @@ BUSY_POLL = 0.05  # seconds between looks at the calls in progress while drainin
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """drain: seconds that calls in progress get after SIGTERM or SIGINT. companion: a program started and stopped with us."""
+    """drain: seconds that calls in progress get after SIGTERM or SIGINT. companion: a program started and stopped with us.
+
+    registrations: None: registrations.db beside the call records.
+    """
 
     policies: Path
     records: Path
     drain: float = 5.0
     companion: tuple[str, ...] = ()
     recordings: Path = Path("var/recordings")
+    registrations: Path | None = None
 
 
 class App:
@@ -85,17 +90,23 @@ class App:
             closing.callback(self._records.close)
             recordings = RecordingFolder(self._settings.recordings, loop, self._recordings_failed)
             closing.callback(recordings.close)
+            registrations = RegistrationFile(self._registrations_path(), loop, self._registrations_failed)
+            closing.callback(registrations.close)
             self._media = self._choice.build(loop)
             closing.callback(self._media.shutdown)
             self._tasks = Tasks(loop, lambda error: self._log.exception("task_failed", error))
             closing.push_async_callback(self._tasks.close)
             self._core = self._build_core(snapshot, SystemIds())
-            self._engine = Engine(loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats, recordings)
+            self._engine = Engine(
+                loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats, recordings, registrations
+            )
             closing.callback(self._engine.close)
             self._network = Network(loop, self._tasks, self._engine, self.stats)
             closing.push_async_callback(self._network.close)
             self._resolver = Resolver(loop, self._tasks, self._engine.receive)
             self._engine.connect(self._network, self._resolver)
+            if registrations.found:
+                self._engine.receive(BindingsFound(registrations.found))
             self._apply(snapshot)
             self._tasks.start(self._watch_expiry())
             await self._start_companion(closing)
@@ -207,6 +218,12 @@ class App:
 
     def _records_failed(self, problem: str, lost: int) -> None:
         self._log.event("error", "records_not_written", {"problem": problem, "lost": lost})
+
+    def _registrations_path(self) -> Path:
+        return self._settings.registrations or self._settings.records.with_name("registrations.db")
+
+    def _registrations_failed(self, problem: str) -> None:
+        self._log.event("error", "registrations_not_written", {"problem": problem})
 
     def _recordings_failed(self, problem: str, lost: int) -> None:
         self._log.event("error", "recordings_not_written", {"problem": problem, "lost": lost})

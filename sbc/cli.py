@@ -42,6 +42,9 @@ def run(
     folder: _Folder = POLICIES,
     records: Annotated[Path, typer.Option(help="File for the call records, one JSON object per line.")] = Path("var/records.jsonl"),
     recordings: Annotated[Path, typer.Option(help="Folder for the recordings of calls that the policy wants kept.")] = RECORDINGS,
+    registrations: Annotated[
+        Path | None, typer.Option(help="File that keeps who is registered. Default: registrations.db beside the call records.")
+    ] = None,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that calls in progress get when we are told to stop.")] = 5.0,
     media: Annotated[str, typer.Option(help="Media engine: auto, native or portable.")] = "auto",
     testpeer: Annotated[bool, typer.Option("--testpeer", help="Start `sbc testpeer` with us: somebody to call.")] = False,
@@ -50,7 +53,7 @@ def run(
     from sbc import app
 
     companion = app.companion("testpeer") if testpeer else ()
-    app.run(app.Settings(folder, records, drain, companion, recordings), app.choose_media(media), typer.echo)
+    app.run(app.Settings(folder, records, drain, companion, recordings, registrations), app.choose_media(media), typer.echo)
 
 
 @_app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sbc.call.context import Context
 from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
@@ -12,6 +14,7 @@ from sbc.effects import Effect, Send
 from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.inputs import (
+    BindingsFound,
     DrainBegun,
     DrainEnded,
     FlowClosed,
@@ -27,6 +30,7 @@ from sbc.inputs import (
     ResponseIn,
     SendFailed,
 )
+from sbc.policy.decide import may_register
 from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Snapshot
 from sbc.reception import Reception
@@ -48,7 +52,7 @@ class Core:
         self._timers = Timers(None if tap is None else tap.timed)
         tap = tap or NoTap()
         tap.attach(self._effects)
-        self._bindings = Bindings(tap.answered)
+        self._bindings = Bindings(self._effects.append, tap.answered)
         self._peers = Peers(tap.answered)
         closed = ClosedConnections(tap.answered)
         overload = Overload(ids, tap.answered)
@@ -59,7 +63,7 @@ class Core:
             transactions=Transactions(self._timers, self._send, closed=closed, overload=overload),
             limits=Limits(tap.answered),
             emit=self._effects.append,
-            registered=self._bindings.lookup,
+            registered=self._bindings.ways,
             peers=self._peers,
             penalties=Penalties(tap.answered),
             voice_reports=VoiceReports(tap.answered),
@@ -93,6 +97,8 @@ class Core:
                 self._reception.flow_closed(flow, now)
             case Resolved(question, answers):
                 context.questions.pop(question)(answers, now)
+            case BindingsFound(stored):
+                self._bindings.restore(stored, partial(may_register, context.snapshot), now)
             case PolicyChanged(snapshot):
                 context.replace_snapshot(snapshot)
             case DrainBegun():

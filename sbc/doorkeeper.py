@@ -5,14 +5,15 @@ A stranger may earn a challenge.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sbc.call.context import Context
 from sbc.clock import Now
 from sbc.errors import ParseError
 from sbc.flow import Flow
-from sbc.policy.decide import account, certified, identify, password
+from sbc.policy.decide import account, account_name, certified, identify, password, registers_through
 from sbc.policy.snapshot import Party, Realm
+from sbc.shield.amplification import not_longer
 from sbc.shield.budgets import Budget, source_key
 from sbc.sip.digest import DigestRealm, Verified
 from sbc.sip.fields.auth import Credentials
@@ -24,41 +25,63 @@ ANSWERS_PER_SOURCE = 5.0  # a second, to one stranger, when the policy says noth
 ANSWERS_AT_ONCE = 20.0  # an office of 20 phones behind one NAT comes back from a power cut
 ANSWERS_TO_CONNECTED = (50.0, 200.0)  # where a handshake proved the source, nobody can be flooded through us
 ANSWERS_IN_ALL = (2000.0, 4000.0)  # a bound on what spoofed sources can make us send; a storm of 10,000 users fits in seconds
-FAILURES_PER_SOURCE = (0.1, 10.0)  # wrong passwords: after ten, one try in ten seconds
+# Wrong passwords of one user from one source: after ten, one try in ten seconds. Who it really is comes from elsewhere and is not held up
+FAILURES = (0.1, 10.0)
+FAILURES_PER_SOURCE = (1.0, 100.0)  # of all users from there: an office of 100 phones that nobody has told the new password
+RETRY_S = 60  # a PBX asks again each minute by default
 
 
 class Doorkeeper:
     """`admit` answers with the party, with a challenge to send, or with None: not a word.
 
-    `is_registered` tells of a flow that somebody proved to be on: whoever is there is no stranger, and each of its calls
-    may need a challenge.
+    `accounts_at` tells of a flow who proved to be on it: whoever is there is no stranger, and each of its calls may need a
+    challenge.
     """
 
-    def __init__(self, context: Context, is_registered: Callable[[Flow], bool]) -> None:
+    def __init__(self, context: Context, accounts_at: Callable[[Flow], tuple[str, ...]]) -> None:
         self._context = context
-        self._is_registered = is_registered
+        self._accounts_at = accounts_at
         self._connected = Budget(*ANSWERS_TO_CONNECTED)
         self._realms: dict[tuple[str, tuple[str, ...]], DigestRealm] = {}
         self._rate = 0.0
         self._per_source = Budget(0.0, 0.0)
         self._in_all = Budget(*ANSWERS_IN_ALL)
-        self._failures = Budget(*FAILURES_PER_SOURCE)
+        self._failures = Budget(*FAILURES)
+        self._failures_in_all = Budget(*FAILURES_PER_SOURCE)
 
     def admit(self, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
         """The order of proof: certificate, digest, address. Nothing is remembered of a stranger but a token in a bounded bucket."""
         proven = certified(self._context.snapshot, flow)
         if proven is not None:
             return proven
+        if request.method == "REGISTER" and is_ours(request, realm):
+            elsewhere = registers_through(self._context.snapshot, realm.name, request.to.uri.decoded_user)
+            if elsewhere is not None:  # who proves it to the registrar behind us, or not
+                return self._pass_on(elsewhere, request, flow, now)
         if realm.has_digest_users:
             credentials = self._credentials(request, realm)
             if credentials is not None:
                 return self._verify(credentials, request, realm, flow, now)
+        registered = self._registered_through(request, flow)
+        if registered is not None:
+            return registered
         trunk = identify(self._context.snapshot, realm.name, flow.remote[0])
         if trunk is not None:
             return trunk
         if realm.has_digest_users and request.method in CHALLENGED_METHODS and is_ours(request, realm):
             return self._challenge(request, realm, flow, now, stale=False)
         return None
+
+    def _registered_through(self, request: Request, flow: Flow) -> Party | None:
+        """Whose password we do not know is known by the flow it registered over, as a trunk is by its address."""
+        parties = []
+        for name in self._accounts_at(flow):
+            party = self._context.snapshot.trunks.get(name) or self._context.snapshot.users.get(name)
+            if party is not None and party.register_at is not None:
+                parties.append(party)
+        user = request.from_.uri.decoded_user
+        parties.sort(key=lambda party: user not in (party.name, account_name(party)))
+        return parties[0] if parties else None
 
     def _credentials(self, request: Request, realm: Realm) -> Credentials | None:
         for name in (AUTHORIZATION, PROXY_AUTHORIZATION):
@@ -73,6 +96,9 @@ class Doorkeeper:
 
     def _verify(self, credentials: Credentials, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
         source = source_key(flow.remote[0])
+        user = credentials.params.get("username", "")
+        if self._has_failed_too_often(user, flow, now):
+            return self._hold_off(request, flow, now)
 
         def secret_for(user: str) -> str | None:
             return password(self._context.snapshot, realm.name, user)
@@ -80,22 +106,46 @@ class Doorkeeper:
         outcome = self._digest(realm).verify(credentials, request.method, request.body, secret_for, source, now, request.uri)
         if isinstance(outcome, Verified):
             return account(self._context.snapshot, realm.name, outcome.user)
-        if outcome.reason != "stale" and not self._failures.take(source, now.monotonic):
+        # Used twice, but right: whoever knows the password is told that only the nonce has to be another one (RFC 7616 s3.3)
+        stale = outcome.reason in ("stale", "replay")
+        if not stale:
+            self.note_failure(user, flow, now)
+        return self._challenge(request, realm, flow, now, stale=stale)
+
+    def note_failure(self, user: str, flow: Flow, now: Now) -> None:
+        """A wrong password for `user` came from there."""
+        source = source_key(flow.remote[0])
+        self._failures.take(f"{source} {user}", now.monotonic)
+        self._failures_in_all.take(source, now.monotonic)
+
+    def _has_failed_too_often(self, user: str, flow: Flow, now: Now) -> bool:
+        """Its next try is not even looked at. Not of whoever is registered over this very flow: it is no guesser."""
+        if self._accounts_at(flow):
+            return False
+        source = source_key(flow.remote[0])
+        return not (self._failures.has(f"{source} {user}", now.monotonic) and self._failures_in_all.has(source, now.monotonic))
+
+    def _hold_off(self, request: Request, flow: Flow, now: Now) -> Response | None:
+        """Not 403, which is the end for a PBX whose password will be put right here in a minute."""
+        if not self.may_answer(flow, now):
             return None
-        return self._challenge(request, realm, flow, now, stale=outcome.reason == "stale")
+        return self._context.answer(request, 503, headers=(("Retry-After", str(RETRY_S)),))
+
+    def _pass_on(self, party: Party, request: Request, flow: Flow, now: Now) -> Party | Response | None:
+        if self._has_failed_too_often(account_name(party), flow, now):
+            return self._hold_off(request, flow, now)
+        return party if self._accounts_at(flow) or self.may_answer(flow, now) else None
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
         """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
-        if not self._is_registered(flow) and not self.may_answer(flow, now):
+        if not self._accounts_at(flow) and not self.may_answer(flow, now):
             return None
         rows = self._digest(realm).challenge(source_key(flow.remote[0]), now, stale)
-        size = None if flow.reliable else len(request.encode())
-        while rows:
-            response = self._context.answer(request, 401, headers=tuple(("WWW-Authenticate", row) for row in rows))
-            if size is None or len(response.encode()) + ROOM_FOR_RECEIVED <= size:
-                return response
-            rows = rows[1:]  # the strongest is the one old phones do not know: the last stays longest
-        return None
+
+        def answer(rows: Sequence[str]) -> Response:
+            return self._context.answer(request, 401, headers=tuple([("WWW-Authenticate", row) for row in rows]))
+
+        return not_longer(request, flow, rows, answer)
 
     def may_answer(self, flow: Flow, now: Now) -> bool:
         """Whether a stranger from there gets one more word out of us: `strangers.limits.requests` a second and source."""
@@ -121,9 +171,6 @@ class Doorkeeper:
             self._realms = {kept: digest for kept, digest in self._realms.items() if kept in wanted}
             known = self._realms[kind] = DigestRealm(realm.digest_realm, self._context.ids.random(32), realm.digest_algorithms)
         return known
-
-
-ROOM_FOR_RECEIVED = len(";received=255.255.255.255") + len("65535") + 1  # what the top Via gains on its way back
 
 
 def is_ours(request: Request, realm: Realm) -> bool:

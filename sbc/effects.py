@@ -74,6 +74,19 @@ class WriteRecord:
     record: dict[str, object]
 
 
+@frozen
+class StoreBindings:
+    """Keep what is registered for `account`, in words that only the core reads; what was kept of it before goes."""
+
+    account: str
+    bindings: str
+
+
+@frozen
+class ForgetBindings:
+    account: str
+
+
 class Recorded(Protocol):
     """A call as a file: `name` without folder, and beside it a file for each policy it ran under, by digest."""
 
@@ -98,4 +111,17 @@ class Log:
     facts: dict[str, object] = field(default_factory=dict)
 
 
-Effect = Send | CloseFlow | TrustFlow | Resolve | OpenRelay | UpdateRelay | CloseRelay | WriteRecord | KeepRecording | Log
+Effect = (
+    Send
+    | CloseFlow
+    | TrustFlow
+    | Resolve
+    | OpenRelay
+    | UpdateRelay
+    | CloseRelay
+    | WriteRecord
+    | StoreBindings
+    | ForgetBindings
+    | KeepRecording
+    | Log
+)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Transport = Literal["UDP", "TCP", "TLS", "WS", "WSS"]
+TRANSPORTS: Mapping[str, Transport] = {"UDP": "UDP", "TCP": "TCP", "TLS": "TLS", "WS": "WS", "WSS": "WSS"}
 Address = tuple[str, int]  # numeric host without brackets, port
 
 

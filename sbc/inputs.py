@@ -86,6 +86,13 @@ class MediaHappened:
 
 
 @frozen
+class BindingsFound:
+    """What an earlier process stored, by account: the first input of all."""
+
+    stored: tuple[tuple[str, str], ...]
+
+
+@frozen
 class PolicyChanged:
     snapshot: Snapshot
 
@@ -111,6 +118,7 @@ Input = (
     | RelayFailed
     | RelayClosed
     | MediaHappened
+    | BindingsFound
     | PolicyChanged
     | DrainBegun
     | DrainEnded

@@ -10,7 +10,7 @@ from functools import partial
 
 from sbc.call.abilities import methods_of
 from sbc.call.bodies import LOCATION
-from sbc.call.bridge import asserted_number, breadth_left, invitation_of
+from sbc.call.bridge import Invitation, asserted_number, breadth_left, invitation_of
 from sbc.call.call import Call
 from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
@@ -32,10 +32,13 @@ from sbc.doorkeeper import Doorkeeper
 from sbc.effects import CloseFlow, Send, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.policy.decide import dialled, emergency_route, normalise, route, trunk_at, without_separators
+from sbc.frozen import replace
+from sbc.policy.decide import account_name, dialled, emergency_route, normalise, route, trunk_at, without_separators
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, User
-from sbc.registrar.bindings import Bindings, contact_rows
+from sbc.registrar.bindings import Bindings
+from sbc.registrar.register import BULK_OPTION, OPTIONS, Registration
+from sbc.registrar.through import Through, called_by, route_of
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
@@ -61,7 +64,8 @@ class Reception:
         self.calls: dict[Call, tuple[MergeKey, Flow]] = {}  # what it is listed under below
         self._context = context
         self._bindings = bindings
-        doorkeeper = Doorkeeper(context, lambda flow: bindings.at(flow) is not None)
+        doorkeeper = Doorkeeper(context, bindings.all_at)
+        self._through = Through(context, bindings, doorkeeper.note_failure)
         self._admit_party = context.tap.answered(doorkeeper.admit)
         self._may_answer = context.tap.answered(doorkeeper.may_answer)
         self._subscriptions = Subscriptions(context)
@@ -166,14 +170,16 @@ class Reception:
             return
         if request.method == "INVITE" and admitted is not None:
             self._context.tap.begin(admitted)
-        self._context.trust(flow, request.via)
+        if admitted is None or request.method != "REGISTER" or admitted.register_at is None:  # else its registrar says whether
+            self._context.trust(flow, request.via)
         values = admitted.timers if admitted is not None else None
         transaction = self._context.transactions.server(request, flow, now, None, values)
         try:
             if request.method == "INVITE" and admitted is not None:
                 self._invite(admitted, transaction, flow, now)
             else:
-                check_request(request, methods=methods_for(admitted), supported=extensions_for(admitted), for_us=True)
+                supported = registrar_extensions(admitted) if request.method == "REGISTER" else extensions_for(admitted)
+                check_request(request, methods=methods_for(admitted), supported=supported, for_us=True)
                 self._serve(admitted, transaction, flow, now)
         except SipError as error:
             status, reason = error.status, error.reason
@@ -184,6 +190,8 @@ class Reception:
     def _serve(self, party: Party | None, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request = transaction.request
         if request.method == "OPTIONS":
+            if party is not None:
+                self._through.addressee(request, party, now)  # whoever asks about a flow that is gone hears so
             allow = ("Allow", ", ".join(sorted(methods_for(party))))
             self._respond(transaction, 200, (allow, *OPTIONS_HEADERS), now)
         elif request.method == "REGISTER" and party is not None:
@@ -200,12 +208,18 @@ class Reception:
     def _register(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         if not isinstance(party, User) and party.registers is None:
             raise SipError(f"{party.name} is not allowed to register", status=403, reason="Forbidden")
-        account = party.name if isinstance(party, User) or party.registers is None else party.registers.user
-        if transaction.request.to.uri.decoded_user != account:  # no third-party registration (RFC 3261 s10.2)
+        if transaction.request.to.uri.decoded_user != account_name(party):  # no third-party registration (RFC 3261 s10.2)
             raise SipError(f"{party.name} registers somebody else", status=403, reason="Forbidden")
         self._refuse_when_draining()
-        bindings = self._bindings.register(party.name, transaction.request, flow, now)
-        self._respond(transaction, 200, contact_rows(bindings, now), now)
+        if party.register_at is not None:
+            self._through.register(party, transaction, flow, now)
+            return
+        registration = Registration(transaction.request, flow, self._context.snapshot.realms[flow.realm].terms)
+        bindings = self._bindings.current(party.name, now)
+        if registration.contacts != ():
+            bindings = registration.applied(bindings, now)
+            self._bindings.bind(party.name, bindings, now)
+        self._respond(transaction, 200, registration.answer_rows(bindings, now), now)
 
     def _take_report(self, party: Party, transaction: ServerTransaction, now: Now) -> None:
         """Of the quality of a call."""
@@ -223,13 +237,15 @@ class Reception:
         check_size(request)
         if request.method != "MESSAGE":
             event_of(request, party)
-        number = normalise(party, dialled(request.uri))
+        meant = self._through.addressee(request, party, now)
+        number = normalise(party, dialled(request.uri)) if meant is None else called_by(request, meant[0])
         self._refuse_when_draining()
         self._refuse_too_many(party, now)
-        chosen = route(self._context.snapshot, party, number)
+        chosen = route(self._context.snapshot, party, number) if meant is None else route_of(meant[0])
         if chosen is None:
             raise SipError("no route", status=404, reason="Not Found")
         invitation = invitation_of(request, party, number, caller_of(party, request), hops, emergency=False)
+        invitation = self._with_ways(invitation, party, meant, flow, now)
         if request.method == "SUBSCRIBE":
             self._subscriptions.begin(chosen, invitation, party, flow, transaction, now)
         else:
@@ -254,7 +270,11 @@ class Reception:
             hops = hops_left(request)
             breadth_left(request.headers)
             replaced = self._transfers.replaced(party, request, facts.id)
-            if replaced is None:
+            meant = self._through.addressee(request, party, now) if replaced is None else None
+            if meant is not None:
+                facts.dialled = facts.called = called_by(request, meant[0])
+                chosen: Route | None = route_of(meant[0])
+            elif replaced is None:
                 chosen = self._normalise(party, request.uri, facts)
             else:
                 facts.called, chosen = number_of(replaced.call, replaced.far), replaced.call.route
@@ -273,12 +293,21 @@ class Reception:
         facts.route, facts.route_line = chosen.name, chosen.line
         invitation = invitation_of(request, party, facts.called, facts.caller, hops, emergency=facts.emergency)
         facts.asserted = asserted_number(invitation.said)
-        invitation = with_priority(invitation, priority)
+        invitation = self._with_ways(with_priority(invitation, priority), party, meant, flow, now)
         call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._transfers, self._ended)
         if replaced is not None:
             call.takeover = takeover_of(call, replaced)
         self._admit(call, merge_key(request), flow)
         call.begin(party, transaction, flow, now)
+
+    def _with_ways(self, invitation: Invitation, party: Party, meant: tuple[str, str] | None, flow: Flow, now: Now) -> Invitation:
+        """By the one flow a token has named, and to the network of the caller's registrar as that has told (RFC 3608)."""
+        if meant is not None:
+            invitation = replace(invitation, token=meant[1])
+        if party.register_at is not None:
+            home = self._bindings.service_route(party.name, flow, now)
+            invitation = replace(invitation, home=party.register_at, home_route=home)
+        return invitation
 
     def _normalise(self, party: Party, uri: Uri, facts: Facts) -> Route | None:
         """The number to call. The route too when it is an emergency number: those are matched as dialled, before the dial plan."""
@@ -393,6 +422,11 @@ def methods_for(party: Party | None) -> frozenset[str]:
 def extensions_for(party: Party | None) -> frozenset[str]:
     """Option tags that may be required of us (RFC 3261 s8.2.2.3)."""
     return EXTENSIONS if party is None or not party.services.priorities else EXTENSIONS.union((OPTION,))
+
+
+def registrar_extensions(party: Party | None) -> frozenset[str]:
+    """The same of a REGISTER. Only the account of a PBX stands for more than one number (RFC 6140)."""
+    return OPTIONS if party is None or isinstance(party, User) else OPTIONS.union((BULK_OPTION,))
 
 
 def caller_of(party: Party, request: Request) -> str:

@@ -26,12 +26,14 @@ from sbc.effects import (
     CloseFlow,
     CloseRelay,
     Effect,
+    ForgetBindings,
     KeepRecording,
     Log,
     OpenRelay,
     Recorded,
     Resolve,
     Send,
+    StoreBindings,
     TrustFlow,
     UpdateRelay,
     WriteRecord,
@@ -209,6 +211,7 @@ class World:
         self.unanswered: list[str] = []  # questions to DNS
         self.records: list[dict[str, object]] = []
         self.logs: list[Log] = []
+        self.stored: dict[str, str] = {}  # bindings, by account
         self.closed_flows: list[Flow] = []
         self.trusted_flows: list[TrustFlow] = []
         self.open_relays: set[str] = set()
@@ -306,6 +309,10 @@ class World:
                 self.records.append(record)
             case KeepRecording(recording):
                 self.recordings.append(recording)
+            case StoreBindings(account, bindings):
+                self.stored[account] = bindings
+            case ForgetBindings(account):
+                self.stored.pop(account, None)
             case Log():
                 self.logs.append(effect)
             case TrustFlow():

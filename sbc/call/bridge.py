@@ -32,6 +32,9 @@ class Invitation:
     priority: str = ""  # Resource-Priority, as far as the caller is trusted with it
     urgent: bool = False  # somebody calls for help: nothing is ever kept back
     bodies: tuple[Body, ...] = ()  # what else the INVITE carries
+    token: str = ""  # of the one binding of the callee that is meant; "": any
+    home: str = ""  # the trunk that the caller is registered at
+    home_route: tuple[str, ...] = ()  # and the way to it that its registrar has told (RFC 3608)
 
 
 def invitation_of(request: Request, party: Party, called: str, caller: str, max_forwards: int, *, emergency: bool) -> Invitation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from media.api import RelayStats, Side
@@ -26,17 +27,16 @@ from sbc.call.relaying import Relaying, early_media
 from sbc.call.session_ids import SessionIds
 from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.successor import Successor, Transferring
-from sbc.call.targets import Lookup, locate
+from sbc.call.targets import Awaited, Lookup, locate, when_found
 from sbc.call.transferee import Introduction, Takeover
 from sbc.call.words import Answered, Asked, Cause, Changed, Named, Offered, Progressed, Referred, Released, Settled, Word
 from sbc.clock import Now
-from sbc.effects import Log, Resolve, WriteRecord
+from sbc.effects import Log, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, Snapshot
-from sbc.sip.locate import Answers
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
 
@@ -146,8 +146,8 @@ class Call:
             if isinstance(found, Cause):
                 self.places.release(Side.B)
                 self._note_attempt(party, found)
-            elif isinstance(found, Lookup):
-                self._ask(party, found)
+            elif isinstance(found, (Lookup, Awaited)):
+                when_found(self.context, self.snapshot, party, self.invitation, found, partial(self._found, party), now)
                 return
             else:
                 self._servers = found
@@ -179,22 +179,16 @@ class Call:
         self.places.give(Side.B, reserved)
         return None
 
-    def _ask(self, party: Party, lookup: Lookup) -> None:
-        question = self.context.ids.tag()
-
-        def answered(answers: Answers, now: Now) -> None:
-            if self.state is CallState.ENDED:
-                return
-            found = locate(self.context, self.snapshot, party, self.invitation, now, answers)
-            if isinstance(found, list):
-                self._servers = found
-                self._prepare(now)
-                return
-            self._note_attempt(party, found if isinstance(found, Cause) else Cause(503, by="sbc", note="half an answer of DNS"))
+    def _found(self, party: Party, found: list[Target] | Cause, now: Now) -> None:
+        """DNS has answered, or the party is back."""
+        if self.state is CallState.ENDED:
+            return
+        if isinstance(found, list):
+            self._servers = found
+            self._prepare(now)
+        else:
+            self._note_attempt(party, found)
             self._try_next(now)
-
-        self.context.questions[question] = answered
-        self.context.emit(Resolve(question, party.realm, lookup.wanted))
 
     def _prepare(self, now: Now) -> None:
         """The next server, and a relay between the two realms; kept when the attempt before used the same."""

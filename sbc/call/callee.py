@@ -30,12 +30,13 @@ from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.rack import RAck
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
-from sbc.sip.names import MAX_BREADTH
+from sbc.sip.names import MAX_BREADTH, ROUTE
 from sbc.sip.timers import TimerValues
 from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 
 EARLY_DIALOG_OVER = 199  # RFC 6228
+FLOW_FAILED = 430  # said by the proxy at the other end of a flow: there may be another one to the same phone (RFC 5626 s5.3)
 
 
 @frozen
@@ -45,6 +46,7 @@ class Target:
     timers        of the INVITE
     server_name   who a TLS server must prove to be
     stream        by TCP to the same server, for an INVITE that is too long for UDP; None: there is no other way
+    route         the proxies on the way, as Route has them
     """
 
     party: Party
@@ -53,6 +55,11 @@ class Target:
     timers: TimerValues
     server_name: str = ""
     stream: Flow | None = None
+    route: tuple[str, ...] = ()
+
+    @property
+    def route_rows(self) -> tuple[tuple[str, str], ...]:
+        return tuple([(ROUTE, value) for value in self.route])
 
 
 @frozen
@@ -122,6 +129,7 @@ class CalleeLeg(Leg):
         body, content_type = packed(self._body, self._beside, self.local_tag)
         to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
         headers = (
+            *self.target.route_rows,
             ("Contact", self.contact),
             *invite_abilities(self.party, self.across, self._supported),
             *self._timer.offer,
@@ -398,7 +406,7 @@ class CalleeLeg(Leg):
             self._send_invite(transaction.request.cseq.number + 1, now)
             return
         cause = taken_for(self.party, cause_of_response(response, self.party))
-        if cause.status == 503:
+        if cause.status == 503 or (cause.status == FLOW_FAILED and self.target.route):
             self.failure = Failure(answered=True, retry_after=seconds_of(response) or 0)
         self._fail(cause, now)
 

@@ -273,6 +273,8 @@ def refusal_to_peer(cause: Cause) -> Cause:
     """The same cause as the other side may hear it (RFC 3261 s16.7: a 503 of one hop is not a 503 of ours)."""
     if (cause.by == "peer" and cause.status in HOP_BY_HOP_STATUSES) or (cause.status == 503 and not cause.out_of_service):
         return replace(cause, status=500, reason="", headers=())
+    if cause.by == "peer" and cause.status == 430:  # of a flow between a proxy and a phone, which is none of the caller's (RFC 5626 s5.3)
+        return replace(cause, status=480, reason="", headers=())
     if 300 <= cause.status < 400 and all(HeaderName(name) != CONTACT for name, _ in cause.headers):
         # A redirection names addresses of the far side, unless we have put ours there
         return replace(cause, status=480, reason="", headers=())

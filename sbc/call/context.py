@@ -85,6 +85,9 @@ class SentBy:
         return f"<sip:{user}@{host}{CONTACT_PARAMS[self.transport]}>"
 
 
+Way = tuple[Uri, Flow, tuple[str, ...]]
+"""Of a registered party: its Contact, the flow it is reached over, and the Route to it, topmost first."""
+
 TRANSPORTS: Mapping[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 
 
@@ -97,7 +100,7 @@ class Context:
     limits: Limits
     emit: Callable[[Effect], None]
     overload: Overload
-    registered: Callable[[str, Now], tuple[Uri, Flow] | None]  # where the user or trunk of that name is to be found
+    registered: Callable[[str, str, Now], tuple[Way, ...] | None]  # how the user or trunk of that name is reached, see Bindings.ways
     dialogs: dict[tuple[str, str], DialogUser] = field(default_factory=dict)  # (Call-ID, our tag)
     relays: dict[str, RelayUser] = field(default_factory=dict)
     questions: dict[str, Callable[[Answers, Now], None]] = field(default_factory=dict)
@@ -181,8 +184,8 @@ def flow_within(context: Context, party: Party, realm: Realm, flow: Flow, hop: U
     """
     gone = flow.connection != 0 and flow.connection in context.closed
     if isinstance(party, User) or (flow.reliable and not gone):
-        registered = context.registered(party.name, now) if gone else None
-        return registered[1] if registered is not None else flow
+        registered = context.registered(party.name, "", now) if gone else None
+        return registered[0][1] if registered else flow
     if (hop.host, hop.port or 5060) == flow.remote and not hop.params and not gone:
         return flow  # nearly always
     private = is_private(hop.host)

@@ -38,7 +38,7 @@ class Errand:
     def _attempt(self, target: Target, now: Now) -> Cause | None:
         ids, sent_by = self._context.ids, self._context.sent_by(target.flow, target.party)
         names = (ids.branch(), ids.call_id(), ids.tag())
-        request = far_request(self._request, self._invitation, target.party, target.uri, sent_by, *names, ())
+        request = far_request(self._request, self._invitation, target.party, target.uri, sent_by, *names, target.route_rows)
         if not target.flow.reliable and request.length > MAX_ON_UDP:
             return Cause(513, note="too long for UDP", by="sbc")
         self._party = target.party

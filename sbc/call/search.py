@@ -7,12 +7,10 @@ from collections.abc import Callable
 from sbc.call.bridge import Invitation
 from sbc.call.callee import Target
 from sbc.call.context import Context
-from sbc.call.targets import Lookup, locate
+from sbc.call.targets import Awaited, Lookup, locate, when_found
 from sbc.call.words import Cause
 from sbc.clock import Now
-from sbc.effects import Resolve
 from sbc.policy.snapshot import Party, Route, Snapshot
-from sbc.sip.locate import Answers
 
 
 class Search:
@@ -47,8 +45,8 @@ class Search:
                 self._cause = Cause(403, by="sbc", note=f"not for {party.name}")
                 continue
             found = locate(self._context, self._snapshot, party, self._invitation, now)
-            if isinstance(found, Lookup):
-                self._ask(party, found)
+            if isinstance(found, (Lookup, Awaited)):
+                when_found(self._context, self._snapshot, party, self._invitation, found, self._found, now)
                 return
             if self._take(found, now):
                 return
@@ -80,15 +78,6 @@ class Search:
             self._cause = cause
         return False
 
-    def _ask(self, party: Party, lookup: Lookup) -> None:
-        question = self._context.ids.tag()
-
-        def answered(answers: Answers, now: Now) -> None:
-            found = locate(self._context, self._snapshot, party, self._invitation, now, answers)
-            if isinstance(found, Lookup):
-                found = Cause(503, by="sbc", note="half an answer of DNS")
-            if not self._take(found, now):
-                self.next(now)
-
-        self._context.questions[question] = answered
-        self._context.emit(Resolve(question, party.realm, lookup.wanted))
+    def _found(self, found: list[Target] | Cause, now: Now) -> None:
+        if not self._take(found, now):
+            self.next(now)

@@ -138,7 +138,7 @@ class Subscription:
             self._far.forget()
         realm = self._snapshot.realms[target.party.realm]
         self._far = far = End(context, Side.B, target.party, realm, target.flow, context.ids.call_id(), self._from_notifier)
-        contact = (("Contact", far.contact),)
+        contact = (*target.route_rows, ("Contact", far.contact))
         branch = context.ids.branch()
         names = (branch, far.call_id, far.local_tag)
         request = far_request(self._request, self._invitation, target.party, target.uri, far.sent_by, *names, contact)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sbc.call.bridge import Invitation
 from sbc.call.callee import Target
-from sbc.call.context import Context, flow_to
+from sbc.call.context import Context, Way, flow_to
 from sbc.call.health import ask_whether_it_is_back
 from sbc.call.neutral import user_part
 from sbc.call.words import Cause
 from sbc.clock import Now
+from sbc.effects import Resolve
 from sbc.flow import Flow
 from sbc.frozen import frozen
 from sbc.policy.snapshot import Party, Peer, Realm, Snapshot, Trunk
@@ -16,6 +19,9 @@ from sbc.sip.locate import Answers, Server, Wanted, next_questions, servers
 from sbc.sip.uri import Uri
 
 NOTHING_KNOWN: Answers = {}
+BACK_WITHIN_S = 10.0  # a phone notices a broken connection by its next ping; after a restart of ours most are back in a few seconds
+NUMBER = frozenset("+0123456789*#")
+LOOK_EVERY_S = 0.25  # nobody notices that much longer a silence before the ringing
 # No way there that is TLS all along: never by another one instead (RFC 5630 s5.3, RFC 3261 s26.2.1)
 NOT_SECURE = Cause(480, headers=(("Warning", '380 sbc "SIPS Not Allowed"'),), by="sbc", note="sips, but no TLS to it")
 # Not what it said, but what we make of what it asked for: without Retry-After (RFC 7339 s5.10.2)
@@ -29,26 +35,80 @@ class Lookup:
     wanted: Wanted
 
 
+@frozen
+class Awaited:
+    """It has lost the connection it registered over, and is expected back on another one."""
+
+
+Pending = Lookup | Awaited
+Found = Callable[[list[Target] | Cause, Now], None]
+
+
 def locate(
     context: Context, snapshot: Snapshot, party: Party, invitation: Invitation, now: Now, answers: Answers = NOTHING_KNOWN
-) -> list[Target] | Lookup | Cause:
-    """Targets, at least one, in the order they are to be tried. Lookup: call again with the answers. Cause: cannot be reached now."""
+) -> list[Target] | Pending | Cause:
+    """Targets, at least one, in the order they are to be tried. Pending: see `when_found`. Cause: cannot be reached now."""
     if isinstance(party, Trunk) and party.peer is not None:
         wanted = wanted_of(party.peer, snapshot.realms[party.realm])
         if next_questions(wanted, answers):
             return Lookup(wanted)
         return _targets(context, snapshot, party, party.peer, invitation, servers(wanted, answers, context.ids.random), now)
-    binding = context.registered(party.name, now)
-    if binding is None:
+    ways = context.registered(party.name, invitation.token, now)
+    if ways is None:
         return Cause(480, by="sbc", note=f"{party.name} is not registered")
-    contact, flow = binding
-    if invitation.secure and not (flow.secure and contact.scheme == "sips"):
-        return NOT_SECURE
-    if contact.scheme == "sips" and not invitation.secure:
-        contact = contact.with_(scheme="sip")  # still by TLS, where it registered from (RFC 5630 s5.3)
-    # A PBX finds the dialled number in the Request-URI, a phone its own Contact (RFC 3261 s16.5, RFC 6140 s6)
-    uri = contact.with_(user=user_part(invitation.called)) if isinstance(party, Trunk) else contact
-    return [Target(party, uri, flow, party.timers)]
+    return _registered(party, ways, invitation) if ways else Awaited()
+
+
+def _registered(party: Party, ways: tuple[Way, ...], invitation: Invitation) -> list[Target] | Cause:
+    targets = []
+    for contact, flow, route in ways:
+        if invitation.secure and not (flow.secure and contact.scheme == "sips"):
+            continue
+        if contact.scheme == "sips" and not invitation.secure:
+            contact = contact.with_(scheme="sip")  # still by TLS, where it registered from (RFC 5630 s5.3)
+        # A PBX finds the dialled number in the Request-URI, a phone its own Contact (RFC 3261 s16.5, RFC 6140 s6)
+        numbered = isinstance(party, Trunk) and (not invitation.token or NUMBER.issuperset(invitation.called))
+        uri = _numbered(contact, invitation.called) if numbered else contact
+        targets.append(Target(party, uri, flow, party.timers, route=route))
+    return targets or NOT_SECURE
+
+
+def _numbered(contact: Uri, called: str) -> Uri:
+    """The Contact with the dialled number as its user; `bnc` has said that it stands for all of them (RFC 6140 s7.1.1)."""
+    return contact.with_(user=user_part(called), params=tuple([item for item in contact.params if item[0] != "bnc"]))
+
+
+def when_found(
+    context: Context, snapshot: Snapshot, party: Party, invitation: Invitation, pending: Pending, found: Found, now: Now
+) -> None:
+    """`found` is told the targets, or why there are none, once DNS has answered or the party is back."""
+    if isinstance(pending, Awaited):
+        _wait(context, snapshot, party, invitation, found, now)
+        return
+    question = context.ids.tag()
+
+    def answered(answers: Answers, now: Now) -> None:
+        where = locate(context, snapshot, party, invitation, now, answers)
+        found(Cause(503, by="sbc", note="half an answer of DNS") if isinstance(where, (Lookup, Awaited)) else where, now)
+
+    context.questions[question] = answered
+    context.emit(Resolve(question, party.realm, pending.wanted))
+
+
+def _wait(context: Context, snapshot: Snapshot, party: Party, invitation: Invitation, found: Found, now: Now) -> None:
+    """Looked after by a timer of the call's own, so that the call alone can be played again from its recording."""
+    end = now.monotonic + BACK_WITHIN_S
+
+    def look(now: Now) -> None:
+        where = locate(context, snapshot, party, invitation, now)
+        if not isinstance(where, (Lookup, Awaited)):
+            found(where, now)
+        elif now.monotonic < end:
+            context.timers.start(now.monotonic + LOOK_EVERY_S, look)
+        else:
+            found(Cause(480, by="sbc", note=f"{party.name} has lost its connection"), now)
+
+    context.timers.start(now.monotonic + LOOK_EVERY_S, look)
 
 
 def wanted_of(peer: Peer, realm: Realm) -> Wanted:
@@ -80,7 +140,8 @@ def _targets(
             cause = NOT_SECURE
             continue
         stream = _stream(context, trunk, peer, realm, server, now) if peer.transport is None else None
-        target = Target(trunk, uri, flow, trunk.invite_timers, server.name, stream)
+        route = invitation.home_route if trunk.name == invitation.home else ()
+        target = Target(trunk, uri, flow, trunk.invite_timers, server.name, stream, route)
         shunned = len(found) > 1 and _is_shunned(context, trunk, peer, flow, now)
         (failed if shunned else good).append(target)
     targets = good + failed

@@ -14,11 +14,13 @@ from sbc.effects import (
     CloseFlow,
     CloseRelay,
     Effect,
+    ForgetBindings,
     KeepRecording,
     Log,
     OpenRelay,
     Resolve,
     Send,
+    StoreBindings,
     TrustFlow,
     UpdateRelay,
     WriteRecord,
@@ -27,7 +29,7 @@ from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.inputs import Input, MalformedIn, MediaHappened, RelayClosed, RelayFailed, RelayOpened, RequestIn, ResponseIn, SendFailed
 from sbc.log import EventLog
-from sbc.net.ports import Carrier, Clock, CoreLike, Questions, Recordings, Records
+from sbc.net.ports import Carrier, Clock, CoreLike, Questions, Recordings, Records, Registrations
 from sbc.net.stats import Stats
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import Malformed, parse_datagram, parse_message
@@ -51,6 +53,7 @@ class Engine:
         log: EventLog,
         stats: Stats,
         recordings: Recordings,
+        registrations: Registrations,
     ) -> None:
         self._loop = loop
         self._core = core
@@ -58,6 +61,7 @@ class Engine:
         self._media = media
         self._records = records
         self._recordings = recordings
+        self._registrations = registrations
         self._log = log
         self._stats = stats
         self._inputs: deque[Input] = deque()
@@ -184,6 +188,10 @@ class Engine:
                 self._close_relay(relay)
             case WriteRecord(record):
                 self._records.write(record)
+            case StoreBindings(account, bindings):
+                self._registrations.store(account, bindings)
+            case ForgetBindings(account):
+                self._registrations.forget(account)
             case KeepRecording(recording):
                 self._recordings.write(recording)
             case Log(level, event, facts):

@@ -98,6 +98,10 @@ class _Checker:
                 for key, target in (("realm", "realms"), ("media", "media"), ("limits", "limits")):
                     self._reference((section, name, key), target)
                 self._references((section, name, "blocks"), "blocks")
+        for name in self._names["users"]:
+            self._reference(("users", name, "register_at"), "trunks")
+        for name in self._names["trunks"]:
+            self._reference(("trunks", name, "accepts_registration", "register_at"), "trunks")
         routes = self._plain("routes")
         for index in range(len(routes) if isinstance(routes, list) else 0):
             for key, target in (("trunk", "trunks"), ("user", "users"), ("realm", "realms")):
@@ -318,6 +322,21 @@ class _Checker:
                     place = self._document.key_place(taken[key])
                     self.error(path, f"{key[1]!r} is already an account of realm {trunk.realm!r} at {place}")
                 taken.setdefault(key, path)
+        for name, user in self._policy.users.items():
+            self._registrar(("users", name, "register_at"), user.register_at)
+        for name, trunk in self._policy.trunks.items():
+            if trunk.accepts_registration is not None:
+                self._registrar(("trunks", name, "accepts_registration", "register_at"), trunk.accepts_registration.register_at)
+
+    def _registrar(self, path: Path, name: str | None) -> None:
+        """Whether that trunk can be registered at, and whether its calls to who registers there are known as its own."""
+        trunk = self._policy.trunks.get(name or "")
+        if trunk is None:
+            return
+        if trunk.peer is None:
+            self.error(path, f"trunk {name!r} has no 'peer' to send REGISTER to")
+        elif not (trunk.accept_from or trunk.accept_certificate):
+            self.warn(path, f"trunk {name!r} has neither accept_from nor accept_certificate: it cannot call who registers there")
 
     def routes(self) -> None:
         names: dict[str, int] = {}

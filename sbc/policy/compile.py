@@ -31,6 +31,7 @@ from sbc.policy.snapshot import (
     Services,
     Snapshot,
     Strangers,
+    Terms,
     Trunk,
     User,
 )
@@ -56,7 +57,7 @@ def compile_policy(
     users = {name: _user(name, user, media, limits, blocks, secrets) for name, user in policy.users.items()}
     accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
     accounts |= {(trunk.realm, trunk.registers.user): trunk for trunk in trunks.values() if trunk.registers is not None}
-    with_digest = {realm for realm, _ in accounts}
+    with_digest = {realm for (realm, _), party in accounts.items() if party.register_at is None}
     certified = {(trunk.realm, each): trunk for trunk in trunks.values() for each in trunk.accept_certificate}
     with_certificates = {realm for realm, _ in certified}
     routes = tuple(_route(document, index, route) for index, route in policy.routes.items())
@@ -106,7 +107,15 @@ def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, has_certi
         has_digest_users=has_digest_users,
         name_servers=tuple(realm.name_servers or ()),
         origins=tuple(realm.origins or ()),
+        terms=_terms(realm.registration),
     )
+
+
+def _terms(terms: model.TermsModel | None) -> Terms:
+    default = Terms()
+    longest = int(terms.longest or default.longest) if terms is not None else default.longest
+    behind_nat = int(terms.behind_nat or default.behind_nat) if terms is not None else default.behind_nat
+    return Terms(longest, min(behind_nat, longest))
 
 
 def _key_pair(certs: Path, name: str) -> KeyPair:
@@ -129,7 +138,7 @@ def _trunk(
         realm=trunk.realm,
         accept_from=tuple(map(str, trunk.accept_from or ())),
         peer=trunk.peer,
-        registers=Credentials(account.user, secrets["trunks", name, "accepts_registration", "password"]) if account is not None else None,
+        registers=Credentials(account.user, secrets.get(("trunks", name, "accepts_registration", "password"), "")) if account else None,
         media=media[trunk.media],
         limits=limits[trunk.limits] if trunk.limits is not None else None,
         dial_plan=_dial_plan(trunk.dial_plan),
@@ -145,6 +154,7 @@ def _trunk(
         early_offer=trunk.early_offer or False,
         record=trunk.record or "never",
         services=_services(trunk, transfers="refuse"),
+        register_at=account.register_at if account is not None else None,
     )
 
 
@@ -159,7 +169,7 @@ def _user(
     return User(
         name=name,
         realm=user.realm,
-        password=secrets["users", name, "password"],
+        password=secrets.get(("users", name, "password"), ""),
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
@@ -167,6 +177,7 @@ def _user(
         early_offer=user.early_offer or False,
         record=user.record or "never",
         services=_services(user, transfers="perform"),  # it could call and hang up just as well
+        register_at=user.register_at,
     )
 
 

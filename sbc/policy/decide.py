@@ -80,11 +80,29 @@ def account(snapshot: Snapshot, realm: str, username: str) -> Party | None:
 
 def password(snapshot: Snapshot, realm: str, username: str) -> str | None:
     match snapshot.accounts.get((realm, username)):
-        case User(password=secret):
+        case User(password=secret, register_at=None):
             return secret
-        case Trunk(registers=credentials) if credentials is not None:
+        case Trunk(registers=credentials, register_at=None) if credentials is not None:
             return credentials.password
     return None
+
+
+def account_name(party: Party) -> str:
+    """The user name that it registers with."""
+    return party.registers.user if isinstance(party, Trunk) and party.registers is not None else party.name
+
+
+def registers_through(snapshot: Snapshot, realm: str, username: str) -> Party | None:
+    """The user or trunk of that user name, if a registrar behind us knows its password."""
+    party = snapshot.accounts.get((realm, username))
+    return party if party is not None and party.register_at is not None else None
+
+
+def may_register(snapshot: Snapshot, name: str, flow: Flow) -> bool:
+    """Whether the trunk or user of that name may be registered from the realm of that flow."""
+    trunk = snapshot.trunks.get(name)
+    party = trunk if trunk is not None and trunk.registers is not None else snapshot.users.get(name)
+    return party is not None and party.realm == flow.realm
 
 
 def emergency_route(snapshot: Snapshot, party: Party, uri: Uri) -> Route | None:

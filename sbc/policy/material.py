@@ -30,10 +30,13 @@ class _UnusableError(Exception):
 
 def read_secrets(document: Document, policy: Policy, folder: Path, problems: list[Problem]) -> Secrets:
     """All passwords by the path they stand at."""
-    wanted: dict[Keys, SecretModel] = {("users", name, "password"): user.password for name, user in policy.users.items()}
+    wanted: dict[Keys, SecretModel] = {
+        ("users", name, "password"): user.password for name, user in policy.users.items() if user.password is not None
+    }
     for name, trunk in policy.trunks.items():
-        if trunk.accepts_registration is not None:
-            wanted["trunks", name, "accepts_registration", "password"] = trunk.accepts_registration.password
+        account = trunk.accepts_registration
+        if account is not None and account.password is not None:
+            wanted["trunks", name, "accepts_registration", "password"] = account.password
     secrets: dict[Keys, str] = {}
     for path, secret in wanted.items():
         try:

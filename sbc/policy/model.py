@@ -109,6 +109,15 @@ class RelayModel(Model):
     ports: Ports = Field(description="UDP ports for media. A call takes two of them. Open them in the firewall.")
 
 
+class TermsModel(Model):
+    """How long a registration lasts."""
+
+    longest: Duration | None = Field(None, ge=60, le=86400, description="Granted at most: 60s to 1d. Default: 2h.")
+    behind_nat: Duration | None = Field(
+        None, ge=60, le=86400, description="Granted at most over UDP behind a NAT, which a REGISTER keeps open: 60s to 2m. Default: 90s."
+    )
+
+
 class RealmModel(Model):
     """A network we stand in."""
 
@@ -151,6 +160,8 @@ class RealmModel(Model):
         "[MD5] for phones that refuse a challenge they do not know.",
     )
 
+    registration: TermsModel | None = Field(None, description="For how long phones and PBXs of this network are registered.")
+
     @field_validator("digest")
     @classmethod
     def _each_once(cls, algorithms: list[str] | None) -> list[str] | None:
@@ -159,11 +170,27 @@ class RealmModel(Model):
         return algorithms
 
 
-class RegistrationModel(Model):
+class AccountModel(Model):
+    """Somebody who registers: with a password that we check, or with one that only the registrar behind us knows."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["password"]}, {"required": ["register_at"]}]})
+    password: SecretModel | None = Field(None, description="Where the password is: {file: …} or {env: …}.")
+    register_at: Name | None = Field(
+        None, description="The trunk whose registrar knows the password: REGISTER passes through us to it, and its calls come back."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_to_somebody(cls, value: object) -> object:
+        if isinstance(value, dict) and len(value.keys() & {"password", "register_at"}) != 1:
+            raise ValueError("needs 'password', or 'register_at' when a registrar behind us checks it: exactly one of them")
+        return value
+
+
+class RegistrationModel(AccountModel):
     """The account a PBX registers with."""
 
     user: Name = Field(description="User name of the account.")
-    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
 
 
 class TimersModel(Model):
@@ -297,10 +324,8 @@ class TrunkModel(PartyModel):
     )
 
 
-class UserModel(PartyModel):
+class UserModel(PartyModel, AccountModel):
     """One phone or client that registers; the name of the object is the user name."""
-
-    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
 
 
 class WhenModel(Model):

@@ -42,6 +42,14 @@ Presented = Literal["never", "optional", "required"]
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """For how many seconds a registration is granted at most; behind_nat: to a phone that NAT and UDP are between us and."""
+
+    longest: int = 7200
+    behind_nat: int = 90
+
+
+@dataclass(frozen=True, slots=True)
 class Realm:
     """A network we stand in.
 
@@ -56,6 +64,7 @@ class Realm:
     has_digest_users    somebody may authenticate with a password here: an unknown source is worth a challenge
     name_servers        numeric addresses, asked about the hosts of this network in that order; none: the system's
     origins             of the web pages that may open a WebSocket here
+    terms               of who registers here
     """
 
     name: str
@@ -72,6 +81,7 @@ class Realm:
     has_digest_users: bool
     name_servers: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +226,7 @@ class Trunk:
     responses_to          final statuses it would be answered with, and what is sent instead
     overload_control      it may say what share of our requests it is to be spared (RFC 7339)
     early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
+    register_at           the trunk whose registrar knows its password; None: we do
     """
 
     name: str
@@ -238,11 +249,15 @@ class Trunk:
     early_offer: bool = False
     record: Record = "never"
     services: Services = Services()
+    register_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One account that registers with digest credentials; its user name is `name`."""
+    """One account that registers with digest credentials; its user name is `name`.
+
+    register_at   the trunk whose registrar knows its password; None: we do
+    """
 
     name: str
     realm: str
@@ -255,6 +270,7 @@ class User:
     early_offer: bool = False
     record: Record = "never"
     services: Services = Services()
+    register_at: str | None = None
 
 
 Party = Trunk | User

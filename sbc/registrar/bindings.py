@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from sbc.call.context import Way
 from sbc.clock import Now
-from sbc.errors import SipError
+from sbc.effects import Effect, ForgetBindings, Log, StoreBindings
 from sbc.flow import Flow
-from sbc.frozen import frozen
-from sbc.sip.fields.contact import Contact, parse_contacts
-from sbc.sip.fields.expires import expires
-from sbc.sip.message import Request
-from sbc.sip.names import CONTACT
-from sbc.sip.uri import Uri, same_uri
+from sbc.frozen import replace
+from sbc.registrar.binding import Binding, unconnected
+from sbc.registrar.stored import Unreadable, bindings_of, text_of
 from sbc.tap import Answered, unrecorded
-
-DEFAULT_EXPIRES_S = 3600  # RFC 3261 s10.2.1.1 suggests one hour
-MIN_EXPIRES_S = 60  # "A registrar MAY return 423 … less than one hour" (s10.3); NATs make phones ask for 60
-MAX_EXPIRES_S = 7200
-MAX_CONTACTS = 10  # of one account; Asterisk's and Kamailio's usual max_contacts
-
-
-@frozen
-class Binding:
-    contact: Contact
-    flow: Flow
-    expires_at: float  # monotonic seconds
-    call_id: str
-    cseq: int
 
 
 class Bindings:
     """account name -> its bindings, the most recently refreshed last. Expired ones are dropped when looked at."""
 
-    def __init__(self, answered: Answered = unrecorded) -> None:
+    def __init__(self, emit: Callable[[Effect], None], answered: Answered = unrecorded) -> None:
+        self._emit = emit
         self._of: dict[str, list[Binding]] = {}
         self._at: dict[Flow, set[str]] = {}  # the same, looked up by flow
-        self._reached = answered(self._last_binding)
+        self._by_token: dict[str, str] = {}  # the same, looked up by what the registrar behind us knows it by
+        self._ways_to = answered(self._ways)
+        self._home = answered(self._service_route)
         self._accounts = answered(self._accounts_at)
 
     def __len__(self) -> int:
         return sum(len(bindings) for bindings in self._of.values())
 
     def current(self, account: str, now: Now) -> list[Binding]:
+        """Those that have not expired, lost ones included."""
         bindings = self._of.get(account)
         if bindings is None:
             return []
@@ -49,55 +39,69 @@ class Bindings:
             self._store(account, live)
         return live
 
-    def register(self, account: str, request: Request, flow: Flow, now: Now) -> list[Binding]:
-        """Apply a REGISTER, all or nothing (s10.3 step 7); the bindings that hold then. Raises SipError 400, 423, 403, 500."""
-        bindings = self.current(account, now)
-        rows = request.headers.all(CONTACT)
-        if rows:
-            bindings = self._applied(bindings, request, rows, flow, now)
+    def bind(self, account: str, bindings: list[Binding], now: Now) -> None:
+        """From now on the account has these, after a restart, too. Connections that close and times that run out need not be stored."""
+        self._store(account, bindings)
+        self._emit(StoreBindings(account, text_of(bindings, now)) if bindings else ForgetBindings(account))
+
+    def restore(self, stored: tuple[tuple[str, str], ...], known: Callable[[str, Flow], bool], now: Now) -> None:
+        """What an earlier process knew, as far as it still holds. `known`: whether that account may be registered on that flow."""
+        lost = 0
+        for account, text in stored:
+            try:
+                bindings = [binding for binding in bindings_of(text, now) if known(account, binding.flow)]
+            except Unreadable as error:
+                self._emit(Log("warning", "registration not read", {"account": account, "problem": str(error)}))
+                bindings = []
             self._store(account, bindings)
-        return bindings
+            lost += sum(binding.lost for binding in bindings)
+            if not bindings:
+                self._emit(ForgetBindings(account))
+        if self._of:
+            self._emit(Log("info", "registrations found", {"accounts": len(self._of), "bindings": len(self), "waited_for": lost}))
 
-    def _applied(self, bindings: list[Binding], request: Request, rows: list[str], flow: Flow, now: Now) -> list[Binding]:
-        asked = expires(request.headers)
-        default = DEFAULT_EXPIRES_S if asked is None else asked
-        contacts = parse_contacts(rows)
-        if contacts is None:  # "*"
-            if default != 0:
-                raise SipError(status=400, reason="Contact * needs Expires: 0")
-            self._check_order(bindings, request)
-            return []
-        if len(contacts) > MAX_CONTACTS:  # before any work for each of them
-            raise SipError(status=403, reason="Too Many Contacts")
-        for contact in contacts:
-            if contact.uri.scheme not in ("sip", "sips"):
-                raise SipError(status=400, reason="Bad Contact")
-            seconds = granted(contact, default)
-            old = [binding for binding in bindings if same_uri(binding.contact.uri, contact.uri)]
-            self._check_order(old, request)
-            bindings = [binding for binding in bindings if binding not in old]
-            if seconds > 0:
-                bindings.append(Binding(contact, flow, now.monotonic + seconds, request.call_id, request.cseq.number))
-        if len(bindings) > MAX_CONTACTS:
-            raise SipError(status=403, reason="Too Many Contacts")
-        return bindings
+    def ways(self, account: str, token: str, now: Now) -> tuple[Way, ...] | None:
+        """How the account is reached: by preference (q), then the binding refreshed last. `token`: by that binding, "": by any.
 
-    @staticmethod
-    def _check_order(bindings: list[Binding], request: Request) -> None:
-        """ "If the CSeq … is not higher, the update MUST be aborted" for one Call-ID (s10.3 step 7)."""
-        if any(binding.call_id == request.call_id and request.cseq.number <= binding.cseq for binding in bindings):
-            raise SipError("REGISTER out of order", status=500, reason="Server Internal Error")
+        None: not registered. (): it is, but lost its connection, and may come back any moment.
+        """
+        return self._ways_to(account, token, now)
 
-    def lookup(self, account: str, now: Now) -> tuple[Uri, Flow] | None:
-        """Contact and flow of the binding refreshed last."""
-        return self._reached(account, now)
-
-    def _last_binding(self, account: str, now: Now) -> tuple[Uri, Flow] | None:
+    def _ways(self, account: str, token: str, now: Now) -> tuple[Way, ...] | None:
         bindings = self.current(account, now)
+        if token:
+            bindings = [binding for binding in bindings if binding.upstream is not None and binding.upstream.token == token]
         if not bindings:
             return None
-        uri = bindings[-1].contact.uri
-        return (uri.with_(headers="") if uri.headers else uri), bindings[-1].flow  # headers in a URI would steer our INVITE
+        reached = [binding for binding in reversed(bindings) if not binding.lost]
+        reached.sort(key=lambda binding: -binding.contact.q)
+        return tuple([binding.way for binding in reached])
+
+    def found(self, token: str, now: Now) -> tuple[str, Binding] | None:
+        """The account and the binding that the registrar behind us knows by that token."""
+        account = self._by_token.get(token)
+        for binding in self.current(account, now) if account is not None else ():
+            if account is not None and binding.upstream is not None and binding.upstream.token == token:
+                return account, binding
+        return None
+
+    def note_cseq(self, token: str, cseq: int, now: Now) -> None:
+        """The registrar behind us has been sent that number for the binding, if there is one, whatever it will answer."""
+        found = self.found(token, now)
+        if found is not None:
+            account, binding = found
+            assert binding.upstream is not None
+            noted = replace(binding, upstream=replace(binding.upstream, cseq=cseq))
+            self._store(account, [noted if each is binding else each for each in self._of[account]])
+
+    def service_route(self, account: str, flow: Flow, now: Now) -> tuple[str, ...]:
+        """How calls of that account are to reach the network it is registered in (RFC 3608 s6.2)."""
+        return self._home(account, flow, now)
+
+    def _service_route(self, account: str, flow: Flow, now: Now) -> tuple[str, ...]:
+        bindings = [binding for binding in self.current(account, now) if binding.upstream is not None and not binding.lost]
+        bindings.sort(key=lambda binding: binding.flow != flow)
+        return bindings[0].upstream.service_route if bindings and bindings[0].upstream is not None else ()
 
     def holds(self, account: str, flow: Flow) -> bool:
         """Whether that account is registered over this very flow."""
@@ -107,13 +111,17 @@ class Bindings:
         """An account registered over this very flow."""
         return next(iter(self._accounts(flow)), None)
 
+    def all_at(self, flow: Flow) -> tuple[str, ...]:
+        """All accounts registered over this very flow."""
+        return self._accounts(flow)
+
     def _accounts_at(self, flow: Flow) -> tuple[str, ...]:
         return tuple(self._at.get(flow, ()))
 
     def flow_closed(self, flow: Flow) -> None:
         """A connection is gone: nobody can be reached through it."""
         for account in tuple(self._at.get(flow, ())):
-            self._store(account, [binding for binding in self._of[account] if binding.flow != flow])
+            self._store(account, [unconnected(binding) if binding.flow == flow else binding for binding in self._of[account]])
 
     def _store(self, account: str, bindings: list[Binding]) -> None:
         for old in self._of.pop(account, ()):
@@ -121,22 +129,12 @@ class Bindings:
             accounts.discard(account)
             if not accounts:
                 self._at.pop(old.flow, None)
+            if old.upstream is not None:
+                self._by_token.pop(old.upstream.token, None)
         if bindings:
             self._of[account] = bindings
         for binding in bindings:
-            self._at.setdefault(binding.flow, set()).add(account)
-
-
-def granted(contact: Contact, default: int) -> int:
-    """Seconds this Contact gets. Raises SipError 423 when it asks for too few."""
-    seconds = default if contact.expires is None else contact.expires
-    if 0 < seconds < MIN_EXPIRES_S:
-        raise SipError(status=423, reason="Interval Too Brief", headers=(("Min-Expires", str(MIN_EXPIRES_S)),))
-    return min(seconds, MAX_EXPIRES_S)
-
-
-def contact_rows(bindings: list[Binding], now: Now) -> tuple[tuple[str, str], ...]:
-    """Contact headers of the 200: every binding with the time it has left (s10.3 step 8)."""
-    return tuple(
-        ("Contact", f"<{binding.contact.uri}>;expires={max(1, round(binding.expires_at - now.monotonic))}") for binding in bindings
-    )
+            if binding.upstream is not None:
+                self._by_token[binding.upstream.token] = account
+            if not binding.lost:
+                self._at.setdefault(binding.flow, set()).add(account)

@@ -31,6 +31,11 @@ class Budget:
             self.refused += 1
         return allowed
 
+    def has(self, key: str, now: float) -> bool:
+        """Whether there is a token to be taken."""
+        tokens, since = self._buckets.get(key, (self._burst, now))
+        return tokens + (now - since) * self._rate >= 1.0
+
     def __len__(self) -> int:
         return len(self._buckets)
 

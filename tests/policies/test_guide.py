@@ -11,8 +11,9 @@ from sbc.policy import model
 from sbc.policy.document import Document
 from sbc.policy.load import _validate
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
-BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = (DOCS / "policy.md").read_text()
+BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE + (DOCS / "registration.md").read_text(), re.DOTALL)
 UNFINISHED = {"needs 'version: 1'", "needs 'realms'"}  # a block shows one section
 
 
@@ -27,5 +28,6 @@ def test_every_block_is_valid(block: str) -> None:
 def test_every_section_and_every_key_is_in_the_guide() -> None:
     assert len(BLOCKS) >= 9
     assert [section for section in model.PolicyModel.model_fields if f"{section}:" not in GUIDE] == []
-    kinds = (model.RealmModel, model.TrunkModel, model.UserModel, model.WhenModel, model.RouteModel, model.LimitsModel, model.MediaModel)
+    parties = (model.TrunkModel, model.UserModel, model.RegistrationModel)
+    kinds = (model.RealmModel, model.TermsModel, *parties, model.WhenModel, model.RouteModel, model.LimitsModel, model.MediaModel)
     assert [key for kind in kinds for key in kind.model_fields if not re.search(rf"\b{key}\b", GUIDE)] == []

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sbc import devcerts
-from sbc.policy.decide import emergency_route, identify, normalise, route
+from sbc.policy.decide import emergency_route, identify, normalise, password, registers_through, route
 from sbc.policy.load import load_policy
-from sbc.policy.snapshot import Snapshot
+from sbc.policy.snapshot import Snapshot, Terms
 from sbc.sdp.rules import USUAL_SUITES
 from sbc.sip.uri import Uri
 
@@ -74,6 +74,17 @@ def test_pbx_behind_nat(tmp_path: Path) -> None:
     realm = snapshot.realms["outside"]
     assert (realm.listeners[0].advertise, realm.relay.address, realm.relay_advertise) == ("203.0.113.10", "10.0.1.10", "203.0.113.10")
     assert (realm.digest_realm, realm.domains) == ("sbc.example.net", ("sbc.example.net",))
+
+
+def test_core_with_registrar(tmp_path: Path) -> None:
+    snapshot = load(tmp_path, POLICIES / "examples" / "core-with-registrar.yaml")
+    assert {snapshot.party(name).register_at for name in ("branch", "anna", "ben")} == {"core"}
+    assert registers_through(snapshot, "outside", "anna") is snapshot.users["anna"]
+    assert registers_through(snapshot, "inside", "anna") is None
+    assert (password(snapshot, "outside", "anna"), password(snapshot, "outside", "branch")) == (None, None)
+    assert not snapshot.realms["outside"].has_digest_users, "nobody is challenged by us"
+    assert chosen(snapshot, "anna", "ben") == "to-core"
+    assert snapshot.realms["outside"].terms == Terms(3600, 60)
 
 
 def test_two_carriers(tmp_path: Path) -> None:

@@ -577,4 +577,4 @@ def test_registering_many_contacts_costs_little(world: World, alice: Agent) -> N
     begun = perf_counter()
     alice.send(big)
     assert perf_counter() - begun < 0.5
-    assert statuses(alice) == [403]
+    assert statuses(alice) == [503]

@@ -11,11 +11,13 @@ from sbc.effects import (
     CloseFlow,
     CloseRelay,
     Effect,
+    ForgetBindings,
     KeepRecording,
     Log,
     OpenRelay,
     Resolve,
     Send,
+    StoreBindings,
     TrustFlow,
     UpdateRelay,
     WriteRecord,
@@ -92,6 +94,7 @@ class Stage:
     sent: list[Effect | Flow | str] = field(default_factory=list)
     records: list[object] = field(default_factory=list)
     recordings: list[object] = field(default_factory=list)
+    registrations: dict[str, str] = field(default_factory=dict)
     on_send: Callable[[Send], None] = lambda effect: None
 
     def engine(self) -> Engine:
@@ -120,8 +123,16 @@ class Stage:
             def write(self, recording: object) -> None:
                 stage.recordings.append(recording)
 
+        class Registrations:
+            def store(self, account: str, bindings: str) -> None:
+                stage.registrations[account] = bindings
+
+            def forget(self, account: str) -> None:
+                del stage.registrations[account]
+
         loop = asyncio.get_running_loop()
-        engine = Engine(loop, self.core, SystemClock(), self.media, Records(), EventLog(self.lines.append), self.stats, Recordings())
+        log = EventLog(self.lines.append)
+        engine = Engine(loop, self.core, SystemClock(), self.media, Records(), log, self.stats, Recordings(), Registrations())
         engine.connect(Network(), Questions())
         return engine
 
@@ -157,6 +168,9 @@ def test_every_effect_is_carried_out_in_order() -> None:
         TrustFlow(FLOW, 5061),
         Resolve("q", "outside", WANTED),
         WriteRecord({"a": 1}),
+        StoreBindings("alice", "[]"),
+        StoreBindings("bob", "[]"),
+        ForgetBindings("alice"),
         KeepRecording(kept),
         Log("info", "hello", {"n": 1}),
         Send(b"2", FLOW),
@@ -168,6 +182,7 @@ def test_every_effect_is_carried_out_in_order() -> None:
         assert stage.sent == [effects[0], FLOW, effects[2], "q outside host", effects[-1]]
         assert stage.records == [{"a": 1}]
         assert stage.recordings == [kept]
+        assert stage.registrations == {"bob": "[]"}
         assert stage.lines[0].endswith("info hello n=1\n")
 
     run(scene())

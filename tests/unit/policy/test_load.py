@@ -126,6 +126,25 @@ def test_the_example_of_the_guide(folder: Folder) -> None:
             "trunks: {t: {realm: inside, media: plain, peer: sip:x, accepts_registration: {user: x, password: {env: SBC_TEST_SECRET}}}}",
             "a.yaml:7:49: trunks.t.peer: calls go to where it registered from",
         ),
+        ("users: {u: {realm: inside, media: plain}}", "a.yaml:7:12: users.u: needs 'password', or 'register_at' when a registrar behind"),
+        (
+            "trunks: {t: {realm: inside, media: plain, peer: sip:x}}\n"
+            "users: {u: {realm: inside, media: plain, register_at: t, password: {env: SBC_TEST_SECRET}}}",
+            "a.yaml:8:12: users.u: needs 'password', or 'register_at' when a registrar behind us checks it: exactly one of them",
+        ),
+        (
+            "trunks: {t: {realm: inside, media: plain, accepts_registration: {user: x}}}",
+            "a.yaml:7:65: trunks.t.accepts_registration: needs 'password', or 'register_at'",
+        ),
+        (
+            "trunks: {core: {realm: inside, media: plain, peer: sip:x}}\nusers: {u: {realm: outside, media: plain, register_at: cor}}",
+            "a.yaml:8:56: users.u.register_at: there is no trunk 'cor', did you mean 'core'?",
+        ),
+        (
+            "trunks:\n  core: {realm: inside, media: plain, accept_from: [10.0.0.1]}\n"
+            "  pbx: {realm: outside, media: plain, accepts_registration: {user: x, register_at: core}}",
+            "a.yaml:9:84: trunks.pbx.accepts_registration.register_at: trunk 'core' has no 'peer' to send REGISTER to",
+        ),
     ],
 )
 def test_what_is_refused_and_where(folder: Folder, addition: str, expected: str) -> None:
@@ -137,6 +156,7 @@ def test_what_is_refused_and_where(folder: Folder, addition: str, expected: str)
     ("realm", "expected"),
     [
         ("signalling: []", "realms.r.signalling: must not be empty"),
+        ("signalling: [udp://127.0.0.1:5060], registration: {longest: 30s}", "realms.r.registration.longest: must be at least 60"),
         ("signalling: [udp://localhost:5060]", "'localhost' is not an IP address"),
         ("signalling: [udp://0.0.0.0:5060]", "is not the address of one interface"),
         ("signalling: [tsl://127.0.0.9:5061]", "'tsl' is none of udp, tcp, tls, ws and wss, did you mean 'tls'?"),
@@ -328,6 +348,10 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
             ["a.yaml:3:25: realms.outside.signalling: browsers will be refused"],
         ),
         (MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80], origins: [https://a.example]"), []),
+        (
+            MINIMAL + "trunks: {c: {realm: inside, media: plain, peer: sip:x}}\nusers: {u: {realm: outside, media: plain, register_at: c}}",
+            ["a.yaml:8:56: users.u.register_at: trunk 'c' has neither accept_from nor accept_certificate: it cannot call who registers"],
+        ),
         (MINIMAL, []),
     ],
 )

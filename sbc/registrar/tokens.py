@@ -1,0 +1,33 @@
+"""The names that bindings have at the registrar behind us: they tell nothing, and nobody but us can make one (RFC 5626 s5.2)."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+from sbc.clock import Ids
+
+_SECRET = 32  # octets
+_MAC = 32  # hexadecimal digits: 128 bits
+is_like_one = re.compile(rf"[0-9a-zA-Z]{{4,64}}\.[0-9a-f]{{{_MAC}}}").fullmatch
+
+
+class Tokens:
+    """A token is an identifier and its HMAC. The key is made with the first token, and is this process's own."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+        self._key = b""
+
+    def mint(self) -> str:
+        self._key = self._key or self._ids.random(_SECRET)
+        identifier = self._ids.tag()
+        return f"{identifier}.{self._mac(identifier)}"
+
+    def is_ours(self, token: str) -> bool:
+        """Whether this process has made it."""
+        identifier, dot, mac = token.partition(".")
+        return bool(self._key and dot) and hmac.compare_digest(mac.encode("utf-8", "replace"), self._mac(identifier).encode())
+
+    def _mac(self, identifier: str) -> str:
+        return hmac.new(self._key, identifier.encode("utf-8", "replace"), "sha256").hexdigest()[:_MAC]
