@@ -156,7 +156,8 @@ static bool parse_keys(PyObject *given, const struct srtp *present, bool sending
 static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *spec) {
     PyObject *key, *value;
     Py_ssize_t at = 0;
-    memset(spec->leaving, NO_PAYLOAD_TYPE, sizeof spec->leaving);
+    for (int type = 0; type < 128; type++)
+        spec->types[type].leaving = NO_PAYLOAD_TYPE;
     while (PyDict_Next(types, &at, &key, &value)) {
         long arriving = PyLong_AsLong(key), leaving = PyLong_AsLong(value);
         if (PyErr_Occurred())
@@ -165,12 +166,12 @@ static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *s
             PyErr_Format(PyExc_ValueError, "payload type %ld -> %ld does not exist", arriving, leaving);
             return false;
         }
-        spec->leaving[arriving] = (uint8_t)leaving;
+        spec->types[arriving].leaving = (uint8_t)leaving;
         PyObject *rate = PyDict_GetItemWithError(rates, key);
         unsigned long hertz = rate ? PyLong_AsUnsignedLong(rate) : 0;
         if (PyErr_Occurred())
             return false;
-        spec->rate[arriving] = (uint32_t)hertz;
+        spec->types[arriving].rate = (uint32_t)hertz;
     }
     return true;
 }

@@ -91,8 +91,7 @@ void half_update(struct half *half, struct spec *spec, double now) {
         half->silent = false;
     }
     half->silence = spec->silence;
-    memcpy(half->leaving, spec->leaving, sizeof half->leaving);
-    memcpy(half->rate, spec->rate, sizeof half->rate);
+    memcpy(half->types, spec->types, sizeof half->types);
     half->mux_since = !spec->mux ? 0 : half->mux ? half->mux_since : now;
     half->mux = spec->mux;
     half->sending = spec->send;
@@ -176,60 +175,73 @@ static void accept_source(struct half *half, const union address *source, double
     }
 }
 
-static void forward(struct half *half, uint8_t *packet, size_t size, size_t header) {
+static void leave(struct datagram *datagram, size_t size, const union address *destination) {
+    datagram->size = size;
+    datagram->address = *destination;
+}
+
+static void forward(struct half *half, struct datagram *datagram, size_t size, size_t header) {
     struct half *far = half->far;
     if (!far->sending || !is_somewhere(&far->latch.destination))
         return;
     if (far->outbound) {
-        enum verdict verdict = srtp_protect(far->outbound, packet, &size, header);
+        enum verdict verdict = srtp_protect(far->outbound, datagram->packet, &size, header);
         if (verdict != ACCEPTED) {
             refuse(half, verdict);
             return;
         }
     }
-    if (relay_send(far->rtp, packet, size, &far->latch.destination)) {
-        far->counters[PACKETS_SENT]++;
-        far->counters[OCTETS_SENT] += size;
-    }
+    datagram->control = datagram->from_rtcp = false;
+    leave(datagram, size, &far->latch.destination);
 }
 
 /* Hold does not stop RTCP: a direction "applies to the media only" (RFC 8866 s6.7). */
-static void forward_control(struct half *half, uint8_t *packet, size_t size) {
+static void forward_control(struct half *half, struct datagram *datagram, size_t size) {
     struct half *far = half->far;
     const union address *destination = &(far->mux ? &far->latch : &far->control_latch)->destination;
     if (!is_somewhere(destination))
         return;
     if (far->outbound) {
-        enum verdict verdict = srtcp_protect(far->outbound, packet, &size);
+        enum verdict verdict = srtcp_protect(far->outbound, datagram->packet, &size);
         if (verdict != ACCEPTED) {
             refuse(half, verdict);
             return;
         }
     }
-    if (relay_send(far->mux ? far->rtp : far->rtcp, packet, size, destination))
-        far->counters[RTCP_SENT]++;
+    datagram->control = true;
+    datagram->from_rtcp = !far->mux;
+    leave(datagram, size, destination);
 }
 
-static void receive_control(struct half *half, struct latch *latch, uint8_t *packet, size_t size, const union address *source, double now) {
-    if (!starts_like_rtcp(packet, size)) {
+void half_sent(struct half *half, const struct datagram *datagram) {
+    if (datagram->control) {
+        half->counters[RTCP_SENT]++;
+    } else {
+        half->counters[PACKETS_SENT]++;
+        half->counters[OCTETS_SENT] += datagram->size;
+    }
+}
+
+static void receive_control(struct half *half, struct latch *latch, struct datagram *datagram, size_t size, double now) {
+    if (!starts_like_rtcp(datagram->packet, size)) {
         half->counters[MALFORMED]++;
         return;
     }
-    if (half->inbound && !open_packet(half, unprotect_rtcp, packet, &size, 0))
+    if (half->inbound && !open_packet(half, unprotect_rtcp, datagram->packet, &size, 0))
         return;
-    if (!well_formed_rtcp(packet, size)) {
+    if (!well_formed_rtcp(datagram->packet, size)) {
         half->counters[MALFORMED]++;
         return;
     }
     if (!is_allowed(half))
         return;
-    lock(latch, source, now);
+    lock(latch, &datagram->address, now);
     half->counters[RTCP_RECEIVED]++;
-    forward_control(half, packet, size);
+    forward_control(half, datagram, size);
 }
 
-static void receive_udptl(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {
-    if (!well_formed_udptl(packet, size)) { /* speech that is still on the way, mostly */
+static void receive_udptl(struct half *half, struct datagram *datagram, size_t size, double now) {
+    if (!well_formed_udptl(datagram->packet, size)) { /* speech that is still on the way, mostly */
         half->counters[MALFORMED]++;
         return;
     }
@@ -238,11 +250,12 @@ static void receive_udptl(struct half *half, uint8_t *packet, size_t size, const
     half->counters[PACKETS_RECEIVED]++;
     half->counters[DATAGRAMS_RECEIVED]++;
     half->counters[OCTETS_RECEIVED] += size;
-    accept_source(half, source, now);
-    forward(half, packet, size, 0);
+    accept_source(half, &datagram->address, now);
+    forward(half, datagram, size, 0);
 }
 
-static void receive_rtp(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {
+static void receive_rtp(struct half *half, struct datagram *datagram, size_t size, double now) {
+    uint8_t *packet = datagram->packet;
     size_t arrived = size, header = rtp_header(packet, size);
     if (!header) {
         half->counters[MALFORMED]++;
@@ -256,33 +269,37 @@ static void receive_rtp(struct half *half, uint8_t *packet, size_t size, const u
     }
     if (!is_allowed(half))
         return;
-    uint8_t type = packet[1] & 0x7F;
-    reception_count(&half->reception, packet, half->rate[type], now);
+    const struct type_rule *type = &half->types[packet[1] & 0x7F];
+    reception_count(&half->reception, packet, type->rate, now);
     half->counters[PACKETS_RECEIVED]++;
     half->counters[OCTETS_RECEIVED] += arrived;
-    if (half->leaving[type] == NO_PAYLOAD_TYPE) {
+    if (type->leaving == NO_PAYLOAD_TYPE) {
         half->counters[PAYLOAD_TYPE_MISMATCH]++;
         return;
     }
-    accept_source(half, source, now);
-    packet[1] = (packet[1] & 0x80) | half->leaving[type];
-    forward(half, packet, size, header);
+    accept_source(half, &datagram->address, now);
+    packet[1] = (packet[1] & 0x80) | type->leaving;
+    forward(half, datagram, size, header);
 }
 
-void half_receive(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {
-    if (!admits(&half->latch, source))
+void half_receive(struct half *half, struct datagram *datagram, double now) {
+    size_t size = datagram->size;
+    datagram->size = 0;
+    if (!admits(&half->latch, &datagram->address))
         refuse_source(half);
     else if (half->udptl)
-        receive_udptl(half, packet, size, source, now);
-    else if (half->mux && size > 1 && is_rtcp_type(packet[1]))
-        receive_control(half, &half->latch, packet, size, source, now);
+        receive_udptl(half, datagram, size, now);
+    else if (half->mux && size > 1 && is_rtcp_type(datagram->packet[1]))
+        receive_control(half, &half->latch, datagram, size, now);
     else
-        receive_rtp(half, packet, size, source, now);
+        receive_rtp(half, datagram, size, now);
 }
 
-void half_receive_rtcp(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {
-    if (admits(&half->control_latch, source))
-        receive_control(half, &half->control_latch, packet, size, source, now);
+void half_receive_rtcp(struct half *half, struct datagram *datagram, double now) {
+    size_t size = datagram->size;
+    datagram->size = 0;
+    if (admits(&half->control_latch, &datagram->address))
+        receive_control(half, &half->control_latch, datagram, size, now);
     else
         refuse_source(half);
 }

@@ -29,6 +29,8 @@
 /* With rtcp-mux agreed, the RTCP port stays open that long for what was sent before the answer arrived. Seconds. */
 #define MUX_GRACE 5.0
 
+#define CACHE_LINE 64
+
 union address {
     struct sockaddr any; /* AF_UNSPEC: nowhere */
     struct sockaddr_in in;
@@ -67,6 +69,14 @@ enum counter {
     COUNTERS,
 };
 
+#define NO_PAYLOAD_TYPE 0xFF
+
+/* What becomes of an arriving payload type. */
+struct type_rule {
+    uint32_t rate; /* Hz; 0: unknown */
+    uint8_t leaving;
+};
+
 /* What one side is told by an update, checked. */
 struct spec {
     union address remote, remote_rtcp;
@@ -75,15 +85,12 @@ struct spec {
     bool same_inbound, same_outbound;
     bool mux, send, udptl;
     double silence; /* seconds; negative: never */
-    uint8_t leaving[128];
-    uint32_t rate[128]; /* Hz; 0: unknown */
+    struct type_rule types[128];
 };
-
-#define NO_PAYLOAD_TYPE 0xFF
 
 struct relay;
 
-/* One side of a relay: what arrives from its peer, and what the peer is sent. */
+/* One side of a relay: what arrives from its peer, and what the peer is sent. What every packet needs comes first, by cache lines. */
 struct half {
     struct half *far;
     struct relay *relay;
@@ -94,33 +101,45 @@ struct half {
     int allowance;
     struct srtp *inbound, *outbound;
     struct srtp *before; /* what `inbound` replaced: serves until the first packet under the new key (RFC 4568 s6.4) */
-    struct latch latch, control_latch;
-    uint64_t counters[COUNTERS];
     struct reception reception;
+    uint64_t heard;
+    struct latch latch;
+    uint64_t counters[COUNTERS];
+    struct type_rule types[128];
+    struct latch control_latch;
     double allowed_at, heard_at, silence;
     double mux_since; /* when rtcp-mux was agreed on; 0: it is not */
-    uint64_t heard;
-    uint8_t leaving[128];
-    uint32_t rate[128];
     union address local; /* of the RTP port */
-};
+} __attribute__((aligned(CACHE_LINE)));
 
 struct worker;
 
 struct relay {
-    struct half side[2];
     struct worker *worker;
     uint32_t index, generation;
     bool listed; /* among those with events */
     struct relay *next;
+    struct half side[2];
 };
 
 /* Take over `spec`, and with it its contexts. Cannot fail. */
 void half_update(struct half *half, struct spec *spec, double now);
 
-/* One datagram on the RTP or the RTCP port; the buffer has room for MAX_PACKET + MAX_TRAILER octets. */
-void half_receive(struct half *half, uint8_t *packet, size_t size, const union address *source, double now);
-void half_receive_rtcp(struct half *half, uint8_t *packet, size_t size, const union address *source, double now);
+/* A datagram on its way through: what arrived, and once it was received, what shall go out of the far half. */
+struct datagram {
+    union address address; /* where it comes from, then where it goes to */
+    size_t size;           /* 0, once it was received: nothing goes out */
+    bool control;          /* it is RTCP, */
+    bool from_rtcp;        /* and goes out of the RTCP port */
+    uint8_t packet[MAX_PACKET + 1 + MAX_TRAILER]; /* one more than is allowed: cut packets must not pass for whole ones */
+};
+
+/* One datagram on the RTP or the RTCP port. */
+void half_receive(struct half *half, struct datagram *datagram, double now);
+void half_receive_rtcp(struct half *half, struct datagram *datagram, double now);
+
+/* What `half_receive` or `half_receive_rtcp` of the other half left of the datagram went out. */
+void half_sent(struct half *half, const struct datagram *datagram);
 
 /* Allow the packets of another second. Report a peer that fell silent, once until it is heard again. */
 void half_watch(struct half *half, double now);
@@ -130,7 +149,6 @@ void half_end(struct half *half);
 
 /* Given by the worker. */
 void relay_report(struct half *half, enum event event);
-bool relay_send(int descriptor, const uint8_t *packet, size_t size, const union address *destination);
 
 bool same_address(const union address *one, const union address *other);
 void allow_host(struct hosts *hosts, const union address *address);

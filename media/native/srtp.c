@@ -56,8 +56,9 @@ struct streams {
     size_t count, room;
 };
 
+/* The two states of SHA-1 after the block of the key. */
 struct hmac {
-    SHA_CTX inner, outer;
+    SHA_LONG inner[5], outer[5];
 };
 
 /* One of the two protocols under the key. */
@@ -95,28 +96,45 @@ bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *mast
     return srtp->suite == suite && CRYPTO_memcmp(srtp->master, master, suite_key_length(suite)) == 0;
 }
 
+static void hmac_half(SHA_LONG state[5], const uint8_t block[BLOCK]) {
+    SHA_CTX sum;
+    SHA1_Init(&sum);
+    SHA1_Update(&sum, block, BLOCK);
+    memcpy(state, (SHA_LONG[5]){sum.h0, sum.h1, sum.h2, sum.h3, sum.h4}, 5 * sizeof *state);
+    OPENSSL_cleanse(&sum, sizeof sum);
+}
+
 static void hmac_key(struct hmac *hmac, const uint8_t *key, size_t size) {
     uint8_t block[BLOCK];
     memset(block, 0x36, BLOCK);
     for (size_t at = 0; at < size; at++)
         block[at] ^= key[at];
-    SHA1_Init(&hmac->inner);
-    SHA1_Update(&hmac->inner, block, BLOCK);
+    hmac_half(hmac->inner, block);
     for (size_t at = 0; at < BLOCK; at++)
         block[at] ^= 0x36 ^ 0x5C;
-    SHA1_Init(&hmac->outer);
-    SHA1_Update(&hmac->outer, block, BLOCK);
+    hmac_half(hmac->outer, block);
     OPENSSL_cleanse(block, BLOCK);
+}
+
+static void hmac_go_on(SHA_CTX *sum, const SHA_LONG state[5]) {
+    sum->h0 = state[0];
+    sum->h1 = state[1];
+    sum->h2 = state[2];
+    sum->h3 = state[3];
+    sum->h4 = state[4];
+    sum->Nl = 8 * BLOCK;
+    sum->Nh = sum->num = 0;
 }
 
 /* HMAC-SHA1 of the packet and, where SRTP has it, the roll-over counter (RFC 3711 s4.2). */
 static void hmac_sum(const struct hmac *hmac, const uint8_t *packet, size_t size, const uint8_t *counter, uint8_t tag[SHA_DIGEST_LENGTH]) {
-    SHA_CTX sum = hmac->inner;
+    SHA_CTX sum;
+    hmac_go_on(&sum, hmac->inner);
     SHA1_Update(&sum, packet, size);
     if (counter)
         SHA1_Update(&sum, counter, 4);
     SHA1_Final(tag, &sum);
-    sum = hmac->outer;
+    hmac_go_on(&sum, hmac->outer);
     SHA1_Update(&sum, tag, SHA_DIGEST_LENGTH);
     SHA1_Final(tag, &sum);
 }
@@ -179,6 +197,11 @@ void srtp_free(struct srtp *srtp) {
     free(srtp->rtcp.streams.of);
     OPENSSL_cleanse(srtp, sizeof *srtp);
     free(srtp);
+}
+
+void srtp_expect(const struct srtp *srtp) {
+    for (size_t at = 0; at < sizeof srtp->rtp; at += 64)
+        __builtin_prefetch((const uint8_t *)&srtp->rtp + at, 1);
 }
 
 /* Streams, and which packet of one this is */

@@ -26,6 +26,7 @@
 #define ROOM 2048
 #define SECOND 1000000000ull
 #define NOBODY UINT32_MAX
+#define TOO_LATE (SECOND / 10) /* a phase ends then, even if not all of it is sent */
 
 /* The head of the plan. After it: order, targets, phases, then the packets of side A and of side B, one a round. */
 struct plan {
@@ -59,7 +60,7 @@ static uint8_t *packets[2];
 static uint64_t *stamps; /* by packet in the order of sending; 0: not on the way */
 static uint32_t *place;  /* of an endpoint in the order */
 static uint32_t owner[2][65536];
-static uint64_t total, strangers, twice, received_all;
+static uint64_t total, strangers, twice, received_all, sent_all;
 static int sockets[2];
 static FILE *samples;
 
@@ -265,7 +266,8 @@ static void run(void) {
     uint64_t tick = plan.tick_us * 1000ull, number = 0, began = now_of(CLOCK_MONOTONIC), now = began;
     for (uint32_t each = 0; each < plan.phases; each++) {
         struct phase *phase = &phases[each];
-        for (uint64_t sent = 0; sent < phase->count;) {
+        uint64_t sent = 0, over = began + (uint64_t)(phase->seconds * SECOND);
+        while (sent < phase->count && now < over + TOO_LATE) {
             while ((now = now_of(CLOCK_MONOTONIC)) < began)
                 wait_until(began);
             uint64_t due = (uint64_t)((double)(now - began) / SECOND * phase->rate) + 1, most = sent + 4 * BATCH;
@@ -285,11 +287,13 @@ static void run(void) {
             if (sent >= due && sent < phase->count)
                 wait_until(now + tick);
         }
-        phase->sent = phase->count;
-        began += (uint64_t)(phase->seconds * SECOND);
+        phase->sent = sent;
+        sent_all += sent;
+        number = phase->first + phase->count;
+        began = now > over ? now : over;
     }
     uint64_t end = now_of(CLOCK_MONOTONIC) + plan.settle_us * 1000ull;
-    while ((now = now_of(CLOCK_MONOTONIC)) < end && received_all < total) {
+    while ((now = now_of(CLOCK_MONOTONIC)) < end && received_all < sent_all) {
         drain_both();
         wait_until(now + SECOND / 1000);
     }
