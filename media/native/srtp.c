@@ -21,28 +21,29 @@
 #define MAX_RTP_INDEX 0xFFFFFFFFFFFFull /* 2^48 packets under one key (RFC 3711 s9.2) */
 #define MAX_RTCP_INDEX 0x7FFFFFFFull
 #define BLOCK 64 /* of SHA-1 */
+#define AES_BLOCK 16
+#define RUN 12 /* blocks encrypted at a time: 20 ms of G.711 and a little more */
 
 enum label { RTP_KEY, RTP_AUTH, RTP_SALT, RTCP_KEY, RTCP_AUTH, RTCP_SALT }; /* RFC 3711 s4.3.1, s4.3.2 */
 
 static const struct profile {
-    const char *cipher;
     uint8_t key;
     uint8_t salt;
     uint8_t tag;
     bool gcm;
 } PROFILES[SUITES] = {
-    [AES_CM_128_HMAC_SHA1_80] = {"AES-128-CTR", 16, SALT_CM, 10, false},
-    [AES_CM_128_HMAC_SHA1_32] = {"AES-128-CTR", 16, SALT_CM, 4, false},
-    [AES_192_CM_HMAC_SHA1_80] = {"AES-192-CTR", 24, SALT_CM, 10, false},
-    [AES_192_CM_HMAC_SHA1_32] = {"AES-192-CTR", 24, SALT_CM, 4, false},
-    [AES_256_CM_HMAC_SHA1_80] = {"AES-256-CTR", 32, SALT_CM, 10, false},
-    [AES_256_CM_HMAC_SHA1_32] = {"AES-256-CTR", 32, SALT_CM, 4, false},
-    [AEAD_AES_128_GCM] = {"AES-128-GCM", 16, SALT_GCM, TAG_GCM, true},
-    [AEAD_AES_256_GCM] = {"AES-256-GCM", 32, SALT_GCM, TAG_GCM, true},
+    [AES_CM_128_HMAC_SHA1_80] = {16, SALT_CM, 10, false},
+    [AES_CM_128_HMAC_SHA1_32] = {16, SALT_CM, 4, false},
+    [AES_192_CM_HMAC_SHA1_80] = {24, SALT_CM, 10, false},
+    [AES_192_CM_HMAC_SHA1_32] = {24, SALT_CM, 4, false},
+    [AES_256_CM_HMAC_SHA1_80] = {32, SALT_CM, 10, false},
+    [AES_256_CM_HMAC_SHA1_32] = {32, SALT_CM, 4, false},
+    [AEAD_AES_128_GCM] = {16, SALT_GCM, TAG_GCM, true},
+    [AEAD_AES_256_GCM] = {32, SALT_GCM, TAG_GCM, true},
 };
 
 /* Fetched once: looking a cipher up by name costs more than a packet. Indexed by key length / 8. */
-static EVP_CIPHER *counter_mode[5], *galois_counter_mode[5];
+static EVP_CIPHER *code_book[5], *galois_counter_mode[5];
 
 /* What is known of one SSRC. */
 struct stream {
@@ -78,13 +79,13 @@ struct srtp {
 };
 
 bool srtp_library_start(void) {
-    static const char *names[][2] = {{"AES-128-CTR", "AES-128-GCM"}, {"AES-192-CTR", "AES-192-GCM"}, {"AES-256-CTR", "AES-256-GCM"}};
+    static const char *names[][2] = {{"AES-128-ECB", "AES-128-GCM"}, {"AES-192-ECB", "AES-192-GCM"}, {"AES-256-ECB", "AES-256-GCM"}};
     for (int size = 2; size <= 4; size++) {
-        if (!counter_mode[size])
-            counter_mode[size] = EVP_CIPHER_fetch(NULL, names[size - 2][0], NULL);
+        if (!code_book[size])
+            code_book[size] = EVP_CIPHER_fetch(NULL, names[size - 2][0], NULL);
         if (!galois_counter_mode[size])
             galois_counter_mode[size] = EVP_CIPHER_fetch(NULL, names[size - 2][1], NULL);
-        if (!counter_mode[size] || !galois_counter_mode[size])
+        if (!code_book[size] || !galois_counter_mode[size])
             return false;
     }
     return true;
@@ -139,17 +140,64 @@ static void hmac_sum(const struct hmac *hmac, const uint8_t *packet, size_t size
     SHA1_Final(tag, &sum);
 }
 
+static EVP_CIPHER_CTX *code_book_of(const uint8_t *key, size_t size) {
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    if (cipher && (EVP_EncryptInit_ex(cipher, code_book[size / 8], NULL, key, NULL) != 1 || EVP_CIPHER_CTX_set_padding(cipher, 0) != 1)) {
+        EVP_CIPHER_CTX_free(cipher);
+        cipher = NULL;
+    }
+    return cipher;
+}
+
+static void combine(uint8_t *data, const uint8_t *stream, size_t size) {
+    size_t at = 0;
+    for (uint64_t one, other; at + sizeof one <= size; at += sizeof one) {
+        memcpy(&one, data + at, sizeof one);
+        memcpy(&other, stream + at, sizeof other);
+        one ^= other;
+        memcpy(data + at, &one, sizeof one);
+    }
+    for (; at < size; at++)
+        data[at] ^= stream[at];
+}
+
+/* AES in counter mode (RFC 3711 s4.1.1), the last two octets of `iv` being the block counter. Made of single blocks, for libcrypto takes
+ * longer to begin its own counter mode anew than to encrypt a packet. */
+static bool counter_mode(EVP_CIPHER_CTX *cipher, const uint8_t iv[AES_BLOCK], uint8_t *data, size_t size) {
+    uint8_t stream[RUN * AES_BLOCK];
+    for (size_t at = 0; at < size; at += sizeof stream) {
+        size_t part = size - at < sizeof stream ? size - at : sizeof stream, blocks = (part + AES_BLOCK - 1) / AES_BLOCK;
+        int made;
+        for (size_t block = 0; block < blocks; block++) {
+            memcpy(stream + block * AES_BLOCK, iv, AES_BLOCK);
+            write16(stream + block * AES_BLOCK + AES_BLOCK - 2, (uint16_t)(at / AES_BLOCK + block));
+        }
+        if (EVP_EncryptUpdate(cipher, stream, &made, stream, (int)(blocks * AES_BLOCK)) != 1)
+            return false;
+        combine(data + at, stream, part);
+    }
+    return true;
+}
+
 /* Session keys by the AES-CM PRF with key derivation rate 0 (RFC 3711 s4.3); a 96-bit salt is padded on the right (RFC 7714 s11). */
 static bool derive(const struct srtp *srtp, enum label label, uint8_t *out, size_t size) {
-    uint8_t block[16] = {0}, zeros[32] = {0};
-    int made = 0;
-    memcpy(block, srtp->master + srtp->profile->key, srtp->profile->salt);
-    block[7] ^= (uint8_t)label;
-    EVP_CIPHER_CTX *prf = EVP_CIPHER_CTX_new();
-    bool good = prf && EVP_EncryptInit_ex(prf, counter_mode[srtp->profile->key / 8], NULL, srtp->master, block) == 1 &&
-                EVP_EncryptUpdate(prf, out, &made, zeros, (int)size) == 1 && made == (int)size;
+    uint8_t iv[AES_BLOCK] = {0};
+    memcpy(iv, srtp->master + srtp->profile->key, srtp->profile->salt);
+    iv[7] ^= (uint8_t)label;
+    memset(out, 0, size);
+    EVP_CIPHER_CTX *prf = code_book_of(srtp->master, srtp->profile->key);
+    bool good = prf && counter_mode(prf, iv, out, size);
     EVP_CIPHER_CTX_free(prf);
     return good;
+}
+
+static EVP_CIPHER_CTX *galois_of(const uint8_t *key, size_t size, bool sending) {
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    if (cipher && EVP_CipherInit_ex(cipher, galois_counter_mode[size / 8], NULL, key, NULL, sending) != 1) {
+        EVP_CIPHER_CTX_free(cipher);
+        cipher = NULL;
+    }
+    return cipher;
 }
 
 static bool start(const struct srtp *srtp, struct protocol *protocol) {
@@ -161,16 +209,11 @@ static bool start(const struct srtp *srtp, struct protocol *protocol) {
         good = derive(srtp, first + 1, auth, sizeof auth);
         hmac_key(&protocol->hmac, auth, sizeof auth);
     }
-    EVP_CIPHER *cipher = (profile->gcm ? galois_counter_mode : counter_mode)[profile->key / 8];
-    EVP_CIPHER_CTX *context = good ? EVP_CIPHER_CTX_new() : NULL;
-    if (context && EVP_CipherInit_ex(context, cipher, NULL, key, NULL, srtp->sending || !profile->gcm) != 1) {
-        EVP_CIPHER_CTX_free(context);
-        context = NULL;
-    }
-    protocol->cipher = context;
+    if (good)
+        protocol->cipher = profile->gcm ? galois_of(key, profile->key, srtp->sending) : code_book_of(key, profile->key);
     OPENSSL_cleanse(key, sizeof key);
     OPENSSL_cleanse(auth, sizeof auth);
-    return context != NULL;
+    return protocol->cipher != NULL;
 }
 
 struct srtp *srtp_new(enum suite suite, const uint8_t *master, bool sending) {
@@ -269,15 +312,13 @@ static void commit(struct streams *streams, struct stream *stream, uint32_t ssrc
 
 /* AES-CM: (salt * 2^16) XOR (SSRC * 2^64) XOR (index * 2^16) (RFC 3711 s4.1.1). */
 static bool counter_mode_run(const struct protocol *protocol, uint32_t ssrc, uint64_t index, uint8_t *data, size_t size) {
-    uint8_t iv[16] = {0};
-    int made;
+    uint8_t iv[AES_BLOCK] = {0};
     memcpy(iv, protocol->salt, SALT_CM);
     for (int at = 0; at < 4; at++)
         iv[4 + at] ^= (uint8_t)(ssrc >> (24 - 8 * at));
     for (int at = 0; at < 6; at++)
         iv[8 + at] ^= (uint8_t)(index >> (40 - 8 * at));
-    return EVP_CipherInit_ex(protocol->cipher, NULL, NULL, NULL, iv, -1) == 1 &&
-           EVP_CipherUpdate(protocol->cipher, data, &made, data, (int)size) == 1;
+    return counter_mode(protocol->cipher, iv, data, size);
 }
 
 /* AEAD: 00 00 SSRC, then ROC and sequence number, or 00 00 and the SRTCP index, XOR salt (RFC 7714 s8.1, s9.1). */
