@@ -540,7 +540,7 @@ static int add_type(PyObject *module, PyType_Spec *spec) {
 
 static int module_start(PyObject *module) {
     if (!srtp_library_start()) {
-        PyErr_SetString(PyExc_ImportError, "libcrypto lacks AES in counter or Galois/counter mode");
+        PyErr_SetString(PyExc_ImportError, "libcrypto lacks AES or its Galois/counter mode");
         return -1;
     }
     return add_type(module, &engine_spec) < 0 || add_type(module, &context_spec) < 0 ? -1 : 0;

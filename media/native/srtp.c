@@ -180,15 +180,12 @@ static bool counter_mode(EVP_CIPHER_CTX *cipher, const uint8_t iv[AES_BLOCK], ui
 }
 
 /* Session keys by the AES-CM PRF with key derivation rate 0 (RFC 3711 s4.3); a 96-bit salt is padded on the right (RFC 7714 s11). */
-static bool derive(const struct srtp *srtp, enum label label, uint8_t *out, size_t size) {
+static bool derive(EVP_CIPHER_CTX *prf, const struct srtp *srtp, enum label label, uint8_t *out, size_t size) {
     uint8_t iv[AES_BLOCK] = {0};
     memcpy(iv, srtp->master + srtp->profile->key, srtp->profile->salt);
     iv[7] ^= (uint8_t)label;
     memset(out, 0, size);
-    EVP_CIPHER_CTX *prf = code_book_of(srtp->master, srtp->profile->key);
-    bool good = prf && counter_mode(prf, iv, out, size);
-    EVP_CIPHER_CTX_free(prf);
-    return good;
+    return counter_mode(prf, iv, out, size);
 }
 
 static EVP_CIPHER_CTX *galois_of(const uint8_t *key, size_t size, bool sending) {
@@ -204,11 +201,13 @@ static bool start(const struct srtp *srtp, struct protocol *protocol) {
     enum label first = protocol == &srtp->rtp ? RTP_KEY : RTCP_KEY;
     const struct profile *profile = srtp->profile;
     uint8_t key[32], auth[SHA_DIGEST_LENGTH];
-    bool good = derive(srtp, first, key, profile->key) && derive(srtp, first + 2, protocol->salt, profile->salt);
+    EVP_CIPHER_CTX *prf = code_book_of(srtp->master, profile->key);
+    bool good = prf && derive(prf, srtp, first, key, profile->key) && derive(prf, srtp, first + 2, protocol->salt, profile->salt);
     if (good && !profile->gcm) {
-        good = derive(srtp, first + 1, auth, sizeof auth);
+        good = derive(prf, srtp, first + 1, auth, sizeof auth);
         hmac_key(&protocol->hmac, auth, sizeof auth);
     }
+    EVP_CIPHER_CTX_free(prf);
     if (good)
         protocol->cipher = profile->gcm ? galois_of(key, profile->key, srtp->sending) : code_book_of(key, profile->key);
     OPENSSL_cleanse(key, sizeof key);
