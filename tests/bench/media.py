@@ -12,10 +12,11 @@ delivering to the receiver. Subjects take turns within a round, and ratios are o
 from __future__ import annotations
 
 import argparse
+import contextlib
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from media.api import Suite
@@ -35,7 +36,7 @@ WARM_UP = Phase(5_000, 0.4)
 MUX_GRACE = 7.0  # until the native engine has closed the RTCP ports that rtcp-mux made superfluous
 SPARE = 200  # file descriptors for everything but relays
 GROWTH = (100, 1_000, 4_000, 9_000)
-OVERLOAD = 100_000  # packets a second, on the relay's own CPU and before it
+OVERLOAD = 200_000  # packets a second, on the relay's own CPU and before it
 
 
 @dataclass(frozen=True)
@@ -161,32 +162,58 @@ def _turnover(subject: Subject, mode: Modes, rounds: int) -> float:
     return _median(subject.turnover(200, mode) for _ in range(rounds))
 
 
-def growth(subjects: Sequence[Subject], options: argparse.Namespace) -> None:
-    name, rate = "RTP-SRTP", 50_000
-    mode = MODES[name]
-    print(f"\n{name}, {rate} packets/s over all relays open; with rtcp-mux where 4 descriptors a relay would be too many")
+def growth(names: Sequence[str], options: argparse.Namespace) -> None:
+    mode, rate = "RTP-SRTP", 50_000
+    print(f"\n{mode}, {rate} packets/s over all relays open; with rtcp-mux where 4 descriptors a relay would be too many")
     print(f"{'relays':>7}  {'subject':10} {'CPU us/packet':>13} {'to the fewest':>13} {'lost':>8} {'p99 ms':>8} {'KiB/relay':>10}")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE
-    for subject in subjects:
-        fewest = 0.0
-        for count in options.growth:
-            mux = 4 * count > limit
-            if mux and (subject.name != "native" or 2 * count > limit):
-                continue
-            before = subject.memory()
-            opened = _open_many(subject, mode, count, limit) if mux else subject.open(count, mode)
-            traffic = traffic_of(mode)
-            run(opened, traffic, [Phase(4.0 * count, 1.0)], cpu=cpus()[0])
-            costs = [measured(subject, opened, traffic, Phase(rate, options.seconds), cpus()[0]) for _ in range(options.rounds)]
-            per_relay = (subject.memory() - before) / count
-            subject.close()
-            middle = _median(each.cpu_us for each in costs)
-            fewest = fewest or middle
-            print(
-                f"{count:7}  {subject.name:10} {middle:13.2f} {middle / fewest:13.2f} {_median(each.seen.lost for each in costs):8.2%}"
-                f" {_median(each.seen.p99_ms for each in costs):8.2f} {per_relay:10.1f}{_doubts([each.seen for each in costs])}",
-                flush=True,
-            )
+    grown: dict[str, list[_Grown]] = {name: [] for name in names}
+    for count in options.growth:
+        mux = 4 * count > limit
+        for name in names:
+            if not mux or (name == "native" and 2 * count <= limit):
+                with _alone(name) as subject:
+                    grown[name].append(
+                        _grown(subject, MODES[mode], count, Phase(rate, options.seconds), options.rounds, limit if mux else 0)
+                    )
+                print(f"{count:7}  {name:10} {grown[name][-1].row(grown[name][0])}", flush=True)
+
+
+@dataclass(frozen=True)
+class _Grown:
+    costs: list[Cost]
+    kib: float
+
+    @property
+    def cpu_us(self) -> float:
+        return _median(each.cpu_us for each in self.costs)
+
+    def row(self, fewest: _Grown) -> str:
+        seen = [each.seen for each in self.costs]
+        return (
+            f"{self.cpu_us:13.2f} {self.cpu_us / fewest.cpu_us:13.2f} {_median(each.lost for each in seen):8.2%}"
+            f" {_median(each.p99_ms for each in seen):8.2f} {self.kib:10.1f}{_doubts(seen)}"
+        )
+
+
+def _grown(subject: Subject, mode: Modes, count: int, phase: Phase, rounds: int, mux_limit: int) -> _Grown:
+    before = subject.memory()
+    opened = _open_many(subject, mode, count, mux_limit) if mux_limit else subject.open(count, mode)
+    traffic = traffic_of(mode)
+    run(opened, traffic, [Phase(4.0 * count, 1.0)], cpu=cpus()[0])
+    costs = [measured(subject, opened, traffic, phase, cpus()[0]) for _ in range(rounds)]
+    return _Grown(costs, (subject.memory() - before) / count)
+
+
+@contextlib.contextmanager
+def _alone(name: str, *, first: bool = True) -> Iterator[Subject]:
+    """A subject of its own, whose memory nobody has grown before."""
+    subject = start(name, first=first)
+    assert subject is not None
+    try:
+        yield subject
+    finally:
+        subject.end()
 
 
 def _open_many(subject: Subject, mode: Modes, count: int, limit: int) -> list[Relay]:
@@ -198,20 +225,17 @@ def _open_many(subject: Subject, mode: Modes, count: int, limit: int) -> list[Re
     return opened
 
 
-def overload(subjects: Sequence[str], options: argparse.Namespace) -> None:
+def overload(names: Sequence[str], _: argparse.Namespace) -> None:
     """Generator and relay share a CPU, and the generator goes first: what is left to the relay is a fraction of what it would need."""
     name, relays, normal = "RTP-SRTP", 200, 10_000.0
     cpu = cpus()[1]
     print(f"\noverload, {name}, {relays} relays: {OVERLOAD} packets/s for 5 s on the relay's own CPU and before it, then {normal:.0f}")
     print(f"{'subject':10} {'sent to came through':>20} {'then lost in 2 s':>17} {'then in 3 s':>12} {'p99 ms':>8}  directions heard again")
-    for subject_name in subjects:
-        subject = start(subject_name, first=False)
-        if subject is None:
-            continue
-        opened, traffic = subject.open(relays, MODES[name]), traffic_of(MODES[name])
-        phases = [Phase(normal, 1.0), Phase(OVERLOAD, 5.0), Phase(normal, 2.0), Phase(normal, 3.0)]
-        _, flood, settling, after = run(opened, traffic, phases, settle=2.0, cpu=cpu)
-        subject.end()
+    for subject_name in names:
+        with _alone(subject_name, first=False) as subject:
+            opened, traffic = subject.open(relays, MODES[name]), traffic_of(MODES[name])
+            phases = [Phase(normal, 1.0), Phase(OVERLOAD, 5.0), Phase(normal, 2.0), Phase(normal, 3.0)]
+            flood, settling, after = run(opened, traffic, phases, settle=2.0, cpu=cpu)[1:]
         print(
             f"{subject_name:10} {flood.sent / max(flood.received, 1):20.1f} {settling.lost:17.1%} {after.lost:12.2%} {after.p99_ms:8.1f}"
             f"  {after.heard} of {2 * relays}",
@@ -234,9 +258,9 @@ def start(name: str, *, first: bool = True) -> Subject | None:
 PARTS: dict[str, Callable[[Sequence[Subject], argparse.Namespace], None]] = {
     "cost": cost,
     "turnover": turnover,
-    "growth": growth,
     "highest": highest,
 }
+PARTS_ALONE: dict[str, Callable[[Sequence[str], argparse.Namespace], None]] = {"growth": growth, "overload": overload}
 
 
 def main() -> None:
@@ -252,8 +276,9 @@ def main() -> None:
     finally:
         for subject in subjects:
             subject.end()
-    if "overload" in options.parts:
-        overload([subject.name for subject in subjects], options)
+    for part in options.parts:
+        if part in PARTS_ALONE:
+            PARTS_ALONE[part]([subject.name for subject in subjects], options)
 
 
 def _options() -> argparse.Namespace:
@@ -264,7 +289,7 @@ def _options() -> argparse.Namespace:
         return [int(word) for word in words(text)]
 
     parser = argparse.ArgumentParser(description="cost of relaying")
-    parser.add_argument("--parts", type=words, default=[*PARTS, "overload"])
+    parser.add_argument("--parts", type=words, default=[*PARTS, *PARTS_ALONE])
     parser.add_argument("--subjects", type=words, default=["native", "portable", "rtpengine"])
     parser.add_argument("--modes", type=words, default=list(MODES))
     parser.add_argument("--rates", type=numbers, default=[10_000, 50_000, 80_000], help="packets a second, all relays and both directions")
