@@ -157,7 +157,8 @@ static bool parse_keys(PyObject *given, const struct srtp *present, bool sending
 static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *spec) {
     PyObject *key, *value;
     Py_ssize_t at = 0;
-    memset(spec->leaving, NO_PAYLOAD_TYPE, sizeof spec->leaving);
+    for (int type = 0; type < 128; type++)
+        spec->types[type].leaving = NO_PAYLOAD_TYPE;
     while (PyDict_Next(types, &at, &key, &value)) {
         long arriving = PyLong_AsLong(key), leaving = PyLong_AsLong(value);
         if (PyErr_Occurred())
@@ -166,12 +167,12 @@ static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *s
             PyErr_Format(PyExc_ValueError, "payload type %ld -> %ld does not exist", arriving, leaving);
             return false;
         }
-        spec->leaving[arriving] = (uint8_t)leaving;
+        spec->types[arriving].leaving = (uint8_t)leaving;
         PyObject *rate = PyDict_GetItemWithError(rates, key);
         unsigned long hertz = rate ? PyLong_AsUnsignedLong(rate) : 0;
         if (PyErr_Occurred())
             return false;
-        spec->rate[arriving] = (uint32_t)hertz;
+        spec->types[arriving].rate = (uint32_t)hertz;
     }
     return true;
 }
@@ -472,7 +473,7 @@ static PyObject *engine_take_handshake(PyObject *given, PyObject *arguments) {
     struct relay *relay = entered((EngineObject *)given, handle);
     if (!relay)
         return NULL;
-    struct datagram *each = half_take_handshake(&relay->side[side]), *next;
+    struct handshake *each = half_take_handshake(&relay->side[side]), *next;
     worker_leave(relay->worker);
     PyObject *list = PyList_New(0);
     for (; each; each = next) {
@@ -500,7 +501,7 @@ static PyObject *engine_send(PyObject *given, PyObject *arguments) {
     struct relay *relay = entered((EngineObject *)given, handle);
     if (!relay)
         return NULL;
-    relay_send(relay->side[side].rtp, (const uint8_t *)octets, (size_t)size, &destination);
+    relay_answer(&relay->side[side], (const uint8_t *)octets, (size_t)size, &destination);
     worker_leave(relay->worker);
     Py_RETURN_NONE;
 }
@@ -625,7 +626,7 @@ static int add_type(PyObject *module, PyType_Spec *spec) {
 
 static int module_start(PyObject *module) {
     if (!srtp_library_start()) {
-        PyErr_SetString(PyExc_ImportError, "libcrypto lacks AES in counter or Galois/counter mode");
+        PyErr_SetString(PyExc_ImportError, "libcrypto lacks AES or its Galois/counter mode");
         return -1;
     }
     return add_type(module, &engine_spec) < 0 || add_type(module, &context_spec) < 0 ? -1 : 0;

@@ -117,8 +117,7 @@ void half_update(struct half *half, struct spec *spec, double now) {
         half->silent = false;
     }
     half->silence = spec->silence;
-    memcpy(half->leaving, spec->leaving, sizeof half->leaving);
-    memcpy(half->rate, spec->rate, sizeof half->rate);
+    memcpy(half->types, spec->types, sizeof half->types);
     half->mux_since = !spec->mux ? 0 : half->mux ? half->mux_since : now;
     half->mux = spec->mux;
     half->sending = spec->send;
@@ -126,15 +125,15 @@ void half_update(struct half *half, struct spec *spec, double now) {
     half->dtls = spec->dtls;
 }
 
-struct datagram *half_take_handshake(struct half *half) {
-    struct datagram *first = half->handshake;
+struct handshake *half_take_handshake(struct half *half) {
+    struct handshake *first = half->handshake;
     half->handshake = half->last_handshake = NULL;
     half->handshakes = 0;
     return first;
 }
 
 void half_end(struct half *half) {
-    for (struct datagram *each = half_take_handshake(half), *next; each; each = next) {
+    for (struct handshake *each = half_take_handshake(half), *next; each; each = next) {
         next = each->next;
         free(each);
     }
@@ -219,39 +218,42 @@ static void accept_source(struct half *half, const union address *source, double
     }
 }
 
-static void forward(struct half *half, uint8_t *packet, size_t size, size_t header) {
+static void leave(struct datagram *datagram, size_t size, const union address *destination) {
+    datagram->size = size;
+    datagram->address = *destination;
+}
+
+static void forward(struct half *half, struct datagram *datagram, size_t size, size_t header) {
     struct half *far = half->far;
     if (!far->sending || !is_somewhere(&far->latch.destination) || (far->dtls && !far->outbound))
         return;
     if (far->outbound) {
-        enum verdict verdict = srtp_protect(far->outbound, packet, &size, header);
+        enum verdict verdict = srtp_protect(far->outbound, datagram->packet, &size, header);
         if (verdict != ACCEPTED) {
             refuse(half, verdict);
             return;
         }
     }
-    if (relay_send(far->rtp, packet, size, &far->latch.destination)) {
-        far->counters[PACKETS_SENT]++;
-        far->counters[OCTETS_SENT] += size;
-    }
+    datagram->control = datagram->from_rtcp = false;
+    leave(datagram, size, &far->latch.destination);
 }
 
 /* Hold does not stop RTCP: a direction "applies to the media only" (RFC 8866 s6.7). */
-static bool forward_control(struct half *half, uint8_t *packet, size_t size) {
+static bool forward_control(struct half *half, struct datagram *datagram, size_t size) {
     struct half *far = half->far;
     const union address *destination = &(far->mux ? &far->latch : &far->control_latch)->destination;
     if (!is_somewhere(destination) || (far->dtls && (!far->outbound || !far->mux)))
         return false;
     if (far->outbound) {
-        enum verdict verdict = srtcp_protect(far->outbound, packet, &size);
+        enum verdict verdict = srtcp_protect(far->outbound, datagram->packet, &size);
         if (verdict != ACCEPTED) {
             refuse(half, verdict);
             return false;
         }
     }
-    if (!relay_send(far->mux ? far->rtp : far->rtcp, packet, size, destination))
-        return false;
-    far->counters[RTCP_SENT]++;
+    datagram->control = true;
+    datagram->from_rtcp = !far->mux;
+    leave(datagram, size, destination);
     return true;
 }
 
@@ -268,32 +270,41 @@ static void note_reports(struct half *half, const struct reports *reports, doubl
     }
 }
 
-static void receive_control(struct half *half, struct latch *latch, uint8_t *packet, size_t size, const union address *source, double now) {
-    if (!starts_like_rtcp(packet, size)) {
+void half_sent(struct half *half, const struct datagram *datagram) {
+    if (datagram->control) {
+        half->counters[RTCP_SENT]++;
+    } else {
+        half->counters[PACKETS_SENT]++;
+        half->counters[OCTETS_SENT] += datagram->size;
+    }
+}
+
+static void receive_control(struct half *half, struct latch *latch, struct datagram *datagram, size_t size, double now) {
+    if (!starts_like_rtcp(datagram->packet, size)) {
         half->counters[MALFORMED]++;
         return;
     }
-    if (half->inbound && !open_packet(half, unprotect_rtcp, packet, &size, 0))
+    if (half->inbound && !open_packet(half, unprotect_rtcp, datagram->packet, &size, 0))
         return;
-    if (!well_formed_rtcp(packet, size)) {
+    if (!well_formed_rtcp(datagram->packet, size)) {
         half->counters[MALFORMED]++;
         return;
     }
     if (!is_allowed(half))
         return;
     if (!half->ice || latch == &half->control_latch)
-        lock(latch, source, now);
+        lock(latch, &datagram->address, now);
     half->counters[RTCP_RECEIVED]++;
-    struct reports reports = read_reports(packet, size);
+    struct reports reports = read_reports(datagram->packet, size);
     note_reports(half, &reports, now);
-    if (forward_control(half, packet, size) && reports.sender_time) {
+    if (forward_control(half, datagram, size) && reports.sender_time) {
         half->far->sender_time = reports.sender_time;
         half->far->sender_time_at = now;
     }
 }
 
-static void receive_udptl(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {
-    if (!well_formed_udptl(packet, size)) { /* speech that is still on the way, mostly */
+static void receive_udptl(struct half *half, struct datagram *datagram, size_t size, double now) {
+    if (!well_formed_udptl(datagram->packet, size)) { /* speech that is still on the way, mostly */
         half->counters[MALFORMED]++;
         return;
     }
@@ -302,11 +313,12 @@ static void receive_udptl(struct half *half, uint8_t *packet, size_t size, const
     half->counters[PACKETS_RECEIVED]++;
     half->counters[DATAGRAMS_RECEIVED]++;
     half->counters[OCTETS_RECEIVED] += size;
-    accept_source(half, source, now);
-    forward(half, packet, size, 0);
+    accept_source(half, &datagram->address, now);
+    forward(half, datagram, size, 0);
 }
 
-static void receive_rtp(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {
+static void receive_rtp(struct half *half, struct datagram *datagram, size_t size, double now) {
+    uint8_t *packet = datagram->packet;
     size_t arrived = size, header = rtp_header(packet, size);
     if (!header) {
         half->counters[MALFORMED]++;
@@ -320,23 +332,23 @@ static void receive_rtp(struct half *half, uint8_t *packet, size_t size, const u
     }
     if (!is_allowed(half))
         return;
-    uint8_t type = packet[1] & 0x7F;
-    reception_count(&half->reception, packet, half->rate[type], now);
+    const struct type_rule *type = &half->types[packet[1] & 0x7F];
+    reception_count(&half->reception, packet, type->rate, now);
     half->counters[PACKETS_RECEIVED]++;
     half->counters[OCTETS_RECEIVED] += arrived;
-    if (half->leaving[type] == NO_PAYLOAD_TYPE) {
+    if (type->leaving == NO_PAYLOAD_TYPE) {
         half->counters[PAYLOAD_TYPE_MISMATCH]++;
         return;
     }
-    accept_source(half, source, now);
-    packet[1] = (packet[1] & 0x80) | half->leaving[type];
-    forward(half, packet, size, header);
+    accept_source(half, &datagram->address, now);
+    packet[1] = (packet[1] & 0x80) | type->leaving;
+    forward(half, datagram, size, header);
 }
 
 /* ICE and DTLS */
 
 static void queue_handshake(struct half *half, const uint8_t *octets, size_t size, const union address *source) {
-    struct datagram *made = half->handshakes < MAX_HANDSHAKE ? malloc(sizeof *made + size) : NULL;
+    struct handshake *made = half->handshakes < MAX_HANDSHAKE ? malloc(sizeof *made + size) : NULL;
     if (!made)
         return; /* as good as lost on the wire */
     made->next = NULL;
@@ -387,7 +399,7 @@ static void receive_check(struct half *half, const uint8_t *packet, size_t size,
     half->checks++;
     size_t length = stun_answer(&check, source, half->ice, answer);
     if (length)
-        relay_send(half->rtp, answer, length, source);
+        relay_answer(half, answer, length, source);
     if (check.unknown_count)
         return;
     add_checked(&half->checked, source);
@@ -409,7 +421,11 @@ static void withdraw_consent(struct half *half) {
     relay_report(half, SILENCE);
 }
 
-void half_receive(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {
+void half_receive(struct half *half, struct datagram *datagram, double now) {
+    const uint8_t *packet = datagram->packet;
+    const union address *source = &datagram->address;
+    size_t size = datagram->size;
+    datagram->size = 0;
     if (half->ice && size && is_stun(packet[0]))
         receive_check(half, packet, size, source, now);
     else if (half->ice && !is_checked(&half->checked, source))
@@ -421,18 +437,20 @@ void half_receive(struct half *half, uint8_t *packet, size_t size, const union a
     else if (half->dtls && !half->inbound)
         return; /* media that overtakes the handshake */
     else if (half->udptl)
-        receive_udptl(half, packet, size, source, now);
-    else if (half->mux && size > 1 && is_rtcp_type(packet[1]))
-        receive_control(half, &half->latch, packet, size, source, now);
+        receive_udptl(half, datagram, size, now);
+    else if (half->mux && size > 1 && is_rtcp_type(datagram->packet[1]))
+        receive_control(half, &half->latch, datagram, size, now);
     else
-        receive_rtp(half, packet, size, source, now);
+        receive_rtp(half, datagram, size, now);
 }
 
-void half_receive_rtcp(struct half *half, uint8_t *packet, size_t size, const union address *source, double now) {
+void half_receive_rtcp(struct half *half, struct datagram *datagram, double now) {
+    size_t size = datagram->size;
+    datagram->size = 0;
     if (half->dtls)
         return; /* the keys belong to the RTP port (RFC 5764 s4) */
-    if (admits(&half->control_latch, source))
-        receive_control(half, &half->control_latch, packet, size, source, now);
+    if (admits(&half->control_latch, &datagram->address))
+        receive_control(half, &half->control_latch, datagram, size, now);
     else
         refuse_source(half);
 }

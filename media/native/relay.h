@@ -49,6 +49,8 @@
 static inline bool is_stun(uint8_t first) { return first <= 3; }
 static inline bool is_dtls(uint8_t first) { return first >= 20 && first <= 63; }
 
+#define CACHE_LINE 64
+
 struct hosts {
     size_t count;
     struct in6_addr of[MAX_HOSTS]; /* of the relay's family; an IPv4 address in the first four octets */
@@ -68,8 +70,8 @@ struct checked {
 };
 
 /* Something for a DTLS handshake; no octets: ICE has found another address of the peer. */
-struct datagram {
-    struct datagram *next;
+struct handshake {
+    struct handshake *next;
     union address source;
     size_t size;
     uint8_t octets[];
@@ -97,6 +99,14 @@ enum counter {
     COUNTERS,
 };
 
+#define NO_PAYLOAD_TYPE 0xFF
+
+/* What becomes of an arriving payload type. */
+struct type_rule {
+    uint32_t rate; /* Hz; 0: unknown */
+    uint8_t leaving;
+};
+
 /* What one side is told by an update, checked. */
 struct spec {
     union address remote, remote_rtcp;
@@ -106,79 +116,88 @@ struct spec {
     struct ice *ice; /* owned; NULL: none */
     bool mux, send, udptl, dtls;
     double silence; /* seconds; negative: never */
-    uint8_t leaving[128];
-    uint32_t rate[128]; /* Hz; 0: unknown */
+    struct type_rule types[128];
 };
-
-#define NO_PAYLOAD_TYPE 0xFF
 
 struct relay;
 
-/* One side of a relay: what arrives from its peer, and what the peer is sent. */
+/* One side of a relay: what arrives from its peer, and what the peer is sent. What every packet needs comes first, by cache lines. */
 struct half {
     struct half *far;
     struct relay *relay;
     int rtp, rtcp; /* sockets; -1: closed */
     bool mux, sending, udptl, started, silent;
     bool dtls;    /* keys come from a handshake: without them nothing passes */
-    bool consent; /* of the peer, by its checks */
-    int checks;   /* answered yet in this second */
     struct ice *ice;
-    struct checked checked;
-    double checked_at;
-    struct datagram *handshake, *last_handshake;
-    size_t handshakes;
     uint8_t pending; /* events not yet taken, one bit each */
     int unproven;    /* failures to authenticate before the first success; KEY_FAILURES: reported or proven */
     int allowance;
     struct srtp *inbound, *outbound;
     struct srtp *before; /* what `inbound` replaced: serves until the first packet under the new key (RFC 4568 s6.4) */
-    struct latch latch, control_latch;
-    uint64_t counters[COUNTERS];
     struct reception reception;
+    uint64_t heard;
+    struct latch latch;
+    uint64_t counters[COUNTERS];
+    struct type_rule types[128];
+    struct latch control_latch;
     double allowed_at, heard_at, silence;
     double mux_since; /* when rtcp-mux was agreed on; 0: it is not */
-    uint64_t heard;
     uint32_t sender_time; /* of the last sender report sent to the peer, and when; 0: none */
     double sender_time_at;
     double round_trip; /* seconds; negative: not measured */
     bool has_reported;
     int32_t reported_lost;
     uint32_t reported_jitter; /* in units of the clock of what the far side sends */
-    uint8_t leaving[128];
-    uint32_t rate[128];
     union address local; /* of the RTP port */
-};
+    bool consent;        /* of the peer, by its checks */
+    int checks;          /* answered yet in this second */
+    struct checked checked;
+    double checked_at;
+    struct handshake *handshake, *last_handshake;
+    size_t handshakes;
+} __attribute__((aligned(CACHE_LINE)));
 
 struct worker;
 
 struct relay {
-    struct half side[2];
     struct worker *worker;
     uint32_t index, generation;
     bool listed; /* among those with events */
     struct relay *next;
+    struct half side[2];
 };
 
 /* Take over `spec`, and with it its contexts and ICE credentials. Cannot fail. */
 void half_update(struct half *half, struct spec *spec, double now);
 
-/* One datagram on the RTP or the RTCP port; the buffer has room for MAX_PACKET + MAX_TRAILER octets. */
-void half_receive(struct half *half, uint8_t *packet, size_t size, const union address *source, double now);
-void half_receive_rtcp(struct half *half, uint8_t *packet, size_t size, const union address *source, double now);
+/* A datagram on its way through: what arrived, and once it was received, what shall go out of the far half. */
+struct datagram {
+    union address address; /* where it comes from, then where it goes to */
+    size_t size;           /* 0, once it was received: nothing goes out */
+    bool control;          /* it is RTCP, */
+    bool from_rtcp;        /* and goes out of the RTCP port */
+    uint8_t packet[MAX_PACKET + 1 + MAX_TRAILER]; /* one more than is allowed: cut packets must not pass for whole ones */
+};
+
+/* One datagram on the RTP or the RTCP port. */
+void half_receive(struct half *half, struct datagram *datagram, double now);
+void half_receive_rtcp(struct half *half, struct datagram *datagram, double now);
+
+/* What `half_receive` or `half_receive_rtcp` of the other half left of the datagram went out. */
+void half_sent(struct half *half, const struct datagram *datagram);
 
 /* Allow the packets of another second. Report a peer that fell silent, once until it is heard again. */
 void half_watch(struct half *half, double now);
 
 /* The datagrams for the handshake, off the queue: the caller's to free. */
-struct datagram *half_take_handshake(struct half *half);
+struct handshake *half_take_handshake(struct half *half);
 
 /* Free the contexts; sockets are the worker's. */
 void half_end(struct half *half);
 
 /* Given by the worker. */
 void relay_report(struct half *half, enum event event);
-bool relay_send(int descriptor, const uint8_t *packet, size_t size, const union address *destination);
+void relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination);
 
 bool same_address(const union address *one, const union address *other);
 void allow_host(struct hosts *hosts, const union address *address);

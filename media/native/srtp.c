@@ -21,28 +21,29 @@
 #define MAX_RTP_INDEX 0xFFFFFFFFFFFFull /* 2^48 packets under one key (RFC 3711 s9.2) */
 #define MAX_RTCP_INDEX 0x7FFFFFFFull
 #define BLOCK 64 /* of SHA-1 */
+#define AES_BLOCK 16
+#define RUN 12 /* blocks encrypted at a time: 20 ms of G.711 and a little more */
 
 enum label { RTP_KEY, RTP_AUTH, RTP_SALT, RTCP_KEY, RTCP_AUTH, RTCP_SALT }; /* RFC 3711 s4.3.1, s4.3.2 */
 
 static const struct profile {
-    const char *cipher;
     uint8_t key;
     uint8_t salt;
     uint8_t tag;
     bool gcm;
 } PROFILES[SUITES] = {
-    [AES_CM_128_HMAC_SHA1_80] = {"AES-128-CTR", 16, SALT_CM, 10, false},
-    [AES_CM_128_HMAC_SHA1_32] = {"AES-128-CTR", 16, SALT_CM, 4, false},
-    [AES_192_CM_HMAC_SHA1_80] = {"AES-192-CTR", 24, SALT_CM, 10, false},
-    [AES_192_CM_HMAC_SHA1_32] = {"AES-192-CTR", 24, SALT_CM, 4, false},
-    [AES_256_CM_HMAC_SHA1_80] = {"AES-256-CTR", 32, SALT_CM, 10, false},
-    [AES_256_CM_HMAC_SHA1_32] = {"AES-256-CTR", 32, SALT_CM, 4, false},
-    [AEAD_AES_128_GCM] = {"AES-128-GCM", 16, SALT_GCM, TAG_GCM, true},
-    [AEAD_AES_256_GCM] = {"AES-256-GCM", 32, SALT_GCM, TAG_GCM, true},
+    [AES_CM_128_HMAC_SHA1_80] = {16, SALT_CM, 10, false},
+    [AES_CM_128_HMAC_SHA1_32] = {16, SALT_CM, 4, false},
+    [AES_192_CM_HMAC_SHA1_80] = {24, SALT_CM, 10, false},
+    [AES_192_CM_HMAC_SHA1_32] = {24, SALT_CM, 4, false},
+    [AES_256_CM_HMAC_SHA1_80] = {32, SALT_CM, 10, false},
+    [AES_256_CM_HMAC_SHA1_32] = {32, SALT_CM, 4, false},
+    [AEAD_AES_128_GCM] = {16, SALT_GCM, TAG_GCM, true},
+    [AEAD_AES_256_GCM] = {32, SALT_GCM, TAG_GCM, true},
 };
 
 /* Fetched once: looking a cipher up by name costs more than a packet. Indexed by key length / 8. */
-static EVP_CIPHER *counter_mode[5], *galois_counter_mode[5];
+static EVP_CIPHER *code_book[5], *galois_counter_mode[5];
 
 /* What is known of one SSRC. */
 struct stream {
@@ -56,8 +57,9 @@ struct streams {
     size_t count, room;
 };
 
+/* The two states of SHA-1 after the block of the key. */
 struct hmac {
-    SHA_CTX inner, outer;
+    SHA_LONG inner[5], outer[5];
 };
 
 /* One of the two protocols under the key. */
@@ -77,13 +79,13 @@ struct srtp {
 };
 
 bool srtp_library_start(void) {
-    static const char *names[][2] = {{"AES-128-CTR", "AES-128-GCM"}, {"AES-192-CTR", "AES-192-GCM"}, {"AES-256-CTR", "AES-256-GCM"}};
+    static const char *names[][2] = {{"AES-128-ECB", "AES-128-GCM"}, {"AES-192-ECB", "AES-192-GCM"}, {"AES-256-ECB", "AES-256-GCM"}};
     for (int size = 2; size <= 4; size++) {
-        if (!counter_mode[size])
-            counter_mode[size] = EVP_CIPHER_fetch(NULL, names[size - 2][0], NULL);
+        if (!code_book[size])
+            code_book[size] = EVP_CIPHER_fetch(NULL, names[size - 2][0], NULL);
         if (!galois_counter_mode[size])
             galois_counter_mode[size] = EVP_CIPHER_fetch(NULL, names[size - 2][1], NULL);
-        if (!counter_mode[size] || !galois_counter_mode[size])
+        if (!code_book[size] || !galois_counter_mode[size])
             return false;
     }
     return true;
@@ -95,64 +97,122 @@ bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *mast
     return srtp->suite == suite && CRYPTO_memcmp(srtp->master, master, suite_key_length(suite)) == 0;
 }
 
+static void hmac_half(SHA_LONG state[5], const uint8_t block[BLOCK]) {
+    SHA_CTX sum;
+    SHA1_Init(&sum);
+    SHA1_Update(&sum, block, BLOCK);
+    memcpy(state, (SHA_LONG[5]){sum.h0, sum.h1, sum.h2, sum.h3, sum.h4}, 5 * sizeof *state);
+    OPENSSL_cleanse(&sum, sizeof sum);
+}
+
 static void hmac_key(struct hmac *hmac, const uint8_t *key, size_t size) {
     uint8_t block[BLOCK];
     memset(block, 0x36, BLOCK);
     for (size_t at = 0; at < size; at++)
         block[at] ^= key[at];
-    SHA1_Init(&hmac->inner);
-    SHA1_Update(&hmac->inner, block, BLOCK);
+    hmac_half(hmac->inner, block);
     for (size_t at = 0; at < BLOCK; at++)
         block[at] ^= 0x36 ^ 0x5C;
-    SHA1_Init(&hmac->outer);
-    SHA1_Update(&hmac->outer, block, BLOCK);
+    hmac_half(hmac->outer, block);
     OPENSSL_cleanse(block, BLOCK);
+}
+
+static void hmac_go_on(SHA_CTX *sum, const SHA_LONG state[5]) {
+    sum->h0 = state[0];
+    sum->h1 = state[1];
+    sum->h2 = state[2];
+    sum->h3 = state[3];
+    sum->h4 = state[4];
+    sum->Nl = 8 * BLOCK;
+    sum->Nh = sum->num = 0;
 }
 
 /* HMAC-SHA1 of the packet and, where SRTP has it, the roll-over counter (RFC 3711 s4.2). */
 static void hmac_sum(const struct hmac *hmac, const uint8_t *packet, size_t size, const uint8_t *counter, uint8_t tag[SHA_DIGEST_LENGTH]) {
-    SHA_CTX sum = hmac->inner;
+    SHA_CTX sum;
+    hmac_go_on(&sum, hmac->inner);
     SHA1_Update(&sum, packet, size);
     if (counter)
         SHA1_Update(&sum, counter, 4);
     SHA1_Final(tag, &sum);
-    sum = hmac->outer;
+    hmac_go_on(&sum, hmac->outer);
     SHA1_Update(&sum, tag, SHA_DIGEST_LENGTH);
     SHA1_Final(tag, &sum);
 }
 
+static EVP_CIPHER_CTX *code_book_of(const uint8_t *key, size_t size) {
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    if (cipher && (EVP_EncryptInit_ex(cipher, code_book[size / 8], NULL, key, NULL) != 1 || EVP_CIPHER_CTX_set_padding(cipher, 0) != 1)) {
+        EVP_CIPHER_CTX_free(cipher);
+        cipher = NULL;
+    }
+    return cipher;
+}
+
+static void combine(uint8_t *data, const uint8_t *stream, size_t size) {
+    size_t at = 0;
+    for (uint64_t one, other; at + sizeof one <= size; at += sizeof one) {
+        memcpy(&one, data + at, sizeof one);
+        memcpy(&other, stream + at, sizeof other);
+        one ^= other;
+        memcpy(data + at, &one, sizeof one);
+    }
+    for (; at < size; at++)
+        data[at] ^= stream[at];
+}
+
+/* AES in counter mode (RFC 3711 s4.1.1), the last two octets of `iv` being the block counter. Made of single blocks, for libcrypto takes
+ * longer to begin its own counter mode anew than to encrypt a packet. */
+static bool counter_mode(EVP_CIPHER_CTX *cipher, const uint8_t iv[AES_BLOCK], uint8_t *data, size_t size) {
+    uint8_t stream[RUN * AES_BLOCK];
+    for (size_t at = 0; at < size; at += sizeof stream) {
+        size_t part = size - at < sizeof stream ? size - at : sizeof stream, blocks = (part + AES_BLOCK - 1) / AES_BLOCK;
+        int made;
+        for (size_t block = 0; block < blocks; block++) {
+            memcpy(stream + block * AES_BLOCK, iv, AES_BLOCK);
+            write16(stream + block * AES_BLOCK + AES_BLOCK - 2, (uint16_t)(at / AES_BLOCK + block));
+        }
+        if (EVP_EncryptUpdate(cipher, stream, &made, stream, (int)(blocks * AES_BLOCK)) != 1)
+            return false;
+        combine(data + at, stream, part);
+    }
+    return true;
+}
+
 /* Session keys by the AES-CM PRF with key derivation rate 0 (RFC 3711 s4.3); a 96-bit salt is padded on the right (RFC 7714 s11). */
-static bool derive(const struct srtp *srtp, enum label label, uint8_t *out, size_t size) {
-    uint8_t block[16] = {0}, zeros[32] = {0};
-    int made = 0;
-    memcpy(block, srtp->master + srtp->profile->key, srtp->profile->salt);
-    block[7] ^= (uint8_t)label;
-    EVP_CIPHER_CTX *prf = EVP_CIPHER_CTX_new();
-    bool good = prf && EVP_EncryptInit_ex(prf, counter_mode[srtp->profile->key / 8], NULL, srtp->master, block) == 1 &&
-                EVP_EncryptUpdate(prf, out, &made, zeros, (int)size) == 1 && made == (int)size;
-    EVP_CIPHER_CTX_free(prf);
-    return good;
+static bool derive(EVP_CIPHER_CTX *prf, const struct srtp *srtp, enum label label, uint8_t *out, size_t size) {
+    uint8_t iv[AES_BLOCK] = {0};
+    memcpy(iv, srtp->master + srtp->profile->key, srtp->profile->salt);
+    iv[7] ^= (uint8_t)label;
+    memset(out, 0, size);
+    return counter_mode(prf, iv, out, size);
+}
+
+static EVP_CIPHER_CTX *galois_of(const uint8_t *key, size_t size, bool sending) {
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    if (cipher && EVP_CipherInit_ex(cipher, galois_counter_mode[size / 8], NULL, key, NULL, sending) != 1) {
+        EVP_CIPHER_CTX_free(cipher);
+        cipher = NULL;
+    }
+    return cipher;
 }
 
 static bool start(const struct srtp *srtp, struct protocol *protocol) {
     enum label first = protocol == &srtp->rtp ? RTP_KEY : RTCP_KEY;
     const struct profile *profile = srtp->profile;
     uint8_t key[32], auth[SHA_DIGEST_LENGTH];
-    bool good = derive(srtp, first, key, profile->key) && derive(srtp, first + 2, protocol->salt, profile->salt);
+    EVP_CIPHER_CTX *prf = code_book_of(srtp->master, profile->key);
+    bool good = prf && derive(prf, srtp, first, key, profile->key) && derive(prf, srtp, first + 2, protocol->salt, profile->salt);
     if (good && !profile->gcm) {
-        good = derive(srtp, first + 1, auth, sizeof auth);
+        good = derive(prf, srtp, first + 1, auth, sizeof auth);
         hmac_key(&protocol->hmac, auth, sizeof auth);
     }
-    EVP_CIPHER *cipher = (profile->gcm ? galois_counter_mode : counter_mode)[profile->key / 8];
-    EVP_CIPHER_CTX *context = good ? EVP_CIPHER_CTX_new() : NULL;
-    if (context && EVP_CipherInit_ex(context, cipher, NULL, key, NULL, srtp->sending || !profile->gcm) != 1) {
-        EVP_CIPHER_CTX_free(context);
-        context = NULL;
-    }
-    protocol->cipher = context;
+    EVP_CIPHER_CTX_free(prf);
+    if (good)
+        protocol->cipher = profile->gcm ? galois_of(key, profile->key, srtp->sending) : code_book_of(key, profile->key);
     OPENSSL_cleanse(key, sizeof key);
     OPENSSL_cleanse(auth, sizeof auth);
-    return context != NULL;
+    return protocol->cipher != NULL;
 }
 
 struct srtp *srtp_new(enum suite suite, const uint8_t *master, bool sending) {
@@ -179,6 +239,11 @@ void srtp_free(struct srtp *srtp) {
     free(srtp->rtcp.streams.of);
     OPENSSL_cleanse(srtp, sizeof *srtp);
     free(srtp);
+}
+
+void srtp_expect(const struct srtp *srtp) {
+    for (size_t at = 0; at < sizeof srtp->rtp; at += 64)
+        __builtin_prefetch((const uint8_t *)&srtp->rtp + at, 1);
 }
 
 /* Streams, and which packet of one this is */
@@ -246,15 +311,13 @@ static void commit(struct streams *streams, struct stream *stream, uint32_t ssrc
 
 /* AES-CM: (salt * 2^16) XOR (SSRC * 2^64) XOR (index * 2^16) (RFC 3711 s4.1.1). */
 static bool counter_mode_run(const struct protocol *protocol, uint32_t ssrc, uint64_t index, uint8_t *data, size_t size) {
-    uint8_t iv[16] = {0};
-    int made;
+    uint8_t iv[AES_BLOCK] = {0};
     memcpy(iv, protocol->salt, SALT_CM);
     for (int at = 0; at < 4; at++)
         iv[4 + at] ^= (uint8_t)(ssrc >> (24 - 8 * at));
     for (int at = 0; at < 6; at++)
         iv[8 + at] ^= (uint8_t)(index >> (40 - 8 * at));
-    return EVP_CipherInit_ex(protocol->cipher, NULL, NULL, NULL, iv, -1) == 1 &&
-           EVP_CipherUpdate(protocol->cipher, data, &made, data, (int)size) == 1;
+    return counter_mode(protocol->cipher, iv, data, size);
 }
 
 /* AEAD: 00 00 SSRC, then ROC and sequence number, or 00 00 and the SRTCP index, XOR salt (RFC 7714 s8.1, s9.1). */

@@ -50,6 +50,9 @@ struct srtp *srtp_new(enum suite suite, const uint8_t *master, bool sending);
 void srtp_free(struct srtp *srtp);
 bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *master);
 
+/* Have what `srtp_protect` and `srtp_unprotect` will need brought near. */
+void srtp_expect(const struct srtp *srtp);
+
 /* In place; `*size` is changed. `header` comes from rtp_header. A packet that is not accepted may be overwritten, the state has not moved. */
 enum verdict srtp_protect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header);
 enum verdict srtp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header);

@@ -95,12 +95,6 @@ void pair_close(struct pair pair) {
     close(pair.rtcp);
 }
 
-bool relay_send(int descriptor, const uint8_t *packet, size_t size, const union address *destination) {
-    socklen_t length = destination->any.sa_family == AF_INET6 ? sizeof destination->in6 : sizeof destination->in;
-    /* Buffer full or no route: as good as lost on the wire. */
-    return sendto(descriptor, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL, &destination->any, length) >= 0;
-}
-
 /* Relays of a worker */
 
 static bool watch(const struct relay *relay, int descriptor, enum socket_of which) {
@@ -130,14 +124,16 @@ static void half_start(struct half *half, struct relay *relay, struct half *far,
     half->rtcp = pair.rtcp;
     half->silence = half->round_trip = -1;
     half->allowance = MOST_PACKETS;
-    memset(half->leaving, NO_PAYLOAD_TYPE, sizeof half->leaving);
+    for (int type = 0; type < 128; type++)
+        half->types[type].leaving = NO_PAYLOAD_TYPE;
     getsockname(pair.rtp, &half->local.any, &size);
 }
 
 struct relay *relay_open(struct engine *engine, struct pair a, struct pair b) {
-    struct relay *relay = calloc(1, sizeof *relay);
+    struct relay *relay = aligned_alloc(CACHE_LINE, sizeof *relay);
     if (!relay)
         return NULL;
+    memset(relay, 0, sizeof *relay);
     struct worker *worker = relay->worker = &engine->worker[engine->next_worker++ % (uint32_t)engine->workers];
     half_start(&relay->side[0], relay, &relay->side[1], a);
     half_start(&relay->side[1], relay, &relay->side[0], b);
@@ -208,7 +204,7 @@ void relay_free(struct relay *relay) {
     free(relay);
 }
 
-struct relay *relay_find(struct worker *worker, uint32_t index, uint32_t generation) {
+struct relay *relay_find(const struct worker *worker, uint32_t index, uint32_t generation) {
     struct relay *relay = index < worker->room ? worker->relays[index] : NULL;
     return relay && relay->generation == generation ? relay : NULL;
 }
@@ -258,43 +254,117 @@ static void sweep(struct worker *worker, double now) {
     }
 }
 
-static void serve(struct worker *worker, uint64_t data, double now) {
-    uint8_t packet[MAX_PACKET + 1 + MAX_TRAILER]; /* one more than is allowed: cut packets must not pass for whole ones */
-    union address source;
-    socklen_t length = sizeof source;
-    struct relay *relay = relay_find(worker, WATCHED_INDEX(data), WATCHED_GENERATION(data));
+static void expect_line(const void *at) { __builtin_prefetch(at, 1); }
+
+/* Have what a packet needs of its relay brought near while others are received: with many relays open nothing of it is in the cache. */
+static void expect(const struct worker *worker, uint64_t data) {
+    uint32_t index = WATCHED_INDEX(data);
+    const struct relay *relay = index < worker->room ? worker->relays[index] : NULL;
     if (!relay)
         return;
-    enum socket_of which = data & 3;
-    struct half *half = &relay->side[which >> 1];
-    int descriptor = which & 1 ? half->rtcp : half->rtp;
-    ssize_t size = recvfrom(descriptor, packet, MAX_PACKET + 1, MSG_DONTWAIT, &source.any, &length);
-    if (size < 0) /* gone again: a wrong checksum shows as ready until it is read */
-        return;
-    if (which & 1)
-        half_receive_rtcp(half, packet, (size_t)size, &source, now);
-    else
-        half_receive(half, packet, (size_t)size, &source, now);
+    const struct half *half = &relay->side[(data & 3) >> 1], *far = &relay->side[!((data & 3) >> 1)];
+    expect_line(relay);
+    expect_line(half);
+    expect_line(&half->reception);
+    expect_line(&half->latch);
+    expect_line(half->counters);
+    expect_line(half->types);
+    expect_line(far);
+    expect_line(&far->latch);
+    expect_line(far->counters);
 }
 
-/* Whether the engine stops. */
-static bool serve_all(struct worker *worker, const struct epoll_event *events, int count) {
-    bool stop = false;
-    double now = engine_now(worker->engine), at = monotonic();
-    pthread_mutex_lock(&worker->lock);
+/* The half a datagram arrived at; NULL: its relay was closed meanwhile. */
+static struct half *half_of(const struct worker *worker, uint64_t data) {
+    struct relay *relay = relay_find(worker, WATCHED_INDEX(data), WATCHED_GENERATION(data));
+    return relay ? &relay->side[(data & 3) >> 1] : NULL;
+}
+
+/* Whether there was a datagram. */
+static bool receive(const struct half *half, bool at_rtcp, struct datagram *datagram) {
+    socklen_t length = sizeof datagram->address;
+    int descriptor = at_rtcp ? half->rtcp : half->rtp;
+    ssize_t size = recvfrom(descriptor, datagram->packet, MAX_PACKET + 1, MSG_DONTWAIT, &datagram->address.any, &length);
+    if (size < 0) /* gone again: a wrong checksum shows as ready until it is read */
+        return false;
+    datagram->size = (size_t)size;
+    if (half->inbound)
+        srtp_expect(half->inbound);
+    if (half->far->outbound)
+        srtp_expect(half->far->outbound);
+    return true;
+}
+
+/* Buffer full or no route: as good as lost on the wire. */
+static bool send_to(int descriptor, const uint8_t *packet, size_t size, const union address *to) {
+    socklen_t length = to->any.sa_family == AF_INET6 ? sizeof to->in6 : sizeof to->in;
+    return sendto(descriptor, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL, &to->any, length) >= 0;
+}
+
+static void send_out(struct half *half, const struct datagram *datagram) {
+    if (send_to(datagram->from_rtcp ? half->rtcp : half->rtp, datagram->packet, datagram->size, &datagram->address))
+        half_sent(half, datagram);
+}
+
+void relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
+    send_to(half->rtp, packet, size, destination);
+}
+
+/* One datagram of every socket that has one: all are received, then relayed, then sent, for each step finds its code and the next relay's
+ * data in the cache. Between any two packets the control side may come in, so that every step looks for its relay again. */
+static void serve(struct worker *worker, const struct epoll_event *events, int count, double now) {
+    struct datagram datagrams[GROUP];
+    uint64_t of[GROUP];
+    int arrived = 0;
     for (int each = 0; each < count; each++) {
-        if (events[each].data.u64 == STOP)
-            stop = true;
-        else
-            serve(worker, events[each].data.u64, now);
+        uint64_t data = events[each].data.u64;
+        if (each + AHEAD < count)
+            expect(worker, events[each + AHEAD].data.u64);
+        const struct half *half = half_of(worker, data);
+        of[arrived] = data;
+        if (half && receive(half, data & 1, &datagrams[arrived]))
+            arrived++;
         let_control_in(worker);
     }
+    for (int each = 0; each < arrived; each++) {
+        struct half *half = half_of(worker, of[each]);
+        if (!half)
+            datagrams[each].size = 0;
+        else if (of[each] & 1)
+            half_receive_rtcp(half, &datagrams[each], now);
+        else
+            half_receive(half, &datagrams[each], now);
+        let_control_in(worker);
+    }
+    for (int each = 0; each < arrived; each++) {
+        struct half *half = datagrams[each].size ? half_of(worker, of[each]) : NULL;
+        if (half)
+            send_out(half->far, &datagrams[each]);
+        let_control_in(worker);
+    }
+}
+
+static bool has_stop(const struct epoll_event *events, int count) {
+    for (int each = 0; each < count; each++)
+        if (events[each].data.u64 == STOP)
+            return true;
+    return false;
+}
+
+/* Whether the engine goes on. */
+static bool serve_all(struct worker *worker, const struct epoll_event *events, int count) {
+    double now = engine_now(worker->engine), at = monotonic();
+    if (has_stop(events, count))
+        return false;
+    pthread_mutex_lock(&worker->lock);
+    for (int first = 0; first < count; first += GROUP)
+        serve(worker, events + first, count - first < GROUP ? count - first : GROUP, now);
     if (at - worker->swept_at >= worker->engine->sweep_every) {
         worker->swept_at = at;
         sweep(worker, now);
     }
     pthread_mutex_unlock(&worker->lock);
-    return stop;
+    return true;
 }
 
 static void coalesce(void) {
@@ -308,18 +378,18 @@ static void *work(void *argument) {
     prctl(PR_SET_NAME, "media");
     prctl(PR_SET_TIMERSLACK, 10000ul, 0ul, 0ul, 0ul); /* 10 us: the usual 50 are a tenth of COALESCE */
     double woken = monotonic();
-    for (bool stop = false; !stop;) {
+    for (;;) {
         double wait = worker->swept_at + worker->engine->sweep_every - monotonic();
         int count = epoll_wait(worker->epoll, events, BATCH, wait > 0 ? (int)(wait * 1000) + 1 : 0);
         if (count < 0)
             count = 0;
-        stop = serve_all(worker, events, count);
+        if (!serve_all(worker, events, count))
+            return NULL;
         double now = monotonic();
         if (count > 0 && count < SMALL_BATCH && now - woken < DENSE)
             coalesce();
         woken = now;
     }
-    return NULL;
 }
 
 static int worker_start(struct engine *engine, struct worker *worker) {

@@ -14,6 +14,12 @@
 /* Sockets served per wake-up, one packet each: a flood on one port costs the other calls a packet's time. */
 #define BATCH 256
 
+/* Datagrams received, then relayed, then sent together: each step finds its code in the cache. More would push the packets out of it. */
+#define GROUP 32
+
+/* How many sockets ahead of the one that is read the memory of a relay is asked for: about a microsecond each. */
+#define AHEAD 4
+
 /* A batch below this is small: when packets come that thick (two within DENSE), the worker sleeps COALESCE before it looks again,
  * for a wake-up costs as much as several packets. Never after a large batch, and never when traffic is thin. */
 #define SMALL_BATCH 64
@@ -73,7 +79,7 @@ int relay_reopen_rtcp(struct half *half, bool mux);
 void relay_close(struct relay *relay);
 void relay_free(struct relay *relay);
 
-struct relay *relay_find(struct worker *worker, uint32_t index, uint32_t generation);
+struct relay *relay_find(const struct worker *worker, uint32_t index, uint32_t generation);
 
 /* The lock. `worker_try_enter` never waits. */
 bool worker_try_enter(struct worker *worker);

@@ -1,169 +1,303 @@
-"""CPU of the portable media engine: per relayed packet and per relay, on loopback. `python -m tests.bench.media`.
+"""What relaying costs: CPU per packet, loss and delay, turnover of relays, growth, overload; beside rtpengine where it is installed.
 
-The packets come from a process of its own, 50 a second and direction, SRTP protected beforehand. The CPU counted is that of
-the process with the engine, and on loopback includes the kernel's work of delivering to the receiver.
+    python -m tests.bench.media                                   # everything, a quarter of an hour
+    python -m tests.bench.media --parts cost --modes RTP-SRTP --rates 50000 --rounds 5
+    python -m tests.bench.media --parts highest --subjects native,rtpengine
+
+Packets of 172 octets of RTP, half of them each way, spread over all relays, SRTP protected beforehand by the generator. Every 64th that
+arrives is decrypted and compared. CPU is that of all threads of the process that relays; on loopback this includes the kernel's work of
+delivering to the receiver. Subjects take turns within a round, and ratios are of the same round: the machine's other work meets them alike.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import multiprocessing
-import os
-import select
-import socket
-import struct
+import contextlib
+import resource
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 
-import uvloop
+from media.api import Suite
+from tests.bench.packets import Phase, Relay, Seen, Traffic, built, cpus, run
+from tests.bench.relays import Modes, Process, Subject, peer_keys
+from tests.bench.rtpengine import Rtpengine
 
-from media.api import Address, Interface, Keys, SideSpec, Suite
-from media.keys import Outbound
-from media.portable import PortableEngine
-
-RATE = 50
-PAYLOAD = bytes(160)
-NEAR = {"a": Interface("127.0.0.2", 20000, 39999), "b": Interface("127.0.0.3", 20000, 39999)}
-PEERS = "127.0.0.4", "127.0.0.5"
-CM_80 = Keys(Suite.AES_CM_128_HMAC_SHA1_80, bytes(range(30)))
-CM_32 = Keys(Suite.AES_CM_128_HMAC_SHA1_32, bytes(range(30, 60)))
-GCM = Keys(Suite.AEAD_AES_128_GCM, bytes(range(28)))
-MODES: dict[str, tuple[Keys | None, Keys | None]] = {
-    "RTP - RTP": (None, None),
-    "RTP - SRTP": (None, CM_80),
-    "SRTP - SRTP": (CM_80, CM_32),
-    "SRTP - SRTP, GCM": (GCM, CM_80),
+MODES: dict[str, Modes] = {
+    "RTP-RTP": (None, None),
+    "RTP-SRTP": (None, Suite.AES_CM_128_HMAC_SHA1_80),
+    "SRTP-SRTP": (Suite.AES_CM_128_HMAC_SHA1_80, Suite.AES_CM_128_HMAC_SHA1_32),
+    "GCM-GCM": (Suite.AEAD_AES_128_GCM, Suite.AEAD_AES_256_GCM),
 }
+MOST_LOST = 0.001  # of a rate that counts as carried
+MOST_BEHIND = 20.0  # milliseconds; a generator later than that is measured itself
+WARM_UP = Phase(5_000, 0.4)
+MUX_GRACE = 7.0  # until the native engine has closed the RTCP ports that rtcp-mux made superfluous
+SPARE = 200  # file descriptors for everything but relays
+GROWTH = (100, 1_000, 4_000, 9_000)
+OVERLOAD = 200_000  # packets a second, on the relay's own CPU and before it
 
 
 @dataclass(frozen=True)
-class Run:
-    """What the generator shall do: `targets[i]` is where the i-th of its sockets sends, protected with `keys[i % 2]`."""
+class Cost:
+    """One run. `cpu_us` is CPU microseconds per packet that came through; nan: none did."""
 
-    targets: list[Address]
-    keys: tuple[Keys | None, Keys | None]
-    seconds: float
-
-
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=3.0)
-    arguments.add_argument("--flows", type=int, default=100)
-    chosen = arguments.parse_args()
-    print(f"{'loop':8} {'mode':18} {'packets':>8} {'us/packet':>10} {'lost':>7}")
-    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
-    for name, loop in loops.items():
-        for mode, keys in MODES.items():
-            with asyncio.Runner(loop_factory=loop) as runner:
-                count, microseconds, lost = runner.run(relay(keys, chosen.flows, chosen.seconds))
-            print(f"{name:8} {mode:18} {count:8} {microseconds:10.1f} {lost:7.2%}")
-    print(f"\n{'open + update + close':27} {'us/relay':>10}")
-    for mode, keys in MODES.items():
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            print(f"{mode:27} {runner.run(turnover(keys)):10.1f}")
+    cpu_us: float
+    seen: Seen
 
 
-async def relay(keys: tuple[Keys | None, Keys | None], flows: int, seconds: float) -> tuple[int, float, float]:
-    """Packets relayed, CPU microseconds per packet, share of packets that did not arrive."""
-    loop = asyncio.get_running_loop()
-    engine = PortableEngine(loop)
-    engine.provide(NEAR)
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=generate, args=(theirs, flows), daemon=True)
-    process.start()
+def measured(subject: Subject, relays: Sequence[Relay], traffic: Traffic, phase: Phase, generator: int) -> Cost:
+    before = subject.cpu()
+    (seen,) = run(relays, traffic, [phase], cpu=generator)
+    spent = subject.cpu() - before
+    return Cost(spent / seen.received * 1e6 if seen.received else float("nan"), seen)
+
+
+def fresh(subject: Subject, mode: Modes, relays: int, phase: Phase, generator: int) -> Cost:
+    """With relays of its own: rtpengine gives streams up that once came too fast."""
     try:
-        peers: list[Address] = await loop.run_in_executor(None, ours.recv)
-        targets: list[Address] = []
-        for flow in range(flows):
-            ports = engine.open(str(flow), "a", "b")
-            engine.update(str(flow), *(spec(peer, key) for peer, key in zip(peers[2 * flow : 2 * flow + 2], keys, strict=True)))
-            targets += ports.a, ports.b
-        ours.send(Run(targets, keys, seconds))
-        await loop.run_in_executor(None, ours.recv)  # everything is protected and ready to go
-        before = time.process_time()
-        sent, received = await loop.run_in_executor(None, ours.recv)
-        spent = time.process_time() - before
+        opened, traffic = subject.open(relays, mode), traffic_of(mode)
+        run(opened, traffic, [WARM_UP], cpu=generator)
+        return measured(subject, opened, traffic, phase, generator)
     finally:
-        engine.shutdown()
-        process.join(10)
-    return received, spent / max(received, 1) * 1e6, 1 - received / sent
+        subject.close()
 
 
-async def turnover(keys: tuple[Keys | None, Keys | None], relays: int = 400) -> float:
-    """CPU microseconds of one relay's opening, update and closing, while 200 others are open."""
-    engine = PortableEngine(asyncio.get_running_loop())
-    engine.provide(NEAR)
-    for number in range(200):
-        engine.open(f"open {number}", "a", "b")
-    sides = [spec((peer, 4000), key) for peer, key in zip(PEERS, keys, strict=True)]
-    before = time.process_time()
-    for number in range(relays):
-        engine.open(str(number), "a", "b")
-        engine.update(str(number), sides[0], sides[1])
-        engine.close(str(number))
-    spent = time.process_time() - before
-    engine.shutdown()
-    return spent / relays * 1e6
+def traffic_of(mode: Modes) -> Traffic:
+    return Traffic((peer_keys(mode[0]), peer_keys(mode[1])))
 
 
-def spec(remote: Address, keys: Keys | None) -> SideSpec:
-    rtcp = remote[0], remote[1] + 1
-    return SideSpec(
-        remote=remote,
-        remote_rtcp=rtcp,
-        receive_keys=keys,
-        send_keys=keys,
-        payload_types={8: 8, 0: 0, 101: 101},
-        clock_rates={8: 8000, 0: 8000, 101: 8000},
-        silence=60.0,
+def can(subject: Subject, mode: Modes) -> bool:
+    return all(suite is None or suite in subject.suites for suite in mode)
+
+
+def ratio(of: Iterable[float], to: Iterable[float]) -> float:
+    """The median of the ratios of each round."""
+    return statistics.median(one / other for one, other in zip(of, to, strict=True))
+
+
+def cost(subjects: Sequence[Subject], options: argparse.Namespace) -> None:
+    generator = cpus()[0]
+    print(f"\n{'mode':10} {'packets/s':>9}  {'subject':10} {'CPU us/packet':>13} {'lost':>8} {'p50 ms':>8} {'p99 ms':>8}  to rtpengine")
+    for name in options.modes:
+        mode = MODES[name]
+        taking_part = [subject for subject in subjects if can(subject, mode)]
+        for rate in options.rates:
+            costs: dict[str, list[Cost]] = {subject.name: [] for subject in taking_part}
+            for _ in range(options.rounds):
+                for subject in taking_part:
+                    costs[subject.name].append(fresh(subject, mode, options.relays, Phase(rate, options.seconds), generator))
+            for subject in taking_part:
+                print(f"{name:10} {rate:9}  {_row(subject.name, costs)}", flush=True)
+
+
+def _row(name: str, all_costs: dict[str, list[Cost]]) -> str:
+    costs = all_costs[name]
+    seen = [each.seen for each in costs]
+    theirs = all_costs.get("rtpengine")
+    beside = f"{ratio((each.cpu_us for each in costs), (each.cpu_us for each in theirs)):12.2f}" if theirs else f"{'':12}"
+    return (
+        f"{name:10} {_median(each.cpu_us for each in costs):13.2f} {_median(each.lost for each in seen):8.2%}"
+        f" {_median(each.p50_ms for each in seen):8.2f} {_median(each.p99_ms for each in seen):8.2f}  {beside}{_doubts(seen)}"
     )
 
 
-def generate(control: Connection, flows: int) -> None:
-    """The other process: even sockets are the peers of the A sides, odd ones those of the B sides."""
-    sockets = []
-    for number in range(2 * flows):
-        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        peer.bind((PEERS[number % 2], 0))
-        sockets.append(peer)
-    control.send([peer.getsockname() for peer in sockets])
-    run: Run = control.recv()
-    ticks = [protected(run, number, len(sockets)) for number in range(len(sockets))]
-    poll = select.epoll()
-    for peer in sockets:
-        poll.register(peer.fileno(), select.EPOLLIN)
-    by_descriptor = {peer.fileno(): peer for peer in sockets}
-    control.send("ready")
-    received = 0
-    start = time.monotonic()
-    order = [(round_ + number / len(sockets), number, round_) for round_ in range(len(ticks[0])) for number in range(len(sockets))]
-    for when, number, round_ in order:
-        while (wait := start + when / RATE - time.monotonic()) > 0:
-            received += drain(poll, by_descriptor, min(wait, 0.001))
-        sockets[number].sendto(ticks[number][round_], run.targets[number])
-    end = time.monotonic() + 0.5
-    while time.monotonic() < end:
-        received += drain(poll, by_descriptor, 0.01)
-    control.send((len(order), received))
+def _median(values: Iterable[float]) -> float:
+    return statistics.median(values)
 
 
-def drain(poll: select.epoll, sockets: dict[int, socket.socket], wait: float) -> int:
-    events = poll.poll(wait, 256)
-    for descriptor, _ in events:
-        sockets[descriptor].recv(2048)
-    return len(events)
+def _doubts(seen: Sequence[Seen]) -> str:
+    """What keeps a row from being taken at its word."""
+    doubts = []
+    late = max(each.behind_ms for each in seen)
+    if late > MOST_BEHIND:
+        doubts.append(f"generator {late:.0f} ms late")
+    if any(each.broken for each in seen):
+        doubts.append(f"{sum(each.broken for each in seen)} PACKETS BROKEN")
+    if any(each.twice for each in seen):
+        doubts.append(f"{sum(each.twice for each in seen)} twice")
+    return f"  ({', '.join(doubts)})" if doubts else ""
 
 
-def protected(run: Run, number: int, total: int) -> list[bytes]:
-    """One socket's packets, ready to send."""
-    keys = run.keys[number % 2]
-    context = Outbound(keys) if keys else None
-    ssrc = int.from_bytes(os.urandom(4), "big")
-    packets = [struct.pack("!BBHII", 0x80, 8, round_, 160 * round_, ssrc) + PAYLOAD for round_ in range(int(run.seconds * RATE))]
-    return [context.rtp(packet) for packet in packets] if context else packets
+def highest(subjects: Sequence[Subject], options: argparse.Namespace) -> None:
+    print(f"\nhighest rate with less than {MOST_LOST:.1%} lost, packets/s, to 5 %")
+    for name in options.modes:
+        for subject in subjects:
+            if can(subject, MODES[name]):
+                print(f"{name:10}  {subject.name:10} {_highest(subject, MODES[name], options):9.0f}", flush=True)
+
+
+def _highest(subject: Subject, mode: Modes, options: argparse.Namespace) -> float:
+    """Upwards by a quarter until a rate fails twice, then halving the gap."""
+    good, bad, rate = 0.0, 0.0, 40_000.0
+    while True:
+        seen = [fresh(subject, mode, options.relays, Phase(rate, options.seconds), cpus()[0]).seen for _ in range(2)]
+        if min(each.lost for each in seen) < MOST_LOST:
+            good = rate
+            if min(each.behind_ms for each in seen) > 1000 * options.seconds / 4:
+                return good  # more than the generator can send
+        else:
+            bad = rate
+        if bad and bad - good <= 0.05 * bad:
+            return good
+        rate = (good + bad) / 2 if bad else good * 1.25
+
+
+def turnover(subjects: Sequence[Subject], options: argparse.Namespace) -> None:
+    print(f"\n{'open + update + close':22} {'subject':10} {'CPU us/relay, none open':>24} {'1,000 open':>11}")
+    for name in options.modes:
+        mode = MODES[name]
+        for subject in subjects:
+            if not can(subject, mode):
+                continue
+            empty = _turnover(subject, mode, options.rounds)
+            subject.open(1000, mode)
+            full = _turnover(subject, mode, options.rounds)
+            subject.close()
+            print(f"{name:22} {subject.name:10} {empty * 1e6:24.0f} {full * 1e6:11.0f}", flush=True)
+
+
+def _turnover(subject: Subject, mode: Modes, rounds: int) -> float:
+    return _median(subject.turnover(200, mode) for _ in range(rounds))
+
+
+def growth(names: Sequence[str], options: argparse.Namespace) -> None:
+    mode, rate = "RTP-SRTP", 50_000
+    print(f"\n{mode}, {rate} packets/s over all relays open; with rtcp-mux where 4 descriptors a relay would be too many")
+    print(f"{'relays':>7}  {'subject':10} {'CPU us/packet':>13} {'to the fewest':>13} {'lost':>8} {'p99 ms':>8} {'KiB/relay':>10}")
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE
+    grown: dict[str, list[_Grown]] = {name: [] for name in names}
+    for count in options.growth:
+        mux = 4 * count > limit
+        for name in names:
+            if not mux or (name == "native" and 2 * count <= limit):
+                with _alone(name) as subject:
+                    grown[name].append(
+                        _grown(subject, MODES[mode], count, Phase(rate, options.seconds), options.rounds, limit if mux else 0)
+                    )
+                print(f"{count:7}  {name:10} {grown[name][-1].row(grown[name][0])}", flush=True)
+
+
+@dataclass(frozen=True)
+class _Grown:
+    costs: list[Cost]
+    kib: float
+
+    @property
+    def cpu_us(self) -> float:
+        return _median(each.cpu_us for each in self.costs)
+
+    def row(self, fewest: _Grown) -> str:
+        seen = [each.seen for each in self.costs]
+        return (
+            f"{self.cpu_us:13.2f} {self.cpu_us / fewest.cpu_us:13.2f} {_median(each.lost for each in seen):8.2%}"
+            f" {_median(each.p99_ms for each in seen):8.2f} {self.kib:10.1f}{_doubts(seen)}"
+        )
+
+
+def _grown(subject: Subject, mode: Modes, count: int, phase: Phase, rounds: int, mux_limit: int) -> _Grown:
+    before = subject.memory()
+    opened = _open_many(subject, mode, count, mux_limit) if mux_limit else subject.open(count, mode)
+    traffic = traffic_of(mode)
+    run(opened, traffic, [Phase(4.0 * count, 1.0)], cpu=cpus()[0])
+    costs = [measured(subject, opened, traffic, phase, cpus()[0]) for _ in range(rounds)]
+    return _Grown(costs, (subject.memory() - before) / count)
+
+
+@contextlib.contextmanager
+def _alone(name: str, *, first: bool = True) -> Iterator[Subject]:
+    """A subject of its own, whose memory nobody has grown before."""
+    subject = start(name, first=first)
+    assert subject is not None
+    try:
+        yield subject
+    finally:
+        subject.end()
+
+
+def _open_many(subject: Subject, mode: Modes, count: int, limit: int) -> list[Relay]:
+    """Each takes four descriptors, and after a while only two."""
+    opened: list[Relay] = []
+    while len(opened) < count:
+        opened += subject.open(min(count - len(opened), (limit - 2 * len(opened)) // 4), mode, mux=True)
+        time.sleep(MUX_GRACE)
+    return opened
+
+
+def overload(names: Sequence[str], _: argparse.Namespace) -> None:
+    """Generator and relay share a CPU, and the generator goes first: what is left to the relay is a fraction of what it would need."""
+    name, relays, normal = "RTP-SRTP", 200, 10_000.0
+    cpu = cpus()[1]
+    print(f"\noverload, {name}, {relays} relays: {OVERLOAD} packets/s for 5 s on the relay's own CPU and before it, then {normal:.0f}")
+    print(f"{'subject':10} {'sent to came through':>20} {'then lost in 2 s':>17} {'then in 3 s':>12} {'p99 ms':>8}  directions heard again")
+    for subject_name in names:
+        with _alone(subject_name, first=False) as subject:
+            opened, traffic = subject.open(relays, MODES[name]), traffic_of(MODES[name])
+            phases = [Phase(normal, 1.0), Phase(OVERLOAD, 5.0), Phase(normal, 2.0), Phase(normal, 3.0)]
+            flood, settling, after = run(opened, traffic, phases, settle=2.0, cpu=cpu)[1:]
+        print(
+            f"{subject_name:10} {flood.sent / max(flood.received, 1):20.1f} {settling.lost:17.1%} {after.lost:12.2%} {after.p99_ms:8.1f}"
+            f"  {after.heard} of {2 * relays}",
+            flush=True,
+        )
+
+
+def start(name: str, *, first: bool = True) -> Subject | None:
+    """None: it cannot be had here, and why was said."""
+    cpu = cpus()[1]
+    if name != "rtpengine":
+        return Process(name, cpu, first=first)
+    try:
+        return Rtpengine(cpu, first=first)
+    except (FileNotFoundError, RuntimeError) as error:
+        print(f"without rtpengine: {error} (Debian: apt-get install rtpengine-daemon)")
+        return None
+
+
+PARTS: dict[str, Callable[[Sequence[Subject], argparse.Namespace], None]] = {
+    "cost": cost,
+    "turnover": turnover,
+    "highest": highest,
+}
+PARTS_ALONE: dict[str, Callable[[Sequence[str], argparse.Namespace], None]] = {"growth": growth, "overload": overload}
+
+
+def main() -> None:
+    options = _options()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    built()
+    subjects = [subject for name in options.subjects if (subject := start(name))]
+    try:
+        for part in options.parts:
+            if part in PARTS:
+                PARTS[part](subjects, options)
+    finally:
+        for subject in subjects:
+            subject.end()
+    for part in options.parts:
+        if part in PARTS_ALONE:
+            PARTS_ALONE[part]([subject.name for subject in subjects], options)
+
+
+def _options() -> argparse.Namespace:
+    def words(text: str) -> list[str]:
+        return text.split(",")
+
+    def numbers(text: str) -> list[int]:
+        return [int(word) for word in words(text)]
+
+    parser = argparse.ArgumentParser(description="cost of relaying")
+    parser.add_argument("--parts", type=words, default=[*PARTS, *PARTS_ALONE])
+    parser.add_argument("--subjects", type=words, default=["native", "portable", "rtpengine"])
+    parser.add_argument("--modes", type=words, default=list(MODES))
+    parser.add_argument("--rates", type=numbers, default=[10_000, 50_000, 80_000], help="packets a second, all relays and both directions")
+    parser.add_argument("--relays", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--growth", type=numbers, default=GROWTH, help="relays open")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
