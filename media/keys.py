@@ -77,7 +77,8 @@ class _Context:
 
 class Inbound(_Context):
     """Takes protection off. `before` is the context this one replaces: peers change keys while packets are in flight,
-    so it serves until the first packet under the new key (RFC 4568 s6.4 has the receiver ready for both).
+    so it serves until the first packet under the new key (RFC 4568 s6.4 has the receiver ready for both). Whatever the new
+    one says: under another suite a packet may look too short, or like SRTCP in the clear.
     """
 
     __slots__ = ("before",)
@@ -92,7 +93,7 @@ class Inbound(_Context):
         """Plain RTP of a well-formed SRTP packet. Raises Refused."""
         try:
             plain = self._run(self._session.unprotect, packet, packet[8:12])
-        except AuthenticationFailed:
+        except Refused:
             if self.before is None:
                 raise
             return self.before.rtp(packet)
@@ -103,7 +104,7 @@ class Inbound(_Context):
         """Plain RTCP of an SRTCP packet of at least eight octets. Raises Refused."""
         try:
             plain = self._run(self._session.unprotect_rtcp, packet, packet[4:8])
-        except AuthenticationFailed:
+        except Refused:
             if self.before is None:
                 raise
             return self.before.rtcp(packet)

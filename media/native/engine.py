@@ -21,7 +21,7 @@ from media.api import (
     SideSpec,
     SideStats,
 )
-from media.interfaces import Interfaces
+from media.interfaces import Interfaces, refusal
 from media.native import core
 from media.native.keys import NUMBERS, SUITES
 from media.ports import Choice
@@ -93,7 +93,7 @@ class NativeEngine:
                 self._interfaces.give_back(interface, port)
             if isinstance(error, MediaError):
                 raise
-            raise MediaError(f"relay {relay!r}: {error.strerror}") from error
+            raise refusal(error, f"relay {relay!r}") from error
         self._relays[relay] = _Relay(handle, (near, away), (ports[0], ports[1]))
         self._names[handle] = relay
         return RelayPorts((near.address, ports[0]), (away.address, ports[1]))
@@ -106,8 +106,10 @@ class NativeEngine:
             raise MediaError("UDPTL has neither keys nor payload types")
         try:
             self._core.update(handle, _told(a), _told(b))
-        except (ValueError, OSError) as error:
+        except (ValueError, OverflowError) as error:
             raise MediaError(str(error)) from None
+        except OSError as error:
+            raise refusal(error, f"relay {relay!r}") from error
 
     def stats(self, relay: str) -> RelayStats:
         a, b = self._core.stats(self._find(relay).handle)
@@ -138,9 +140,12 @@ class NativeEngine:
 
     def _deliver(self) -> None:
         for handle, side, event in self._core.take_events():
-            name = self._names.get(handle)  # the listener may have closed it just now
-            if name is not None and self._listener is not None:
-                self._listener(MediaEvent(name, _SIDES[side], _EVENTS[event]))
+            self._loop.call_soon(self._tell, handle, _SIDES[side], _EVENTS[event])  # one at a time: a listener may raise
+
+    def _tell(self, handle: int, side: Side, kind: EventKind) -> None:
+        name = self._names.get(handle)  # it may have been closed just now
+        if name is not None and self._listener is not None:
+            self._listener(MediaEvent(name, side, kind))
 
 
 def _told(spec: SideSpec) -> core._Spec:
