@@ -58,7 +58,7 @@ bench: build/compiled/.built ## CPU per call and per relayed packet
 	@$(BIN)/python -P -m tests.bench.recording
 
 fuzz: $(VENV)/.dev ## the fuzz targets for longer than make test has time for
-	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800
+	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800 --fuzz-seconds=60
 
 clean: ## remove what was built; certificates and secrets stay
 	@rm -rf $(VENV) build *.egg-info .*_cache .hypothesis
