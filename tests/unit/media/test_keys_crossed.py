@@ -13,6 +13,7 @@ from media import keys as libsrtp
 from media.api import Suite
 from media.keys import Refused
 from media.native import keys as native
+from media.rtp import starts_like_rtcp, well_formed_rtp
 from tests.unit.media.packets import keys, rtcp, rtp
 
 SUITES = sorted(libsrtp.SUITES)
@@ -69,6 +70,8 @@ def test_SRTP_04_both_implementations_are_one(suite: Suite, seed: int, length: i
                 spoilt = bytearray(packet)
                 spoilt[random.randrange(len(spoilt))] ^= 1 << random.randrange(8)
                 packet = bytes(spoilt)
+            if not (well_formed_rtp if kind == "rtp" else starts_like_rtcp)(packet):
+                continue  # the relay looks first
             one, other = (opened(receiver, kind, packet) for receiver in receivers)
             assert one == other
 
