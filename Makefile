@@ -13,7 +13,7 @@ COMPILED_FIRST := $(CURDIR)/build/compiled:$(CURDIR)
 NATIVE := $(wildcard media/native/*.[ch])
 CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 
-.PHONY: help run test test-unprivileged test-compiled check compiled wheel interop bench fuzz clean peers root
+.PHONY: help run test test-unprivileged test-compiled check compiled wheel interop bench fuzz soak-media clean peers root
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 26
@@ -59,7 +59,10 @@ bench: build/compiled/.built ## CPU per call and per relayed packet
 	@$(BIN)/python -P -m tests.bench.recording
 
 fuzz: $(VENV)/.dev ## the fuzz targets for longer than make test has time for
-	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800
+	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800 --fuzz-seconds=60
+
+soak-media: $(VENV)/.dev ## the engine in C under churn, under sanitizers, for 10 minutes
+	@$(BIN)/python -m tests.bench.soak_media
 
 clean: ## remove what was built; certificates and secrets stay
 	@rm -rf $(VENV) build *.egg-info .*_cache .hypothesis

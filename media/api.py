@@ -114,7 +114,7 @@ class SideSpec:
     """How the relay talks to the peer of one side.
 
     remote, remote_rtcp   where to send; None: nowhere yet (still listen). With `rtcp_mux` both go to `remote`.
-    latch_from            further source hosts (numeric) the peer may send from, besides remote's own: its signalling
+    latch_from            up to six further source hosts (numeric) the peer may send from, besides remote's own: its signalling
                           address behind NAT. The first valid (with SRTP: authenticated) packet from an allowed host
                           locks the source and becomes the destination; later packets from elsewhere are counted and
                           dropped. A new `remote` in an update unlocks.

@@ -12,7 +12,13 @@ from media.ports import PortPool
 MAX_TRIES = 64
 
 # The machine's limits, gone as soon as calls end.
-_TEMPORARY = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_TEMPORARY = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC})
+
+
+def refusal(error: OSError, what: str) -> MediaError:
+    """What the system's `error` about `what` means to who asked for a relay."""
+    cause = PortsExhausted if error.errno in _TEMPORARY else MediaError
+    return cause(f"{what}: {error.strerror}")
 
 
 class Interfaces:
@@ -49,8 +55,7 @@ class Interfaces:
                     pool.release(port, now)
                     continue
                 pool.give_back(port)
-                cause = PortsExhausted if error.errno in _TEMPORARY else MediaError
-                raise cause(f"{interface.address} port {port}: {error.strerror}") from error
+                raise refusal(error, f"{interface.address} port {port}") from error
             return port
         raise PortsExhausted(f"{interface.address}: other processes hold the ports")
 

@@ -24,6 +24,10 @@ _PROFILES = {
 
 SUITES = frozenset(_PROFILES)
 
+# Of these libsrtp takes SRTCP in the clear, too, where the E bit says so; UNENCRYPTED_SRTCP is never agreed on (RFC 4568 s6.3.2).
+_GALOIS = frozenset({Suite.AEAD_AES_128_GCM, Suite.AEAD_AES_256_GCM})
+_ENCRYPTED = 0x80
+
 
 class Refused(Exception):
     """The context does not take the packet. Its state has not moved."""
@@ -77,13 +81,15 @@ class _Context:
 
 class Inbound(_Context):
     """Takes protection off. `before` is the context this one replaces: peers change keys while packets are in flight,
-    so it serves until the first packet under the new key (RFC 4568 s6.4 has the receiver ready for both).
+    so it serves until the first packet under the new key (RFC 4568 s6.4 has the receiver ready for both). Whatever the new
+    one says: under another suite a packet may look too short, or like SRTCP in the clear.
     """
 
-    __slots__ = ("before",)
+    __slots__ = ("_galois", "before")
 
     def __init__(self, keys: Keys, before: Inbound | None = None) -> None:
         super().__init__(keys, Policy.SSRC_ANY_INBOUND)
+        self._galois = keys.suite in _GALOIS
         self.before = before
         if before is not None:
             before.before = None
@@ -92,7 +98,7 @@ class Inbound(_Context):
         """Plain RTP of a well-formed SRTP packet. Raises Refused."""
         try:
             plain = self._run(self._session.unprotect, packet, packet[8:12])
-        except AuthenticationFailed:
+        except Refused:
             if self.before is None:
                 raise
             return self.before.rtp(packet)
@@ -102,8 +108,10 @@ class Inbound(_Context):
     def rtcp(self, packet: bytes) -> bytes:
         """Plain RTCP of an SRTCP packet of at least eight octets. Raises Refused."""
         try:
+            if self._galois and not packet[-4] & _ENCRYPTED:
+                raise Unusable
             plain = self._run(self._session.unprotect_rtcp, packet, packet[4:8])
-        except AuthenticationFailed:
+        except Refused:
             if self.before is None:
                 raise
             return self.before.rtcp(packet)

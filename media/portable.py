@@ -80,7 +80,8 @@ class PortableEngine(RelayControl):
     def _detach(self, half: Half) -> None:
         for bound in self._sockets.pop(half):
             del self._readers[bound.fileno()]
-            bound.close()  # leaves the epoll by itself
+            self._poll.unregister(bound)  # closed, it would stay and be ready for ever while a forked process has it
+            bound.close()
         del half.send_rtp, half.send_rtcp
 
     def _post(self, half: Half, kind: EventKind) -> None:
@@ -91,7 +92,7 @@ class PortableEngine(RelayControl):
         now = self._clock()
         for descriptor, _ in self._poll.poll(0, BATCH):
             reader = self._readers.get(descriptor)
-            if reader is None:  # closed here, but a child process between fork and exec keeps it in the epoll
+            if reader is None:  # closed by what this batch brought about
                 continue
             receive, handle = reader
             try:

@@ -36,6 +36,9 @@ Handshake: TypeAlias = "Callable[[Half, bytes, SocketAddress], None]"
 # Failures to authenticate before anything succeeded that make a KEY_FAILURE event (media.api): a wrong key, not noise.
 KEY_FAILURES = 10
 
+# Hosts a peer may send from besides its own (SideSpec.latch_from): signalling adds one as a rule.
+MOST_FROM = 6
+
 # Packets of one side in a second, about the double of Opus at 2.5 ms; anything else has 100 or fewer. More is a flood, or a circle:
 # relays whose peers were said to be each other's ports would hand one packet round for ever.
 MOST_PACKETS = 1000
@@ -75,14 +78,21 @@ class Route:
         """Raises MediaError for an address that is not numeric or, as a destination, of another family."""
         if spec.ice is not None and (len(spec.ice.username) > MAX_USERNAME or len(spec.ice.password) > MAX_PASSWORD):
             raise MediaError("ICE user name or password is too long")
+        if len(spec.latch_from) > MOST_FROM:
+            raise MediaError(f"more than {MOST_FROM} hosts to latch from")
         remote = _destination(spec.remote, family)
         remote_rtcp = _destination(spec.remote_rtcp, family)
-        hosts = frozenset(_host(host, socket.AF_INET6 if ":" in host else socket.AF_INET) for host in spec.latch_from)
+        hosts = frozenset(_host(host, _family(host)) for host in spec.latch_from)
+        hosts = frozenset(host for host in hosts if _family(host) is family)  # others can never be a source
         if remote is not None:
             hosts |= {remote[0]}
         if spec.ice is not None:
             return cls(None, remote_rtcp, frozenset(), hosts | {remote_rtcp[0]} if remote_rtcp else hosts)
         return cls(remote, remote_rtcp, hosts, hosts | {remote_rtcp[0]} if remote_rtcp else hosts)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 NOWHERE = Route(None, None, frozenset(), frozenset())
@@ -562,6 +572,8 @@ def forms(spec: SideSpec) -> dict[int, tuple[int, int]]:
         if not (0 <= arriving < 128 and 0 <= leaving < 128):
             raise MediaError(f"payload type {arriving} -> {leaving} does not exist")
         rate = spec.clock_rates.get(arriving, 0)
+        if not 0 <= rate < 1 << 32:
+            raise MediaError(f"clock rate {rate} does not exist")
         table[arriving] = leaving, rate
         table[arriving | 0x80] = leaving | 0x80, rate
     return table

@@ -19,6 +19,7 @@ settings.load_profile("default")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--core", choices=("any", "compiled"), default="any", help="compiled: fail when the core is not")
+    parser.addoption("--fuzz-seconds", type=float, default=4.0, help="how long each fuzz target in C runs")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -23,7 +23,7 @@ from media.api import (
 )
 from media.dtls import Associations, LoopWorkshop
 from media.handshake import Identity
-from media.interfaces import Interfaces
+from media.interfaces import Interfaces, refusal
 from media.native import core
 from media.native.keys import NUMBERS, SUITES
 from media.ports import Choice
@@ -104,7 +104,7 @@ class NativeEngine:
                 self._interfaces.give_back(interface, port)
             if isinstance(error, MediaError):
                 raise
-            raise MediaError(f"relay {relay!r}: {error.strerror}") from error
+            raise refusal(error, f"relay {relay!r}") from error
         self._relays[relay] = _Relay(handle, (near, away), (ports[0], ports[1]))
         self._names[handle] = relay
         return RelayPorts((near.address, ports[0]), (away.address, ports[1]), self.fingerprint)
@@ -121,8 +121,10 @@ class NativeEngine:
             raise MediaError("UDPTL has neither keys nor payload types")
         try:
             self._core.update(handle, _told(a), _told(b))
-        except (ValueError, OSError) as error:
+        except (ValueError, OverflowError) as error:
             raise MediaError(str(error)) from None
+        except OSError as error:
+            raise refusal(error, f"relay {relay!r}") from error
 
     def stats(self, relay: str) -> RelayStats:
         return self._stats(relay, *self._core.stats(self._find(relay).handle))
@@ -167,7 +169,7 @@ class NativeEngine:
             if event == _HANDSHAKE:
                 self._receive_handshake(handle, _SIDES[side])
             else:
-                self._tell(handle, _SIDES[side], _EVENTS[event])
+                self._loop.call_soon(self._tell, handle, _SIDES[side], _EVENTS[event])  # one at a time: a listener may raise
 
     def _receive_handshake(self, handle: int, side: Side) -> None:
         name = self._names.get(handle)  # the listener may have closed it just now
@@ -176,7 +178,7 @@ class NativeEngine:
                 self._associations.receive(name, side, octets, source)
 
     def _tell(self, handle: int, side: Side, kind: EventKind) -> None:
-        name = self._names.get(handle)
+        name = self._names.get(handle)  # it may have been closed just now
         if name is not None and self._listener is not None:
             self._listener(MediaEvent(name, side, kind))
 

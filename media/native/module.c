@@ -7,36 +7,47 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "worker.h"
 
 typedef struct {
     PyObject_HEAD struct engine *engine; /* NULL: stopped */
+    int users; /* calls that let the interpreter go, or run what may be anybody's code, and need the engine afterwards */
 } EngineObject;
 
 typedef struct {
     PyObject_HEAD struct srtp *srtp;
 } ContextObject;
 
-/* The worker's lock, with the interpreter let go only where it has to be waited for. */
-static void enter(struct worker *worker) {
+/* The worker's lock, with the interpreter let go only where it has to be waited for. Nothing of Python's is called while it is held:
+ * a conversion or a collection may run anybody's code, which may want the lock. */
+static void enter(EngineObject *self, struct worker *worker) {
     if (worker_try_enter(worker))
         return;
+    self->users++;
     Py_BEGIN_ALLOW_THREADS;
     worker_enter(worker);
     Py_END_ALLOW_THREADS;
+    self->users--;
 }
+
+static bool is_inherited(const struct engine *engine) { return engine->process != getpid(); }
 
 static struct engine *running(EngineObject *self) {
     if (!self->engine)
         PyErr_SetString(PyExc_RuntimeError, "the engine is stopped");
-    return self->engine;
+    else if (is_inherited(self->engine))
+        PyErr_SetString(PyExc_RuntimeError, "the engine runs in the process that started it");
+    else
+        return self->engine;
+    return NULL;
 }
 
 /* A relay is named by its worker, its place there and its generation. */
-static PyObject *handle_of(struct engine *engine, const struct relay *relay) {
+static uint64_t handle_of(const struct engine *engine, const struct relay *relay) {
     uint64_t worker = (uint64_t)(relay->worker - engine->worker);
-    return PyLong_FromUnsignedLongLong((uint64_t)relay->generation << 32 | worker << 24 | relay->index);
+    return (uint64_t)relay->generation << 32 | worker << 24 | relay->index;
 }
 
 /* The relay with its worker's lock held, or NULL and an exception. */
@@ -46,7 +57,7 @@ static struct relay *entered(EngineObject *self, unsigned long long handle) {
     if (!engine)
         return NULL;
     if (worker < (uint32_t)engine->workers) {
-        enter(&engine->worker[worker]);
+        enter(self, &engine->worker[worker]);
         struct relay *relay = relay_find(&engine->worker[worker], handle & 0xFFFFFF, (uint32_t)(handle >> 32));
         if (relay)
             return relay;
@@ -83,8 +94,8 @@ static PyObject *address_or_none(const union address *address) {
     Py_RETURN_NONE;
 }
 
-/* None or (host, port) of `family`. */
-static bool parse_destination(PyObject *given, int family, union address *address) {
+/* None or (host, port). */
+static bool parse_destination(PyObject *given, union address *address) {
     const char *host;
     int port;
     memset(address, 0, sizeof *address);
@@ -96,62 +107,55 @@ static bool parse_destination(PyObject *given, int family, union address *addres
         PyErr_Format(PyExc_ValueError, "port %d is not a destination", port);
         return false;
     }
-    if (!parse_address(host, port, address) || address->any.sa_family != family) {
-        PyErr_Format(PyExc_ValueError, "'%s' is not a numeric address of this relay's family", host);
+    if (!parse_address(host, port, address)) {
+        PyErr_Format(PyExc_ValueError, "'%s' is not a numeric address", host);
         return false;
     }
     return true;
 }
 
-/* A tuple of hosts; those of another family are no error and can never be a source. */
-static bool parse_hosts(PyObject *given, int family, struct hosts *hosts) {
+/* A tuple of hosts. */
+static bool parse_hosts(PyObject *given, struct spec *spec) {
     Py_ssize_t count = PyTuple_Size(given);
     if (count < 0)
         return false;
-    if (count > MAX_HOSTS - 2) { /* what remote and remote_rtcp add */
-        PyErr_Format(PyExc_ValueError, "more than %d hosts to latch from", MAX_HOSTS - 2);
+    if (count > MOST_FROM) {
+        PyErr_Format(PyExc_ValueError, "more than %d hosts to latch from", MOST_FROM);
         return false;
     }
     for (Py_ssize_t each = 0; each < count; each++) {
-        union address address;
-        const char *host = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(given, each), NULL);
+        Py_ssize_t size;
+        const char *host = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(given, each), &size);
         if (!host)
             return false;
-        if (!parse_address(host, 0, &address)) {
+        if (strlen(host) != (size_t)size || !parse_address(host, 0, &spec->from[each])) {
             PyErr_Format(PyExc_ValueError, "'%s' is not a numeric address", host);
             return false;
         }
-        if (address.any.sa_family == family)
-            allow_host(hosts, &address);
     }
+    spec->from_count = (size_t)count;
     return true;
 }
 
 /* Specs */
 
-/* None or (suite, master): a new context, or that the present one has that very key. */
-static bool parse_keys(PyObject *given, const struct srtp *present, bool sending, struct srtp **made, bool *same) {
+/* None or (suite, master). */
+static bool parse_keys(PyObject *given, struct key *key) {
     int suite;
     const char *master;
     Py_ssize_t size;
-    *made = NULL;
-    if (given == Py_None) {
-        *same = present == NULL;
+    if (given == Py_None)
         return true;
-    }
     if (!PyArg_ParseTuple(given, "iy#:keys", &suite, &master, &size))
         return false;
     if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite)) {
         PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite");
         return false;
     }
-    *same = present && srtp_has_key(present, (enum suite)suite, (const uint8_t *)master);
-    if (*same)
-        return true;
-    *made = srtp_new((enum suite)suite, (const uint8_t *)master, sending);
-    if (!*made)
-        PyErr_NoMemory();
-    return *made != NULL;
+    key->given = true;
+    key->suite = (enum suite)suite;
+    memcpy(key->master, master, (size_t)size);
+    return true;
 }
 
 static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *spec) {
@@ -160,6 +164,10 @@ static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *s
     for (int type = 0; type < 128; type++)
         spec->types[type].leaving = NO_PAYLOAD_TYPE;
     while (PyDict_Next(types, &at, &key, &value)) {
+        if (!PyLong_Check(key) || !PyLong_Check(value)) { /* whose conversion cannot change the table */
+            PyErr_SetString(PyExc_TypeError, "payload types are integers");
+            return false;
+        }
         long arriving = PyLong_AsLong(key), leaving = PyLong_AsLong(value);
         if (PyErr_Occurred())
             return false;
@@ -172,6 +180,10 @@ static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *s
         unsigned long hertz = rate ? PyLong_AsUnsignedLong(rate) : 0;
         if (PyErr_Occurred())
             return false;
+        if (hertz > UINT32_MAX) {
+            PyErr_Format(PyExc_ValueError, "clock rate %lu does not exist", hertz);
+            return false;
+        }
         spec->types[arriving].rate = (uint32_t)hertz;
     }
     return true;
@@ -201,27 +213,21 @@ static bool parse_ice(PyObject *given, struct ice **made) {
     return true;
 }
 
-static bool parse_spec(PyObject *given, const struct half *half, struct spec *spec) {
+static bool parse_spec(PyObject *given, struct spec *spec) {
     PyObject *remote, *remote_rtcp, *hosts, *receive_keys, *send_keys, *types, *rates, *silence, *ice;
-    int mux, send, udptl, dtls, family = half->local.any.sa_family;
-    memset(spec, 0, sizeof *spec);
+    int mux, send, udptl, dtls;
     if (!PyArg_ParseTuple(given, "OOpOOOOOpOppO:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
                           &send, &silence, &udptl, &dtls, &ice) ||
-        !parse_destination(remote, family, &spec->remote) || !parse_destination(remote_rtcp, family, &spec->remote_rtcp) ||
-        !parse_hosts(hosts, family, &spec->hosts) || !parse_payload_types(types, rates, spec))
+        !parse_destination(remote, &spec->remote) || !parse_destination(remote_rtcp, &spec->remote_rtcp) || !parse_hosts(hosts, spec) ||
+        !parse_payload_types(types, rates, spec) || !parse_keys(receive_keys, &spec->receive) || !parse_keys(send_keys, &spec->transmit) ||
+        !parse_ice(ice, &spec->ice))
         return false;
-    allow_host(&spec->hosts, &spec->remote);
-    spec->rtcp_hosts = spec->hosts;
-    allow_host(&spec->rtcp_hosts, &spec->remote_rtcp);
-    if (ice != Py_None) /* where the peer is comes from its checks */
-        memset(&spec->remote, 0, sizeof spec->remote);
     spec->mux = mux;
     spec->send = send;
     spec->udptl = udptl;
     spec->dtls = dtls;
     spec->silence = silence == Py_None ? -1 : PyFloat_AsDouble(silence);
-    return !PyErr_Occurred() && parse_ice(ice, &spec->ice) && parse_keys(receive_keys, half->inbound, false, &spec->inbound, &spec->same_inbound) &&
-           parse_keys(send_keys, half->outbound, true, &spec->outbound, &spec->same_outbound);
+    return !PyErr_Occurred();
 }
 
 /* Figures, as media.api.SideStats has them */
@@ -271,6 +277,10 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *arguments, PyObject *k
         PyErr_Format(PyExc_ValueError, "%d workers", workers);
         return NULL;
     }
+    if (!(sweep_every > 0 && sweep_every <= MOST_SWEEP)) {
+        PyErr_SetString(PyExc_ValueError, "a sweep takes more than no time and less than a minute");
+        return NULL;
+    }
     EngineObject *self = (EngineObject *)PyType_GenericAlloc(type, 0);
     if (!self)
         return NULL;
@@ -289,9 +299,14 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *arguments, PyObject *k
 static PyObject *engine_stop_method(PyObject *given, PyObject *unused) {
     (void)unused;
     EngineObject *self = (EngineObject *)given;
-    if (self->engine) {
-        struct engine *engine = self->engine;
-        self->engine = NULL;
+    struct engine *engine = self->engine;
+    if (self->users) {
+        PyErr_SetString(PyExc_RuntimeError, "the engine is in use");
+        return NULL;
+    }
+    self->engine = NULL;
+    /* A fork has the memory but not the threads, in the middle of whatever they did: it is left as it is until the process ends. */
+    if (engine && !is_inherited(engine)) {
         Py_BEGIN_ALLOW_THREADS;
         engine_stop(engine);
         Py_END_ALLOW_THREADS;
@@ -331,12 +346,13 @@ static PyObject *engine_bind(PyObject *given, PyObject *arguments) {
     (void)given;
     if (!PyArg_ParseTuple(arguments, "si:bind", &host, &port))
         return NULL;
-    if (!parse_address(host, port, &address))
-        return PyErr_Format(PyExc_ValueError, "'%s' is not a numeric address", host);
-    errno = pair_bind(&address, &pair);
+    errno = port > 0 && port < 65535 && parse_address(host, port, &address) ? pair_bind(&address, &pair) : EINVAL;
     if (errno)
         return PyErr_SetFromErrno(PyExc_OSError);
-    return PyLong_FromUnsignedLongLong((uint64_t)(uint32_t)pair.rtcp << 32 | (uint32_t)pair.rtp);
+    PyObject *packed = PyLong_FromUnsignedLongLong((uint64_t)(uint32_t)pair.rtcp << 32 | (uint32_t)pair.rtp);
+    if (!packed)
+        pair_close(pair);
+    return packed;
 }
 
 static struct pair pair_of(unsigned long long packed) { return (struct pair){(int)(uint32_t)packed, (int)(uint32_t)(packed >> 32)}; }
@@ -352,24 +368,19 @@ static PyObject *engine_unbind(PyObject *given, PyObject *packed) {
 
 static PyObject *engine_open(PyObject *given, PyObject *arguments) {
     unsigned long long a, b;
-    struct engine *engine = running((EngineObject *)given);
-    if (!engine || !PyArg_ParseTuple(arguments, "KK:open", &a, &b))
+    EngineObject *self = (EngineObject *)given;
+    struct engine *engine = PyArg_ParseTuple(arguments, "KK:open", &a, &b) ? running(self) : NULL;
+    if (!engine)
         return NULL;
-    struct relay *relay;
+    uint64_t handle = 0;
+    self->users++;
     Py_BEGIN_ALLOW_THREADS;
-    relay = relay_open(engine, pair_of(a), pair_of(b));
+    struct relay *relay = relay_open(engine, pair_of(a), pair_of(b));
+    if (relay)
+        handle = handle_of(engine, relay);
     Py_END_ALLOW_THREADS;
-    if (!relay) {
-        errno = ENOMEM;
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    return handle_of(engine, relay);
-}
-
-static void discard(struct spec *spec) {
-    srtp_free(spec->inbound);
-    srtp_free(spec->outbound);
-    free(spec->ice);
+    self->users--;
+    return handle ? PyLong_FromUnsignedLongLong(handle) : PyErr_SetFromErrno(PyExc_OSError);
 }
 
 static PyObject *engine_update(PyObject *given, PyObject *arguments) {
@@ -378,28 +389,25 @@ static PyObject *engine_update(PyObject *given, PyObject *arguments) {
     struct spec specs[2] = {0};
     if (!PyArg_ParseTuple(arguments, "KO!O!:update", &handle, &PyTuple_Type, &a, &PyTuple_Type, &b))
         return NULL;
-    struct relay *relay = entered((EngineObject *)given, handle);
+    bool good = parse_spec(a, &specs[0]) && parse_spec(b, &specs[1]);
+    struct relay *relay = good ? entered((EngineObject *)given, handle) : NULL;
+    int error = 0;
+    if (relay) {
+        struct worker *worker = relay->worker;
+        error = relay_update(relay, specs);
+        worker_leave(worker);
+    }
+    spec_end(&specs[0]);
+    spec_end(&specs[1]);
     if (!relay)
         return NULL;
-    struct worker *worker = relay->worker;
-    int error = 0;
-    bool good = parse_spec(a, &relay->side[0], &specs[0]) && parse_spec(b, &relay->side[1], &specs[1]);
-    for (int side = 0; good && !error && side < 2; side++)
-        error = relay_reopen_rtcp(&relay->side[side], specs[side].mux);
-    if (good && !error) {
-        double now = engine_now(worker->engine);
-        half_update(&relay->side[0], &specs[0], now);
-        half_update(&relay->side[1], &specs[1], now);
-    }
-    worker_leave(worker);
-    discard(&specs[0]);
-    discard(&specs[1]);
-    if (!good)
+    if (error == EAFNOSUPPORT) {
+        PyErr_SetString(PyExc_ValueError, "an address of another family than the relay's");
         return NULL;
-    if (error) {
-        errno = error;
-        return PyErr_SetFromErrno(PyExc_OSError);
     }
+    errno = error;
+    if (error)
+        return PyErr_SetFromErrno(PyExc_OSError);
     Py_RETURN_NONE;
 }
 
@@ -427,41 +435,76 @@ static PyObject *engine_close(PyObject *given, PyObject *number) {
     return stats;
 }
 
-static bool add_events(struct engine *engine, struct relay *relay, PyObject *list) {
-    for (int side = 0; side < 2; side++) {
-        uint8_t pending = relay->side[side].pending;
-        relay->side[side].pending = 0;
+/* What happened to a relay. */
+struct report {
+    uint64_t handle;
+    uint8_t pending[2];
+};
+
+#define REPORTS 64 /* taken under the lock at once */
+
+static int take_reports(struct engine *engine, struct worker *worker, struct report *reports) {
+    int count = 0;
+    struct relay *relay;
+    while (count < REPORTS && (relay = worker_take_event(worker))) {
+        reports[count].handle = handle_of(engine, relay);
+        for (int side = 0; side < 2; side++) {
+            reports[count].pending[side] = relay->side[side].pending;
+            relay->side[side].pending = 0;
+        }
+        count++;
+    }
+    return count;
+}
+
+static bool add_report(const struct report *report, PyObject *list) {
+    for (int side = 0; side < 2; side++)
         for (int event = 0; event < EVENTS; event++) {
-            if (!(pending >> event & 1))
+            if (!(report->pending[side] >> event & 1))
                 continue;
-            PyObject *item = Py_BuildValue("(Nii)", handle_of(engine, relay), side, event);
+            PyObject *item = Py_BuildValue("(Kii)", (unsigned long long)report->handle, side, event);
             bool added = item && PyList_Append(list, item) == 0;
             Py_XDECREF(item);
             if (!added)
                 return false;
         }
+    return true;
+}
+
+static bool add_reports(EngineObject *self, struct worker *worker, PyObject *list) {
+    struct report reports[REPORTS];
+    int count = REPORTS;
+    while (count == REPORTS) {
+        enter(self, worker);
+        count = take_reports(self->engine, worker, reports);
+        worker_leave(worker);
+        for (int each = 0; each < count; each++)
+            if (!add_report(&reports[each], list))
+                return false;
     }
     return true;
 }
 
 static PyObject *engine_take_events(PyObject *given, PyObject *unused) {
     (void)unused;
-    struct engine *engine = running((EngineObject *)given);
-    PyObject *list = engine ? PyList_New(0) : NULL;
-    if (!list)
+    EngineObject *self = (EngineObject *)given;
+    PyObject *list = PyList_New(0);
+    struct engine *engine = list ? running(self) : NULL;
+    if (!engine) {
+        Py_XDECREF(list);
         return NULL;
+    }
     eventfd_t count;
     eventfd_read(engine->events, &count);
     bool good = true;
-    for (int each = 0; good && each < engine->workers; each++) {
-        struct relay *relay;
-        enter(&engine->worker[each]);
-        while (good && (relay = worker_take_event(&engine->worker[each])))
-            good = add_events(engine, relay, list);
-        worker_leave(&engine->worker[each]);
-    }
-    if (!good)
+    self->users++;
+    for (int each = 0; good && each < engine->workers; each++)
+        good = add_reports(self, &engine->worker[each], list);
+    self->users--;
+    if (!good) {
+        eventfd_write(engine->events, 1); /* there may be more, for which nobody would wake us */
         Py_CLEAR(list);
+    }
     return list;
 }
 

@@ -116,7 +116,7 @@ bool well_formed_udptl(const uint8_t *packet, size_t size) {
 }
 
 int64_t reception_expected(const struct reception *reception) {
-    return reception->before + (reception->started ? (int64_t)reception->highest - reception->first + 1 : 0);
+    return reception->before + (reception->started ? (int64_t)(reception->highest - reception->first + 1) : 0);
 }
 
 double reception_jitter_ms(const struct reception *reception) {
@@ -127,7 +127,7 @@ static void start(struct reception *reception, uint16_t sequence, uint32_t ssrc)
     reception->before = reception_expected(reception);
     reception->started = true;
     reception->ssrc = ssrc;
-    reception->first = reception->highest = sequence;
+    reception->highest = reception->first = sequence;
     reception->seen = 1;
     reception->probation = -1;
     reception->rate = 0;

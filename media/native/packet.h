@@ -61,7 +61,7 @@ struct reception {
     bool started;
     uint32_t ssrc;
     uint32_t first;    /* the sequence number the count began with */
-    uint32_t highest;  /* extended: cycles * 65536 + sequence number */
+    uint64_t highest;  /* extended: cycles * 65536 + sequence number */
     int64_t before;    /* packets expected of earlier sources */
     int32_t probation; /* the sequence number that would confirm a restart; -1: none */
     uint32_t rate;     /* Hz; 0: no jitter yet */

@@ -1,12 +1,13 @@
 #include "relay.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
 static bool is_somewhere(const union address *address) { return address->any.sa_family != AF_UNSPEC; }
 
-bool same_address(const union address *one, const union address *other) {
+static bool same_address(const union address *one, const union address *other) {
     if (one->any.sa_family != other->any.sa_family)
         return false;
     if (one->any.sa_family == AF_INET)
@@ -32,7 +33,7 @@ static bool has_host(const struct hosts *hosts, const union address *address) {
     return false;
 }
 
-void allow_host(struct hosts *hosts, const union address *address) {
+static void allow_host(struct hosts *hosts, const union address *address) {
     if (is_somewhere(address) && hosts->count < MAX_HOSTS && !has_host(hosts, address))
         hosts->of[hosts->count++] = host_of(address);
 }
@@ -85,6 +86,41 @@ static bool use_ice(struct half *half, struct spec *spec, double now) {
     half->ice = spec->ice;
     spec->ice = NULL;
     return turned;
+}
+
+static bool fits(const struct half *half, const union address *address) {
+    return !is_somewhere(address) || address->any.sa_family == half->local.any.sa_family;
+}
+
+/* A new context, or that the present one has that very key. */
+static bool prepare_key(const struct key *key, const struct srtp *present, bool sending, struct srtp **made, bool *same) {
+    *same = key->given ? present && srtp_has_key(present, key->suite, key->master) : !present;
+    *made = key->given && !*same ? srtp_new(key->suite, key->master, sending) : NULL;
+    return *made || *same || !key->given;
+}
+
+int half_prepare(const struct half *half, struct spec *spec) {
+    if (!fits(half, &spec->remote) || !fits(half, &spec->remote_rtcp))
+        return EAFNOSUPPORT;
+    for (size_t each = 0; each < spec->from_count; each++)
+        if (fits(half, &spec->from[each]))
+            allow_host(&spec->hosts, &spec->from[each]);
+    allow_host(&spec->hosts, &spec->remote);
+    spec->rtcp_hosts = spec->hosts;
+    allow_host(&spec->rtcp_hosts, &spec->remote_rtcp);
+    if (spec->ice) /* where the peer is comes from its checks */
+        memset(&spec->remote, 0, sizeof spec->remote);
+    return prepare_key(&spec->receive, half->inbound, false, &spec->inbound, &spec->same_inbound) &&
+                   prepare_key(&spec->transmit, half->outbound, true, &spec->outbound, &spec->same_outbound)
+               ? 0
+               : ENOMEM;
+}
+
+void spec_end(struct spec *spec) {
+    srtp_free(spec->inbound);
+    srtp_free(spec->outbound);
+    free(spec->ice);
+    OPENSSL_cleanse(spec, sizeof *spec);
 }
 
 void half_update(struct half *half, struct spec *spec, double now) {
@@ -194,7 +230,7 @@ static bool open_packet(struct half *half, unprotect *run, uint8_t *packet, size
         if (verdict == ACCEPTED) {
             srtp_free(half->before);
             half->before = NULL;
-        } else if (verdict == AUTHENTICATION_FAILED) {
+        } else { /* under another suite it may look too short as well, or like SRTCP in the clear */
             memcpy(packet, copy, whole);
             *size = whole;
             verdict = run(half->before, packet, size, header);

@@ -15,6 +15,7 @@
 
 /* Hosts one peer may send from: its own and what signalling adds behind NAT, two as a rule. */
 #define MAX_HOSTS 8
+#define MOST_FROM (MAX_HOSTS - 2) /* what signalling adds to the hosts of `remote` and `remote_rtcp` */
 
 /* Failures to authenticate before anything succeeded that make a KEY_FAILURE event: a wrong key, not noise. */
 #define KEY_FAILURES 10
@@ -107,16 +108,27 @@ struct type_rule {
     uint8_t leaving;
 };
 
-/* What one side is told by an update, checked. */
+struct key {
+    bool given;
+    enum suite suite;
+    uint8_t master[MAX_MASTER];
+};
+
+/* What one side is told by an update. */
 struct spec {
     union address remote, remote_rtcp;
-    struct hosts hosts, rtcp_hosts;
-    struct srtp *inbound, *outbound; /* new contexts, owned; NULL: none, or the same key as before (see below) */
-    bool same_inbound, same_outbound;
+    union address from[MOST_FROM]; /* ports do not matter; hosts of another family are no error and can never be a source */
+    size_t from_count;
+    struct key receive, transmit;
     struct ice *ice; /* owned; NULL: none */
     bool mux, send, udptl, dtls;
     double silence; /* seconds; negative: never */
     struct type_rule types[128];
+
+    /* Made of the above by half_prepare */
+    struct hosts hosts, rtcp_hosts;
+    struct srtp *inbound, *outbound; /* new contexts, owned; NULL: none, or the same key as before (see below) */
+    bool same_inbound, same_outbound;
 };
 
 struct relay;
@@ -167,7 +179,13 @@ struct relay {
     struct half side[2];
 };
 
-/* Take over `spec`, and with it its contexts and ICE credentials. Cannot fail. */
+/* Check `spec` against the half and make what it needs. Returns 0, EAFNOSUPPORT (an address of another family) or ENOMEM. */
+int half_prepare(const struct half *half, struct spec *spec);
+
+/* Free what was prepared and not taken over; zero the keys. */
+void spec_end(struct spec *spec);
+
+/* Take over `spec`, which was prepared, and with it its contexts and ICE credentials. Cannot fail. */
 void half_update(struct half *half, struct spec *spec, double now);
 
 /* A datagram on its way through: what arrived, and once it was received, what shall go out of the far half. */
@@ -198,8 +216,5 @@ void half_end(struct half *half);
 /* Given by the worker. */
 void relay_report(struct half *half, enum event event);
 void relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination);
-
-bool same_address(const union address *one, const union address *other);
-void allow_host(struct hosts *hosts, const union address *address);
 
 #endif

@@ -386,9 +386,6 @@ enum verdict srtp_protect(struct srtp *srtp, uint8_t *packet, size_t *size, size
 
 enum verdict srtp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header) {
     struct protocol *rtp = &srtp->rtp;
-    if (*size < header + srtp->profile->tag)
-        return UNUSABLE;
-    size_t plain = *size - srtp->profile->tag;
     uint32_t ssrc = read32(packet + 8);
     struct stream *stream = find(&rtp->streams, ssrc);
     uint64_t index = estimate(stream, read16(packet + 2));
@@ -396,8 +393,9 @@ enum verdict srtp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size, si
         return UNUSABLE;
     if (is_replay(stream, index))
         return REPLAYED;
-    if (!stream && !has_room(&rtp->streams))
+    if (*size < header + srtp->profile->tag || (!stream && !has_room(&rtp->streams)))
         return UNUSABLE;
+    size_t plain = *size - srtp->profile->tag;
     if (srtp->profile->gcm) {
         if (!galois_start(rtp, ssrc, index) || !galois_associate(rtp, (struct span){packet, header}))
             return UNUSABLE;

@@ -102,6 +102,17 @@ static bool watch(const struct relay *relay, int descriptor, enum socket_of whic
     return epoll_ctl(relay->worker->epoll, EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
+/* A closed socket would stay in the epoll, and be ready for ever, while a forked process still has it. */
+static void unwatch(const struct worker *worker, int descriptor) {
+    struct epoll_event unused;
+    epoll_ctl(worker->epoll, EPOLL_CTL_DEL, descriptor, &unused);
+}
+
+static void drop(const struct worker *worker, int descriptor) {
+    unwatch(worker, descriptor);
+    close(descriptor);
+}
+
 static bool has_room(struct worker *worker) {
     if (worker->count < worker->room)
         return true;
@@ -151,12 +162,16 @@ struct relay *relay_open(struct engine *engine, struct pair a, struct pair b) {
             return relay;
         }
     }
+    int error = errno;
+    for (int each = 0; each < 4; each++)
+        unwatch(worker, (int[]){a.rtp, a.rtcp, b.rtp, b.rtcp}[each]);
     worker_leave(worker);
     free(relay);
+    errno = error;
     return NULL;
 }
 
-int relay_reopen_rtcp(struct half *half, bool mux) {
+static int reopen_rtcp(struct half *half, bool mux) {
     if (mux || half->rtcp >= 0)
         return 0;
     union address address = rtcp_address(&half->local);
@@ -169,6 +184,20 @@ int relay_reopen_rtcp(struct half *half, bool mux) {
         return error;
     }
     half->rtcp = made;
+    return 0;
+}
+
+int relay_update(struct relay *relay, struct spec specs[2]) {
+    int error = 0;
+    for (int side = 0; !error && side < 2; side++)
+        error = half_prepare(&relay->side[side], &specs[side]);
+    for (int side = 0; !error && side < 2; side++)
+        error = reopen_rtcp(&relay->side[side], specs[side].mux);
+    if (error)
+        return error;
+    double now = engine_now(relay->worker->engine);
+    half_update(&relay->side[0], &specs[0], now);
+    half_update(&relay->side[1], &specs[1], now);
     return 0;
 }
 
@@ -189,9 +218,9 @@ void relay_close(struct relay *relay) {
     if (relay->listed)
         unlist(worker, relay);
     for (int side = 0; side < 2; side++) {
-        close(relay->side[side].rtp); /* leaves the epoll by itself */
+        drop(worker, relay->side[side].rtp);
         if (relay->side[side].rtcp >= 0)
-            close(relay->side[side].rtcp);
+            drop(worker, relay->side[side].rtcp);
     }
     worker->relays[relay->index] = NULL;
     worker->count--;
@@ -246,7 +275,7 @@ static void sweep(struct worker *worker, double now) {
             struct half *half = &relay->side[side];
             half_watch(half, now);
             if (half->mux_since && half->rtcp >= 0 && now - half->mux_since >= MUX_GRACE) {
-                close(half->rtcp);
+                drop(worker, half->rtcp);
                 half->rtcp = -1;
             }
         }
@@ -419,6 +448,7 @@ int engine_start(struct engine *engine, int workers, double sweep_every, double 
     atomic_store(&engine->clock, clock);
     engine->workers = workers;
     engine->sweep_every = sweep_every;
+    engine->process = getpid();
     engine->events = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     engine->stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     int error = engine->events < 0 || engine->stop < 0 ? errno : 0;

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "relay.h"
 
@@ -27,6 +28,7 @@
 #define COALESCE 5e-4 /* seconds: where the saving levels off, and an eighth of what jitter buffers hold at least */
 
 #define MAX_WORKERS 64
+#define MOST_SWEEP 60.0 /* seconds between looks for silent peers; an epoll counts milliseconds in an int */
 
 /* Expedited forwarding, ECN clear (RFC 3246, RFC 4594 s4.1). */
 #define TRAFFIC_CLASS (46 << 2)
@@ -51,6 +53,7 @@ struct engine {
     int workers, started;
     uint32_t next_worker;
     int events, stop; /* eventfds: something happened; the workers shall end */
+    pid_t process;    /* that has the threads: a fork inherits only what it must not touch */
     double sweep_every;
     _Atomic double clock; /* negative: the machine's */
 };
@@ -69,11 +72,13 @@ double engine_now(const struct engine *engine);
 int pair_bind(const union address *address, struct pair *pair);
 void pair_close(struct pair pair);
 
-/* The relay takes the sockets over; NULL: no memory, or the kernel has no room in its epoll, and the sockets are still the caller's. */
+/* The relay takes the sockets over; NULL and errno: no memory, or the kernel has no room in its epoll, and the sockets are still the
+ * caller's. */
 struct relay *relay_open(struct engine *engine, struct pair a, struct pair b);
 
-/* Bind the RTCP port again where it was closed (MUX_GRACE) and `mux` is no more. Under the lock. Returns 0 or an errno. */
-int relay_reopen_rtcp(struct half *half, bool mux);
+/* Replace both sides at once, or neither. Binds an RTCP port again where it was closed (MUX_GRACE) and `mux` is no more.
+ * Under the lock. Returns 0 or an errno, EAFNOSUPPORT for an address of another family than the relay's. */
+int relay_update(struct relay *relay, struct spec specs[2]);
 
 /* Out of the worker's hands, sockets closed; the memory is the caller's to free with `relay_free`. Under the lock. */
 void relay_close(struct relay *relay);

@@ -61,6 +61,18 @@ class LifeOfARelay:
                 world.open(a="near", b="near")
         world.end()
 
+    def test_an_interface_by_name(self, make_world: Callable[[], World]) -> None:
+        world = make_world()
+        world.begin(SMALL | {"away": Interface("no.such.host.invalid", 42000, 42999)})
+        if type(world).__name__ != "FakeWorld":
+            before = len(os.listdir("/proc/self/fd"))
+            for _ in range(5):
+                with pytest.raises(MediaError) as raised:
+                    world.open()
+                assert not isinstance(raised.value, PortsExhausted)
+            assert len(os.listdir("/proc/self/fd")) == before
+        world.end()
+
     def test_a_range_without_a_pair_of_ports(self, world: World) -> None:
         with pytest.raises(MediaError):
             world.engine.provide({"near": Interface("127.0.0.2", 42001, 42002)})
@@ -73,8 +85,15 @@ class LifeOfARelay:
             SideSpec(remote=("::1", 4000)),
             SideSpec(remote=("127.0.0.1", 0)),
             SideSpec(remote_rtcp=("127.0.0.1", 70000)),
+            SideSpec(remote=("127.0.0.1", 1 << 40)),
             SideSpec(latch_from=("127.0.0.0/8",)),
+            SideSpec(latch_from=("127.0.0.1\0",)),
+            SideSpec(latch_from=tuple(f"127.0.0.{number}" for number in range(7))),
             SideSpec(payload_types={8: 128}),
+            SideSpec(payload_types={8: 1 << 70}),
+            SideSpec(payload_types={8: 8}, clock_rates={8: -8000}),
+            SideSpec(payload_types={8: 8}, clock_rates={8: 1 << 32}),
+            SideSpec(payload_types={8: 8}, clock_rates={8: 1 << 70}),
         ):
             with pytest.raises(MediaError):
                 world.engine.update("call", SideSpec(), bad)

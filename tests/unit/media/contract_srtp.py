@@ -61,6 +61,20 @@ class Encryption:
         packet = call.from_alice(Outbound(ALICE).rtp(rtp(1, payload_type=96, marker=True))).packet
         assert Inbound(TO_BOB).rtp(packet) == rtp(1, payload_type=8, marker=True)
 
+    @pytest.mark.parametrize("suite", [Suite.AES_CM_128_HMAC_SHA1_32, Suite.AEAD_AES_128_GCM])
+    def test_SRTP_06_the_key_before_serves_across_suites(self, world: World, suite: Suite) -> None:
+        """Under the new suite the old packets may look too short, or like SRTCP in the clear: no reason to drop them."""
+        other = Suite.AEAD_AES_128_GCM if suite is not Suite.AEAD_AES_128_GCM else Suite.AES_CM_128_HMAC_SHA1_32
+        call = Call(world, a={"receive_keys": keys(1, suite)})
+        call.change(a={"receive_keys": keys(2, other)})
+        noise = rtp(1, payload=b"")
+        assert call.from_alice(protect_rtp(keys(1, suite), 0, noise)).packet == noise
+        for index in range(1, 20):
+            call.alice_rtcp.send(protect_rtcp(keys(1, suite), index, rtcp()), call.rtcp_ports[0])
+            assert world.expect(call.bob_rtcp)[0].packet == rtcp()
+        call.from_alice(protect_rtp(keys(2, other), 0, rtp(2)))
+        call.dropped(call.alice, protect_rtp(keys(1, suite), 0, rtp(3)), "srtp_auth_failed")
+
     def test_muxed_srtcp(self, world: World) -> None:
         call = encrypted(world)
         call.change(a={"rtcp_mux": True}, b={"rtcp_mux": True})

@@ -18,6 +18,12 @@ VECTORS = json.loads((Path(__file__).parents[2] / "vectors/media/rtp_rtcp.json")
 
 
 class Traffic:
+    def test_hosts_of_another_family_say_nothing_of_where_the_peer_is(self, world: World) -> None:
+        call = Call(world, a={"remote": None, "remote_rtcp": None, "latch_from": ("2001:db8::1",)})
+        call.alice.send(rtp(1), call.ports.a)
+        world.turn()
+        assert call.stats.a == SideStats()
+
     def test_RTP_04_both_ways_from_the_port_the_peer_sends_to(self, world: World) -> None:
         call = Call(world)
         assert call.from_alice(rtp(1)) == (rtp(1), call.ports.b)

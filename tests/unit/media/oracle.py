@@ -37,6 +37,13 @@ def gcm_rtcp(key: bytes, salt: bytes, index: int, packet: bytes) -> bytes:
     return packet[:8] + AESGCM(key).encrypt(iv.to_bytes(12, "big"), packet[8:], packet[:8] + word) + word
 
 
+def gcm_rtcp_in_the_clear(key: bytes, salt: bytes, index: int, packet: bytes) -> bytes:
+    """RFC 7714 s9.3: authenticated, not encrypted, the E bit clear."""
+    iv = int.from_bytes(salt, "big") ^ int.from_bytes(b"\0\0" + packet[4:8] + b"\0\0" + struct.pack("!I", index), "big")
+    word = struct.pack("!I", index)
+    return packet + AESGCM(key).encrypt(iv.to_bytes(12, "big"), b"", packet + word) + word
+
+
 def protect_rtp(keys: Keys, roc: int, packet: bytes, header: int = 12) -> bytes:
     key, salt = split(keys)
     cipher_key, cipher_salt = derive(key, salt, 0, len(key)), derive(key, salt, 2, len(salt))

@@ -122,6 +122,15 @@ def test_unencrypted_srtcp_is_refused(engine: Any) -> None:
         engine.Inbound(keys(1)).rtcp(bytes(sealed))
 
 
+@pytest.mark.parametrize("suite", [Suite.AEAD_AES_128_GCM, Suite.AEAD_AES_256_GCM])
+def test_SRTP_03_authentic_srtcp_in_the_clear_is_refused(engine: Any, suite: Suite) -> None:
+    """RFC 7714 s9.3 has it; nobody agreed on it (RFC 4568 s6.3.2)."""
+    key, salt = oracle.split(keys(1, suite))
+    clear = oracle.gcm_rtcp_in_the_clear(oracle.derive(key, salt, 3, len(key)), oracle.derive(key, salt, 5, 12), 1, rtcp())
+    with pytest.raises(Unusable):
+        engine.Inbound(keys(1, suite)).rtcp(clear)
+
+
 @EVERY_SUITE
 def test_one_changed_bit_is_one_failure(engine: Any, case: dict[str, Any]) -> None:
     suite = Suite(case["suite"])

@@ -1,19 +1,32 @@
-"""What only the engine in C has: threads, handles, and an RTCP port that goes with rtcp-mux."""
+"""What only the engine in C can do wrong: locks, threads, descriptors, the interpreter beneath it."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-import socket
-from collections.abc import Iterator
+import resource
+import select
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
 
-from media.api import MediaError, SideSpec
+from media.api import EventKind, MediaError, MediaEvent, PortsExhausted, Side
 from media.native import core
 from tests.unit.media.calls import Call
-from tests.unit.media.packets import rtcp, rtp
-from tests.unit.media.worlds import NativeWorld
+from tests.unit.media.packets import rtp
+from tests.unit.media.worlds import DEADLINE, LoopbackWorld, NativeWorld
+
+ENGINES: dict[str, Callable[[], LoopbackWorld]] = {
+    "portable": lambda: LoopbackWorld(asyncio.new_event_loop),
+    "native": lambda: NativeWorld(uvloop.new_event_loop),
+}
 
 
 @pytest.fixture
@@ -24,71 +37,227 @@ def world() -> Iterator[NativeWorld]:
     world.end()
 
 
-def is_bound(address: tuple[str, int]) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+@pytest.fixture(params=ENGINES)
+def any_world(request: pytest.FixtureRequest) -> Iterator[LoopbackWorld]:
+    world = ENGINES[request.param]()
+    world.begin()
+    yield world
+    world.end()
+
+
+# A core with one open relay, whose A side has an event once `flood` ran. What deadlocks holds the whole process: hence one of its own.
+PRELUDE = """
+import gc, socket
+from media.native import core
+engine = core.Engine(1, 0.002, -1.0)
+handle = engine.open(engine.bind("127.0.0.2", 43000), engine.bind("127.0.0.3", 43000))
+peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+peer.bind(("127.0.0.4", 0))
+def spec(silence):
+    return peer.getsockname(), None, False, (), None, None, {8: 8}, {}, True, silence, False, False, None
+def happen():
+    engine.update(handle, spec(None), spec(None))
+    for host in ("127.0.0.2", "127.0.0.3"):
+        peer.sendto(bytes((0x80, 8)) + bytes(20), (host, 43000))
+    while not all(side[0] for side in engine.stats(handle)):
+        pass
+    held.extend(([], (number, number, number)) for number in range(5000))  # nothing is left that needs no allocation
+held = []
+"""
+
+
+def alone(script: str) -> str:
+    """What `script` prints after PRELUDE in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    ).stdout.strip()
+
+
+def test_no_conversion_runs_under_the_lock() -> None:
+    script = """
+        class Silence:
+            def __float__(self):
+                engine.stats(handle)
+                return 5.0
+        engine.update(handle, spec(Silence()), spec(None))
+        print("done")
+    """
+    assert alone(script) == "done"
+
+
+def test_no_collection_runs_under_the_lock() -> None:
+    script = """
+        happen()
+        seen = []
+        gc.callbacks.append(lambda phase, info: seen.append(engine.stats(handle)))
+        gc.set_threshold(1)
+        events = engine.take_events()
+        gc.set_threshold(0)
+        print(len(events), bool(seen))
+    """
+    assert alone(script) == "2 True"
+
+
+def test_the_engine_cannot_be_stopped_beneath_a_call() -> None:
+    script = """
+        happen()
+        collections, refused = [], []
+        def stop(phase, info):
+            collections.append(phase)
+            if len(collections) <= 2:  # the first may come before the call is under way
+                return
+            try:
+                engine.stop()
+            except RuntimeError as error:
+                refused.append(str(error))
+        gc.callbacks.append(stop)
+        gc.set_threshold(1)
+        events = engine.take_events()
+        gc.set_threshold(0)
+        print(len(events), set(refused))
+    """
+    assert alone(script) == "2 {'the engine is in use'}"
+
+
+@contextmanager
+def child(run: Callable[[], None]) -> Iterator[None]:
+    """A fork that runs `run`, and lives until the block is done."""
+    ready, done = os.pipe(), os.pipe()
+    process = os.fork()
+    if not process:
+        code = 1
         try:
-            other.bind(address)
-        except OSError:
-            return True
-    return False
+            run()
+            os.write(ready[1], b".")
+            select.select([done[0]], [], [], DEADLINE)
+            code = 0
+        finally:
+            os._exit(code)
+    try:
+        assert select.select([ready[0]], [], [], DEADLINE)[0], "the child did not come so far"
+        yield
+    finally:
+        os.write(done[1], b".")
+        assert os.waitpid(process, 0)[1] == 0
+        for descriptor in (*ready, *done):
+            os.close(descriptor)
 
 
-def test_RTP_05_with_mux_the_rtcp_port_is_given_up_and_taken_back(world: NativeWorld) -> None:
-    call = Call(world, a={"rtcp_mux": True}, b={"rtcp_mux": True})
-    near, away = call.rtcp_ports
-    world.advance(4)
-    assert is_bound(near)
-    world.advance(1.1)
-    world.until(lambda: not is_bound(near) and not is_bound(away))
-    call.from_alice(rtcp())
-    call.change(a={"rtcp_mux": False})
-    assert (is_bound(near), is_bound(away)) == (True, False)
-    call.alice_rtcp.send(rtcp(), near)
-    assert world.expect(call.bob)[0].packet == rtcp()
-    call.bob.send(rtcp(), call.ports.b)
-    assert world.expect(call.alice_rtcp)[0].packet == rtcp()
+def test_a_fork_cannot_stop_the_engine_of_its_parent(world: NativeWorld) -> None:
+    call = Call(world)
+
+    def shut_down() -> None:
+        for what in (lambda: world.engine.stats("call"), world.engine.shutdown):
+            with pytest.raises(RuntimeError, match="in the process that started it"):
+                what()
+        world.engine._core.stop()
+
+    with child(shut_down):
+        assert call.from_alice(rtp(1)).packet == rtp(1)
+    assert call.from_bob(rtp(1)).packet == rtp(1)
 
 
-def test_an_rtcp_port_that_others_took_meanwhile_is_an_error_that_changes_nothing(world: NativeWorld) -> None:
-    call = Call(world, a={"rtcp_mux": True}, b={"rtcp_mux": True})
-    world.advance(6)
-    world.until(lambda: not is_bound(call.rtcp_ports[0]))
-    world.occupy(call.rtcp_ports[0])
+def watched() -> list[str]:
+    """Every descriptor that an epoll of this process watches."""
+    found = []
+    for each in Path("/proc/self/fdinfo").iterdir():
+        try:
+            found += [line for line in each.read_text().splitlines() if line.startswith("tfd:")]
+        except FileNotFoundError:  # the one that listed the folder
+            continue
+    return found
+
+
+def test_what_a_fork_keeps_open_is_watched_no_more(any_world: LoopbackWorld) -> None:
+    """Or it would be ready for ever with the next packet, and nobody could read it."""
+    any_world.turn()  # the loop has registered what it watches itself
+    before = len(watched())
+    Call(any_world)
+    assert len(watched()) == before + 4
+    with child(lambda: None):
+        any_world.engine.close("call")
+        assert len(watched()) == before
+
+
+def test_a_closed_rtcp_port_is_watched_no_more_while_a_fork_has_it(world: NativeWorld) -> None:
+    world.turn()
+    before = len(watched())
+    Call(world, a={"rtcp_mux": True})
+    with child(lambda: None):
+        world.advance(5.0)
+        assert len(watched()) == before + 3
+
+
+def test_a_listener_that_fails_costs_no_other_event(any_world: LoopbackWorld) -> None:
+    failures: list[dict[str, Any]] = []
+    heard: list[MediaEvent] = []
+
+    def listen(event: MediaEvent) -> None:
+        heard.append(event)
+        raise ValueError
+
+    any_world._loop.set_exception_handler(lambda loop, context: failures.append(context))
+    any_world.engine.on_event(listen)
+    Call(any_world, a={"silence": 1.0}, b={"silence": 1.0})
+    any_world.advance(2.0)
+    any_world.until(lambda: len(heard) == 2)
+    assert [(event.side, event.kind) for event in heard] == [(Side.A, EventKind.SILENCE), (Side.B, EventKind.SILENCE)]
+    assert len(failures) == 2
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(each) for each in os.listdir("/proc/self/fd")) + 1
+    fillers = [os.open("/dev/null", os.O_RDONLY) for _ in range(highest - descriptors())]  # the holes
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(each) for each in fillers or [highest]) + 1 + count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for each in fillers:
+            os.close(each)
+
+
+@pytest.mark.parametrize("left", range(4))
+def test_a_relay_without_descriptors_leaves_none_behind(world: NativeWorld, left: int) -> None:
+    before = descriptors()
+    with descriptors_left(left), pytest.raises(PortsExhausted):
+        world.open()
+    assert descriptors() == before
+    world.open()
+
+
+@pytest.mark.parametrize("left", range(4))
+def test_an_engine_without_descriptors_leaves_none_behind(left: int) -> None:
+    before = descriptors()
+    with descriptors_left(left), pytest.raises(OSError, match="Too many open files"):
+        core.Engine(2, 1.0, -1.0)
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("sweep_every", [0.0, -1.0, float("nan"), float("inf"), 1e9])
+def test_a_sweep_takes_a_reasonable_time(sweep_every: float) -> None:
+    with pytest.raises(ValueError, match="sweep"):
+        core.Engine(1, sweep_every, -1.0)
+
+
+def test_an_rtcp_port_that_another_process_took_meanwhile(world: NativeWorld) -> None:
+    """Nothing is changed; once the port is free again the relay has it again."""
+    call = Call(world, a={"rtcp_mux": True})
+    world.advance(5.0)
+    other = world.peer(*call.rtcp_ports[0])
     with pytest.raises(MediaError, match="in use"):
         call.change(a={"rtcp_mux": False})
-    call.from_alice(rtcp())
     assert call.from_alice(rtp(1)).packet == rtp(1)
-
-
-def test_too_many_hosts_to_latch_from(world: NativeWorld) -> None:
-    world.open()
-    with pytest.raises(MediaError, match="more than 6"):
-        world.engine.update("call", SideSpec(latch_from=tuple(f"10.0.0.{number}" for number in range(7))), SideSpec())
-
-
-def test_handles_of_closed_relays_name_nobody() -> None:
-    engine = core.Engine(2, 1.0, -1.0)
-    before = len(os.listdir("/proc/self/fd"))
-    first = engine.open(engine.bind("127.0.0.2", 42000), engine.bind("127.0.0.3", 42000))
-    engine.close(first)
-    for port in (42002, 42004):  # both workers
-        engine.open(engine.bind("127.0.0.2", port), engine.bind("127.0.0.3", port))
-    for handle in (first, 0, 2**64 - 1):
-        with pytest.raises(KeyError):
-            engine.stats(handle)
-        with pytest.raises(KeyError):
-            engine.close(handle)
-    assert len(os.listdir("/proc/self/fd")) == before + 8
-    engine.stop()
-    engine.stop()
-    with pytest.raises(RuntimeError):
-        engine.stats(first)
-
-
-def test_an_engine_that_is_dropped_ends_its_threads() -> None:
-    before = len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
-    engine = core.Engine(3, 1.0, -1.0)
-    assert len(os.listdir("/proc/self/task")) == before[0] + 3
-    engine.open(engine.bind("127.0.0.2", 42000), engine.bind("127.0.0.3", 42000))
-    del engine
-    assert (len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))) == before
+    other.socket.close()  # type: ignore[attr-defined]
+    call.change(a={"rtcp_mux": False})

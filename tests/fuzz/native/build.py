@@ -1,0 +1,66 @@
+"""Compiles parts of the engine in C with what tests them, under sanitizers, into build/fuzz.
+
+With gcc the fuzz targets get tests/fuzz/native/driver.c, with CC=clang libFuzzer. A compiler that is missing is an error: nothing is
+skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+ENGINE = ROOT / "media/native"
+HERE = Path(__file__).parent
+BUILD = ROOT / "build/fuzz"
+
+# A target and the parts of the engine it needs.
+TARGETS = {
+    "packet": ("packet",),
+    "srtp": ("packet", "srtp"),
+    "relay": ("packet", "srtp", "stun", "relay"),
+    "planted": (),
+}
+
+CFLAGS = ("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-omit-frame-pointer", f"-I{ENGINE}", f"-I{HERE}")
+SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def compiler() -> list[str]:
+    return shlex.split(os.environ.get("CC", "gcc"))
+
+
+def compiled(name: str, sources: Sequence[Path], flags: Sequence[str], libraries: Sequence[str] = ()) -> Path:
+    """`sources` as one file of that name, made again only when one of them changed."""
+    made = BUILD / name
+    looked_at = [*sources, *ENGINE.glob("*.[ch]"), *HERE.glob("*.[ch]"), Path(__file__)]
+    if not made.exists() or made.stat().st_mtime < max(each.stat().st_mtime for each in looked_at):
+        BUILD.mkdir(parents=True, exist_ok=True)
+        part = made.with_name(f"{name}.{os.getpid()}.part")
+        subprocess.run([*compiler(), *CFLAGS, *flags, *map(str, sources), *libraries, "-o", str(part)], check=True, cwd=ROOT)
+        part.rename(made)
+    return made
+
+
+def target(name: str) -> Path:
+    """The fuzz target of that name, ready to run."""
+    sources = [HERE / f"{name}_target.c", *(ENGINE / f"{part}.c" for part in TARGETS[name])]
+    libraries = ("-lcrypto", "-lm")
+    if "clang" in compiler()[0]:
+        return compiled(f"{name}_libfuzzer", sources, ("-fsanitize=fuzzer", *SANITIZED), libraries)
+    driver = compiled("driver.o", [HERE / "driver.c"], ("-c",))
+    return compiled(name, sources, (*SANITIZED, "-fsanitize-coverage=trace-pc"), (str(driver), *libraries))
+
+
+def driven_core() -> Path:
+    """media.native.core whose packets come from and go to the test: see drive.c."""
+    hidden = ("-Drelay_answer=answer_by_socket", "-Dengine_start=start_engine")
+    worker = compiled("driven_worker.o", [ENGINE / "worker.c"], ("-c", "-fPIC", *hidden))
+    sources = [HERE / "drive.c", *(ENGINE / f"{part}.c" for part in ("module", "packet", "relay", "srtp", "stun"))]
+    include = f"-I{sysconfig.get_path('include')}"
+    flags = ("-fPIC", "-shared", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-DPy_LIMITED_API=0x030B0000", include)
+    return compiled("driven_core.abi3.so", sources, flags, (str(worker), "-lcrypto", "-lm"))
