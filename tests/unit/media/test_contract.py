@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import uvloop
 
+from tests.unit.media.contract_dtls import Handshakes
 from tests.unit.media.contract_fax import Fax
 from tests.unit.media.contract_ice import Lite
 from tests.unit.media.contract_rules import LifeOfARelay
@@ -53,4 +54,8 @@ class TestFax(Fax):
 
 
 class TestLite(Lite):
+    pass
+
+
+class TestHandshakes(Handshakes):
     pass
