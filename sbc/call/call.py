@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
+from media.api import MediaEvent, RelayPorts, RelayStats, Side
 from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
@@ -16,7 +16,7 @@ from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
 from sbc.call.health import server_answered, server_failed
 from sbc.call.info import may_hear
 from sbc.call.leg import Leg
-from sbc.call.media import media_leg
+from sbc.call.media import MediaWatch, media_leg
 from sbc.call.places import Places
 from sbc.call.priority import without_foreign_priority
 from sbc.call.record import Facts, LegFacts, attempt_of, record_of, server_of
@@ -42,7 +42,6 @@ from sbc.sip.transactions import ServerTransaction
 RELAY_FIGURES_WITHIN_S = 1.0  # then the record is written without them: it must not be forgotten
 NO_LONGER_WANTED = Cause(487, by="sbc")
 TRANSFERRED = Cause(200, by="sbc", note="transferred")
-NO_MEDIA = 'Q.850;cause=41;text="no media"'
 
 
 class Call:
@@ -84,7 +83,7 @@ class Call:
         self._relay_realms = ("", "")
         self._ports: RelayPorts | None = None
         self._relays = 0
-        self._silent: set[Side] = set()
+        self._watch = MediaWatch()
         self._timer: Timer | None = None  # ring time, then longest call, then the wait for the relay's figures
         self._outcome: tuple[Cause, str] | None = None
 
@@ -228,8 +227,8 @@ class Call:
         target = self._target
         realm = self.snapshot.realms[target.party.realm]
         media = media_leg(self.context, target.party, realm)
-        self.a.media.listen(self._public(self.a.realm, self._ports.a))
-        media.listen(self._public(realm, self._ports.b))
+        self.a.media.listen(self._public(self.a.realm, self._ports.a), fingerprint=self._ports.fingerprint)
+        media.listen(self._public(realm, self._ports.b), fingerprint=self._ports.fingerprint)
         self.b = leg = CalleeLeg(self.context, target, realm, self.session, media, self.hear)
         leg.owner, leg.across, self.a.across = self, self.a.party, target.party
         self.facts.b = LegFacts(target.party, target.flow, leg.call_id, media)
@@ -456,14 +455,15 @@ class Call:
     def anchor(self, leg: Leg, side: Side) -> None:
         """Our media address on that leg is the one of our relay."""
         assert self._ports is not None
-        leg.media.listen(self._public(leg.realm, self._ports.a if side is Side.A else self._ports.b))
+        local = self._ports.a if side is Side.A else self._ports.b
+        leg.media.listen(self._public(leg.realm, local), fingerprint=self._ports.fingerprint)
 
     # Media
 
     def _update_relay(self) -> None:
         if self._relay is None or self.a is None or self.b is None:
             return
-        self._silent.clear()
+        self._watch.forget_silence()
         a, b = relay_sides(self.a.media, self.b.media, latch_a=(self.a.flow.remote[0],), latch_b=(self.b.flow.remote[0],))
         if self.state is not CallState.CONNECTED and self._early_media(self.b) == "listen":
             b = replace(b, send=False)
@@ -476,18 +476,11 @@ class Call:
     def media_happened(self, event: MediaEvent, now: Now) -> None:
         if event.relay != self._relay or self.state is not CallState.CONNECTED:
             return
-        match event.kind:
-            case EventKind.FIRST_PACKET:
-                self._silent.discard(event.side)
-            case EventKind.SILENCE:
-                self._silent.add(event.side)
-                self.context.emit(Log("warning", "no media", {"call": self.facts.id, "side": event.side.value}))
-                if len(self._silent) == len(Side):
-                    self.release(Cause(200, "", 41, (NO_MEDIA,), by="sbc", note="no media from either side"), now)
-            case EventKind.FLOOD:
-                self.context.emit(Log("warning", "more media than speech has", {"call": self.facts.id, "side": event.side.value}))
-            case EventKind.KEY_FAILURE:
-                self.context.emit(Log("warning", "SRTP does not authenticate", {"call": self.facts.id, "side": event.side.value}))
+        warning, cause = self._watch.hear(event)
+        if warning is not None:
+            self.context.emit(Log("warning", warning, {"call": self.facts.id, "side": event.side.value}))
+        if cause is not None:
+            self.release(cause, now)
 
     def relay_closed(self, relay: str, stats: RelayStats, now: Now) -> None:
         self.context.relays.pop(relay, None)

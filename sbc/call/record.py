@@ -117,7 +117,8 @@ def side_json(stats: SideStats | None) -> dict[str, object]:
     """What was heard from this side's peer and sent to it; figures never measured are absent, not zero."""
     if stats is None:
         return {"media": None}
-    return {
+    by_dtls = {"srtp": stats.suite.value} if stats.suite is not None else {}
+    return by_dtls | {
         "media": {
             "packets_received": stats.packets_received,
             "octets_received": stats.octets_received,
@@ -133,6 +134,7 @@ def side_json(stats: SideStats | None) -> dict[str, object]:
             "malformed": stats.malformed,
             "payload_type_mismatch": stats.payload_type_mismatch,
             "over_rate": stats.over_rate,
+            "stun_refused": stats.stun_refused,
             "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
         }
     }

@@ -211,7 +211,8 @@ def _limits(name: str, rules: model.LimitsModel) -> LimitRules:
 def _media(rules: model.MediaModel) -> MediaRules:
     return MediaRules(
         codecs=tuple(rules.codecs),
-        srtp="required" if rules.srtp == "sdes" else rules.srtp,
+        srtp=rules.srtp if isinstance(rules.srtp, str) else "required",
+        keying=("sdes",) if isinstance(rules.srtp, str) else rules.srtp,
         suites=tuple(rules.suites) if rules.suites is not None else ALL_SUITES,
         silence=rules.silence,
         early=rules.early_media or "both",
