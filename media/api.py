@@ -52,6 +52,15 @@ KEY_LENGTHS: Mapping[Suite, int] = {
 }
 
 
+# Those that a DTLS handshake can agree on (RFC 5764 s4.1.2, RFC 7714 s14.2).
+DTLS_SUITES = frozenset({
+    Suite.AES_CM_128_HMAC_SHA1_80,
+    Suite.AES_CM_128_HMAC_SHA1_32,
+    Suite.AEAD_AES_128_GCM,
+    Suite.AEAD_AES_256_GCM,
+})  # fmt: skip
+
+
 class Side(StrEnum):
     """The two sides of a relay: `A` faces the caller, `B` the callee."""
 

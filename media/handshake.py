@@ -20,7 +20,7 @@ from media.api import EventKind, Keys, Role, Suite
 # What fits everywhere, with room for tunnels (RFC 8261 s5 has the same).
 MTU = 1200
 
-# Suites DTLS has a protection profile for (RFC 5764 s4.1.2, RFC 7714 s14.2), by OpenSSL's names.
+# The protection profiles of DTLS_SUITES, by OpenSSL's names.
 PROFILES = {
     Suite.AEAD_AES_256_GCM: "SRTP_AEAD_AES_256_GCM",
     Suite.AEAD_AES_128_GCM: "SRTP_AEAD_AES_128_GCM",

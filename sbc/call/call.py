@@ -222,7 +222,7 @@ class Call:
         realm = self.snapshot.realms[target.party.realm]
         media = media_leg(self.context, target.party, realm)
         self.anchor(self.a, Side.A)
-        media.listen(self._relaying.address(realm, Side.B))
+        self._relaying.listen(media, realm, Side.B)
         self.b = leg = CalleeLeg(self.context, target, realm, self.session, media, self.hear)
         leg.owner, leg.across, self.a.across = self, self.a.party, target.party
         self.facts.b = LegFacts(target.party, target.flow, leg.call_id, media)
@@ -452,7 +452,7 @@ class Call:
 
     def anchor(self, leg: Leg, side: Side) -> None:
         """Our media address on that leg is the one of our relay."""
-        leg.media.listen(self._relaying.address(leg.realm, side))
+        self._relaying.listen(leg.media, leg.realm, side)
 
     # Media
 

@@ -144,7 +144,8 @@ def side_json(stats: SideStats | None) -> dict[str, object]:
     """What was heard from this side's peer and sent to it; figures never measured are absent, not zero."""
     if stats is None:
         return {"media": None}
-    return {
+    by_dtls = {"srtp": stats.suite.value} if stats.suite is not None else {}
+    return by_dtls | {
         "media": {
             "packets_received": stats.packets_received,
             "octets_received": stats.octets_received,
@@ -160,6 +161,7 @@ def side_json(stats: SideStats | None) -> dict[str, object]:
             "malformed": stats.malformed,
             "payload_type_mismatch": stats.payload_type_mismatch,
             "over_rate": stats.over_rate,
+            "stun_refused": stats.stun_refused,
             "reordered": stats.reordered,
             "duplicates": stats.duplicates,
             "rtt_ms": None if stats.rtt_ms is None else round(stats.rtt_ms, 1),

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from media.api import EventKind, MediaEvent, RelayPorts, RelayStats, Side
+from media.api import MediaEvent, RelayPorts, RelayStats, Side
 from sbc.call.context import Context
 from sbc.call.leg import Leg
+from sbc.call.media import MediaWatch
 from sbc.call.states import CallState
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, UpdateRelay
-from sbc.flow import Address
 from sbc.frozen import replace
 from sbc.policy.snapshot import Realm
-from sbc.sdp.offer import relay_sides
-
-NO_MEDIA = 'Q.850;cause=41;text="no media"'
+from sbc.sdp.offer import MediaLeg, relay_sides
 
 
 class Relayed(Protocol):
@@ -52,7 +50,7 @@ class Relaying:
         self._realms = ("", "")
         self._ports: RelayPorts | None = None
         self._opened = 0
-        self._silent: set[Side] = set()
+        self._watch = MediaWatch()
 
     @property
     def is_open(self) -> bool:
@@ -80,16 +78,17 @@ class Relaying:
         self._relay = self._ports = None
         return True
 
-    def address(self, realm: Realm, side: Side) -> Address:
-        """What peers of that side are told: behind 1:1 NAT the ports are the same, the host is not."""
+    def listen(self, media: MediaLeg, realm: Realm, side: Side) -> None:
+        """Tell peers of that side of the relay's port: behind 1:1 NAT the ports are the same, the host is not."""
         assert self._ports is not None
-        return realm.relay_advertise, (self._ports.a if side is Side.A else self._ports.b)[1]
+        port = (self._ports.a if side is Side.A else self._ports.b)[1]
+        media.listen((realm.relay_advertise, port), fingerprint=self._ports.fingerprint)
 
     def update(self, a: Leg | None, b: Leg | None, *, emergency: bool) -> None:
         """Do what the legs agreed on."""
         if self._relay is None or a is None or b is None:
             return
-        self._silent.clear()
+        self._watch.forget_silence()
         hosts_a, hosts_b = (a.flow.remote[0],), (b.flow.remote[0],)
         side_a, side_b = relay_sides(a.media, b.media, latch_a=hosts_a, latch_b=hosts_b, all_digits=emergency)
         if self._call.state is not CallState.CONNECTED and early_media(b, emergency=emergency) == "listen":
@@ -134,21 +133,11 @@ class Relaying:
     def media_happened(self, event: MediaEvent, now: Now) -> None:
         if event.relay != self._relay or self._call.state is not CallState.CONNECTED:
             return
-        match event.kind:
-            case EventKind.FIRST_PACKET:
-                self._silent.discard(event.side)
-            case EventKind.SILENCE:
-                self._silent.add(event.side)
-                self._warn("no media", event)
-                if len(self._silent) == len(Side):
-                    self._call.release(Cause(200, "", 41, (NO_MEDIA,), by="sbc", note="no media from either side"), now)
-            case EventKind.FLOOD:
-                self._warn("more media than speech has", event)
-            case EventKind.KEY_FAILURE:
-                self._warn("SRTP does not authenticate", event)
-
-    def _warn(self, text: str, event: MediaEvent) -> None:
-        self._context.emit(Log("warning", text, {"call": self._call.identifier, "side": event.side.value}))
+        warning, cause = self._watch.hear(event)
+        if warning is not None:
+            self._context.emit(Log("warning", warning, {"call": self._call.identifier, "side": event.side.value}))
+        if cause is not None:
+            self._call.release(cause, now)
 
 
 def early_media(callee: Leg, *, emergency: bool) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from media.api import Suite
+from media.api import DTLS_SUITES, Suite
 from sbc.flow import Transport
 from sbc.policy import model
 from sbc.policy.document import Document, Plain
@@ -209,7 +209,7 @@ class _Checker:
     def _keys_in_clear(self, section: str, name: str, party: model.TrunkModel | model.UserModel) -> None:
         """RFC 4568 s7: SDES sends the keys in the SDP, so that anybody who reads the signalling can decrypt the speech."""
         realm, media = self._policy.realms.get(party.realm), self._policy.media.get(party.media)
-        if realm is None or media is None or media.srtp == "off":
+        if realm is None or media is None or media.srtp == "off" or (media.srtp != "optional" and "sdes" not in media.srtp):
             return
         open_listeners = [
             listener
@@ -389,8 +389,8 @@ class _Checker:
                 self.error(("media", name, "codecs"), "no audio codec among them: every call would be refused")
             if media.suites is not None:
                 self._suites(("media", name, "suites"), media)
-            if media.fax == "pass" and media.srtp == "sdes":
-                self.error(("media", name, "fax"), "T.38 has no encryption here: with 'srtp: sdes' it cannot pass")
+            if media.fax == "pass" and not isinstance(media.srtp, str):
+                self.error(("media", name, "fax"), f"T.38 has no encryption here: with 'srtp: {', '.join(media.srtp)}' it cannot pass")
             self._digits(name, media, folded)
 
     def _digits(self, name: str, media: model.MediaModel, codecs: Sequence[str]) -> None:
@@ -406,6 +406,8 @@ class _Checker:
     def _suites(self, path: Path, media: model.MediaModel) -> None:
         if media.srtp == "off":
             self.error(path, "suites without SRTP: 'srtp' is off")
+        elif "dtls" in media.srtp and not DTLS_SUITES & set(media.suites or ()):
+            self.error(path, f"none of these can come of DTLS: {', '.join(sorted(DTLS_SUITES))} can")
         for index, suite in enumerate(media.suites or ()):
             if suite in (media.suites or ())[:index]:
                 self.error((*path, index), f"{suite!s} is already in this list")

@@ -236,7 +236,8 @@ def _block(name: str, rules: model.BlockModel) -> Block:
 def _media(rules: model.MediaModel, available: Collection[Suite]) -> MediaRules:
     return MediaRules(
         codecs=tuple(rules.codecs),
-        srtp="required" if rules.srtp == "sdes" else rules.srtp,
+        srtp=rules.srtp if isinstance(rules.srtp, str) else "required",
+        keying=("sdes",) if isinstance(rules.srtp, str) else rules.srtp,
         suites=tuple(rules.suites) if rules.suites is not None else tuple(suite for suite in USUAL_SUITES if suite in available),
         silence=rules.silence,
         early=rules.early_media or "both",

@@ -375,22 +375,40 @@ class LimitsModel(Model):
         return value
 
 
+Keying = Literal["sdes", "dtls"]
+Srtp = Literal["off", "optional"] | tuple[Keying, ...]
+_KEYING = ("sdes", "dtls")
+
+
 def _srtp(value: object) -> object:
     """`sdes` and `[sdes]` are the same."""
-    return value[0] if isinstance(value, list) and value == ["sdes"] else value
+    if value in ("off", "optional"):
+        return value
+    names = value if isinstance(value, list) else [value]
+    if not names or any(name not in _KEYING for name in names):
+        raise ValueError("must be 'off', 'sdes', 'dtls', 'optional' or a list of 'sdes' and 'dtls'")
+    if len(set(names)) < len(names):
+        raise ValueError("names a way twice")
+    return tuple(names)
 
 
 class MediaModel(Model):
     """What speech may look like on the wire."""
 
     srtp: Annotated[
-        Literal["off", "sdes", "optional"],
-        BeforeValidator(_srtp),
-        WithJsonSchema({"oneOf": [{"enum": ["off", "sdes", "optional"]}, {"const": ["sdes"]}]}),
+        Srtp,
+        PlainValidator(_srtp),
+        WithJsonSchema({
+            "oneOf": [
+                {"enum": ["off", "sdes", "dtls", "optional"]},
+                {"type": "array", "items": {"enum": list(_KEYING)}, "minItems": 1, "uniqueItems": True},
+            ]
+        }),
     ] = Field(
-        description="off: plain RTP only. sdes (or [sdes]): SRTP with keys in SDP, or no call. "
-        "optional: we offer SRTP, and accept plain RTP from a peer that offers it."
-    )
+        description="off: plain RTP only. sdes: SRTP with keys in SDP, or no call. dtls: SRTP with keys by DTLS, as browsers have it, "
+        "or no call. A list of both: we offer the first and take either. "
+        "optional: we offer SRTP with keys in SDP, and accept plain RTP from a peer that offers it."
+    )  # fmt: skip
     codecs: list[Codec] = Field(min_length=1, description="Allowed codecs in order of preference. They pass through untouched.")
     suites: list[CryptoSuite] | None = Field(
         None,

@@ -187,6 +187,7 @@ KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
     "Keys": {"suite": Suite, "master": octets_of},
     "MalformedIn": {"flow": flow_of},
     "MediaEvent": {"side": Side, "kind": EventKind},
+    "SideStats": {"suite": lambda value: Suite(value) if value is not None else None},
 }
 
 

@@ -5,14 +5,16 @@ Names, addresses and identifiers of the peer's side stay here; our own descripti
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from media.api import Address
 from sbc.errors import NotAcceptableHere
-from sbc.frozen import frozen
+from sbc.frozen import frozen, replace
 from sbc.sdp.address import Scope, locate, port_allowed
 from sbc.sdp.codecs import is_audible, read_codecs, rule_order
 from sbc.sdp.crypto import Crypto, choose, read_cryptos
+from sbc.sdp.dtls import NO_TRANSPORT, Transport, mid_of
+from sbc.sdp.dtls import PROTOCOLS as DTLS
 from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.fax import fax_parameters, is_fax
 from sbc.sdp.model import Attribute, Codec, Direction, Media, Session
@@ -35,12 +37,16 @@ _BANDWIDTHS = frozenset(("AS", "TIAS", "RS", "RR"))  # RFC 8866 s5.8, 3890, 3556
 _DISCARD_PORT = 9  # what ICE writes for "no default destination yet" (RFC 8839 s4.3.1)
 
 
+Keying: TypeAlias = Literal["", "sdes", "dtls"]
+
+
 class Slot(NamedTuple):
     """An m= line seen from outside; a stream keeps its place in every later description (RFC 3264 s8)."""
 
     kind: str
     protocol: str
     formats: tuple[str, ...]
+    mid: str = ""  # where the rules know of browsers
 
 
 @frozen
@@ -49,9 +55,11 @@ class Description:
 
     codecs              those our rules permit, in the peer's order, with the peer's payload numbers
     direction           seen by the peer; a connection address of 0.0.0.0 or :: counts as not receiving (RFC 3264 s8.4)
-    remote, rtcp        where it wants RTP and RTCP; None when on such a hold, behind ICE only, or given by a name
+    remote, rtcp        where it wants RTP and RTCP; None when on such a hold, behind ICE, or given by a name
     rtcp_mux            it can take RTCP on the RTP port (RFC 5761)
     cryptos             its valid SDES lines
+    transport           what it says of DTLS and ICE, where the rules have DTLS
+    keyed               of an offer: where the keys come from that we take, "": nowhere, plain RTP
     ptime, maxptime     milliseconds of a packet
     bandwidth           b= values of the kinds that say nothing about topology
     silence_suppression it may stop sending while nobody speaks (RFC 3389)
@@ -66,6 +74,8 @@ class Description:
     rtcp: Address | None = None
     rtcp_mux: bool = False
     cryptos: tuple[Crypto, ...] = ()
+    transport: Transport = NO_TRANSPORT
+    keyed: Keying = ""
     ptime: int | None = None
     maxptime: int | None = None
     bandwidth: tuple[str, ...] = ()
@@ -90,7 +100,7 @@ def refusal(code: int, text: str) -> NotAcceptableHere:
 
 
 def choose_stream(session: Session, rules: MediaRules, hosts: Hosts, secure_hop: bool) -> tuple[Description, Crypto | None]:
-    """The offered stream we take, and the SDES line we take of it; None: plain RTP.
+    """The offered stream we take, and the SDES line we take of it; None: plain RTP or DTLS.
 
     Of several audio streams an encrypted one comes first, which is what offering both RTP/SAVP and RTP/AVP asks for.
     Fax is taken where no speech is offered beside it. Raises NotAcceptableHere with the trouble of the first audio stream, SdpError.
@@ -101,14 +111,14 @@ def choose_stream(session: Session, rules: MediaRules, hosts: Hosts, secure_hop:
         if media.kind != "audio" or not media.port:
             continue
         try:
-            _check_protocol(media.protocol, rules, secure_hop)
+            _check_protocol(media.protocol, rules)
             description = describe(session, index, rules, hosts)
-            crypto = _pick_crypto(media.protocol, description, rules, secure_hop)
+            keyed, crypto = _pick_keys(media.protocol, description, rules, secure_hop)
         except NotAcceptableHere as error:
             trouble = trouble or error
             continue
-        if crypto is not None:
-            return description, crypto
+        if keyed:
+            return replace(description, keyed=keyed), crypto
         found = found or description
     if found is None and trouble is None:
         found = _choose_fax(session, rules, hosts)
@@ -120,14 +130,18 @@ def choose_stream(session: Session, rules: MediaRules, hosts: Hosts, secure_hop:
 def _choose_fax(session: Session, rules: MediaRules, hosts: Hosts) -> Description | None:
     for index, media in enumerate(session.media):
         if rules.relays_fax and media.port and is_fax(media):
-            return describe_fax(session, index, hosts)
+            return describe_fax(session, index, rules, hosts)
     return None
 
 
 def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> Description:
     """Read the m= section at `index`. Raises NotAcceptableHere for codecs and addresses we refuse, SdpError without a c= line."""
     media = session.media[index]
-    remote, direction = _whereabouts(session, media, hosts)
+    transport = Transport.read(session, media) if rules.dtls else NO_TRANSPORT
+    if transport.ufrag:  # where it is its checks will tell; nor is a hold told by addresses (RFC 8839 s4.2.5)
+        remote, direction = None, session.direction(media)
+    else:
+        remote, direction = _whereabouts(session, media, hosts)
     names: dict[str, str] = {}
     parameters: dict[str, str] = {}
     others: dict[str, str] = {}
@@ -149,48 +163,58 @@ def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> D
         rtcp=_rtcp(others.get("rtcp", ""), remote, hosts),
         rtcp_mux="rtcp-mux" in others,
         cryptos=read_cryptos(media.all("crypto")) if "crypto" in others else (),
+        transport=transport,
         ptime=_milliseconds(others.get("ptime")),
         maxptime=_milliseconds(others.get("maxptime")),
         bandwidth=_bandwidth(media),
         silence_suppression=any(codec.name == "CN" for codec in said),
-        slots=slots_of(session),
+        slots=slots_of(session, rules),
         index=index,
     )
 
 
-def describe_fax(session: Session, index: int, hosts: Hosts) -> Description:
+def describe_fax(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> Description:
     """The same for a T.38 section. Raises NotAcceptableHere, SdpError."""
     media = session.media[index]
     remote, direction = _whereabouts(session, media, hosts)
-    return Description((), direction, remote, slots=slots_of(session), index=index, kind=FAX, fax=fax_parameters(media))
+    return Description((), direction, remote, slots=slots_of(session, rules), index=index, kind=FAX, fax=fax_parameters(media))
 
 
-def slots_of(session: Session) -> tuple[Slot, ...]:
+def slots_of(session: Session, rules: MediaRules) -> tuple[Slot, ...]:
+    if rules.dtls:
+        return tuple([Slot(each.kind, each.protocol, each.formats, mid_of(each)) for each in session.media])
     return tuple([Slot(each.kind, each.protocol, each.formats) for each in session.media])
 
 
-def _check_protocol(protocol: str, rules: MediaRules, secure_hop: bool) -> None:
+def _check_protocol(protocol: str, rules: MediaRules) -> None:
     """Raises NotAcceptableHere for a protocol we do not speak, or that gives less or more than the rules allow."""
-    if protocol in SECURE:
+    if protocol in SECURE or (protocol in DTLS and rules.dtls):
         if rules.srtp == "off":
             raise refusal(INCOMPATIBLE_TRANSPORT, "RTP/AVP expected")
-        if not secure_hop:  # RFC 4568 s8.3: the keys are as secret as the signalling
-            raise refusal(MISCELLANEOUS, "SRTP keys need signalling over TLS")
     elif protocol not in PLAIN:
         raise refusal(INCOMPATIBLE_TRANSPORT, "incompatible transport protocol")
     elif rules.srtp == "required":
         raise refusal(INCOMPATIBLE_TRANSPORT, "RTP/SAVP expected")
 
 
-def _pick_crypto(protocol: str, description: Description, rules: MediaRules, secure_hop: bool) -> Crypto | None:
-    """The SDES line to take, None for plain RTP. Raises NotAcceptableHere when RTP/SAVP offers none for us."""
+def _pick_keys(protocol: str, description: Description, rules: MediaRules, secure_hop: bool) -> tuple[Keying, Crypto | None]:
+    """Where the keys come from, and the SDES line to take. Raises NotAcceptableHere when what is to be encrypted offers no keys for us."""
     crypto = choose(description.cryptos, rules.suites)
-    if protocol in SECURE:
-        if crypto is None:
-            raise refusal(MISCELLANEOUS, "no usable a=crypto line")
-        return crypto
+    if protocol in SECURE or protocol in DTLS:
+        trouble = refusal(MISCELLANEOUS, "no usable a=fingerprint line")
+        for keying in rules.keying:
+            if keying == "dtls" and description.transport.fingerprints:
+                return "dtls", None
+            if keying == "sdes" and protocol in SECURE:
+                if not secure_hop:  # RFC 4568 s8.3: the keys are as secret as the signalling
+                    trouble = refusal(MISCELLANEOUS, "SRTP keys need signalling over TLS")
+                elif crypto is not None:
+                    return "sdes", crypto
+                else:
+                    trouble = refusal(MISCELLANEOUS, "no usable a=crypto line")
+        raise trouble
     # RTP/AVP with a=crypto is an offer of SRTP to those who can (RFC 8643).
-    return crypto if rules.srtp == "optional" and secure_hop else None
+    return ("sdes", crypto) if crypto is not None and rules.srtp == "optional" and secure_hop else ("", None)
 
 
 def _whereabouts(session: Session, media: Media, hosts: Hosts) -> tuple[Address | None, Direction]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from media.api import Address, Keys, SideSpec, Suite
+from media.api import Address, Keys, Role, SideSpec, Suite
 from sbc.clock import Ids
 from sbc.errors import SipError
 from sbc.frozen import replace
@@ -21,6 +21,7 @@ from sbc.sdp.describe import (
     MISCELLANEOUS,
     Description,
     Hosts,
+    Keying,
     Slot,
     choose_stream,
     describe,
@@ -28,6 +29,7 @@ from sbc.sdp.describe import (
     refusal,
     slots_of,
 )
+from sbc.sdp.dtls import OFFERED_PROTOCOL, Own, dtls_lines, ice_lines, role_answered, role_answering
 from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.model import Attribute, Codec, Direction, Media, Session
 from sbc.sdp.parse import SdpError, parse_session
@@ -59,6 +61,7 @@ class _State(NamedTuple):
     place: int = 0  # of the stream among them
     keys: Mapping[Suite, Keys] = _NO_KEYS  # what we send with, when that suite is agreed
     agreed: Agreement | None = None
+    own: Own | None = None  # our half of DTLS and ICE, once there is any
 
     def __repr__(self) -> str:
         return f"<{self.open or 'settled'}>"  # the rest holds keys
@@ -83,6 +86,7 @@ class MediaLeg:
         self._accept_loopback = accept_loopback
         self._local: Address | None = None
         self._rtcp_port = 0
+        self._fingerprint = ""
         self._version = 0
         self._numbers: dict[int, tuple[str, int, int]] = {}  # dynamic payload type -> encoding, for the whole session
         self._state = _State()
@@ -103,9 +107,10 @@ class MediaLeg:
         """What we last sent, for session refreshes and repeated answers; after `rollback`: what is in force. Holds keys."""
         return self._state.body
 
-    def listen(self, address: Address, rtcp_port: int | None = None) -> None:
-        """Set our advertised RTP address; `rtcp_port` when RTCP is not on the next port."""
+    def listen(self, address: Address, rtcp_port: int | None = None, *, fingerprint: str = "") -> None:
+        """Set our advertised RTP address; `rtcp_port` when RTCP is not on the next port; the fingerprint of our certificate."""
         self._local = address
+        self._fingerprint = fingerprint
         self._rtcp_port = rtcp_port or address[1] + 1
 
     def rekey(self) -> None:
@@ -139,6 +144,7 @@ class MediaLeg:
         """
         self._check_no_open_offer()
         state = self._state
+        own = state.own
         codecs: tuple[Codec, ...] = ()
         keys = _NO_KEYS  # of a fax; those from before it are not used again, for their packets would be counted from nothing
         if far is not None and far.kind == FAX:
@@ -147,14 +153,19 @@ class MediaLeg:
             codecs = numbered(permitted(far.codecs, self.rules) if far else full_offer(self.rules), self._numbers)
             if not is_audible(codecs):
                 raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
-            protocol, encrypted = self._offered_protocol(secure_hop)
-            keys = {suite: state.keys.get(suite) or _fresh(suite, ids) for suite in self.rules.suites} if encrypted else state.keys
-            # A stream that multiplexes RTCP keeps doing so; we never ask for it ourselves.
-            mux = state.agreed is not None and state.agreed.rtcp_mux
+            protocol, keyed = self._offered_protocol(secure_hop)
+            sdes = keyed == "sdes"
+            keys = {suite: state.keys.get(suite) or _fresh(suite, ids) for suite in self.rules.suites} if sdes else state.keys
+            # A stream that multiplexes RTCP keeps doing so; of our own accord we ask for it only with DTLS.
+            mux = state.agreed.rtcp_mux if state.agreed is not None else keyed == "dtls"
             direction = far.direction if far else Direction.SENDRECV
-            media = self._stream(protocol, codecs, direction, far, self._offered_cryptos(keys) if encrypted else [], mux)
+            extra: list[Attribute] = []
+            if keyed == "dtls" or (state.agreed is not None and state.agreed.ice):
+                own = own or Own.fresh(ids)
+                extra = self._offered_transport(own, keyed)
+            media = self._stream(protocol, codecs, direction, far, self._offered_cryptos(keys) if sdes else [], mux, extra)
         slots, place = self._placed(media)
-        written, body = self._written(slots, place, media)
+        written, body = self._written(slots, place, media, state.agreed is not None and state.agreed.peer.transport.bundled)
         self._begin(
             state._replace(
                 open="sent",
@@ -166,6 +177,7 @@ class MediaLeg:
                 slots=slots,
                 place=place,
                 keys=keys,
+                own=own,
             ),
         )
         self._remember(codecs)
@@ -184,7 +196,7 @@ class MediaLeg:
             raise refusal(INCOMPATIBLE_FORMAT, "the stream was rejected")
         offered = state.written.media[state.place]
         if offered.kind == FAX:
-            peer = describe_fax(session, state.place, self._hosts())
+            peer = describe_fax(session, state.place, self.rules, self._hosts())
         else:
             peer = describe(session, state.place, self.rules, self._hosts())
         self._check_remote(peer)
@@ -194,15 +206,21 @@ class MediaLeg:
             raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
         if codecs != peer.codecs:
             peer = replace(peer, codecs=codecs)
+        by_dtls = offered.first("fingerprint") is not None
+        if by_dtls and not peer.transport.fingerprints:
+            raise refusal(MISCELLANEOUS, "no usable a=fingerprint line")
         send_keys, receive_keys = self._answered_keys(peer)
+        own, mux = state.own, peer.rtcp_mux and offered.first("rtcp-mux") is not None
         agreed = Agreement(
             peer=peer,
             pairs=pairs,
             direction=peer.direction.answering(state.direction),
             protocol=state.slots[state.place].protocol,
-            rtcp_mux=peer.rtcp_mux and offered.first("rtcp-mux") is not None,
+            rtcp_mux=mux,
             send_keys=send_keys,
             receive_keys=receive_keys,
+            dtls=own.dtls(role_answered(peer.transport), peer.transport, self.rules.suites) if own and by_dtls else None,
+            ice=own.ice(peer.transport) if own and mux and peer.transport.ufrag and offered.first("ice-ufrag") is not None else None,
         )
         self._state = state._replace(open="", agreed=agreed)
         return peer
@@ -225,6 +243,8 @@ class MediaLeg:
         direction = far.direction.answering(peer.direction)
         codecs: tuple[Codec, ...] = ()
         crypto = None
+        role: Role | None = None
+        own = state.own
         if peer.kind == FAX:
             assert self._local is not None, "listen() first"
             media = write.fax_stream(slot.protocol, self._local, direction, far.fax)
@@ -233,7 +253,11 @@ class MediaLeg:
             if not is_audible(codecs):
                 raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
             crypto = self._answering_crypto(ids)
-            media = self._stream(slot.protocol, codecs, direction, far, [crypto] if crypto else [], peer.rtcp_mux)
+            extra: list[Attribute] = []
+            if peer.keyed == "dtls" or peer.transport.ufrag:
+                own, role = self._answering_transport(peer, ids)
+                extra = self._answered_transport(own, role, peer)
+            media = self._stream(slot.protocol, codecs, direction, far, [crypto] if crypto else [], peer.rtcp_mux, extra)
         numbers = {codec.payload: codec for codec in peer.codecs}
         agreed = Agreement(
             peer=peer,
@@ -243,7 +267,10 @@ class MediaLeg:
             rtcp_mux=peer.rtcp_mux,
             send_keys=crypto.keys if crypto else None,
             receive_keys=state.crypto.keys if state.crypto else None,
+            dtls=own.dtls(role, peer.transport, self.rules.suites) if own and role else None,
+            ice=own.ice(peer.transport) if own and peer.transport.ufrag else None,
         )
+        self._state = state = state._replace(own=own)
         keys = _NO_KEYS if peer.kind == FAX else state.keys
         return self._answer(peer, media, agreed, {**keys, agreed.send_keys.suite: agreed.send_keys} if agreed.send_keys else keys)
 
@@ -254,7 +281,7 @@ class MediaLeg:
         return self._answer(peer, media, replace(agreed, peer=peer, direction=Direction.INACTIVE), self._state.keys)
 
     def _answer(self, peer: Description, media: Media, agreed: Agreement, keys: Mapping[Suite, Keys]) -> bytes:
-        written, body = self._written(peer.slots, peer.index, media)
+        written, body = self._written(peer.slots, peer.index, media, peer.transport.bundled)
         codecs = tuple([ours for ours, _ in agreed.pairs])
         self._state = self._state._replace(open="", written=written, body=body, codecs=codecs, keys=keys, agreed=agreed)
         self._remember(codecs)
@@ -279,7 +306,7 @@ class MediaLeg:
     def refuse(self, offer: bytes) -> bytes:
         """An answer that takes nothing of `offer`: every stream with port 0 (RFC 3264 s6). b"" when it cannot be read. Changes nothing."""
         try:
-            slots = slots_of(parse_session(offer))
+            slots = slots_of(parse_session(offer), self.rules)
         except SdpError:
             return b""
         if self._local is None or not slots:
@@ -321,7 +348,13 @@ class MediaLeg:
         if agreed is None or place >= len(session.media) or any(media.port for media in session.media):
             return None
         return replace(
-            agreed.peer, direction=Direction.INACTIVE, remote=None, rtcp=None, slots=slots_of(session), index=place, removed=True
+            agreed.peer,
+            direction=Direction.INACTIVE,
+            remote=None,
+            rtcp=None,
+            slots=slots_of(session, self.rules),
+            index=place,
+            removed=True,
         )
 
     def _offered_fax(self, far: Description) -> Media:
@@ -340,7 +373,7 @@ class MediaLeg:
         place = state.place
         if slots[place].kind != media.kind:
             place = next((index for index, slot in enumerate(slots) if slot.kind == media.kind), place)
-        slots[place] = Slot(media.kind, media.protocol, media.formats)
+        slots[place] = Slot(media.kind, media.protocol, media.formats, slots[place].mid)
         return tuple(slots), place
 
     def _begin(self, state: _State) -> None:
@@ -349,16 +382,47 @@ class MediaLeg:
     def _remember(self, codecs: Sequence[Codec]) -> None:
         self._numbers.update({codec.payload: codec.key for codec in codecs})
 
-    def _offered_protocol(self, secure_hop: bool) -> tuple[str, bool]:
-        """The protocol of our offer and whether it is encrypted: what is in force for speech, else what the rules say."""
+    def _offered_protocol(self, secure_hop: bool) -> tuple[str, Keying]:
+        """The protocol of our offer and where its keys come from: what is in force for speech, else what the rules say."""
         agreed = self._state.agreed
         if agreed is not None and agreed.peer.kind != FAX:
-            return agreed.protocol, agreed.send_keys is not None
+            return agreed.protocol, "dtls" if agreed.dtls else "sdes" if agreed.send_keys else ""
         if self.rules.srtp == "off" or (self.rules.srtp == "optional" and not secure_hop):
-            return "RTP/AVP", False
-        if not secure_hop:
-            raise refusal(MISCELLANEOUS, "SRTP keys need signalling over TLS")
-        return "RTP/SAVP", True
+            return "RTP/AVP", ""
+        for keying in self.rules.keying:
+            if keying == "sdes" and secure_hop:
+                return "RTP/SAVP", "sdes"
+            if keying == "dtls" and self._fingerprint:
+                return OFFERED_PROTOCOL, "dtls"
+        raise refusal(MISCELLANEOUS, "SRTP keys need signalling over TLS")
+
+    def _offered_transport(self, own: Own, keyed: Keying) -> list[Attribute]:
+        """With DTLS the peer may always choose its role (RFC 8842 s5.5). ICE is in the first offer, and stays if it was taken."""
+        assert self._local is not None, "listen() first"
+        agreed = self._state.agreed
+        lines = dtls_lines(self._fingerprint, "actpass", own.tls_id) if keyed == "dtls" else []
+        return lines + ice_lines(own, self._local) if agreed is None or agreed.ice else lines
+
+    def _answering_transport(self, peer: Description, ids: Ids) -> tuple[Own, Role | None]:
+        """Our half and our role in the peer's DTLS: those in force while its association and its ICE session go on (RFC 8842 s5.5)."""
+        own, agreed = self._state.own, self._state.agreed
+        before = agreed.peer.transport if agreed is not None else None
+        dtls = agreed.dtls if agreed is not None else None
+        kept = dtls.role if dtls and before and peer.transport.is_same_association(before) else None
+        if own is None or (dtls and kept is None):
+            own = Own.fresh(ids)
+        elif before is not None and before.ufrag != peer.transport.ufrag:
+            own = own.restarted(ids)
+        return own, role_answering(peer.transport, kept) if peer.keyed == "dtls" else None
+
+    def _answered_transport(self, own: Own, role: Role | None, peer: Description) -> list[Attribute]:
+        assert self._local is not None, "listen() first"
+        lines: list[Attribute] = []
+        if role is not None:
+            if not self._fingerprint:
+                raise refusal(MISCELLANEOUS, "no DTLS here")
+            lines += dtls_lines(self._fingerprint, role, own.tls_id if peer.transport.tls_id else "")
+        return lines + ice_lines(own, self._local) if peer.transport.ufrag else lines
 
     def _offered_cryptos(self, keys: Mapping[Suite, Keys]) -> list[Crypto]:
         """One line for each suite of the rules; later only the one in force, under the tag it was agreed by."""
@@ -394,23 +458,30 @@ class MediaLeg:
         return self._state.keys[theirs.suite], theirs
 
     def _stream(
-        self, protocol: str, codecs: Sequence[Codec], direction: Direction, far: Description | None, cryptos: Sequence[Crypto], mux: bool
+        self,
+        protocol: str,
+        codecs: Sequence[Codec],
+        direction: Direction,
+        far: Description | None,
+        cryptos: Sequence[Crypto],
+        mux: bool,
+        transport: Sequence[Attribute],
     ) -> Media:
         assert self._local is not None, "listen() first"
         media = write.stream(protocol, self._local, codecs, direction, far, cryptos)
-        extra: list[Attribute] = []
+        extra = list(transport)
         if mux:
             extra.append(("rtcp-mux", None))
         if self._rtcp_port != self._local[1] + 1:  # RFC 3605
             extra.append(("rtcp", str(self._rtcp_port)))
         return replace(media, attributes=(*media.attributes, *extra)) if extra else media
 
-    def _written(self, slots: Sequence[Slot], index: int, media: Media) -> tuple[Session, bytes]:
+    def _written(self, slots: Sequence[Slot], index: int, media: Media, bundled: bool) -> tuple[Session, bytes]:
         """The description and its octets; the version goes up exactly when the rest differs from the last one (RFC 3264 s8)."""
         assert self._local is not None
         last = self._state.written
-        session = write.session(self._session_id, self._version + 1, self._local, slots, index, media)
-        if last is not None and last.media == session.media and last.connection == session.connection:
+        session = write.session(self._session_id, self._version + 1, self._local, slots, index, media, bundled)
+        if last is not None and replace(last, origin=session.origin) == session:
             return last, self._state.body
         self._version += 1
         return session, session.encode()

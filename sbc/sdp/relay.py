@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from media.api import Keys, SideSpec
+from media.api import Dtls, Ice, Keys, SideSpec
 from sbc.frozen import frozen
 from sbc.sdp.codecs import find
 from sbc.sdp.describe import Description
@@ -23,6 +23,7 @@ class Agreement:
     pairs       each codec as our description numbers it, and as the peer's does: a party sends with the numbers
                 of the description it received (RFC 3264 s5.1)
     direction   what is left of it, seen by the peer
+    dtls, ice   how the keys are made, and how the peer's address is found, where that is so
     """
 
     peer: Description
@@ -32,6 +33,12 @@ class Agreement:
     rtcp_mux: bool
     send_keys: Keys | None
     receive_keys: Keys | None
+    dtls: Dtls | None = None
+    ice: Ice | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        return self.send_keys is not None or self.dtls is not None
 
     @property
     def names(self) -> list[str]:
@@ -68,6 +75,8 @@ def relay_side(
         clock_rates=clock_rates,
         send=there is not None and there.peer.kind == peer.kind and here.direction.receives and there.direction.sends,
         silence=silence,
+        dtls=here.dtls,
+        ice=here.ice,
     )
 
 

@@ -22,10 +22,11 @@ class MediaRules:
     """The media rules of one trunk or user.
 
     codecs    encoding names in order of preference; what is not named does not pass
-    srtp      "off": RTP only · "required": SRTP with SDES keys only · "optional": offer SRTP, answer what was offered
+    srtp      "off": RTP only · "required": SRTP only · "optional": offer SRTP, answer what was offered
     suites    SRTP suites in order of preference
     silence   seconds without a packet after which a party that should be sending counts as silent; None: never
     early     what of a callee's media is relayed before the answer: "both" ways, only so that the caller may "listen", or "none"
+    keying    where the keys of SRTP come from, best first: "sdes" in the description (RFC 4568), "dtls" by a handshake (RFC 5763)
     fax       whether T.38 is relayed; UDPTL has no encryption here, so that never together with "required"
     digits_from, digits_to  whether the digits it types go on to whom it talks to, and those of the other one to it (PCI DSS)
     """
@@ -38,6 +39,11 @@ class MediaRules:
     fax: Literal["pass", "refuse"] = "refuse"
     digits_from: Literal["pass", "withhold"] = "pass"
     digits_to: Literal["pass", "withhold"] = "pass"
+    keying: tuple[Literal["sdes", "dtls"], ...] = ("sdes",)
+
+    @property
+    def dtls(self) -> bool:
+        return "dtls" in self.keying and self.srtp != "off"
 
     @property
     def relays_fax(self) -> bool:

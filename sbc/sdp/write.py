@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from media.api import Address
+from sbc.frozen import replace
 from sbc.sdp import fax
 from sbc.sdp.codecs import STATIC, Encoding
 from sbc.sdp.crypto import Crypto
@@ -51,12 +52,25 @@ def fax_stream(protocol: str, local: Address, direction: Direction, parameters: 
     return Media(fax.KIND, local[1], protocol, (fax.FORMAT,), None, tuple(attributes))
 
 
-def session(session_id: int, version: int, local: Address, slots: Sequence[Slot], index: int, media: Media) -> Session:
-    """The whole description: `media` at its place, every other stream refused (port 0, RFC 3264 s6)."""
+def session(
+    session_id: int, version: int, local: Address, slots: Sequence[Slot], index: int, media: Media, bundled: bool = False
+) -> Session:
+    """The whole description: `media` at its place, every other stream refused (port 0, RFC 3264 s6).
+
+    `bundled`: the peer has the stream in a group, which goes on with this stream alone (RFC 8843 s7.3).
+    """
     connection = Connection.to(local[0])
-    sections = [Media(slot.kind, 0, slot.protocol, slot.formats) for slot in slots]
-    sections[index] = media
-    return Session(f"- {session_id} {version} {connection}", connection=connection, media=tuple(sections))
+    sections = [Media(slot.kind, 0, slot.protocol, slot.formats, None, _mid(slot)) for slot in slots]
+    mid = _mid(slots[index])
+    sections[index] = replace(media, attributes=mid + media.attributes) if mid else media
+    attributes: list[Attribute] = [("ice-lite", None)] if media.first("ice-ufrag") is not None else []
+    if bundled and media.port:
+        attributes.append(("group", f"BUNDLE {slots[index].mid}"))
+    return Session(f"- {session_id} {version} {connection}", connection=connection, attributes=tuple(attributes), media=tuple(sections))
+
+
+def _mid(slot: Slot) -> tuple[Attribute, ...]:
+    return (("mid", slot.mid),) if slot.mid else ()
 
 
 def numbered(codecs: Sequence[Codec], taken: Mapping[int, tuple[str, int, int]]) -> tuple[Codec, ...]:

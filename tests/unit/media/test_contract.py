@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import uvloop
 
+from tests.unit.media.contract_dtls import Handshakes
 from tests.unit.media.contract_fax import Fax
 from tests.unit.media.contract_figures import Figures
 from tests.unit.media.contract_ice import Lite
@@ -58,4 +59,8 @@ class TestFigures(Figures):
 
 
 class TestLite(Lite):
+    pass
+
+
+class TestHandshakes(Handshakes):
     pass

@@ -79,6 +79,10 @@ class World(ABC):
         """Let the engine work until `condition` holds; fail when it never does."""
 
     @abstractmethod
+    def until_stepping(self, condition: Callable[[], bool]) -> None:
+        """The same where `condition` takes a step itself each time it is asked."""
+
+    @abstractmethod
     def turn(self) -> None:
         """Let the engine do whatever is due."""
 
@@ -134,6 +138,12 @@ class FakeWorld(World):
 
     def until(self, condition: Callable[[], bool]) -> None:
         assert condition()
+
+    def until_stepping(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + DEADLINE
+        while not condition():
+            assert time.monotonic() < deadline, "did not happen"
+            self.turn()
 
     def turn(self) -> None:
         self.engine.advance(0)
@@ -201,6 +211,9 @@ class LoopbackWorld(World):
                 await asyncio.sleep(0.0005)
 
         self._loop.run_until_complete(wait())
+
+    def until_stepping(self, condition: Callable[[], bool]) -> None:
+        self.until(condition)
 
     def turn(self) -> None:
         """Two sweeps, and the packets that are there."""

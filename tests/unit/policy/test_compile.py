@@ -113,6 +113,16 @@ trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"
     assert (snapshot.trunks["u"].media.digits_from, snapshot.trunks["u"].media.digits_to) == ("withhold", "withhold")
 
 
+@pytest.mark.parametrize(
+    ("srtp", "required", "keying"),
+    [("dtls", "required", ("dtls",)), ("[dtls, sdes]", "required", ("dtls", "sdes")), ("optional", "optional", ("sdes",))],
+)
+def test_where_keys_come_from(folder: Folder, srtp: str, required: str, keying: tuple[str, ...]) -> None:
+    snapshot = folder.load(MINIMAL + "trunks: {t: {realm: inside, media: m}}", f"media: {{m: {{srtp: {srtp}, codecs: [PCMA]}}}}").snapshot
+    media = snapshot.trunks["t"].media
+    assert (media.srtp, media.keying) == (required, keying)
+
+
 @pytest.mark.parametrize("srtp", ["sdes", "[sdes]"])
 def test_sdes_is_required_and_offers_every_suite(folder: Folder, srtp: str) -> None:
     snapshot = folder.load(MINIMAL + "trunks: {t: {realm: inside, media: m}}", f"media: {{m: {{srtp: {srtp}, codecs: [PCMA]}}}}").snapshot

@@ -211,9 +211,13 @@ def test_relay_ports(folder: Folder, address: str, ports: str, expected: str) ->
 @pytest.mark.parametrize(
     ("media", "expected"),
     [
-        ("{srtp: on, codecs: [PCMA]}", "media.m.srtp: must be 'off', 'sdes' or 'optional'"),
-        ("{srtp: [sdes, dtls], codecs: [PCMA]}", "media.m.srtp: must be 'off', 'sdes' or 'optional'"),
-        ("{srtp: false, codecs: [PCMA]}", "media.m.srtp: must be 'off', 'sdes' or 'optional'"),
+        ("{srtp: on, codecs: [PCMA]}", "media.m.srtp: must be 'off', 'sdes', 'dtls', 'optional' or a list of 'sdes' and 'dtls'"),
+        ("{srtp: [sdes, zrtp], codecs: [PCMA]}", "media.m.srtp: must be 'off', 'sdes', 'dtls', 'optional' or a list of"),
+        ("{srtp: [], codecs: [PCMA]}", "media.m.srtp: must be "),
+        ("{srtp: [dtls, dtls], codecs: [PCMA]}", "media.m.srtp: names a way twice"),
+        ("{srtp: false, codecs: [PCMA]}", "media.m.srtp: must be 'off', 'sdes', 'dtls', 'optional' or a list of"),
+        ("{srtp: [sdes, dtls], codecs: [PCMA], suites: [AES_256_CM_HMAC_SHA1_80]}", "media.m.suites: none of these can come of DTLS"),
+        ("{srtp: dtls, codecs: [PCMA], fax: pass}", "media.m.fax: T.38 has no encryption here"),
         ("{codecs: [PCMA]}", "media.m: needs 'srtp'"),
         ("{srtp: off}", "media.m: needs 'codecs'"),
         ("{srtp: off, codecs: []}", "media.m.codecs: must not be empty"),
