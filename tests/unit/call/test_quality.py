@@ -40,7 +40,7 @@ def test_scores_by_loss_and_delay(point: dict[str, Any]) -> None:
     assert delay > point["one_way_delay_ms"] or conversational == pytest.approx(point["MOS"], abs=6e-4)
 
 
-def test_more_loss_never_sounds_better() -> None:
+def test_TRAP_09_more_loss_never_sounds_better() -> None:
     found = [scores(SideStats(packets_received=1000 - lost, lost=lost), NOTHING, "PCMU") for lost in range(0, 950, 10)]
     heard = [each[0] for each in found if each is not None]
     assert len(heard) == len(found)
