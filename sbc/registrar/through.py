@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from sbc.call.bridge import invitation_of
-from sbc.call.callee import Target
+from sbc.call.callee import LONGEST_DATAGRAM, Target
 from sbc.call.causes import seconds_of
-from sbc.call.context import Context
+from sbc.call.context import Context, SentBy
 from sbc.call.search import Search
 from sbc.call.words import Cause
 from sbc.clock import Now
+from sbc.effects import StoreBindings
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
@@ -56,6 +57,7 @@ ASKED_S = 3600  # of the registrar at least, whatever the phone asks of us: it i
 ABSORBED = 60  # refreshes in a row that the registrar does not hear of; an hour of a phone that refreshes each minute
 PATIENCE_S = 10.0  # for the registrar's answer; then the phone is told when to try again, before it gives us up
 RING_S = 180.0
+KEY = ""  # the account that is none: the key of our tokens is stored there
 
 
 class Through:
@@ -68,8 +70,17 @@ class Through:
         self.note_failure = note_failure
         self.context = context
         self.bindings = bindings
-        self.tokens = Tokens(context.ids)
+        self.tokens = Tokens(context.ids, self._keep)
         self._find = context.tap.answered(self._addressee)
+
+    def restore(self, stored: tuple[tuple[str, str], ...]) -> None:
+        """With the key of an earlier process its tokens are ours, too."""
+        for name, text in stored:
+            if name == KEY:
+                self.tokens.restore(text)
+
+    def _keep(self, key: str) -> None:
+        self.context.emit(StoreBindings(KEY, key))
 
     def register(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         """Answers the REGISTER of `party` now or later. Raises SipError for what the registrar need not be asked about."""
@@ -207,20 +218,29 @@ class _Passing:
         self._search.next(now)
 
     def _attempt(self, target: Target, now: Now) -> Cause | None:
-        context = self._context
-        party = target.party
-        assert isinstance(party, Trunk) and party.peer is not None
+        context, flow = self._context, target.flow
+        assert isinstance(target.party, Trunk) and target.party.peer is not None
         self._cseq += 1
         for _, token in self._names:
             self._through.bindings.note_cseq(token, self._cseq, now)
-        realm, peer = context.snapshot.realms[self._flow.realm], party.peer
-        sent_by = context.sent_by(target.flow)
+        request = self._build(flow, target.party.peer)
+        if target.stream is not None and len(request.encode()) > LONGEST_DATAGRAM:
+            flow = target.stream
+            request = self._build(flow, target.party.peer)
+        if flow.secure and target.server_name:
+            context.peers.expect(target.server_name, flow)
+        context.transactions.client(request, flow, now, self, target.party.timers)
+        return None
+
+    def _build(self, flow: Flow, peer: Peer) -> Request:
+        context = self._context
+        realm, sent_by = context.snapshot.realms[self._flow.realm], context.sent_by(flow)
         supported = "path, outbound" if self._outbound else "path"
-        rows: list[tuple[str, str]] = [*self._contact_rows(target), ("Supported", supported), *told(self._request.headers, CREDENTIALS)]
+        rows: list[tuple[str, str]] = [*self._contact_rows(sent_by), ("Supported", supported), *told(self._request.headers, CREDENTIALS)]
         if self._outbound and self._names:
             rows.append(("Path", route_to_us(sent_by, self._names[0][1], ";ob")))
         account = NameAddr("", _at_registrar(self._request.to.uri, realm, peer))
-        request = Request.build(
+        return Request.build(
             "REGISTER",
             _at_registrar(self._request.uri, realm, peer),
             via=sent_by.via(context.ids.branch()),
@@ -231,16 +251,11 @@ class _Passing:
             max_forwards=hops_left(self._request),
             headers=rows,
         )
-        if target.flow.secure and target.server_name:
-            context.peers.expect(target.server_name, target.flow)
-        context.transactions.client(request, target.flow, now, self, party.timers)
-        return None
 
-    def _contact_rows(self, target: Target) -> HeaderRows:
+    def _contact_rows(self, sent_by: SentBy) -> HeaderRows:
         registration = self._registration
         if registration.contacts is None:
             return (("Contact", "*"), ("Expires", "0"))
-        sent_by = self._context.sent_by(target.flow)
         asked = [(contact, token, registration.asked(contact)) for contact, token in self._names]
         return tuple(
             [("Contact", contact_of(contact, token, sent_by, max(seconds, ASKED_S) if seconds else 0)) for contact, token, seconds in asked]
