@@ -19,10 +19,10 @@ from sbc.clock import Now
 from sbc.effects import StoreBindings
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
-from sbc.frozen import replace
+from sbc.frozen import frozen, replace
 from sbc.policy.decide import account_name, dialled
 from sbc.policy.snapshot import Party, Patterns, Peer, Realm, Route, Trunk
-from sbc.registrar.binding import Binding, Upstream
+from sbc.registrar.binding import Binding, Upstream, unconnected
 from sbc.registrar.bindings import Bindings
 from sbc.registrar.register import BULK, RETRY_S, Registration, flow_key
 from sbc.registrar.rewriting import (
@@ -181,6 +181,16 @@ def called_by(request: Request, account: str) -> str:
     return number if number and frozenset("+0123456789*#").issuperset(number) else account
 
 
+@frozen
+class _Given:
+    """What the 200 of the registrar says; `default`: seconds, where a Contact has none of its own."""
+
+    contacts: tuple[Contact, ...]
+    default: int | None
+    service_route: tuple[str, ...]
+    told: HeaderRows
+
+
 class _Passing:
     """One REGISTER on its way to the registrar, and back."""
 
@@ -282,9 +292,15 @@ class _Passing:
         bindings = self._through.bindings.current(self._party.name, now)
         try:
             contacts = parse_contacts(response.headers.all(CONTACT)) or ()
+            service_route = tuple([str(route) for route in parse_list(response.headers.all(SERVICE_ROUTE))])
+        except ParseError:
+            self._give_up(Cause(503, by="sbc", note="the registrar's 200 cannot be read"), now)
+            return
+        given = _Given(contacts, expires(response.headers), service_route, told(response.headers, TOLD))
+        try:
             if self._registration.contacts != ():
                 applied = self._registration.applied(bindings, now)
-                bindings = [binding for each in applied if (binding := self._known_there(each, contacts, response, now)) is not None]
+                bindings = [binding for each in applied if (binding := self._known_there(each, given, now)) is not None]
                 self._through.bindings.bind(self._party.name, bindings, now)
         except SipError as error:
             self._answer(error.status, error.reason, error.headers, now)
@@ -294,12 +310,12 @@ class _Passing:
         rows = self._through.rows(self._registration, bindings, self._flow, now)
         self._answer(200, "", (*rows, *told(response.headers, TOLD_ONCE)), now)
 
-    def _known_there(self, binding: Binding, contacts: tuple[Contact, ...], response: Response, now: Now) -> Binding | None:
+    def _known_there(self, binding: Binding, given: _Given, now: Now) -> Binding | None:
         """The binding as the registrar has it; None: it has not. Others than those of this REGISTER stay as they are."""
         token = next((token for contact, token in self._names if contact == binding.contact), "")
         if binding.upstream is not None or not token:
             return binding
-        seconds = granted_for(token, contacts, expires(response.headers))
+        seconds = granted_for(token, given.contacts, given.default)
         if not seconds:
             return None
         upstream = Upstream(
@@ -310,10 +326,11 @@ class _Passing:
             expires_at=now.monotonic + seconds,
             refresh_at=now.monotonic + seconds / 2,
             credentials=credentials_of(self._request.headers),
-            service_route=tuple([str(route) for route in parse_list(response.headers.all(SERVICE_ROUTE))]),
-            told=told(response.headers, TOLD),
+            service_route=given.service_route,
+            told=given.told,
         )
-        return _limited(binding, upstream)
+        known = _limited(binding, upstream)
+        return unconnected(known) if self._flow.connection in self._context.closed else known  # while the registrar was thinking
 
     def _give_up(self, cause: Cause, now: Now) -> None:
         """Nobody to ask. Never 401 or 403, after which a PBX stays away for good."""

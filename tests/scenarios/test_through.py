@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbc.inputs import BindingsFound, PolicyChanged
+from sbc.inputs import BindingsFound, FlowClosed, PolicyChanged
 from sbc.sip.digest import answer as digest_answer
 from sbc.sip.fields.auth import Challenge
 from sbc.sip.fields.contact import Contact
@@ -279,6 +279,29 @@ def test_a_late_yes_counts(world: World, bob: Agent, core: Agent) -> None:
     invite(core, token_of(received))
     bob.answer(bob.expect_request("INVITE"), 486)
     core.expect_response(100)
+    core.expect_response(486)
+
+
+@pytest.mark.parametrize("row", [("Contact", "<sip:a"), ("Service-Route", "<sip:a")])
+def test_a_yes_that_cannot_be_read_is_none(world: World, bob: Agent, core: Agent, row: tuple[str, str]) -> None:
+    register(bob)
+    received = core.expect_request("REGISTER")
+    core.answer(received, 200, headers=(*contacts_granted(received, 600), row))
+    assert "Retry-After" in bob.expect_response(503).headers
+    assert "bob" not in world.stored
+
+
+def test_a_phone_that_is_gone_before_its_registrar_answers_is_waited_for(world: World, bob: Agent, core: Agent) -> None:
+    register(bob)
+    received = core.expect_request("REGISTER")
+    world.receive(FlowClosed(bob.flow))
+    core.answer(received, 200, headers=contacts_granted(received, 600))
+    invite(core, token_of(received))
+    core.expect_response(100)
+    again = phone(world, 8)
+    registered(again, core, cseq=2)
+    world.after(0.3)
+    again.answer(again.expect_request("INVITE"), 486)
     core.expect_response(486)
 
 
