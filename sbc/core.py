@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from sbc.call.context import Context
 from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
@@ -30,7 +28,6 @@ from sbc.inputs import (
     ResponseIn,
     SendFailed,
 )
-from sbc.policy.decide import may_register
 from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Snapshot
 from sbc.reception import Reception
@@ -98,7 +95,7 @@ class Core:
             case Resolved(question, answers):
                 context.questions.pop(question)(answers, now)
             case BindingsFound(stored):
-                self._bindings.restore(stored, partial(may_register, context.snapshot), now)
+                self._reception.restore(stored, now)
             case PolicyChanged(snapshot):
                 context.replace_snapshot(snapshot)
             case DrainBegun():

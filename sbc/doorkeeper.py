@@ -74,14 +74,16 @@ class Doorkeeper:
 
     def _registered_through(self, request: Request, flow: Flow) -> Party | None:
         """Whose password we do not know is known by the flow it registered over, as a trunk is by its address."""
-        parties = []
+        snapshot, user = self._context.snapshot, request.from_.uri.decoded_user
+        first = None
         for name in self._accounts_at(flow):
-            party = self._context.snapshot.trunks.get(name) or self._context.snapshot.users.get(name)
+            party = snapshot.trunks.get(name) or snapshot.users.get(name)
             if party is not None and party.register_at is not None:
-                parties.append(party)
-        user = request.from_.uri.decoded_user
-        parties.sort(key=lambda party: user not in (party.name, account_name(party)))
-        return parties[0] if parties else None
+                if user in (party.name, account_name(party)):
+                    return party
+                first = first or party
+        # A PBX calls with its callers' numbers; whoever has a password of ours on the same connection has to prove that
+        return first if password(snapshot, flow.realm, user) is None else None
 
     def _credentials(self, request: Request, realm: Realm) -> Credentials | None:
         for name in (AUTHORIZATION, PROXY_AUTHORIZATION):
@@ -119,8 +121,9 @@ class Doorkeeper:
         self._failures_in_all.take(source, now.monotonic)
 
     def _has_failed_too_often(self, user: str, flow: Flow, now: Now) -> bool:
-        """Its next try is not even looked at. Not of whoever is registered over this very flow: it is no guesser."""
-        if self._accounts_at(flow):
+        """Its next try is not even looked at. Not of who is registered over this very flow as that user: it is no guesser."""
+        party = account(self._context.snapshot, flow.realm, user)
+        if party is not None and party.name in self._accounts_at(flow):
             return False
         source = source_key(flow.remote[0])
         return not (self._failures.has(f"{source} {user}", now.monotonic) and self._failures_in_all.has(source, now.monotonic))

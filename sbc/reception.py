@@ -33,7 +33,7 @@ from sbc.effects import CloseFlow, Send, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
-from sbc.policy.decide import account_name, dialled, emergency_route, normalise, route, trunk_at, without_separators
+from sbc.policy.decide import account_name, dialled, emergency_route, may_register, normalise, route, trunk_at, without_separators
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, User
 from sbc.registrar.bindings import Bindings
@@ -89,6 +89,11 @@ class Reception:
             return
         if flow.reliable or trunk_at(self._context.snapshot, flow) is not None:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
+
+    def restore(self, stored: tuple[tuple[str, str], ...], now: Now) -> None:
+        """Who was registered with an earlier process."""
+        self._bindings.restore(stored, partial(may_register, self._context.snapshot), now)
+        self._through.restore(stored)
 
     def flow_closed(self, flow: Flow, now: Now) -> None:
         self._context.closed.add(flow)

@@ -48,6 +48,8 @@ class Bindings:
         """What an earlier process knew, as far as it still holds. `known`: whether that account may be registered on that flow."""
         lost = 0
         for account, text in stored:
+            if not account:  # the key of the tokens
+                continue
             try:
                 bindings = [binding for binding in bindings_of(text, now) if known(account, binding.flow)]
             except Unreadable as error:

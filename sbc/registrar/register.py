@@ -96,10 +96,12 @@ class Registration:
             self._check_order(old)
             bindings = [binding for binding in bindings if binding not in old]
             if seconds > 0:
-                # Who is back is not waited for any more, and what was lost would only fill the account up
-                bindings = [binding for binding in bindings if not binding.lost]
+                # Who is back is not waited for any more. A registrar behind us still knows the others, and may call them
+                bindings = [binding for binding in bindings if not binding.lost or binding.upstream is not None]
                 until = now.monotonic + seconds
                 bindings.append(Binding(contact, self.flow, until, request.call_id, request.cseq.number, self.path, self.outbound))
+        for lost in [binding for binding in bindings if binding.lost][: max(0, len(bindings) - MAX_CONTACTS)]:
+            bindings.remove(lost)
         if len(bindings) > MAX_CONTACTS:
             raise too_many()
         return bindings
@@ -112,7 +114,11 @@ class Registration:
         """Instance and reg-id name a binding where both sides speak RFC 5626 (s6), the Contact elsewhere (RFC 3261 s10.3)."""
         if self.outbound and flow_key(contact) is not None:
             return binding.outbound and flow_key(binding.contact) == flow_key(contact)
-        return not binding.outbound and same_uri(binding.contact.uri, contact.uri)
+        if binding.outbound:
+            return False
+        # "All registrations from a UAC SHOULD use the same Call-ID" (s10.2): it is back, with the port of its new connection
+        back = binding.lost and binding.call_id == self._request.call_id
+        return back or same_uri(binding.contact.uri, contact.uri)
 
     def _check_order(self, bindings: list[Binding]) -> None:
         """ "If the CSeq … is not higher, the update MUST be aborted" for one Call-ID (s10.3 step 7)."""

@@ -12,16 +12,18 @@ from typing import Literal
 from sbc.call.bridge import invitation_of
 from sbc.call.callee import Target
 from sbc.call.causes import seconds_of
-from sbc.call.context import Context
+from sbc.call.context import Context, SentBy
 from sbc.call.search import Search
+from sbc.call.usage import LONGEST_DATAGRAM
 from sbc.call.words import Cause
 from sbc.clock import Now
+from sbc.effects import StoreBindings
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
-from sbc.frozen import replace
+from sbc.frozen import frozen, replace
 from sbc.policy.decide import account_name, dialled
 from sbc.policy.snapshot import Party, Patterns, Peer, Realm, Route, Trunk
-from sbc.registrar.binding import Binding, Upstream
+from sbc.registrar.binding import Binding, Upstream, unconnected
 from sbc.registrar.bindings import Bindings
 from sbc.registrar.register import BULK, RETRY_S, Registration, flow_key
 from sbc.registrar.rewriting import (
@@ -56,6 +58,7 @@ ASKED_S = 3600  # of the registrar at least, whatever the phone asks of us: it i
 ABSORBED = 60  # refreshes in a row that the registrar does not hear of; an hour of a phone that refreshes each minute
 PATIENCE_S = 10.0  # for the registrar's answer; then the phone is told when to try again, before it gives us up
 RING_S = 180.0
+KEY = ""  # the account that is none: the key of our tokens is stored there
 
 
 class Through:
@@ -68,8 +71,17 @@ class Through:
         self.note_failure = note_failure
         self.context = context
         self.bindings = bindings
-        self.tokens = Tokens(context.ids)
+        self.tokens = Tokens(context.ids, self._keep)
         self._find = context.tap.answered(self._addressee)
+
+    def restore(self, stored: tuple[tuple[str, str], ...]) -> None:
+        """With the key of an earlier process its tokens are ours, too."""
+        for name, text in stored:
+            if name == KEY:
+                self.tokens.restore(text)
+
+    def _keep(self, key: str) -> None:
+        self.context.emit(StoreBindings(KEY, key))
 
     def register(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         """Answers the REGISTER of `party` now or later. Raises SipError for what the registrar need not be asked about."""
@@ -170,6 +182,16 @@ def called_by(request: Request, account: str) -> str:
     return number if number and frozenset("+0123456789*#").issuperset(number) else account
 
 
+@frozen
+class _Given:
+    """What the 200 of the registrar says; `default`: seconds, where a Contact has none of its own."""
+
+    contacts: tuple[Contact, ...]
+    default: int | None
+    service_route: tuple[str, ...]
+    told: HeaderRows
+
+
 class _Passing:
     """One REGISTER on its way to the registrar, and back."""
 
@@ -207,20 +229,31 @@ class _Passing:
         self._search.next(now)
 
     def _attempt(self, target: Target, now: Now) -> Cause | None:
-        context = self._context
-        party = target.party
-        assert isinstance(party, Trunk) and party.peer is not None
+        context, flow = self._context, target.flow
+        assert isinstance(target.party, Trunk)
         self._cseq += 1
         for _, token in self._names:
             self._through.bindings.note_cseq(token, self._cseq, now)
-        realm, peer = context.snapshot.realms[self._flow.realm], party.peer
-        sent_by = context.sent_by(target.flow, party)
+        request = self._build(flow, target.party)
+        if target.stream is not None and request.length > LONGEST_DATAGRAM:
+            flow = target.stream
+            request = self._build(flow, target.party)
+        if flow.secure and target.server_name:
+            context.peers.expect(target.server_name, flow)
+        context.transactions.client(request, flow, now, self, target.party.timers)
+        return None
+
+    def _build(self, flow: Flow, party: Trunk) -> Request:
+        context = self._context
+        realm, sent_by = context.snapshot.realms[self._flow.realm], context.sent_by(flow, party)
+        peer = party.peer
+        assert peer is not None
         supported = "path, outbound" if self._outbound else "path"
-        rows: list[tuple[str, str]] = [*self._contact_rows(target), ("Supported", supported), *told(self._request.headers, CREDENTIALS)]
+        rows: list[tuple[str, str]] = [*self._contact_rows(sent_by), ("Supported", supported), *told(self._request.headers, CREDENTIALS)]
         if self._outbound and self._names:
             rows.append(("Path", route_to_us(sent_by, self._names[0][1], ";ob")))
         account = NameAddr("", _at_registrar(self._request.to.uri, realm, peer))
-        request = Request.build(
+        return Request.build(
             "REGISTER",
             _at_registrar(self._request.uri, realm, peer),
             via=sent_by.via(context.ids.branch()),
@@ -231,16 +264,11 @@ class _Passing:
             max_forwards=hops_left(self._request),
             headers=rows,
         )
-        if target.flow.secure and target.server_name:
-            context.peers.expect(target.server_name, target.flow)
-        context.transactions.client(request, target.flow, now, self, party.timers)
-        return None
 
-    def _contact_rows(self, target: Target) -> HeaderRows:
+    def _contact_rows(self, sent_by: SentBy) -> HeaderRows:
         registration = self._registration
         if registration.contacts is None:
             return (("Contact", "*"), ("Expires", "0"))
-        sent_by = self._context.sent_by(target.flow, target.party)
         asked = [(contact, token, registration.asked(contact)) for contact, token in self._names]
         return tuple(
             [("Contact", contact_of(contact, token, sent_by, max(seconds, ASKED_S) if seconds else 0)) for contact, token, seconds in asked]
@@ -267,9 +295,15 @@ class _Passing:
         bindings = self._through.bindings.current(self._party.name, now)
         try:
             contacts = parse_contacts(response.headers.all(CONTACT)) or ()
+            service_route = tuple([str(route) for route in parse_list(response.headers.all(SERVICE_ROUTE))])
+        except ParseError:
+            self._give_up(Cause(503, by="sbc", note="the registrar's 200 cannot be read"), now)
+            return
+        given = _Given(contacts, expires(response.headers), service_route, told(response.headers, TOLD))
+        try:
             if self._registration.contacts != ():
                 applied = self._registration.applied(bindings, now)
-                bindings = [binding for each in applied if (binding := self._known_there(each, contacts, response, now)) is not None]
+                bindings = [binding for each in applied if (binding := self._known_there(each, given, now)) is not None]
                 self._through.bindings.bind(self._party.name, bindings, now)
         except SipError as error:
             self._answer(error.status, error.reason, error.headers, now)
@@ -279,12 +313,12 @@ class _Passing:
         rows = self._through.rows(self._party, self._registration, bindings, self._flow, now)
         self._answer(200, "", (*rows, *told(response.headers, TOLD_ONCE)), now)
 
-    def _known_there(self, binding: Binding, contacts: tuple[Contact, ...], response: Response, now: Now) -> Binding | None:
+    def _known_there(self, binding: Binding, given: _Given, now: Now) -> Binding | None:
         """The binding as the registrar has it; None: it has not. Others than those of this REGISTER stay as they are."""
         token = next((token for contact, token in self._names if contact == binding.contact), "")
         if binding.upstream is not None or not token:
             return binding
-        seconds = granted_for(token, contacts, expires(response.headers))
+        seconds = granted_for(token, given.contacts, given.default)
         if not seconds:
             return None
         upstream = Upstream(
@@ -295,10 +329,11 @@ class _Passing:
             expires_at=now.monotonic + seconds,
             refresh_at=now.monotonic + seconds / 2,
             credentials=credentials_of(self._request.headers),
-            service_route=tuple([str(route) for route in parse_list(response.headers.all(SERVICE_ROUTE))]),
-            told=told(response.headers, TOLD),
+            service_route=given.service_route,
+            told=given.told,
         )
-        return _limited(binding, upstream)
+        known = _limited(binding, upstream)
+        return unconnected(known) if self._flow.connection in self._context.closed else known  # while the registrar was thinking
 
     def _give_up(self, cause: Cause, now: Now) -> None:
         """Nobody to ask. Never 401 or 403, after which a PBX stays away for good."""

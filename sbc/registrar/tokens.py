@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Callable
 
 from sbc.clock import Ids
 
@@ -12,20 +13,31 @@ _MAC = 32  # hexadecimal digits: 128 bits
 is_like_one = re.compile(rf"[0-9a-zA-Z]{{4,64}}\.[0-9a-f]{{{_MAC}}}").fullmatch
 
 
-class Tokens:
-    """A token is an identifier and its HMAC. The key is made with the first token, and is this process's own."""
+is_key = re.compile(rf"[0-9a-f]{{{2 * _SECRET}}}").fullmatch
 
-    def __init__(self, ids: Ids) -> None:
+
+class Tokens:
+    """A token is an identifier and its HMAC. The key is made with the first token; `keep` is told it, for the next process."""
+
+    def __init__(self, ids: Ids, keep: Callable[[str], None]) -> None:
         self._ids = ids
+        self._keep = keep
         self._key = b""
 
+    def restore(self, key: str) -> None:
+        """What `keep` was told once; anything else is as good as nothing."""
+        if is_key(key):
+            self._key = bytes.fromhex(key)
+
     def mint(self) -> str:
-        self._key = self._key or self._ids.random(_SECRET)
+        if not self._key:
+            self._key = self._ids.random(_SECRET)
+            self._keep(self._key.hex())
         identifier = self._ids.tag()
         return f"{identifier}.{self._mac(identifier)}"
 
     def is_ours(self, token: str) -> bool:
-        """Whether this process has made it."""
+        """Whether it was made with our key."""
         identifier, dot, mac = token.partition(".")
         return bool(self._key and dot) and hmac.compare_digest(mac.encode("utf-8", "replace"), self._mac(identifier).encode())
 

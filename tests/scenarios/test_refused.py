@@ -82,6 +82,11 @@ def test_REJ_03_who_is_registered_on_this_flow_is_no_guesser(world: World, alice
     registered(alice, cseq=100)
 
 
+def test_REJ_03_who_is_registered_may_not_guess_somebody_elses_there(world: World, alice: Agent) -> None:
+    registered(alice)
+    assert guess(alice, 30, cseq=10, user="carrier2") == [(401, False)] * 10 + [(503, True)] * 20
+
+
 def test_REJ_03_right_but_used_before_asks_for_another_nonce_only(world: World, alice: Agent) -> None:
     """A second answer to the same challenge is a matter of the nonce: with stale, a PBX tries again instead of giving up."""
     request = register(alice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbc.inputs import BindingsFound, PolicyChanged
+from sbc.inputs import BindingsFound, FlowClosed, PolicyChanged
 from sbc.sip.digest import answer as digest_answer
 from sbc.sip.fields.auth import Challenge
 from sbc.sip.fields.contact import Contact
@@ -192,7 +192,7 @@ def test_OUT_06_what_changes_something_is_always_passed_on(world: World, bob: Ag
     assert Contact.parse(goodbye.headers.first("Contact") or "").expires == 0
     core.answer(goodbye, 200)
     assert "Contact" not in elsewhere.expect_response(200).headers
-    assert world.stored == {}
+    assert "bob" not in world.stored
 
 
 def test_OUT_06_each_sixtieth_refresh_is_passed_on(world: World, bob: Agent, core: Agent) -> None:
@@ -238,14 +238,14 @@ def test_a_question_is_the_registrars_to_answer_and_a_star_passes(world: World, 
     assert (star.headers.all("Contact"), star.headers.first("Expires")) == (["*"], "0")
     core.answer(star, 200)
     bob.expect_response(200)
-    assert world.stored == {}
+    assert "bob" not in world.stored
 
 
 def test_what_the_registrar_does_not_list_is_not_registered(world: World, bob: Agent, core: Agent) -> None:
     register(bob)
     core.answer(core.expect_request("REGISTER"), 200, headers=(("Contact", "<sip:other@10.1.0.1:5060>;expires=3600"),))
     assert "Contact" not in bob.expect_response(200).headers
-    assert world.stored == {}
+    assert "bob" not in world.stored
 
 
 # When there is nobody to ask
@@ -282,11 +282,34 @@ def test_a_late_yes_counts(world: World, bob: Agent, core: Agent) -> None:
     core.expect_response(486)
 
 
+@pytest.mark.parametrize("row", [("Contact", "<sip:a"), ("Service-Route", "<sip:a")])
+def test_a_yes_that_cannot_be_read_is_none(world: World, bob: Agent, core: Agent, row: tuple[str, str]) -> None:
+    register(bob)
+    received = core.expect_request("REGISTER")
+    core.answer(received, 200, headers=(*contacts_granted(received, 600), row))
+    assert "Retry-After" in bob.expect_response(503).headers
+    assert "bob" not in world.stored
+
+
+def test_a_phone_that_is_gone_before_its_registrar_answers_is_waited_for(world: World, bob: Agent, core: Agent) -> None:
+    register(bob)
+    received = core.expect_request("REGISTER")
+    world.receive(FlowClosed(bob.flow))
+    core.answer(received, 200, headers=contacts_granted(received, 600))
+    invite(core, token_of(received))
+    core.expect_response(100)
+    again = phone(world, 8)
+    registered(again, core, cseq=2)
+    world.after(0.3)
+    again.answer(again.expect_request("INVITE"), 486)
+    core.expect_response(486)
+
+
 def test_a_no_of_the_registrar_is_a_no(world: World, bob: Agent, core: Agent) -> None:
     register(bob)
     core.answer(core.expect_request("REGISTER"), 404)
     bob.expect_response(404)
-    assert world.stored == {}
+    assert "bob" not in world.stored
 
 
 def test_strangers_do_not_make_us_ask_the_registrar_without_end(world: World, core: Agent) -> None:
@@ -306,6 +329,16 @@ def test_bulk_registration_does_not_pass(world: World, bob: Agent, core: Agent) 
     register(bob, contact="<sip:192.168.1.5;bnc>", headers=(("Require", "gin"),))
     assert bob.expect_response(420).headers.first("Unsupported") == "gin"
     core.expect_nothing()
+
+
+def test_a_register_too_long_for_udp_goes_by_tcp(world: World, bob: Agent, core: Agent) -> None:
+    by_tcp = world.agent("core", ("10.1.0.9", 5060), "inside", "TCP", connection=3)
+    register(bob, contact=f"<sip:bob@192.168.1.5;pn-prid={'x' * 1000}>")
+    received = by_tcp.expect_request("REGISTER")
+    assert received.via.transport == "TCP"
+    assert Contact.parse(received.headers.first("Contact") or "").uri.param("transport") == "tcp"
+    by_tcp.answer(received, 200, headers=contacts_granted(received, 600))
+    bob.expect_response(200)
 
 
 # What outlives us
@@ -335,6 +368,27 @@ def test_after_a_restart_tokens_are_the_same_and_refreshes_are_absorbed(world: W
     again = grant(core)
     assert (again.call_id, again.cseq.number) == (first.call_id, first.cseq.number + 1)
     bob.expect_response(200)
+
+
+def test_after_a_restart_a_token_that_has_died_is_still_told_from_one_that_was_made_up(world: World, policy: str) -> None:
+    before = World(policy)
+    bob, core = on_udp(before), core_of(before)
+    received, _ = registered(bob, core, contact="<sip:bob@203.0.113.8>")
+    world.now = START._replace(monotonic=5.0, wall=before.now.wall + 100)
+    world.receive(BindingsFound(tuple(before.stored.items())))
+    core, token = core_of(world), token_of(received)
+    for called, status in ((token, 480), (token[:-1] + ("0" if token[-1] != "0" else "1"), 403)):
+        invite(core, called)
+        core.expect_response(status)
+
+
+def test_a_key_that_is_none_is_as_good_as_none(world: World, bob: Agent, core: Agent) -> None:
+    world.receive(BindingsFound((("", "zz"), ("", "00" * 31), ("", ""))))
+    received, _ = registered(bob, core)
+    assert world.stored[""] != ""
+    invite(core, token_of(received))
+    bob.answer(bob.expect_request("INVITE"), 486)
+    core.inbox.clear()
 
 
 def test_a_policy_that_moves_the_account_to_another_registrar_is_followed(world: World, bob: Agent, core: Agent, policy: str) -> None:

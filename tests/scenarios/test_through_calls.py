@@ -195,6 +195,41 @@ def test_a_phone_without_outbound_that_lost_its_connection_is_waited_for(world: 
     core.expect_response(486)
 
 
+def test_a_phone_that_is_back_with_another_contact_is_known_by_its_call_id(world: World, bob: Agent, core: Agent) -> None:
+    """And so it does not pile up at the registrar, connection by connection."""
+    token = ""
+    for number in range(15):
+        agent = phone(world, 100 + number)
+        register(agent, contact=f"<sip:bob@192.168.1.5:{40000 + number};transport=tls>", cseq=number + 1)
+        received = grant(core)
+        token = token or token_of(received)
+        assert token_of(received) == token
+        assert len(agent.expect_response(200).headers.all("Contact")) == 1
+        world.receive(FlowClosed(agent.flow))
+
+
+def test_one_phone_that_is_back_does_not_make_the_registrar_lose_the_other(world: World, bob: Agent, core: Agent) -> None:
+    first, _ = registered(bob, core)
+    other = phone(world, 8)
+    other.name = "bob2"
+    second, _ = registered(other, core, contact="<sip:bob@192.168.1.6:5061;transport=tls>")
+    for agent in (bob, other):
+        world.receive(FlowClosed(agent.flow))
+    back = phone(world, 9)
+    assert len(registered(back, core, cseq=2)[1].headers.all("Contact")) == 1, "only what can be reached is listed"
+    invite(core, token_of(second))
+    core.expect_response(100)
+    world.after(2)
+    core.expect_nothing()
+    again = phone(world, 10)
+    again.name = "bob2"
+    assert token_of(registered(again, core, contact="<sip:bob@192.168.1.6:5061;transport=tls>", cseq=2)[0]) == token_of(second)
+    world.after(0.3)
+    again.answer(again.expect_request("INVITE"), 486)
+    core.expect_response(486)
+    assert token_of(first) != token_of(second)
+
+
 # Service-Route
 
 
@@ -235,6 +270,18 @@ def test_who_is_not_registered_may_not_call(world: World, bob: Agent, core: Agen
     bob.send(bob.request("INVITE", f"sip:+12125550100@{DOMAIN}", body=sdp(bob.host, 40000)))
     core.expect_nothing()
     assert all(isinstance(each, Response) and each.status == 401 for each in bob.inbox)
+
+
+def test_who_has_a_password_of_ours_is_not_taken_for_who_shares_its_connection(world: World, bob: Agent, core: Agent) -> None:
+    registered(bob, core)
+    bob.name = "alice"
+    bob.send(bob.request("INVITE", f"sip:+12125550100@{DOMAIN}", body=sdp(bob.host, 40000)))
+    bob.expect_response(401)
+    bob.name = "+4930111"  # a PBX calls with its callers' numbers
+    bob.send(bob.request("INVITE", f"sip:+12125550100@{DOMAIN}", body=sdp(bob.host, 40000)))
+    bob.expect_response(100)
+    assert world.calls()[0].facts.a.party.name == "bob"
+    core.expect_request("INVITE")
 
 
 def test_of_several_accounts_on_one_connection_each_calls_as_itself(world: World, bob: Agent, core: Agent) -> None:

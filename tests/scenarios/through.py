@@ -40,6 +40,7 @@ Rows = tuple[tuple[str, str], ...]
 def with_core(text: str = POLICY) -> str:
     """Bob and Carol, who register at a core inside, and a PBX that does."""
     text = text.replace("domains: [sbc.example.com]", "domains: [sbc.example.com, example.com]")
+    text = text.replace("[udp://10.1.0.1:5060]", "[udp://10.1.0.1:5060, tcp://10.1.0.1:5060]")
     return text.replace("\n  carrier:\n", CORE, 1).replace("\ntrunks:\n", USERS, 1).replace("\n  - name: in\n", ROUTES, 1)
 
 
