@@ -79,7 +79,7 @@ def test_SRTP_04_both_implementations_are_one(suite: Suite, seed: int, length: i
 @pytest.mark.parametrize("suite", SUITES)
 def test_SRTP_04_in_order_across_many_roll_overs(suite: Suite) -> None:
     """Every packet arrives, each implementation opening what the other protected."""
-    pairs = [
+    pairs: list[tuple[Any, Any]] = [
         (libsrtp.Outbound(keys(1, suite)), native.Inbound(keys(1, suite))),
         (native.Outbound(keys(1, suite)), libsrtp.Inbound(keys(1, suite))),
     ]
