@@ -7,13 +7,14 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+COMPILER := gcc libc6-dev libssl-dev
 PEERS := baresip-core linphone-cli sip-tester iproute2
 POLICIES := policies
 COMPILED_FIRST := $(CURDIR)/build/compiled:$(CURDIR)
 NATIVE := $(wildcard media/native/*.[ch])
 CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 
-.PHONY: help run test test-unprivileged test-compiled check compiled wheel interop bench fuzz soak-media clean peers root
+.PHONY: help run test test-unprivileged test-compiled check compiled wheel interop bench fuzz soak-media clean peers compiler root
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 26
@@ -21,12 +22,12 @@ help: ## this list
 run: $(VENV)/.run certs/edge.pem certs/alice.secret ## serve policies/ here, with a test peer to call; Ctrl-C drains and ends
 	@$(ignore-interrupt now)exec env --default-signal=INT $(BIN)/sbc run $(POLICIES) --testpeer
 
-test: root peers $(VENV)/.dev ## everything, with real peers in network namespaces (root)
+test: root peers compiler $(VENV)/.dev ## everything, with real peers in network namespaces (root)
 	@$(MAKE) check
 	@$(BIN)/python -m pytest
 	@$(MAKE) test-compiled
 
-test-unprivileged: $(VENV)/.dev ## all that needs neither root nor network namespaces
+test-unprivileged: compiler $(VENV)/.dev ## all that needs neither root nor network namespaces
 	@$(MAKE) check
 	@$(BIN)/python -m pytest -m "not namespaces"
 
@@ -58,10 +59,10 @@ bench: build/compiled/.built ## CPU per call and per relayed packet
 	@$(BIN)/python -P -m tests.bench.media
 	@$(BIN)/python -P -m tests.bench.recording
 
-fuzz: $(VENV)/.dev ## the fuzz targets for longer than make test has time for
+fuzz: compiler $(VENV)/.dev ## the fuzz targets for longer than make test has time for
 	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800 --fuzz-seconds=60
 
-soak-media: $(VENV)/.dev ## the engine in C under churn, under sanitizers, for 10 minutes
+soak-media: compiler $(VENV)/.dev ## the engine in C under churn, under sanitizers, for 10 minutes
 	@$(BIN)/python -m tests.bench.soak_media
 
 clean: ## remove what was built; certificates and secrets stay
@@ -70,6 +71,10 @@ clean: ## remove what was built; certificates and secrets stay
 
 peers:
 	@.ci/packages $(PEERS)
+
+compiler: # of the engine in C and what tests it; the sanitizers come with gcc
+	@.ci/packages $(COMPILER)
+	@python3 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || .ci/packages python3-dev
 
 root:
 	$(if $(filter 0,$(shell id -u)),@:,$(error the namespaces of make $(or $(filter test interop,$(MAKECMDGOALS)),test) need root; without it run: make test-unprivileged))

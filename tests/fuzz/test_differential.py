@@ -24,7 +24,13 @@ HOURS = 1000.0  # the clock at the beginning
 KNOWN = sorted(SUITES)
 NETWORKS = {Side.A: "10.0.0.{}", Side.B: "2001:db8::{}"}
 FAX = b"\0\1\2\xc0\x11\0\0"
-REPORTS = (rtcp(), rtcp(7), b"\x81\xcb\0\1\0\0\0\7", b"\x80\xc8\0\1\0\0\0\7", b"\x80\xcd\0\1\0\0\0\7" * 2)
+BYE = b"\x81\xcb\0\1\0\0\0\7"
+PADDED = b"\xa0\xc9\0\2\0\0\0\7\0\0\0\4"
+REPORTS = (
+    *(rtcp(), rtcp(7), BYE, PADDED, BYE + PADDED, b"\x80\xcd\0\1\0\0\0\7" * 2),
+    # not well formed: padded before the end, without room for what it reports, longer than it is, of another version
+    *(PADDED + BYE, b"\x80\xc8\0\1\0\0\0\7", b"\x90\xc9\0\7" + bytes(28), BYE + BYE[:6], BYE + b"\0" + BYE[1:]),
+)
 
 
 def place(side: Side, random: Random) -> Address:
@@ -219,7 +225,7 @@ def test_both_engines_do_the_same(script: list[tuple[int, int]]) -> None:
     assert_same(final, play.fake.close("call"))
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_both_engines_do_the_same_for_long(seed: int) -> None:
     random = Random(seed)
     play = Play()

@@ -85,5 +85,5 @@ def test_a_fault_is_found(tmp_path: Path) -> None:
 
 
 def run(binary: Path, seconds: float, corpus: Path) -> subprocess.CompletedProcess[str]:
-    command: list[str | Path] = [binary, f"-max_total_time={seconds:g}", f"-artifact_prefix={corpus}/", corpus]
+    command = [str(binary), f"-max_total_time={seconds:g}", f"-artifact_prefix={corpus}/", str(corpus)]
     return subprocess.run(command, capture_output=True, text=True, timeout=seconds + 100, check=False)
