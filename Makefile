@@ -14,7 +14,7 @@ COMPILED_FIRST := $(CURDIR)/build/compiled:$(CURDIR)
 NATIVE := $(wildcard media/native/*.[ch])
 CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 
-.PHONY: help run test test-unprivileged test-compiled check compiled wheel interop bench fuzz soak-media clean peers compiler root
+.PHONY: help run test test-unprivileged test-compiled check compiled wheel interop bench bench-media fuzz soak-media clean peers compiler root
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 26
@@ -52,12 +52,16 @@ wheel: build/compiled/.built ## the same as dist/sbc-*.whl, for this Python and 
 	@cp -v build/compiled/*.whl dist/
 
 bench: export PYTHONPATH = $(COMPILED_FIRST)
-bench: build/compiled/.built ## CPU per call and per relayed packet
+bench: build/compiled/.built ## CPU per call and per relayed packet, half an hour
 	@$(BIN)/python -P -m tests.bench.core
 	@$(BIN)/python -P -m tests.bench.signalling --find-max
 	@$(BIN)/python -P -m tests.bench.signalling --tls --rates 20,100,200
-	@$(BIN)/python -P -m tests.bench.media
 	@$(BIN)/python -P -m tests.bench.recording
+	@$(MAKE) bench-media
+
+bench-media: $(VENV)/.dev ## CPU per relayed packet, delay, growth, overload; beside rtpengine
+	@.ci/packages rtpengine-daemon 2>/dev/null || true
+	@$(BIN)/python -m tests.bench.media
 
 fuzz: compiler $(VENV)/.dev ## the fuzz targets for longer than make test has time for
 	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800 --fuzz-seconds=60

@@ -18,11 +18,29 @@ from media.native.keys import Inbound, Outbound
 
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(__file__).with_suffix(".c")
-PEERS: tuple[Address, Address] = ("127.0.0.4", 4000), ("127.0.0.5", 4000)  # all peers of a side have one address
 PAYLOAD_TYPE = 8
 OCTETS = 160  # 20 ms of G.711
 LAST_SEQUENCE = 0xFFFF  # of a stream of ours: none goes round, so that a sample can be decrypted by itself
 TICK = 200  # microseconds between looks at what is due: packets of different calls do not arrive in bunches
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where everybody is. `within`: the command that runs others where the peers' addresses are."""
+
+    prefix: str = "127.0.0"
+    within: tuple[str, ...] = ()
+
+    def host(self, number: int) -> str:
+        return f"{self.prefix}.{number}"
+
+    @property
+    def peers(self) -> tuple[Address, Address]:
+        """All peers of a side have one address."""
+        return (self.host(4), 4000), (self.host(5), 4000)
+
+
+LOOPBACK = Network()
 
 
 @dataclass(frozen=True)
@@ -92,7 +110,7 @@ def packet(side: int, sequence: int) -> bytes:
 
 
 def built() -> Path:
-    """The compiled generator. CalledProcessError with the compiler's words."""
+    """The compiled generator. CalledProcessError after the compiler's words, FileNotFoundError without a compiler."""
     program = ROOT / "build" / "packets"
     if not program.exists() or program.stat().st_mtime < SOURCE.stat().st_mtime:
         program.parent.mkdir(exist_ok=True)
@@ -101,23 +119,30 @@ def built() -> Path:
 
 
 def run(
-    relays: Sequence[Relay], traffic: Traffic, phases: Sequence[Phase], *, settle: float = 0.5, cpu: int = -1, within: Sequence[str] = ()
+    relays: Sequence[Relay],
+    traffic: Traffic,
+    phases: Sequence[Phase],
+    *,
+    settle: float = 0.5,
+    cpu: int = -1,
+    network: Network = LOOPBACK,
 ) -> list[Seen]:
-    """One result a phase. `within`: a command that runs others elsewhere (`ip netns exec NAME`). RuntimeError when the generator fails."""
+    """One result a phase, whose last packets get `settle` seconds to arrive. RuntimeError when the generator fails."""
     endpoints = 2 * len(relays)
     rounds = -(-sum(int(phase.rate * phase.seconds) for phase in phases) // endpoints)
     first, packets = traffic.take(rounds)
     order = list(range(endpoints))
     random.Random(1).shuffle(order)
-    head = struct.pack("<4I2I2I2I2IiI", endpoints, rounds, len(phases), first, *(len(some[0]) for some in packets),
-                       *(_number(host) for host, _ in PEERS), *(port for _, port in PEERS), TICK, int(settle * 1e6), cpu, 0)  # fmt: skip
+    numbers = [endpoints, rounds, len(phases), first, *(len(some[0]) for some in packets)]
+    numbers += [*(_number(host) for host, _ in network.peers), *(port for _, port in network.peers), TICK, int(settle * 1e6)]
+    head = struct.pack("<12IiI", *numbers, cpu, 0)
     targets = [each for relay in relays for host, port in relay.ports for each in (_number(host), port)]
     body = struct.pack(f"<{endpoints}I{2 * endpoints}I", *order, *targets)
     body += b"".join(struct.pack("<2d", phase.rate, phase.seconds) for phase in phases)
     with tempfile.TemporaryDirectory() as name:
         plan, samples = Path(name) / "plan", Path(name) / "samples"
         plan.write_bytes(head + body + b"".join(b"".join(some) for some in packets))
-        command = [*within, str(built()), str(plan), str(samples)]
+        command = [*network.within, str(built()), str(plan), str(samples)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
         if done.returncode:
             raise RuntimeError(f"the generator failed: {done.stderr}")

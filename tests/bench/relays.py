@@ -1,5 +1,6 @@
-"""A media engine of ours in a process of its own, so that its CPU and memory are its alone. `python -m tests.bench.relays native` is that
-process: one JSON command a line in, one answer a line out.
+"""A media engine of ours in a process of its own, so that its CPU and memory are its alone.
+
+`python -m tests.bench.relays native` is that process: one JSON command a line in, one answer a line out.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import uvloop
 from media.api import Interface, Keys, MediaEngine, SideSpec, Suite
 from media.native.engine import NativeEngine
 from media.portable import PortableEngine
-from tests.bench.packets import PAYLOAD_TYPE, PEERS, ROOT, Relay
+from tests.bench.packets import LOOPBACK, PAYLOAD_TYPE, ROOT, Network, Relay
 from tests.bench.process import usage
 
 Modes = tuple[Suite | None, Suite | None]  # what the peers of either side protect with
-OURS = {"native": ("127.0.0.2", "127.0.0.3"), "portable": ("127.0.0.6", "127.0.0.7")}
+OURS = {"native": (2, 3), "portable": (6, 7)}  # hosts of the network, facing the peers of side A and of side B
 PORTS = 2048, 65535
 ENGINES = {"native": NativeEngine, "portable": PortableEngine}
 
@@ -42,6 +43,7 @@ class Subject(Protocol):
     """What is measured: a process with relays."""
 
     name: str
+    network: Network
     suites: frozenset[Suite]
 
     def open(self, count: int, mode: Modes, *, mux: bool = False) -> list[Relay]:
@@ -70,18 +72,29 @@ class Subject(Protocol):
 class Process:
     """An engine of ours, reached over its standard input and output."""
 
-    def __init__(self, engine: str, cpu: int = -1, *, first: bool = True, folder: Path = ROOT) -> None:
+    def __init__(self, engine: str, cpu: int = -1, *, network: Network = LOOPBACK, first: bool = True) -> None:
         """`first`: before other work of this machine."""
         self.name = engine
+        self.network = network
         self.suites = frozenset(Suite) if engine == "native" else PORTABLE_SUITES
-        command = [sys.executable, "-m", "tests.bench.relays", engine, "--cpu", str(cpu), *(["--first"] if first else [])]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.bench.relays",
+            engine,
+            "--cpu",
+            str(cpu),
+            "--network",
+            network.prefix,
+            *(["--first"] if first else []),
+        ]
         self._process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
         self._ask("hello")
 
     def open(self, count: int, mode: Modes, *, mux: bool = False) -> list[Relay]:
-        near, away = OURS[self.name]
+        near, away = (self.network.host(number) for number in OURS[self.name])
         sends = our_keys(mode[0]), our_keys(mode[1])
         ports = self._ask("open", count=count, mode=mode, mux=mux)
         return [Relay(((near, a), (away, b)), sends) for a, b in ports]
@@ -115,7 +128,7 @@ class Process:
 PORTABLE_SUITES = frozenset((Suite.AES_CM_128_HMAC_SHA1_80, Suite.AES_CM_128_HMAC_SHA1_32, Suite.AEAD_AES_128_GCM, Suite.AEAD_AES_256_GCM))
 
 
-def sides(mode: Modes, *, mux: bool = False) -> tuple[SideSpec, SideSpec]:
+def sides(mode: Modes, network: Network, *, mux: bool = False) -> tuple[SideSpec, SideSpec]:
     near, away = (
         SideSpec(
             remote=peer,
@@ -127,14 +140,15 @@ def sides(mode: Modes, *, mux: bool = False) -> tuple[SideSpec, SideSpec]:
             clock_rates={PAYLOAD_TYPE: 8000, 0: 8000, 101: 8000},
             silence=3600.0,
         )
-        for peer, suite in zip(PEERS, mode, strict=True)
+        for peer, suite in zip(network.peers, mode, strict=True)
     )
     return near, away
 
 
 class _Server:
-    def __init__(self, engine: MediaEngine) -> None:
+    def __init__(self, engine: MediaEngine, network: Network) -> None:
         self._engine = engine
+        self._network = network
         self._names = 0
         self._open: list[str] = []
 
@@ -151,7 +165,7 @@ class _Server:
         return None
 
     def _open_more(self, count: int, mode: list[str | None], mux: bool) -> list[tuple[int, int]]:
-        specs = sides(_mode(mode), mux=mux)
+        specs = sides(_mode(mode), self._network, mux=mux)
         opened = []
         for _ in range(count):
             self._names += 1
@@ -163,7 +177,7 @@ class _Server:
         return opened
 
     def _turnover(self, count: int, mode: list[str | None]) -> float:
-        a, b = sides(_mode(mode))
+        a, b = sides(_mode(mode), self._network)
         before = time.process_time()
         for number in range(count):
             name = f"turnover {number}"
@@ -178,12 +192,12 @@ def _mode(names: list[str | None]) -> Modes:
     return a, b
 
 
-async def _serve(name: str) -> None:
+async def _serve(name: str, network: Network) -> None:
     loop = asyncio.get_running_loop()
     engine = ENGINES[name](loop)
     near, away = OURS[name]
-    engine.provide({"a": Interface(near, *PORTS), "b": Interface(away, *PORTS)})
-    server = _Server(engine)
+    engine.provide({"a": Interface(network.host(near), *PORTS), "b": Interface(network.host(away), *PORTS)})
+    server = _Server(engine, network)
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         print(json.dumps(server.do(json.loads(line))), flush=True)
     engine.shutdown()
@@ -193,6 +207,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("engine", choices=sorted(ENGINES))
     arguments.add_argument("--cpu", type=int, default=-1)
+    arguments.add_argument("--network", default=LOOPBACK.prefix)
     arguments.add_argument("--first", action="store_true")
     chosen = arguments.parse_args()
     if chosen.cpu >= 0:
@@ -200,7 +215,7 @@ def main() -> None:
     if chosen.first:
         prefer()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(chosen.engine))
+        runner.run(_serve(chosen.engine, Network(chosen.network)))
 
 
 def prefer() -> None:

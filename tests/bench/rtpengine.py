@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from media.api import Address, Keys, Suite
-from tests.bench.packets import PAYLOAD_TYPE, PEERS, Relay
+from tests.bench.packets import LOOPBACK, PAYLOAD_TYPE, Network, Relay
 from tests.bench.process import usage
 from tests.bench.relays import Modes, peer_keys, prefer
 
 Bencoded: TypeAlias = "int | str | list[Bencoded] | dict[str, Bencoded]"
 
-NEAR, AWAY = "127.0.0.8", "127.0.0.9"
+NEAR, AWAY = 8, 9  # hosts of the network
 CONTROL = ("127.0.0.8", 2223)
 SUITES = frozenset((Suite.AES_CM_128_HMAC_SHA1_80, Suite.AES_CM_128_HMAC_SHA1_32))
 
@@ -33,13 +33,15 @@ class Rtpengine:
     name = "rtpengine"
     suites = SUITES
 
-    def __init__(self, cpu: int = -1, *, first: bool = True) -> None:
+    def __init__(self, cpu: int = -1, *, network: Network = LOOPBACK, first: bool = True) -> None:
+        self.network = network
         program = shutil.which("rtpengine")
         if program is None:
             raise FileNotFoundError("rtpengine")
-        command = [program, "--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1", "--num-threads=1",
-                   f"--interface=near/{NEAR}", f"--interface=away/{AWAY}", f"--listen-ng={CONTROL[0]}:{CONTROL[1]}", "--port-min=2300",
-                   "--port-max=65534", "--timeout=3600", "--silent-timeout=3600", "--delete-delay=0"]  # fmt: skip
+        options = "--config-file=none --foreground --log-stderr --log-level=3 --table=-1 --num-threads=1 --port-min=2300 --port-max=65534"
+        options += " --timeout=3600 --silent-timeout=3600 --delete-delay=0 --listen-ng={}:{}".format(*CONTROL)
+        options += f" --interface=near/{network.host(NEAR)} --interface=away/{network.host(AWAY)}"
+        command = [program, *options.split()]
         self._process = subprocess.Popen(
             command,
             stdout=subprocess.DEVNULL,
@@ -95,12 +97,15 @@ class Rtpengine:
         common: dict[str, Bencoded] = {"call-id": name, "from-tag": "a", "ICE": "remove", "DTLS": "off"}
         common["replace"] = ["origin"]
         common["rtcp-mux"] = ["accept" if mux else "demux"]
-        offer = self._ask("offer", {**common, "direction": ["near", "away"], "sdp": _description(0, mode[0], mux=mux),
+        offer = self._ask("offer", {**common, "direction": ["near", "away"], "sdp": _description(self.network.peers[0], mode[0], mux=mux),
                                     "transport-protocol": _transport(mode[1]), **({"rtcp-mux": ["offer"]} if mux else {}),
                                     **({"SDES": [f"only-{mode[1]}"]} if mode[1] else {})})  # fmt: skip
-        answer = self._ask("answer", {**common, "to-tag": "b", "sdp": _description(1, mode[1], offer, mux=mux),
+        answer = self._ask("answer", {**common, "to-tag": "b", "sdp": _description(self.network.peers[1], mode[1], offer, mux=mux),
                                       "transport-protocol": _transport(mode[0])})  # fmt: skip
-        relay = Relay((_address(answer, NEAR), _address(offer, AWAY)), (_keys(answer, mode[0]), _keys(offer, mode[1])))
+        relay = Relay(
+            (_address(answer, self.network.host(NEAR)), _address(offer, self.network.host(AWAY))),
+            (_keys(answer, mode[0]), _keys(offer, mode[1])),
+        )
         return name, relay
 
     def _delete(self, name: str) -> None:
@@ -148,8 +153,8 @@ def _transport(suite: Suite | None) -> str:
     return "RTP/SAVP" if suite else "RTP/AVP"
 
 
-def _description(side: int, suite: Suite | None, offer: str = "", *, mux: bool = False) -> str:
-    host, port = PEERS[side]
+def _description(peer: Address, suite: Suite | None, offer: str = "", *, mux: bool = False) -> str:
+    host, port = peer
     lines = ["v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0",
              f"m=audio {port} {_transport(suite)} {PAYLOAD_TYPE}", f"a=rtpmap:{PAYLOAD_TYPE} PCMA/8000", "a=sendrecv"]  # fmt: skip
     if mux:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from media.api import Suite
-from tests.bench.packets import PEERS, Phase, Relay, Traffic, packet, run
+from tests.bench.packets import Phase, Relay, Traffic, packet, run
 from tests.bench.relays import Process, Subject, peer_keys
 from tests.bench.rtpengine import decode, encode
 
@@ -76,7 +76,3 @@ def test_bencode_there_and_back() -> None:
     assert decode(encode(value)) == value  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="more than one"):
         decode(b"i1ei2e")
-
-
-def test_peers_of_both_sides_are_two_addresses() -> None:
-    assert PEERS[0][0] != PEERS[1][0]
