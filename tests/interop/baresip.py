@@ -18,7 +18,7 @@ from tests.interop.wait import Expired, until
 CONTROL_PORT = 4444
 RECORDER_SECONDS = 300  # no test runs longer
 APPLICATIONS = ("account.so", "menu.so", "ctrl_tcp.so")
-MODULES = ("account", "g711", "srtp", "aufile", "aubridge", "sndfile", "uuid", "menu", "ctrl_tcp")
+MODULES = ("account", "g711", "srtp", "dtls_srtp", "ice", "aufile", "aubridge", "sndfile", "uuid", "menu", "ctrl_tcp")
 # Debian and Ubuntu, with and without the multiarch folder
 FOLDERS = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/lib/aarch64-linux-gnu/baresip/modules")
 
@@ -39,6 +39,7 @@ audio_level no
 rtp_tos 184
 rtp_ports 16384-16584
 rtp_stats yes
+rtcp_mux {mux}
 audio_jitter_buffer_type off
 module_path {modules}
 {module_lines}
@@ -133,10 +134,12 @@ def phone(
     listen: str | None = None,
     certificate: Path | None = None,
     trust: Path | None = None,
+    mux: bool = False,
 ) -> Iterator[Phone]:
     """Start baresip in `host` with one account line; it is ready when this returns.
 
     `certificate`: PEM of certificate and key, to accept TLS. `trust`: PEM of the authorities it verifies servers against.
+    `mux`: it multiplexes RTCP.
     """
     (folder / "recordings").mkdir(parents=True)
     _record_only_what_is_heard(folder / "recordings")
@@ -146,6 +149,7 @@ def phone(
         listen=listen or f"{host.address}:5060",
         certificate=certificate or "",
         trust=trust or "",
+        mux="yes" if mux else "no",
         interface=host.links[0].network,
         tone=tones.write_tone(folder / "tone.wav", tone),
         modules=modules,
