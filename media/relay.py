@@ -58,6 +58,10 @@ MOST_CHECKS = 100
 # Addresses a peer may send from with ICE: a host has a few, each perhaps as its NATs show it.
 MAX_CHECKED = 8
 
+# A peer that is sent nothing else gets an empty datagram that often, so that what lies between keeps the way open (RFC 6263 s4.1, s7).
+# Seconds.
+KEEP_ALIVE_EVERY = 15.0
+
 # Without a valid check for that long we have no consent to send (RFC 7675 s5.1). Seconds.
 CONSENT = 30.0
 
@@ -183,6 +187,8 @@ class Half:
         "_sender_time",
         "_sender_time_at",
         "_sending",
+        "_sent",
+        "_sent_at",
         "_silent",
         "_spec",
         "_started",
@@ -251,6 +257,8 @@ class Half:
         self._heard = 0
         self._heard_at = 0.0
         self._silent = False
+        self._sent = 0
+        self._sent_at = 0.0
         self._sender_time = 0  # of the last sender report sent to the peer, and when; 0: none
         self._sender_time_at = 0.0
         self._round_trip: float | None = None
@@ -265,7 +273,7 @@ class Half:
     def update(self, spec: SideSpec, route: Route, forms: dict[int, tuple[int, int]], now: float) -> None:
         """Take over `spec`; `route` and `forms` come from it. Cannot fail."""
         old, self._spec = self._spec, spec
-        self._allowed_at = self._allowed_at or now
+        self._allowed_at, self._sent_at = self._allowed_at or now, self._sent_at or now
         before, self._route = self._route, route
         self._use_ice(spec.ice, now)
         self._latch.allow(route.hosts)
@@ -324,7 +332,7 @@ class Half:
             self._receive_control(packet, source, now, latch)
             return
         if not well_formed_rtp(packet):
-            self.malformed += 1
+            self.malformed += size > 0  # an empty one keeps the way open (RFC 6263 s4.1)
             return
         if self._inbound is not None:
             try:
@@ -471,6 +479,7 @@ class Half:
             self._checked.clear()
             self._latch.locked = self._latch.destination = None
             self._report(self, EventKind.SILENCE)
+        self._keep_alive(now)
         silence = self._spec.silence
         if silence is None:
             return
@@ -480,6 +489,16 @@ class Half:
         elif not self._silent and now - self._heard_at >= silence:
             self._silent = True
             self._report(self, EventKind.SILENCE)
+
+    def _keep_alive(self, now: float) -> None:
+        """Only where the peer was heard from, and checks of ICE do not serve already; fax has no empty datagrams."""
+        sent = self.packets_sent + (self.rtcp_sent if self._mux else 0)
+        if sent != self._sent or self._latch.locked is None or self._ice is not None or self._udptl:
+            self._sent, self._sent_at = sent, now
+        elif now - self._sent_at >= KEEP_ALIVE_EVERY:
+            self._sent_at = now
+            with suppress(OSError):
+                self.send_rtp(b"", self._latch.locked)
 
     def _forward(self, packet: bytes) -> None:
         far = self.far

@@ -125,7 +125,7 @@ void spec_end(struct spec *spec) {
 
 void half_update(struct half *half, struct spec *spec, double now) {
     if (!half->allowed_at)
-        half->allowed_at = now;
+        half->allowed_at = half->sent_at = now;
     bool turned = use_ice(half, spec, now);
     half->latch.hosts = spec->hosts;
     half->control_latch.hosts = spec->rtcp_hosts;
@@ -357,7 +357,7 @@ static void receive_rtp(struct half *half, struct datagram *datagram, size_t siz
     uint8_t *packet = datagram->packet;
     size_t arrived = size, header = rtp_header(packet, size);
     if (!header) {
-        half->counters[MALFORMED]++;
+        half->counters[MALFORMED] += size > 0; /* an empty one keeps the way open (RFC 6263 s4.1) */
         return;
     }
     if (half->inbound && !open_packet(half, srtp_unprotect, packet, &size, header))
@@ -491,6 +491,18 @@ void half_receive_rtcp(struct half *half, struct datagram *datagram, double now)
         refuse_source(half);
 }
 
+/* Only where the peer was heard from, and checks of ICE do not serve already; fax has no empty datagrams. */
+static void keep_alive(struct half *half, double now) {
+    uint64_t sent = half->counters[PACKETS_SENT] + (half->mux ? half->counters[RTCP_SENT] : 0);
+    if (sent != half->sent || !is_somewhere(&half->latch.locked) || half->ice || half->udptl) {
+        half->sent = sent;
+        half->sent_at = now;
+    } else if (now - half->sent_at >= KEEP_ALIVE_EVERY) {
+        half->sent_at = now;
+        relay_answer(half, NULL, 0, &half->latch.locked);
+    }
+}
+
 void half_watch(struct half *half, double now) {
     if (now - half->allowed_at >= ALLOWANCE_EVERY) {
         half->allowance = MOST_PACKETS;
@@ -499,6 +511,7 @@ void half_watch(struct half *half, double now) {
     }
     if (half->ice && half->consent && now - half->checked_at >= CONSENT)
         withdraw_consent(half);
+    keep_alive(half, now);
     if (half->silence < 0)
         return;
     uint64_t heard = half->counters[PACKETS_RECEIVED] + half->counters[RTCP_RECEIVED];

@@ -40,6 +40,10 @@
 /* Addresses a peer may send from with ICE: a host has a few, each perhaps as its NATs show it. */
 #define MAX_CHECKED 8
 
+/* A peer that is sent nothing else gets an empty datagram that often, so that what lies between keeps the way open (RFC 6263 s4.1, s7).
+ * Seconds. */
+#define KEEP_ALIVE_EVERY 15.0
+
 /* Without a valid check for that long we have no consent to send (RFC 7675 s5.1). Seconds. */
 #define CONSENT 30.0
 
@@ -153,6 +157,8 @@ struct half {
     struct type_rule types[128];
     struct latch control_latch;
     double allowed_at, heard_at, silence;
+    uint64_t sent;
+    double sent_at;
     double mux_since; /* when rtcp-mux was agreed on; 0: it is not */
     uint32_t sender_time; /* of the last sender report sent to the peer, and when; 0: none */
     double sender_time_at;

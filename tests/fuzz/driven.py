@@ -60,9 +60,9 @@ class DrivenRelay:
         count = self._drive.drive_receive(self._handle, _SIDES.index(side), rtcp, packet, len(packet), sockaddr(source))
         return [self._sent(number) for number in range(count)]
 
-    def advance_to(self, now: float) -> None:
+    def advance_to(self, now: float) -> list[Sent]:
         self._core.set_clock(now)
-        self._drive.drive_watch(self._handle)
+        return [self._sent(number) for number in range(self._drive.drive_watch(self._handle))]
 
     def take_events(self) -> set[tuple[Side, EventKind]]:
         return {(_SIDES[side], _EVENTS[event]) for _, side, event in self._core.take_events()}

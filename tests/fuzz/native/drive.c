@@ -34,7 +34,9 @@ int engine_start(struct engine *engine, int workers, double sweep_every, double 
 static void note_sent(int descriptor, const uint8_t *packet, size_t size, const union address *destination) {
     CLAIM(count < MOST_SENT && size <= MAX_PACKET);
     sent[count] = (struct sent){.descriptor = descriptor, .size = (uint32_t)size, .destination = *destination};
-    memcpy(sent[count++].packet, packet, size);
+    if (size)
+        memcpy(sent[count].packet, packet, size);
+    count++;
 }
 
 void relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
@@ -60,11 +62,12 @@ int drive_receive(uint64_t handle, int side, int rtcp, const uint8_t *packet, ui
 
 int drive_watch(uint64_t handle) {
     worker_enter(&driven->worker[0]);
-    struct relay *relay = find(handle);
+    last = find(handle);
+    count = 0;
     for (int side = 0; side < 2; side++)
-        half_watch(&relay->side[side], engine_now(driven));
+        half_watch(&last->side[side], engine_now(driven));
     worker_leave(&driven->worker[0]);
-    return 0;
+    return count;
 }
 
 /* The octets of a packet that left, and from where. */

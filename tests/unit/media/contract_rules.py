@@ -263,3 +263,27 @@ class LifeOfARelay:
         assert call.events(EventKind.SILENCE) == []
         world.advance(2)
         assert call.events(EventKind.SILENCE) == [Side.A]
+
+    def test_RTP_06_TMD_17_a_peer_that_is_sent_nothing_is_kept_in_reach(self, world: World) -> None:
+        call = Call(world, b={"send": False})
+        call.alice.send(rtp(1), call.ports.a)
+        world.until(lambda: call.stats.a.packets_received == 1)
+        world.advance(14.9)
+        assert call.alice.pending() == []
+        world.advance(0.2)
+        assert world.expect(call.alice) == [(b"", call.ports.a)]
+        assert call.bob.pending() == [], "nobody has been heard there"
+        world.advance(15.1)
+        world.expect(call.alice)
+        call.from_bob(rtp(1))
+        world.advance(10)
+        assert call.alice.pending() == [], "speech does it as well"
+        assert call.stats.a.packets_sent == 1
+
+    def test_RTP_06_what_keeps_the_way_open_is_no_error(self, world: World) -> None:
+        call = Call(world)
+        call.from_alice(rtp(1))
+        call.alice.send(b"", call.ports.a)
+        call.from_alice(rtp(2))
+        stats = call.stats.a
+        assert (stats.packets_received, stats.malformed, stats.latched) == (2, 0, call.alice.address)
