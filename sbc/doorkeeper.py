@@ -38,7 +38,7 @@ class Doorkeeper:
     challenge.
     """
 
-    def __init__(self, context: Context, accounts_at: Callable[[Flow], tuple[str, ...]]) -> None:
+    def __init__(self, context: Context, accounts_at: Callable[[Flow, Now], tuple[str, ...]]) -> None:
         self._context = context
         self._accounts_at = accounts_at
         self._connected = Budget(*ANSWERS_TO_CONNECTED)
@@ -62,7 +62,7 @@ class Doorkeeper:
             credentials = self._credentials(request, realm)
             if credentials is not None:
                 return self._verify(credentials, request, realm, flow, now)
-        registered = self._registered_through(request, flow)
+        registered = self._registered_through(request, flow, now)
         if registered is not None:
             return registered
         trunk = identify(self._context.snapshot, realm.name, flow.remote[0])
@@ -72,11 +72,11 @@ class Doorkeeper:
             return self._challenge(request, realm, flow, now, stale=False)
         return None
 
-    def _registered_through(self, request: Request, flow: Flow) -> Party | None:
+    def _registered_through(self, request: Request, flow: Flow, now: Now) -> Party | None:
         """Whose password we do not know is known by the flow it registered over, as a trunk is by its address."""
         snapshot, user = self._context.snapshot, request.from_.uri.decoded_user
         first = None
-        for name in self._accounts_at(flow):
+        for name in self._accounts_at(flow, now):
             party = snapshot.trunks.get(name) or snapshot.users.get(name)
             if party is not None and party.register_at is not None:
                 if user in (party.name, account_name(party)):
@@ -123,7 +123,7 @@ class Doorkeeper:
     def _has_failed_too_often(self, user: str, flow: Flow, now: Now) -> bool:
         """Its next try is not even looked at. Not of who is registered over this very flow as that user: it is no guesser."""
         party = account(self._context.snapshot, flow.realm, user)
-        if party is not None and party.name in self._accounts_at(flow):
+        if party is not None and party.name in self._accounts_at(flow, now):
             return False
         source = source_key(flow.remote[0])
         return not (self._failures.has(f"{source} {user}", now.monotonic) and self._failures_in_all.has(source, now.monotonic))
@@ -137,11 +137,11 @@ class Doorkeeper:
     def _pass_on(self, party: Party, request: Request, flow: Flow, now: Now) -> Party | Response | None:
         if self._has_failed_too_often(account_name(party), flow, now):
             return self._hold_off(request, flow, now)
-        return party if self._accounts_at(flow) or self.may_answer(flow, now) else None
+        return party if self._accounts_at(flow, now) or self.may_answer(flow, now) else None
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
         """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
-        if not self._accounts_at(flow) and not self.may_answer(flow, now):
+        if not self._accounts_at(flow, now) and not self.may_answer(flow, now):
             return None
         rows = self._digest(realm).challenge(source_key(flow.remote[0]), now, stale)
 

@@ -113,9 +113,9 @@ class Bindings:
         """An account registered over this very flow."""
         return next(iter(self._accounts(flow)), None)
 
-    def all_at(self, flow: Flow) -> tuple[str, ...]:
-        """All accounts registered over this very flow."""
-        return self._accounts(flow)
+    def all_at(self, flow: Flow, now: Now) -> tuple[str, ...]:
+        """All accounts registered over this very flow, whose time is not over: behind a UDP port may be somebody else by then."""
+        return tuple([each for each in self._accounts(flow) if any(binding.flow == flow for binding in self.current(each, now))])
 
     def _accounts_at(self, flow: Flow) -> tuple[str, ...]:
         return tuple(self._at.get(flow, ()))

@@ -354,7 +354,7 @@ class _Passing:
             return self._context.answer(self._request, status, reason, tuple(rows))
 
         response = answer(rows)
-        if status in (401, 407) and not self._through.bindings.all_at(self._flow):
+        if status in (401, 407) and not self._through.bindings.all_at(self._flow, now):
             # What is not said here ends as if nobody had answered: a 408 is never sent (RFC 4320 s4.2)
             response = not_longer(self._request, self._flow, rows, answer) or self._context.answer(self._request, 408)
         self._context.transactions.respond(self._transaction, response, now)

@@ -15,6 +15,7 @@ from tests.scenarios.through import (
     core_of,
     grant,
     invite,
+    on_udp,
     phone,
     register,
     registered,
@@ -270,6 +271,16 @@ def test_who_is_not_registered_may_not_call(world: World, bob: Agent, core: Agen
     bob.send(bob.request("INVITE", f"sip:+12125550100@{DOMAIN}", body=sdp(bob.host, 40000)))
     core.expect_nothing()
     assert all(isinstance(each, Response) and each.status == 401 for each in bob.inbox)
+
+
+def test_whose_time_is_over_is_not_known_by_its_flow_any_more(world: World, core: Agent) -> None:
+    """Behind the port of a NAT may be somebody else by then."""
+    bob = on_udp(world)
+    registered(bob, core, contact="<sip:bob@203.0.113.8>")
+    world.after(61)
+    bob.send(bob.request("INVITE", f"sip:+12125550100@{DOMAIN}", body=sdp(bob.host, 40000)))
+    core.expect_nothing()
+    assert world.records == []
 
 
 def test_who_has_a_password_of_ours_is_not_taken_for_who_shares_its_connection(world: World, bob: Agent, core: Agent) -> None:
