@@ -185,7 +185,9 @@ static bool derive(EVP_CIPHER_CTX *prf, const struct srtp *srtp, enum label labe
     memcpy(iv, srtp->master + srtp->profile->key, srtp->profile->salt);
     iv[7] ^= (uint8_t)label;
     memset(out, 0, size);
-    return counter_mode(prf, iv, out, size);
+    bool good = counter_mode(prf, iv, out, size);
+    OPENSSL_cleanse(iv, sizeof iv); /* part of it is the salt */
+    return good;
 }
 
 static EVP_CIPHER_CTX *galois_of(const uint8_t *key, size_t size, bool sending) {

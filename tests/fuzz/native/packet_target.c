@@ -43,8 +43,10 @@ static void count_packets(struct input input) {
         CLAIM(reception_expected(&reception) - before <= 3000);
         double jitter = reception_jitter_ms(&reception);
         CLAIM(isfinite(jitter) && jitter >= 0);
-        if (old && counted == 0) /* as if 2^32 packets had come, which a peer that skips 2,999 at a time makes of 24 minutes */
-            reception.highest += (0xFFFFull << 16);
+        if (old && counted == 0) { /* as if almost 2^32 packets had come: a peer that skips 2,999 at a time needs 24 minutes */
+            reception.highest += 0xFFFFFFF0u;
+            sequence = (uint16_t)reception.highest;
+        }
     }
 }
 
