@@ -67,7 +67,7 @@ def test_fuzz(target: str, request: pytest.FixtureRequest) -> None:
     for number, octets in enumerate(inputs(target)):
         (corpus / f"{number:04}").write_bytes(octets)
     seconds = request.config.getoption("--fuzz-seconds")
-    report = run(binary, seconds, corpus)
+    report = run(binary, seconds, corpus, f"{build.BUILD}/{target}-")
     print(report.stderr)
     assert report.returncode == 0, report.stderr
 
@@ -75,7 +75,7 @@ def test_fuzz(target: str, request: pytest.FixtureRequest) -> None:
 def test_a_fault_is_found(tmp_path: Path) -> None:
     """Or the above would prove nothing: an octet beyond a packet that begins with certain three is read, and the input is kept."""
     binary = build.target("planted")
-    report = run(binary, 60, tmp_path)
+    report = run(binary, 60, tmp_path, f"{tmp_path}/")
     assert report.returncode != 0
     assert "heap-buffer-overflow" in report.stderr
     (kept,) = tmp_path.glob("crash-*")
@@ -84,6 +84,6 @@ def test_a_fault_is_found(tmp_path: Path) -> None:
     assert "heap-buffer-overflow" in again.stderr
 
 
-def run(binary: Path, seconds: float, corpus: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(binary), f"-max_total_time={seconds:g}", f"-artifact_prefix={corpus}/", str(corpus)]
+def run(binary: Path, seconds: float, corpus: Path, failures: str) -> subprocess.CompletedProcess[str]:
+    command = [str(binary), f"-max_total_time={seconds:g}", f"-artifact_prefix={failures}", str(corpus)]
     return subprocess.run(command, capture_output=True, text=True, timeout=seconds + 100, check=False)
