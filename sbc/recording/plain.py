@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from media import api
-from media.api import EventKind, Keys, Side, Suite
+from media.api import EventKind, Keys, Role, Side, Suite
 from sbc import inputs
 from sbc.errors import ConfigError
 from sbc.flow import Flow
@@ -183,6 +183,7 @@ CLASSES = classes_of(api, inputs, limits, locate, rules, snapshot, timers)
 
 # The fields of inputs and answers that JSON has no kind for.
 KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
+    "Dtls": {"role": Role},
     "FlowClosed": {"flow": flow_of},
     "Keys": {"suite": Suite, "master": octets_of},
     "MalformedIn": {"flow": flow_of},
