@@ -108,7 +108,12 @@ class MediaLeg:
         return self._state.body
 
     def listen(self, address: Address, rtcp_port: int | None = None, *, fingerprint: str = "") -> None:
-        """Set our advertised RTP address; `rtcp_port` when RTCP is not on the next port; the fingerprint of our certificate."""
+        """Set our advertised RTP address; `rtcp_port` when RTCP is not on the next port; the fingerprint of our certificate.
+
+        Another address is another relay, which knows nothing of the association and the ICE session before (RFC 8842 s3.2).
+        """
+        if self._local is not None and self._local[1] and self._local != address:
+            self._state = self._state._replace(own=None)
         self._local = address
         self._fingerprint = fingerprint
         self._rtcp_port = rtcp_port or address[1] + 1

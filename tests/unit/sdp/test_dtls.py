@@ -364,3 +364,16 @@ def test_the_ice_password_is_in_no_repr() -> None:
     _, back = made.exchange(keyed(UFRAG, PASSWORD, CANDIDATE, "a=rtcp-mux"), ANSWER)
     password = stream(back).first("ice-pwd") or "?"
     assert password not in f"{made.a!r} {made.a.agreed!r} {sides(made)!r} {vars(made.a)!r}"
+
+
+def test_DTLS_05_ICE_04_another_relay_is_another_association() -> None:
+    made = call()
+    made.exchange(keyed(f"a=tls-id:{TLS_ID}", UFRAG, PASSWORD, CANDIDATE, "a=rtcp-mux"), ANSWER)
+    before = dtls_of(made)
+    first = stream(made.a.last_body)
+    made.a.listen((OUR_A[0], OUR_A[1] + 2), fingerprint=OURS)
+    offer = stream(made.a.make_offer(leg().receive_offer(OFFER, False), made.ids))
+    for name in ("tls-id", "ice-ufrag", "ice-pwd"):
+        assert offer.first(name) not in (None, first.first(name))
+    made.a.receive_answer(keyed(f"a=tls-id:{TLS_ID}", UFRAG, PASSWORD, CANDIDATE, "a=rtcp-mux", setup="active"))
+    assert dtls_of(made).association != before.association

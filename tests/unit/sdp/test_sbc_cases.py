@@ -1,4 +1,7 @@
-"""The SBC cases of the collection, each at the behaviour of this version: no DTLS, no ICE, one stream, T.38 only where the rules say so."""
+"""The SBC cases of the collection, each at the behaviour of this version: one stream, T.38, DTLS and ICE only where the rules say so.
+
+What a browser gets under rules with DTLS is in test_dtls.
+"""
 
 from __future__ import annotations
 
