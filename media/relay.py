@@ -87,7 +87,7 @@ class Route:
         remote = _destination(spec.remote, family)
         remote_rtcp = _destination(spec.remote_rtcp, family)
         hosts = frozenset(_host(host, _family(host)) for host in spec.latch_from)
-        hosts = frozenset(host for host in hosts if _family(host) is family)  # others can never be a source
+        hosts = frozenset(host for host in hosts if _family(host) == family)  # others can never be a source
         if remote is not None:
             hosts |= {remote[0]}
         if spec.ice is not None:
