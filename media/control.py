@@ -1,4 +1,4 @@
-"""Opening, updating and closing relays: what every engine does alike. The engines add the packet I/O."""
+"""What every engine does alike, and what those do alike whose packets are handled in Python. The engines add the packet I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from media.dtls import Associations, Workshop
 from media.handshake import Identity
 from media.interfaces import Interfaces
 from media.keys import SUITES
-from media.relay import Half, Route, SocketAddress, forms
+from media.latch import Route, SocketAddress
+from media.relay import Half, forms
 
 
 class Relay(NamedTuple):
@@ -21,8 +22,8 @@ class Relay(NamedTuple):
     b: Half
 
 
-class RelayControl:
-    """The MediaEngine protocol but for `_attach`, `_detach` and `_post`.
+class Control:
+    """The MediaEngine protocol as far as no packet, no port and no relay is in it, and what DTLS needs of an engine.
 
     `clock` is monotonic seconds; `choose(n)` a random number below `n`, for port numbers nobody can guess.
     """
@@ -33,20 +34,19 @@ class RelayControl:
         self._capabilities = capabilities
         self._clock = clock
         self._interfaces = Interfaces(clock, choose)
-        self._relays: dict[str, Relay] = {}
         self._listener: Callable[[MediaEvent], None] | None = None
         self._associations = Associations(Identity(), workshop, clock, self)
 
-    def _attach(self, half: Half, address: str, port: int) -> None:
-        """Bind RTP to `port` and RTCP to the next, connect them with `half`. All or nothing; raises OSError."""
+    def apply(self, relay: str, a: SideSpec, b: SideSpec) -> None:
+        """Have both sides do that now. Raises MediaError."""
         raise NotImplementedError
 
-    def _detach(self, half: Half) -> None:
-        """Undo `_attach`."""
+    def send_handshake(self, relay: str, side: Side, octets: bytes, destination: SocketAddress) -> None:
+        """From the RTP port of that side. What cannot be sent is lost, as on the wire."""
         raise NotImplementedError
 
-    def _post(self, half: Half, kind: EventKind) -> None:
-        """Have `_deliver` called once no method of the engine is running."""
+    def report(self, relay: str, side: Side, kind: EventKind) -> None:
+        """Tell the listener, once no method of the engine is running."""
         raise NotImplementedError
 
     @property
@@ -63,6 +63,35 @@ class RelayControl:
     def on_event(self, listener: Callable[[MediaEvent], None]) -> None:
         self._listener = listener
 
+    def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
+        if a.udptl is not b.udptl:
+            raise MediaError("UDPTL on one side only")
+        if any(spec.udptl and (spec.receive_keys or spec.send_keys or spec.payload_types) for spec in (a, b)):
+            raise MediaError("UDPTL has neither keys nor payload types")
+        self._associations.update(relay, a, b)
+
+
+class RelayControl(Control):
+    """The MediaEngine protocol but for `_attach`, `_detach` and `_post`: for engines whose packets pass through media/relay.py."""
+
+    def __init__(
+        self, capabilities: EngineCapabilities, clock: Callable[[], float], choose: Callable[[int], int], workshop: Workshop
+    ) -> None:
+        super().__init__(capabilities, clock, choose, workshop)
+        self._relays: dict[str, Relay] = {}
+
+    def _attach(self, half: Half, address: str, port: int) -> None:
+        """Bind RTP to `port` and RTCP to the next, connect them with `half`. All or nothing; raises OSError."""
+        raise NotImplementedError
+
+    def _detach(self, half: Half) -> None:
+        """Undo `_attach`."""
+        raise NotImplementedError
+
+    def _post(self, half: Half, kind: EventKind) -> None:
+        """Have `_deliver` called once no method of the engine is running."""
+        raise NotImplementedError
+
     def open(self, relay: str, interface_a: str, interface_b: str) -> RelayPorts:
         if relay in self._relays:
             raise MediaError(f"relay {relay!r} is open already")
@@ -77,16 +106,8 @@ class RelayControl:
         self._relays[relay] = Relay(a, b)
         return RelayPorts((a.interface.address, a.port), (b.interface.address, b.port), self.fingerprint)
 
-    def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
-        self._associations.update(relay, a, b)
-
     def apply(self, relay: str, a: SideSpec, b: SideSpec) -> None:
-        """Have both sides do that now. Raises MediaError."""
         halves = self._find(relay)
-        if a.udptl is not b.udptl:
-            raise MediaError("UDPTL on one side only")
-        if any(spec.udptl and (spec.receive_keys or spec.send_keys or spec.payload_types) for spec in (a, b)):
-            raise MediaError("UDPTL has neither keys nor payload types")
         refuse_unknown_suites((a, b))
         checked = [(half, spec, Route.of(spec, _family(half.interface)), forms(spec)) for half, spec in zip(halves, (a, b), strict=True)]
         now = self._clock()
@@ -123,7 +144,6 @@ class RelayControl:
             b.watch(now)
 
     def send_handshake(self, relay: str, side: Side, octets: bytes, destination: SocketAddress) -> None:
-        """From the RTP port of that side. What cannot be sent is lost, as on the wire."""
         with suppress(OSError):
             self._half(relay, side).send_rtp(octets, destination)
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from media.api import Address, Dtls, EventKind, Keys, MediaError, Role, Side, SideSpec, Suite
 from media.handshake import PROFILES, Handshake, Identity, Step
-from media.relay import SocketAddress
+from media.latch import SocketAddress
 
 # A handshake takes some round trips, and may wait for ICE: about as long as a caller listens to nothing. Seconds.
 PATIENCE = 20.0
@@ -330,25 +330,15 @@ def _keyed(spec: SideSpec, association: Association | None) -> SideSpec:
     """The side with the keys of its association. Without ICE, media goes where the handshake came from: the peer may be behind a NAT."""
     if spec.dtls is None or association is None or association.keys is None:
         return spec
-    receive_keys, send_keys = association.keys
     source, remote, remote_rtcp = association.source, spec.remote, spec.remote_rtcp
     if spec.ice is None and source is not None and spec.remote == association.remote and spec.dtls == association.dtls:
         remote = source[0], source[1]
         remote_rtcp = remote if spec.rtcp_mux else remote_rtcp
-    return SideSpec(
-        remote=remote,
-        remote_rtcp=remote_rtcp,
-        rtcp_mux=spec.rtcp_mux,
-        latch_from=spec.latch_from,
-        receive_keys=receive_keys,
-        send_keys=send_keys,
-        payload_types=spec.payload_types,
-        clock_rates=spec.clock_rates,
-        send=spec.send,
-        silence=spec.silence,
-        dtls=spec.dtls,
-        ice=spec.ice,
-    )
+    receive_keys, send_keys = association.keys
+    names: tuple[str, ...] = spec.__match_args__  # of a value of the compiled core, too, which is no dataclass
+    kept = {name: getattr(spec, name) for name in names}
+    changed = {"remote": remote, "remote_rtcp": remote_rtcp, "receive_keys": receive_keys, "send_keys": send_keys}
+    return SideSpec(**(kept | changed))
 
 
 def _hello(octets: bytes) -> bytes:

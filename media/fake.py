@@ -9,7 +9,8 @@ from media.api import EngineCapabilities, EventKind, Side
 from media.control import RelayControl
 from media.dtls import Immediate
 from media.keys import SUITES
-from media.relay import Half, SocketAddress
+from media.latch import SocketAddress
+from media.relay import Half
 
 
 class Sent(NamedTuple):

@@ -13,8 +13,9 @@ from media.api import EngineCapabilities, EventKind
 from media.control import RelayControl
 from media.dtls import LoopWorkshop
 from media.keys import SUITES
+from media.latch import SocketAddress
 from media.ports import Choice
-from media.relay import Half, SocketAddress
+from media.relay import Half
 from media.rtp import MAX_PACKET
 
 # Packets taken per wake-up of the loop: some 2 ms of work, after which signalling has its turn.
@@ -67,15 +68,21 @@ class PortableEngine(RelayControl):
         except OSError:
             rtp.close()
             raise
+        try:
+            self._listen(rtp, half.receive)
+            self._listen(rtcp, half.receive_rtcp)
+        except OSError:  # the kernel has no room in its epoll
+            for bound in (rtp, rtcp):
+                self._readers.pop(bound.fileno(), None)
+                bound.close()
+            raise
         half.send_rtp, half.send_rtcp = rtp.sendto, rtcp.sendto
         self._sockets[half] = rtp, rtcp
-        self._listen(rtp, half.receive)
-        self._listen(rtcp, half.receive_rtcp)
 
     def _listen(self, bound: socket.socket, handle: _Handle) -> None:
         descriptor = bound.fileno()
-        self._readers[descriptor] = bound.recvfrom, handle
         self._poll.register(descriptor, select.EPOLLIN)
+        self._readers[descriptor] = bound.recvfrom, handle
 
     def _detach(self, half: Half) -> None:
         for bound in self._sockets.pop(half):

@@ -5,14 +5,13 @@ No sockets and no clock: packets, source addresses and times are arguments; `sen
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeAlias
 
-from media.api import Address, EventKind, Ice, Interface, MediaError, Side, SideSpec, SideStats, Suite
+from media.api import EventKind, Ice, Interface, MediaError, Side, SideSpec, SideStats, Suite
 from media.keys import AuthenticationFailed, Inbound, Outbound, Refused, Replayed
+from media.latch import NOWHERE, Latch, Route, SocketAddress
 from media.rtp import (
     FIRST_RTCP_TYPE,
     LAST_RTCP_TYPE,
@@ -26,9 +25,6 @@ from media.rtp import (
 from media.stun import FIRST_DTLS, LAST_DTLS, LAST_STUN, NotACheck, answer, read_check
 from media.udptl import well_formed_udptl
 
-SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
-"""As the socket module has it: host, port, and for IPv6 flow label and scope."""
-
 Send: TypeAlias = Callable[[bytes, SocketAddress], object]
 
 Handshake: TypeAlias = "Callable[[Half, bytes, SocketAddress], None]"
@@ -36,21 +32,13 @@ Handshake: TypeAlias = "Callable[[Half, bytes, SocketAddress], None]"
 # Failures to authenticate before anything succeeded that make a KEY_FAILURE event (media.api): a wrong key, not noise.
 KEY_FAILURES = 10
 
-# Hosts a peer may send from besides its own (SideSpec.latch_from): signalling adds one as a rule.
-MOST_FROM = 6
-
 # Packets of one side in a second, about the double of Opus at 2.5 ms; anything else has 100 or fewer. More is a flood, or a circle:
 # relays whose peers were said to be each other's ports would hand one packet round for ever.
 MOST_PACKETS = 1000
 ALLOWANCE_EVERY = 1.0  # seconds
 
-# After a new `remote`, packets from the source locked before may still be on the way: they pass, but cannot take the lock.
-IN_FLIGHT = 0.5
-
 # RFC 3550 s6.4.1 gives the round trip by clocks of two machines; what comes out longer than this is a wrong clock. Seconds.
 LONGEST_ROUND_TRIP = 10.0
-
-MAX_USERNAME, MAX_PASSWORD = 512, 256  # octets: RFC 8489 s14.3, RFC 8839 s5.4
 
 # Checks answered in a second: a browser sends 20 on each pair of addresses until one is chosen, then one every few seconds.
 MOST_CHECKS = 100
@@ -66,91 +54,6 @@ KEEP_ALIVE_EVERY = 15.0
 CONSENT = 30.0
 
 _OCTETS = [bytes((value,)) for value in range(256)]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The addresses of a SideSpec, checked and in canonical form."""
-
-    remote: Address | None
-    remote_rtcp: Address | None
-    hosts: frozenset[str]
-    rtcp_hosts: frozenset[str]
-
-    @classmethod
-    def of(cls, spec: SideSpec, family: int) -> Route:
-        """Raises MediaError for an address that is not numeric or, as a destination, of another family."""
-        if spec.ice is not None and (len(spec.ice.username) > MAX_USERNAME or len(spec.ice.password) > MAX_PASSWORD):
-            raise MediaError("ICE user name or password is too long")
-        if len(spec.latch_from) > MOST_FROM:
-            raise MediaError(f"more than {MOST_FROM} hosts to latch from")
-        remote = _destination(spec.remote, family)
-        remote_rtcp = _destination(spec.remote_rtcp, family)
-        hosts = frozenset(_host(host, _family(host)) for host in spec.latch_from)
-        hosts = frozenset(host for host in hosts if _family(host) == family)  # others can never be a source
-        if remote is not None:
-            hosts |= {remote[0]}
-        if spec.ice is not None:
-            return cls(None, remote_rtcp, frozenset(), hosts | {remote_rtcp[0]} if remote_rtcp else hosts)
-        return cls(remote, remote_rtcp, hosts, hosts | {remote_rtcp[0]} if remote_rtcp else hosts)
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-NOWHERE = Route(None, None, frozenset(), frozenset())
-
-
-def _destination(address: Address | None, family: int) -> Address | None:
-    if address is None:
-        return None
-    host, port = address
-    if not 0 < port < 65536:
-        raise MediaError(f"port {port} is not a destination")
-    return _host(host, family), port
-
-
-def _host(host: str, family: int) -> str:
-    try:
-        return socket.inet_ntop(family, socket.inet_pton(family, host))
-    except (OSError, ValueError):
-        raise MediaError(f"{host!r} is not a numeric address of this relay's family") from None
-
-
-class Latch:
-    """Where one port's peer is: as signalled until its first valid packet, then where that came from."""
-
-    __slots__ = ("_former", "_former_until", "_hosts", "_remote", "destination", "locked")
-
-    def __init__(self) -> None:
-        self._remote: Address | None = None
-        self._hosts: frozenset[str] = frozenset()
-        self._former: SocketAddress | None = None
-        self._former_until = 0.0
-        self.destination: SocketAddress | None = None
-        self.locked: SocketAddress | None = None
-
-    def allow(self, hosts: frozenset[str]) -> None:
-        self._hosts = hosts
-
-    def redirect(self, remote: Address | None, now: float) -> None:
-        """The peer said it is at `remote` from now on."""
-        if self.locked is not None:
-            self._former, self._former_until = self.locked, now + IN_FLIGHT
-        self._remote = self.destination = remote
-        self.locked = None
-
-    def admits(self, source: SocketAddress) -> bool:
-        """May the peer send from `source`? Asked while `source` is not the locked one."""
-        return self.locked is None and source[0].partition("%")[0] in self._hosts
-
-    def lock(self, source: SocketAddress, now: float) -> None:
-        """A valid packet came from an admitted source."""
-        if source == self._former and now < self._former_until and source[:2] != self._remote:
-            return
-        self._former = None
-        self.locked = self.destination = source
 
 
 class Half:
@@ -344,9 +247,7 @@ class Half:
         if packet[0] & 0x20 and not padding_fits(packet):
             self.malformed += 1
             return
-        self._allowance -= 1  # not before: what only claims to come from the peer shall not use it up
-        if self._allowance < 0:
-            self._refuse_rate()
+        if not self._is_allowed():
             return
         second = packet[1]
         form = self._forms.get(second)
@@ -376,9 +277,7 @@ class Half:
         if not well_formed_udptl(packet):  # speech that is still on the way, mostly
             self.malformed += 1
             return
-        self._allowance -= 1
-        if self._allowance < 0:
-            self._refuse_rate()
+        if not self._is_allowed():
             return
         self.packets_received += 1
         self.datagrams_received += 1
@@ -431,10 +330,15 @@ class Half:
         if self._route.hosts:
             self.wrong_source += 1
 
-    def _refuse_rate(self) -> None:
+    def _is_allowed(self) -> bool:
+        """Asked of what is known to be the peer's: what only claims to come from there shall not use the allowance up."""
+        self._allowance -= 1
+        if self._allowance >= 0:
+            return True
         if not self.over_rate:
             self._report(self, EventKind.FLOOD)
         self.over_rate += 1
+        return False
 
     def stats(self, suite: Suite | None) -> SideStats:
         """`suite`: of the keys a handshake made."""
@@ -532,9 +436,7 @@ class Half:
         if not well_formed_rtcp(packet):
             self.malformed += 1
             return
-        self._allowance -= 1
-        if self._allowance < 0:
-            self._refuse_rate()
+        if not self._is_allowed():
             return
         if source != latch.locked and (self._ice is None or latch is self._control_latch):
             latch.lock(source, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from media.api import (
@@ -21,13 +21,13 @@ from media.api import (
     SideSpec,
     SideStats,
 )
-from media.dtls import Associations, LoopWorkshop
-from media.handshake import Identity
-from media.interfaces import Interfaces, refusal
+from media.control import Control
+from media.dtls import LoopWorkshop
+from media.interfaces import refusal
+from media.latch import SocketAddress
 from media.native import core
 from media.native.keys import NUMBERS, SUITES
 from media.ports import Choice
-from media.relay import SocketAddress
 
 _EVENTS = (EventKind.FIRST_PACKET, EventKind.SILENCE, EventKind.KEY_FAILURE, EventKind.FLOOD)
 _HANDSHAKE = len(_EVENTS)  # not for the listener
@@ -44,7 +44,7 @@ class _Relay(NamedTuple):
     ports: tuple[int, int]
 
 
-class NativeEngine:
+class NativeEngine(Control):
     """See MediaEngine. `workers` threads share the relays; `clock` may be one that tests move, by `set_clock`."""
 
     def __init__(
@@ -56,33 +56,17 @@ class NativeEngine:
         choose: Callable[[int], int] | None = None,
         sweep_every: float = 1.0,
     ) -> None:
+        super().__init__(CAPABILITIES, clock, choose or Choice(os.urandom), LoopWorkshop(loop))
         self._loop = loop
         self._core = core.Engine(workers, sweep_every, _MACHINE)
-        self._interfaces = Interfaces(clock, choose or Choice(os.urandom))
         self._relays: dict[str, _Relay] = {}
         self._names: dict[int, str] = {}
-        self._listener: Callable[[MediaEvent], None] | None = None
-        self._associations = Associations(Identity(), LoopWorkshop(loop), clock, self)
         self._stopped = False
         loop.add_reader(self._core.fileno(), self._deliver)
 
     def set_clock(self, seconds: float) -> None:
         """Let the core stand at that time until the next call."""
         self._core.set_clock(seconds)
-
-    @property
-    def capabilities(self) -> EngineCapabilities:
-        return CAPABILITIES
-
-    @property
-    def fingerprint(self) -> str:
-        return self._associations.identity.fingerprint
-
-    def provide(self, interfaces: Mapping[str, Interface]) -> None:
-        self._interfaces.provide(interfaces)
-
-    def on_event(self, listener: Callable[[MediaEvent], None]) -> None:
-        self._listener = listener
 
     def open(self, relay: str, interface_a: str, interface_b: str) -> RelayPorts:
         if relay in self._relays:
@@ -109,16 +93,8 @@ class NativeEngine:
         self._names[handle] = relay
         return RelayPorts((near.address, ports[0]), (away.address, ports[1]), self.fingerprint)
 
-    def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
-        self._associations.update(relay, a, b)
-
     def apply(self, relay: str, a: SideSpec, b: SideSpec) -> None:
-        """Have both sides do that now. Raises MediaError."""
         handle = self._find(relay).handle
-        if a.udptl is not b.udptl:
-            raise MediaError("UDPTL on one side only")
-        if any(spec.udptl and (spec.receive_keys or spec.send_keys or spec.payload_types) for spec in (a, b)):
-            raise MediaError("UDPTL has neither keys nor payload types")
         try:
             self._core.update(handle, _told(a), _told(b))
         except (ValueError, OverflowError) as error:
@@ -149,7 +125,6 @@ class NativeEngine:
             self._core.stop()
 
     def send_handshake(self, relay: str, side: Side, octets: bytes, destination: SocketAddress) -> None:
-        """From the RTP port of that side. What cannot be sent is lost, as on the wire."""
         self._core.send(self._find(relay).handle, side is Side.B, octets, (destination[0], destination[1]))
 
     def report(self, relay: str, side: Side, kind: EventKind) -> None:

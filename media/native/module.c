@@ -249,8 +249,7 @@ static PyObject *stats_of(const struct half *half) {
     return Py_BuildValue("(KKKKKKLdKKKKKKKNKKKKNNN)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
                          counters[OCTETS_SENT], counters[RTCP_RECEIVED], counters[RTCP_SENT], lost > 0 ? lost : 0,
                          reception_jitter_ms(&half->reception), counters[WRONG_SOURCE], counters[SRTP_AUTH_FAILED], counters[REPLAYS],
-                         counters[MALFORMED], counters[PAYLOAD_TYPE_MISMATCH], counters[OVER_RATE], counters[STUN_REFUSED],
-                         latched,
+                         counters[MALFORMED], counters[PAYLOAD_TYPE_MISMATCH], counters[OVER_RATE], counters[STUN_REFUSED], latched,
                          reception->reordered, reception->duplicates, reception->loss_runs, counters[AUTH_FAILING],
                          positive_or_none(half->round_trip * 1000), half->has_reported ? PyLong_FromLong(half->reported_lost) : none(),
                          positive_or_none(reported_jitter));

@@ -82,7 +82,7 @@ static bool use_ice(struct half *half, struct spec *spec, double now) {
         half->checked_at = now;
         half->consent = true;
     }
-    free(half->ice);
+    ice_free(half->ice);
     half->ice = spec->ice;
     spec->ice = NULL;
     return turned;
@@ -119,7 +119,7 @@ int half_prepare(const struct half *half, struct spec *spec) {
 void spec_end(struct spec *spec) {
     srtp_free(spec->inbound);
     srtp_free(spec->outbound);
-    free(spec->ice);
+    ice_free(spec->ice);
     OPENSSL_cleanse(spec, sizeof *spec);
 }
 
@@ -173,7 +173,7 @@ void half_end(struct half *half) {
         next = each->next;
         free(each);
     }
-    free(half->ice);
+    ice_free(half->ice);
     half->ice = NULL;
     srtp_free(half->inbound);
     srtp_free(half->before);

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "packet.h"
@@ -29,6 +30,13 @@ enum {
     FINGERPRINT = 0x8028,
     CONTROLLED = 0x8029,
 };
+
+void ice_free(struct ice *ice) {
+    if (!ice)
+        return;
+    OPENSSL_cleanse(ice, sizeof *ice);
+    free(ice);
+}
 
 /* CRC-32 of ITU-T V.42, four bits at a time: checks are rare. */
 static uint32_t crc32(const uint8_t *octets, size_t size) {

@@ -39,6 +39,9 @@ struct check {
     uint16_t unknown[MAX_UNKNOWN]; /* attributes we would have to understand and do not */
 };
 
+/* Zeroed first, for there is a password in it. */
+void ice_free(struct ice *ice);
+
 /* In the order of cost: form, user name, checksum, and the HMAC only when all of those are right. */
 enum check_kind stun_read(const uint8_t *packet, size_t size, const struct ice *ice, struct check *check);
 

@@ -76,7 +76,7 @@ READ = frozenset(
 )
 
 
-CONNECTED = (P_ASSERTED_IDENTITY, P_PREFERRED_IDENTITY, REMOTE_PARTY_ID, PRIVACY)  # what tells who somebody is
+CONNECTED = frozenset({P_ASSERTED_IDENTITY, P_PREFERRED_IDENTITY, REMOTE_PARTY_ID, PRIVACY})  # what tells who somebody is
 
 
 @frozen
@@ -142,14 +142,11 @@ def read_answer(response: Response, party: Party) -> Said:
 
 def read_connected(headers: Headers, party: Party, whose: Literal["calling", "called"]) -> Said:
     """Who `party` says it is within a call, and whether that may be shown; NOTHING when it says nothing."""
+    if not headers.has_any(CONNECTED):  # mostly
+        return NOTHING
     found = {name: rows for name in CONNECTED if (rows := headers.all(name))}
-    if not found:
-        return NOTHING
     identities = asserted(found, party, whose) if party.headers.trusted else proved(found, None, party)
-    if not identities:
-        return NOTHING
-    said = _said(found, party, identities, anonymous=False, verstat="")
-    return Said(said.identities, said.hidden, said.anonymous, said.privacy)
+    return who(_said(found, party, identities, anonymous=False, verstat="")) if identities else NOTHING
 
 
 def who(said: Said) -> Said:

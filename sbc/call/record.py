@@ -113,18 +113,12 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
 
 
 def leg_json(facts: LegFacts, times: Times, stats: SideStats | None, far: SideStats | None) -> dict[str, object]:
-    """A leg, with what was heard from its peer; a verdict on that only where there was time for speech."""
-    leg = facts.as_json() | side_json(stats)
-    media = leg["media"]
-    if stats is not None and far is not None and isinstance(media, dict):
-        spoke = times.answered is not None and (milliseconds(times.answered, times.ended) or 0) >= SHORTEST_SPEECH_MS
-        media["verdict"] = verdict(stats, far) if spoke else None
-        found = scores(stats, far, facts.speech())
-        listening, conversational = found or (None, None)
-        media["mos_lq"] = None if listening is None else round(listening, 2)
-        media["mos_cq"] = None if conversational is None else round(conversational, 2)
-        media["mos_model"] = MODEL if found else None
-    return leg
+    """A leg, with what was heard from its peer. `far`: the other side's."""
+    leg = facts.as_json()
+    if stats is None or far is None:
+        return leg | {"media": None}
+    by_dtls = {"srtp": stats.suite.value} if stats.suite is not None else {}
+    return leg | by_dtls | {"media": heard_json(stats) | judged_json(stats, far, facts.speech(), times)}
 
 
 def attempt_of(party: Party, cause: Cause, server: Flow | None) -> dict[str, object]:
@@ -140,36 +134,48 @@ def server_of(flow: Flow) -> str:
     return f"{flow.transport} {format_host(*flow.remote)}"
 
 
-def side_json(stats: SideStats | None) -> dict[str, object]:
+def heard_json(stats: SideStats) -> dict[str, object]:
     """What was heard from this side's peer and sent to it; figures never measured are absent, not zero."""
-    if stats is None:
-        return {"media": None}
-    by_dtls = {"srtp": stats.suite.value} if stats.suite is not None else {}
-    return by_dtls | {
-        "media": {
-            "packets_received": stats.packets_received,
-            "octets_received": stats.octets_received,
-            "packets_sent": stats.packets_sent,
-            "octets_sent": stats.octets_sent,
-            "rtcp_received": stats.rtcp_received,
-            "rtcp_sent": stats.rtcp_sent,
-            "lost": stats.lost if stats.packets_received else None,
-            "jitter_ms": round(stats.jitter_ms, 2) if stats.packets_received else None,
-            "wrong_source": stats.wrong_source,
-            "srtp_auth_failed": stats.srtp_auth_failed,
-            "replayed": stats.replayed,
-            "malformed": stats.malformed,
-            "payload_type_mismatch": stats.payload_type_mismatch,
-            "over_rate": stats.over_rate,
-            "stun_refused": stats.stun_refused,
-            "reordered": stats.reordered,
-            "duplicates": stats.duplicates,
-            "rtt_ms": None if stats.rtt_ms is None else round(stats.rtt_ms, 1),
-            "reported_lost": stats.reported_lost,
-            "reported_jitter_ms": None if stats.reported_jitter_ms is None else round(stats.reported_jitter_ms, 2),
-            "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
-        }
+    return {
+        "packets_received": stats.packets_received,
+        "octets_received": stats.octets_received,
+        "packets_sent": stats.packets_sent,
+        "octets_sent": stats.octets_sent,
+        "rtcp_received": stats.rtcp_received,
+        "rtcp_sent": stats.rtcp_sent,
+        "lost": stats.lost if stats.packets_received else None,
+        "jitter_ms": round(stats.jitter_ms, 2) if stats.packets_received else None,
+        "wrong_source": stats.wrong_source,
+        "srtp_auth_failed": stats.srtp_auth_failed,
+        "replayed": stats.replayed,
+        "malformed": stats.malformed,
+        "payload_type_mismatch": stats.payload_type_mismatch,
+        "over_rate": stats.over_rate,
+        "stun_refused": stats.stun_refused,
+        "reordered": stats.reordered,
+        "duplicates": stats.duplicates,
+        "rtt_ms": _rounded(stats.rtt_ms, 1),
+        "reported_lost": stats.reported_lost,
+        "reported_jitter_ms": _rounded(stats.reported_jitter_ms, 2),
+        "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
     }
+
+
+def judged_json(stats: SideStats, far: SideStats, codec: str, times: Times) -> dict[str, object]:
+    """What is to be thought of it; a verdict only where there was time for speech."""
+    spoke = times.answered is not None and (milliseconds(times.answered, times.ended) or 0) >= SHORTEST_SPEECH_MS
+    found = scores(stats, far, codec)
+    listening, conversational = found or (None, None)
+    return {
+        "verdict": verdict(stats, far) if spoke else None,
+        "mos_lq": _rounded(listening, 2),
+        "mos_cq": _rounded(conversational, 2),
+        "mos_model": MODEL if found else None,
+    }
+
+
+def _rounded(figure: float | None, digits: int) -> float | None:
+    return None if figure is None else round(figure, digits)
 
 
 def timestamp(seconds: float | None) -> str | None:

@@ -150,3 +150,24 @@ def without_annexb(codec: Codec) -> Codec:
     """The same codec saying `annexb=no`."""
     others = [item for item in codec.fmtp.split(";") if item.strip() and not item.strip().lower().startswith("annexb")]
     return Codec(*codec.key, codec.payload, ";".join([*others, "annexb=no"]))
+
+
+def pairs_of(ours: Sequence[Codec], theirs: Sequence[Codec]) -> tuple[tuple[Codec, Codec], ...]:
+    """Each codec of an answer with the one of the offer it takes up; G.729 without Annex B when the offer said so (RFC 7261 s3)."""
+    left = list(ours)
+    pairs = []
+    for codec in theirs:
+        match = find(codec, left)
+        if match is not None:
+            left.remove(match)
+            pairs.append((match, _as_quiet_as(match, codec)))
+    return tuple(pairs)
+
+
+def answered_codecs(offered: Sequence[Codec], far: Sequence[Codec]) -> tuple[Codec, ...]:
+    """The far peer's choice with the numbers of the offer (RFC 3264 s6.1) and the far peer's parameters."""
+    return tuple([_as_quiet_as(match, Codec(*match.key, match.payload, codec.fmtp)) for match, codec in pairs_of(offered, far)])
+
+
+def _as_quiet_as(offered: Codec, answered: Codec) -> Codec:
+    return without_annexb(answered) if uses_annexb(answered) and not uses_annexb(offered) else answered

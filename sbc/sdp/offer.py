@@ -12,7 +12,7 @@ from sbc.frozen import replace
 from sbc.sdp import fax, write
 from sbc.sdp.address import Scope, locate
 from sbc.sdp.answer import Problem, check_answer
-from sbc.sdp.codecs import find, full_offer, is_audible, permitted, uses_annexb, without_annexb
+from sbc.sdp.codecs import answered_codecs, full_offer, is_audible, pairs_of, permitted
 from sbc.sdp.crypto import Crypto
 from sbc.sdp.describe import (
     INCOMPATIBLE_ADDRESS,
@@ -205,7 +205,7 @@ class MediaLeg:
         else:
             peer = describe(session, state.place, self.rules, self._hosts())
         self._check_remote(peer)
-        pairs = _pairs(state.codecs, peer.codecs)
+        pairs = pairs_of(state.codecs, peer.codecs)
         codecs = tuple([theirs for _, theirs in pairs])
         if peer.kind != FAX and not is_audible(codecs):
             raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
@@ -254,7 +254,7 @@ class MediaLeg:
             assert self._local is not None, "listen() first"
             media = write.fax_stream(slot.protocol, self._local, direction, far.fax)
         else:
-            codecs = _answered_codecs(peer.codecs, far.codecs)
+            codecs = answered_codecs(peer.codecs, far.codecs)
             if not is_audible(codecs):
                 raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
             crypto = self._answering_crypto(ids)
@@ -508,28 +508,7 @@ def relay_sides(
 
 def fit_together(offered: Description, far: Description) -> bool:
     """Whether an offer could be answered by what somebody else has offered: two who wait for an answer are to hear each other."""
-    return offered.kind == far.kind != FAX and is_audible(_answered_codecs(offered.codecs, far.codecs))
-
-
-def _pairs(ours: Sequence[Codec], theirs: Sequence[Codec]) -> tuple[tuple[Codec, Codec], ...]:
-    """Each codec of an answer with the one of the offer it takes up; G.729 without Annex B when the offer said so (RFC 7261 s3)."""
-    left = list(ours)
-    pairs = []
-    for codec in theirs:
-        match = find(codec, left)
-        if match is not None:
-            left.remove(match)
-            pairs.append((match, _as_quiet_as(match, codec)))
-    return tuple(pairs)
-
-
-def _answered_codecs(offered: Sequence[Codec], far: Sequence[Codec]) -> tuple[Codec, ...]:
-    """The far peer's choice with the numbers of the offer (RFC 3264 s6.1) and the far peer's parameters."""
-    return tuple([_as_quiet_as(match, Codec(*match.key, match.payload, codec.fmtp)) for match, codec in _pairs(offered, far)])
-
-
-def _as_quiet_as(offered: Codec, answered: Codec) -> Codec:
-    return without_annexb(answered) if uses_annexb(answered) and not uses_annexb(offered) else answered
+    return offered.kind == far.kind != FAX and is_audible(answered_codecs(offered.codecs, far.codecs))
 
 
 def _fresh(suite: Suite, ids: Ids) -> Keys:

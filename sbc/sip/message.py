@@ -124,6 +124,10 @@ class Headers:
         """`Name: value` of each row, in order, Content-Length left out: that is the encoder's."""
         return [n.prefix + v for n, v in zip(self._names, self._values, strict=True) if n is not CONTENT_LENGTH]
 
+    def has_any(self, names: frozenset[HeaderName]) -> bool:
+        """Whether there is a row of one of these names."""
+        return not names.isdisjoint(self._names)
+
     def __contains__(self, name: str) -> bool:
         return _named(name) in self._names
 

@@ -50,14 +50,19 @@ def suite(server: Server) -> object:
     return side["srtp"]
 
 
+def talk(phone: Phone, carrier: Phone) -> None:
+    """Both are heard, then the phone hangs up."""
+    hears(phone, CARRIER, 2.0)
+    hears(carrier, ALICE, 2.0)
+    phone.command("hangup")
+    carrier.expect("CALL_CLOSED")
+
+
 @pytest.mark.parametrize("options", ["mediaenc=dtls_srtp", "mediaenc=dtls_srtp;medianat=ice"])
 def test_DTLS_03_a_call_both_ways(lab: Lab, sbc_server: Server, carrier: Phone, tmp_path: Path, options: str) -> None:
     with alice(lab, tmp_path / "alice", sbc_server.trust(), options) as phone:
         connect(phone, carrier, NUMBER)
-        hears(phone, CARRIER, 2.0)
-        hears(carrier, ALICE, 2.0)
-        phone.command("hangup")
-        carrier.expect("CALL_CLOSED")
+        talk(phone, carrier)
         assert "DTLS-SRTP complete" in phone.log
         assert suite(sbc_server) is not None
 
@@ -66,10 +71,7 @@ def test_DTLS_03_a_call_both_ways(lab: Lab, sbc_server: Server, carrier: Phone, 
 def test_DTLS_01_a_call_to_the_phone(lab: Lab, sbc_server: Server, carrier: Phone, tmp_path: Path, options: str) -> None:
     with alice(lab, tmp_path / "alice", sbc_server.trust(), options) as phone:
         connect(carrier, phone, f"sip:+4930111@{lab.inside}")
-        hears(phone, CARRIER, 2.0)
-        hears(carrier, ALICE, 2.0)
-        phone.command("hangup")
-        carrier.expect("CALL_CLOSED")
+        talk(phone, carrier)
         assert "DTLS-SRTP complete" in phone.log
         assert suite(sbc_server) is not None
 
@@ -82,10 +84,7 @@ def test_DTLS_05_hold_and_resume_without_another_handshake(lab: Lab, sbc_server:
         carrier.expect("CALL_REMOTE_SDP")
         phone.command("resume")
         carrier.expect("CALL_REMOTE_SDP")
-        hears(phone, CARRIER, 2.0)
-        hears(carrier, ALICE, 2.0)
-        phone.command("hangup")
-        carrier.expect("CALL_CLOSED")
+        talk(phone, carrier)
         assert phone.log.count("DTLS-SRTP complete") == 1
         assert only_record(sbc_server)["note"] is None
 
@@ -93,17 +92,11 @@ def test_DTLS_05_hold_and_resume_without_another_handshake(lab: Lab, sbc_server:
 def test_without_multiplexed_RTCP_speech_passes_all_the_same(lab: Lab, sbc_server: Server, carrier: Phone, tmp_path: Path) -> None:
     with alice(lab, tmp_path / "alice", sbc_server.trust(), "mediaenc=dtls_srtp", mux=False) as phone:
         connect(phone, carrier, NUMBER)
-        hears(phone, CARRIER, 2.0)
-        hears(carrier, ALICE, 2.0)
-        phone.command("hangup")
-        carrier.expect("CALL_CLOSED")
+        talk(phone, carrier)
 
 
 def test_with_SDES_the_same_policy_takes_the_phone_as_before(lab: Lab, sbc_server: Server, carrier: Phone, tmp_path: Path) -> None:
     with alice(lab, tmp_path / "alice", sbc_server.trust(), "mediaenc=srtp-mand", mux=False) as phone:
         connect(phone, carrier, NUMBER)
-        hears(phone, CARRIER, 2.0)
-        hears(carrier, ALICE, 2.0)
-        phone.command("hangup")
-        carrier.expect("CALL_CLOSED")
+        talk(phone, carrier)
         assert "DTLS-SRTP complete" not in phone.log

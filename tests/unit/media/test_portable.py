@@ -42,6 +42,17 @@ def test_limits_of_the_machine_are_temporary(world: LoopbackWorld, number: int, 
     world.open()
 
 
+@pytest.mark.interpreted
+def test_no_room_in_the_epoll_is_temporary_and_leaves_nothing_behind(world: LoopbackWorld) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    poll = mock.Mock(wraps=world.engine._poll)  # type: ignore[attr-defined]
+    poll.register.side_effect = [None, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))]
+    with mock.patch.object(world.engine, "_poll", poll), pytest.raises(PortsExhausted):
+        world.open()
+    assert len(os.listdir("/proc/self/fd")) == before
+    world.open()
+
+
 def test_RTP_10_packets_are_marked_for_expedited_forwarding(world: LoopbackWorld) -> None:
     world.engine.provide({"near": Interface("127.0.0.2", 42000, 42999), "away": Interface("::1", 42000, 42999)})
     ports = world.open()

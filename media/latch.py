@@ -1,0 +1,105 @@
+"""Where the peer of one side is: as signalled, and as its packets show it."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from media.api import Address, MediaError, SideSpec
+
+SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+"""As the socket module has it: host, port, and for IPv6 flow label and scope."""
+
+# Hosts a peer may send from besides its own (SideSpec.latch_from): signalling adds one as a rule.
+MOST_FROM = 6
+
+# After a new `remote`, packets from the source locked before may still be on the way: they pass, but cannot take the lock.
+IN_FLIGHT = 0.5
+
+MAX_USERNAME, MAX_PASSWORD = 512, 256  # octets: RFC 8489 s14.3, RFC 8839 s5.4
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The addresses of a SideSpec, checked and in canonical form."""
+
+    remote: Address | None
+    remote_rtcp: Address | None
+    hosts: frozenset[str]
+    rtcp_hosts: frozenset[str]
+
+    @classmethod
+    def of(cls, spec: SideSpec, family: int) -> Route:
+        """Raises MediaError for an address that is not numeric or, as a destination, of another family."""
+        if spec.ice is not None and (len(spec.ice.username) > MAX_USERNAME or len(spec.ice.password) > MAX_PASSWORD):
+            raise MediaError("ICE user name or password is too long")
+        if len(spec.latch_from) > MOST_FROM:
+            raise MediaError(f"more than {MOST_FROM} hosts to latch from")
+        remote = _destination(spec.remote, family)
+        remote_rtcp = _destination(spec.remote_rtcp, family)
+        hosts = frozenset(_host(host, _family(host)) for host in spec.latch_from)
+        hosts = frozenset(host for host in hosts if _family(host) == family)  # others can never be a source
+        if remote is not None:
+            hosts |= {remote[0]}
+        if spec.ice is not None:
+            return cls(None, remote_rtcp, frozenset(), hosts | {remote_rtcp[0]} if remote_rtcp else hosts)
+        return cls(remote, remote_rtcp, hosts, hosts | {remote_rtcp[0]} if remote_rtcp else hosts)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+NOWHERE = Route(None, None, frozenset(), frozenset())
+
+
+def _destination(address: Address | None, family: int) -> Address | None:
+    if address is None:
+        return None
+    host, port = address
+    if not 0 < port < 65536:
+        raise MediaError(f"port {port} is not a destination")
+    return _host(host, family), port
+
+
+def _host(host: str, family: int) -> str:
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, host))
+    except (OSError, ValueError):
+        raise MediaError(f"{host!r} is not a numeric address of this relay's family") from None
+
+
+class Latch:
+    """Where one port's peer is: as signalled until its first valid packet, then where that came from."""
+
+    __slots__ = ("_former", "_former_until", "_hosts", "_remote", "destination", "locked")
+
+    def __init__(self) -> None:
+        self._remote: Address | None = None
+        self._hosts: frozenset[str] = frozenset()
+        self._former: SocketAddress | None = None
+        self._former_until = 0.0
+        self.destination: SocketAddress | None = None
+        self.locked: SocketAddress | None = None
+
+    def allow(self, hosts: frozenset[str]) -> None:
+        self._hosts = hosts
+
+    def redirect(self, remote: Address | None, now: float) -> None:
+        """The peer said it is at `remote` from now on."""
+        if self.locked is not None:
+            self._former, self._former_until = self.locked, now + IN_FLIGHT
+        self._remote = self.destination = remote
+        self.locked = None
+
+    def admits(self, source: SocketAddress) -> bool:
+        """May the peer send from `source`? Asked while `source` is not the locked one."""
+        return self.locked is None and source[0].partition("%")[0] in self._hosts
+
+    def lock(self, source: SocketAddress, now: float) -> None:
+        """A valid packet came from an admitted source."""
+        if source == self._former and now < self._former_until and source[:2] != self._remote:
+            return
+        self._former = None
+        self.locked = self.destination = source
