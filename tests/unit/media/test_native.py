@@ -217,9 +217,11 @@ def descriptors() -> int:
 @contextmanager
 def descriptors_left(count: int) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(each) for each in os.listdir("/proc/self/fd")) + 1
-    fillers = [os.open("/dev/null", os.O_RDONLY) for _ in range(highest - descriptors())]  # the holes
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(each) for each in fillers or [highest]) + 1 + count, hard))
+    highest = max(int(each) for each in os.listdir("/proc/self/fd"))
+    fillers = [os.open("/dev/null", os.O_RDONLY)]
+    while fillers[-1] < highest:  # the holes
+        fillers.append(os.open("/dev/null", os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (fillers[-1] + 1 + count, hard))
     try:
         yield
     finally:

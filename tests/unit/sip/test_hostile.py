@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -34,6 +33,7 @@ from sbc.sip.multipart import parts, sdp_of
 from sbc.sip.parse import MAX_LINE, Malformed, parse_datagram, parse_message
 from sbc.sip.uri import Uri
 from sbc.sip.validate import KNOWN_METHODS, check_request, check_response
+from tests.cost import least_cpu
 from tests.vectors.messages import VECTORS
 
 MESSAGES = sorted([*(VECTORS / "samples").glob("*.sip"), *(VECTORS / "rfc4475").glob("*.dat"), *(VECTORS / "rfc5118").glob("*.dat")])
@@ -83,25 +83,13 @@ def read(data: bytes) -> None:
             Response.answer(request, error.status, error.reason, to_tag="t", headers=error.headers).encode()
 
 
-def seconds(action: Callable[[], object]) -> float:
-    """The best of three when the first took long: the machine may have been busy elsewhere."""
-    best = 9.0
-    for _ in range(3):
-        start = time.perf_counter()
-        action()
-        best = min(best, time.perf_counter() - start)
-        if best < LONGEST:
-            break
-    return best
-
-
 @pytest.mark.parametrize("path", MESSAGES, ids=lambda path: path.name)
 def test_mutations(path: Path) -> None:
     data = path.read_bytes()
     rng = random.Random(data)
     for _ in range(MUTATIONS):
         broken = mutated(data, rng)
-        assert seconds(partial(read, broken)) < LONGEST
+        assert least_cpu(partial(read, broken), enough=LONGEST) < LONGEST
 
 
 @pytest.mark.parametrize("path", MESSAGES[::4], ids=lambda path: path.name)
@@ -144,7 +132,7 @@ def test_long_repetitions_in_a_header(name: str, unit: str) -> None:
     value = (unit * MAX_LINE)[: MAX_LINE - 20].rstrip("\r\n")
     data = "\r\n".join([*rows[:-1], f"{name}: {value}", "", ""]).encode()
     for variant in (data, data.replace(b"INVITE", b"REGISTER")):
-        assert seconds(partial(read, variant)) < 4 * LONGEST
+        assert least_cpu(partial(read, variant), enough=4 * LONGEST) < 4 * LONGEST
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -190,7 +178,7 @@ def test_every_field_is_linear(unit: str) -> None:
     for field in fields:
         for prefix in prefixes:
             text = prefix + unit * (64 * 1024 // len(unit)) + "\x01"
-            assert seconds(partial(_quietly, field, text)) < 0.25
+            assert least_cpu(partial(_quietly, field, text), enough=0.25) < 0.25
 
 
 def _quietly(field: Callable[[str], object], text: str) -> None:
@@ -218,14 +206,14 @@ def _quietly(field: Callable[[str], object], text: str) -> None:
 def test_64_kib_of_garbage(unit: bytes) -> None:
     garbage = (unit * 65536)[:65507]
     for data in (garbage, b"INVITE sip:a@b SIP/2.0\r\n" + garbage[:65000], HEAD.encode() + garbage[:65000]):
-        assert seconds(partial(read, data)) < 4 * LONGEST
+        assert least_cpu(partial(read, data), enough=4 * LONGEST) < 4 * LONGEST
 
 
 def test_garbage_at_random() -> None:
     rng = random.Random(1)
     for _ in range(50):
         data = rng.randbytes(65507)
-        assert seconds(partial(read, data)) < LONGEST
+        assert least_cpu(partial(read, data), enough=LONGEST) < LONGEST
 
 
 def test_caches_are_bounded() -> None:
