@@ -57,6 +57,8 @@ bench: build/compiled/.built ## CPU per call and per relayed packet, half an hou
 	@$(BIN)/python -P -m tests.bench.signalling --find-max
 	@$(BIN)/python -P -m tests.bench.signalling --tls --rates 20,100,200
 	@$(BIN)/python -P -m tests.bench.recording
+	@$(BIN)/python -P -m tests.bench.registrations --users 10000
+	@$(BIN)/python -P -m tests.bench.registrations --users 5000 --tls
 	@$(MAKE) bench-media
 
 bench-media: $(VENV)/.dev ## CPU per relayed packet, delay, growth, overload; beside rtpengine

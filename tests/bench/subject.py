@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,12 @@ media:
 """
 
 
+def policy_with_users(names: Iterable[str]) -> str:
+    """The same with more users, all with the password of the first."""
+    lines = "".join(f"  {name}: {{realm: outside, password: {{file: ../certs/{USER}.secret}}, media: encrypted}}\n" for name in names)
+    return POLICY.replace("routes:\n", lines + "routes:\n")
+
+
 @dataclass(frozen=True)
 class Subject:
     """`folder` holds its policy and certificates; `log` what it wrote."""
@@ -86,10 +92,10 @@ class Subject:
 
 
 @contextlib.contextmanager
-def subject(folder: Path, command: tuple[str, ...] = RUN) -> Iterator[Subject]:
-    """Runs `command` with a policy written to the empty `folder`. RuntimeError when it does not come up."""
-    (folder / "policies").mkdir(parents=True)
-    (folder / "policies" / "sbc.yaml").write_text(POLICY)
+def subject(folder: Path, command: tuple[str, ...] = RUN, policy: str = POLICY) -> Iterator[Subject]:
+    """Runs `command` with the policy in `folder`, which may be of an earlier run. RuntimeError when it does not come up."""
+    (folder / "policies").mkdir(parents=True, exist_ok=True)
+    (folder / "policies" / "sbc.yaml").write_text(policy)
     devcerts.make(folder / "certs", [OUTSIDE], users=(USER,))
     _allow_sockets()
     log = folder / "sbc.log"

@@ -115,7 +115,8 @@ def test_a_missing_password_file_is_the_operators_to_mend(tmp_path: Path) -> Non
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_test_peer_ends_well_when_told_to(number: signal.Signals) -> None:
     command = "import sys; from sbc.probe import testpeer; sys.exit(testpeer.main('127.0.0.1:0'))"
-    with subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE) as peer:
+    # a shell's background job has SIGINT ignored, and hands that down
+    with subprocess.Popen(["env", "--default-signal=INT", sys.executable, "-c", command], stdout=subprocess.PIPE) as peer:
         assert peer.stdout is not None
         assert peer.stdout.readline().startswith(b"answering calls on udp://127.0.0.1:")
         peer.send_signal(number)
