@@ -10,6 +10,7 @@ import typer
 
 from sbc import __version__
 from sbc.errors import ConfigError
+from sbc.identity_cli import app as _identity
 
 POLICIES = Path("policies")
 RECORDINGS = Path("var/recordings")
@@ -20,6 +21,8 @@ _app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+_app.add_typer(_identity, name="identity")
 
 _Folder = Annotated[Path, typer.Argument(help="Folder with the *.yaml files of the policy.", show_default=True)]
 

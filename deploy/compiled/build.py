@@ -43,6 +43,8 @@ INTERPRETED = frozenset({
     "sbc/app.py",
     "sbc/cli.py",
     "sbc/devcerts.py",
+    "sbc/identity_cli.py",
+    "sbc/passports.py",
     "sbc/errors.py",  # an exception with defaults in its class
     "sbc/init.py",
     "sbc/log.py",
