@@ -16,7 +16,7 @@ from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.crossing import check_privacy
 from sbc.call.errand import Errand
-from sbc.call.identities import caller_number
+from sbc.call.identities import caller_number, screened
 from sbc.call.leg import Leg
 from sbc.call.message import check_size, event_of
 from sbc.call.neutral import is_anonymous
@@ -34,6 +34,7 @@ from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
 from sbc.policy.decide import account_name, dialled, emergency_route, may_register, normalise, route, trunk_at, without_separators
+from sbc.policy.inventory import UNASSIGNED
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, User
 from sbc.registrar.bindings import Bindings
@@ -249,7 +250,8 @@ class Reception:
         chosen = route(self._context.snapshot, party, number) if meant is None else route_of(meant[0])
         if chosen is None:
             raise SipError("no route", status=404, reason="Not Found")
-        invitation = invitation_of(request, party, number, caller_of(party, request), hops, emergency=False)
+        caller = screened(party, request, caller_of(party, request))
+        invitation = invitation_of(request, party, number, caller, hops, emergency=False)
         invitation = self._with_ways(invitation, party, meant, flow, now)
         if request.method == "SUBSCRIBE":
             self._subscriptions.begin(chosen, invitation, party, flow, transaction, now)
@@ -287,6 +289,7 @@ class Reception:
             priority = ""
             if not facts.emergency:
                 check_privacy(request.headers)
+                facts.caller = screened(party, request, facts.caller)
                 priority = allowed_priority(request, party)
             reservation = self._reserve(party, facts, now)
             chosen = chosen or self._route(party, facts, reservation)
@@ -343,7 +346,9 @@ class Reception:
         chosen = route(self._context.snapshot, party, facts.called)
         if chosen is None:
             self._context.limits.release(reservation)
-            raise SipError("no route", status=404, reason="Not Found", headers=(("Reason", UNALLOCATED),))
+            unassigned = self._context.snapshot.inventory.owner_of(facts.called) == UNASSIGNED
+            what = "ours, and unassigned" if unassigned else "no route"
+            raise SipError(what, status=404, reason="Not Found", headers=(("Reason", UNALLOCATED),))
         return chosen
 
     def _refuse_when_draining(self) -> None:

@@ -11,6 +11,8 @@ from media.api import DTLS_SUITES, Suite
 from sbc.flow import Transport
 from sbc.policy import model
 from sbc.policy.document import Document, Plain
+from sbc.policy.inventory import OWNER, UNASSIGNED
+from sbc.policy.numbering import Entry, by_owner, check_owners
 from sbc.policy.problems import Path, Place, Problem, did_you_mean
 from sbc.policy.values import DEFAULT_PORTS
 
@@ -37,6 +39,7 @@ class Policy:
     limits: Mapping[str, model.LimitsModel]
     media: Mapping[str, model.MediaModel]
     blocks: Mapping[str, model.BlockModel]
+    numbers: Sequence[Entry]
     emergency: Mapping[str, model.EmergencyModel]
     no_emergency: frozenset[str]
     strangers: model.StrangersModel
@@ -59,6 +62,7 @@ def check(document: Document, policy: Policy, suites: Collection[Suite]) -> tupl
     checker.certificates()
     checker.accounts()
     checker.routes()
+    checker.numbers()
     checker.emergency()
     checker.limits()
     checker.media()
@@ -70,6 +74,7 @@ class _Checker:
         self._document = document
         self._policy = policy
         self._available = suites
+        self._owned = by_owner(policy.numbers)
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
         # All names of a section, those of faulty objects too: a reference to them is not a second error.
@@ -106,7 +111,7 @@ class _Checker:
         for index in range(len(routes) if isinstance(routes, list) else 0):
             for key, target in (("trunk", "trunks"), ("user", "users"), ("realm", "realms")):
                 self._reference(("routes", index, "when", key), target)
-            self._references(("routes", index, "send_to"), "trunks", "users")
+            self._references(("routes", index, "send_to"), "trunks", "users", instead=OWNER)
         for name in self._names["emergency"]:
             if name not in self._names["realms"]:
                 what = f"there is no realm {name!r}{did_you_mean(name, self._names['realms'])}"
@@ -114,10 +119,11 @@ class _Checker:
             self._references(("emergency", name, "send_to"), "trunks", "users")
         self._reference(("strangers", "limits"), "limits")
 
-    def _references(self, path: Path, *sections: str) -> None:
+    def _references(self, path: Path, *sections: str, instead: str | None = None) -> None:
         names = self._plain(*path)
-        for index in range(len(names) if isinstance(names, list) else 0):
-            self._reference((*path, index), *sections)
+        for index, name in enumerate(names if isinstance(names, list) else ()):
+            if name != instead:
+                self._reference((*path, index), *sections)
 
     def _reference(self, path: Path, *sections: str) -> None:
         name = self._plain(*path)
@@ -232,6 +238,19 @@ class _Checker:
         for statuses in trunk.responses_to or ():
             if max(statuses) < 400:
                 self.error(("trunks", name, "responses_to"), "we send no redirections: 3xx stands in 'responses_from' only")
+        if trunk.foreign_numbers in ("replace", "refuse"):
+            self._own_numbers(name, trunk)
+
+    def _own_numbers(self, name: str, trunk: model.TrunkModel) -> None:
+        path: Path = ("trunks", name, "foreign_numbers")
+        owned = self._owned.get(name, [])
+        full = [number for number in trunk.numbers or () if not number.endswith("*")]
+        if trunk.trusted:
+            self.error(path, "a trusted trunk is believed whatever number it shows: take out one of the two")
+        elif not owned and not trunk.numbers:
+            self.error(path, "it has no number of its own: give it 'numbers', or numbers of the policy's 'numbers'")
+        elif trunk.foreign_numbers == "replace" and not full and not any(entry.is_single for entry in owned):
+            self.error(path, "by which number? Write one in full, in its 'numbers' or in those of the policy")
 
     def _listed_alone(self) -> None:
         for key in ("pass_headers", "pass_bodies"):
@@ -358,9 +377,29 @@ class _Checker:
             here: Path = (*path, index)
             if name in send_to[:index]:
                 self.error(here, f"{name!r} is already in this list")
-            trunk = self._policy.trunks.get(name)
-            if trunk is not None and trunk.peer is None and trunk.accepts_registration is None:
-                self.error(here, f"trunk {name!r} cannot be reached: it has neither 'peer' nor 'accepts_registration'")
+            self._reachable(here, name)
+
+    def _reachable(self, path: Path, name: str) -> None:
+        trunk = self._policy.trunks.get(name)
+        if trunk is not None and trunk.peer is None and trunk.accepts_registration is None:
+            self.error(path, f"trunk {name!r} cannot be reached: it has neither 'peer' nor 'accepts_registration'")
+
+    def numbers(self) -> None:
+        self.errors += check_owners(self._document, self._policy.numbers)
+        for owner, entries in self._owned.items():
+            path: Path = ("numbers", entries[0].key)
+            if owner != UNASSIGNED:
+                self._reference(path, "trunks", "users")
+                self._reachable(path, owner)
+        to_owner = [(index, route.send_to.index(OWNER)) for index, route in self._policy.routes.items() if OWNER in route.send_to]
+        for index, position in to_owner if not self._plain("numbers") else ():
+            self.error(("routes", index, "send_to", position), "nobody owns a number: there are no 'numbers'")
+        if self._owned and not to_owner:
+            self.warn(("numbers",), f"no route leads to them: say 'send_to: [{OWNER}]' in one")
+        for section in ("trunks", "users"):
+            for word in (OWNER, UNASSIGNED):
+                if word in self._names[section]:
+                    self.error((section, word), f"{word!r} has a meaning of its own where names stand: choose another one")
 
     def emergency(self) -> None:
         for name, emergency in self._policy.emergency.items():

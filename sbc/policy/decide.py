@@ -11,6 +11,8 @@ from ipaddress import IPv6Address
 
 from sbc.errors import SipError
 from sbc.flow import Flow
+from sbc.frozen import replace
+from sbc.policy.inventory import OWNER, UNASSIGNED
 from sbc.policy.snapshot import Party, PrefixTable, Route, Snapshot, Trunk, User
 from sbc.sip.uri import Uri
 
@@ -153,7 +155,13 @@ def normalise(party: Party, number: str) -> str:
 
 
 def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
-    """The first route for calls of `party` to the normalised number or name `called`; None: answer 404."""
+    """The first route for calls of `party` to the normalised number or name `called`; None: answer 404.
+
+    What is ours and has nobody goes nowhere at all: a carrier would send it back. A route to the owner fits owned numbers only.
+    """
+    owner = snapshot.inventory.owner_of(called)
+    if owner == UNASSIGNED:
+        return None
     table = snapshot.route_tables[party.name]
     found = list(table.exact.get(called, ()))
     for length in table.lengths:
@@ -163,8 +171,13 @@ def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
     found.sort()
     for index in found:
         candidate = snapshot.routes[index]
-        if not candidate.not_to.match(called):
+        if candidate.not_to.match(called):
+            continue
+        if not candidate.to_owner:
             return candidate
+        if owner is not None:
+            targets = [owner if name == OWNER else name for name in candidate.send_to]
+            return replace(candidate, send_to=tuple(dict.fromkeys(targets)))
     return None
 
 

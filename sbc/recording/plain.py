@@ -17,7 +17,7 @@ from media.api import EventKind, Keys, Role, Side, Suite
 from sbc import inputs
 from sbc.errors import ConfigError
 from sbc.flow import Flow
-from sbc.policy import limits, snapshot
+from sbc.policy import inventory, limits, snapshot
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Trunk, User
 from sbc.recording.secrets import Secrets
@@ -179,7 +179,7 @@ def classes_of(*modules: ModuleType) -> dict[str, type]:
     }
 
 
-CLASSES = classes_of(api, inputs, limits, locate, rules, snapshot, timers)
+CLASSES = classes_of(api, inputs, inventory, limits, locate, rules, snapshot, timers)
 
 # The fields of inputs and answers that JSON has no kind for.
 KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
