@@ -33,7 +33,18 @@ from sbc.effects import CloseFlow, Send, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
-from sbc.policy.decide import account_name, dialled, emergency_route, may_register, normalise, route, trunk_at, without_separators
+from sbc.policy.decide import (
+    Admitted,
+    account_name,
+    dialled,
+    emergency_route,
+    is_at,
+    may_register,
+    normalise,
+    route,
+    trunk_at,
+    without_separators,
+)
 from sbc.policy.inventory import UNASSIGNED
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, User
@@ -148,8 +159,7 @@ class Reception:
             return False
         if flow.remote[0] == user.flow.remote[0] or self._bindings.holds(user.party.name, flow):
             return True
-        trunk = trunk_at(self._context.snapshot, flow)
-        return trunk is not None and trunk.name == user.party.name
+        return is_at(self._context.snapshot, user.party.name, flow)
 
     def _gone(self, request: Request, flow: Flow, now: Now) -> None:
         """481 to whom we know; tags are secrets, so a stranger who names a wrong one is guessing."""
@@ -166,23 +176,24 @@ class Reception:
         realm = self._context.snapshot.realms.get(flow.realm)
         if realm is None:
             return
-        admitted = self._admit_party(request, realm, flow, now)
-        if isinstance(admitted, Response):
-            self._answer_stateless(admitted, request, flow)
+        who = self._admit_party(request, realm, flow, now)
+        if isinstance(who, Response):
+            self._answer_stateless(who, request, flow)
             return
+        admitted = who.party if who is not None else None
         registered = self._bindings.at(flow) if admitted is None and request.method == "OPTIONS" else None
         if admitted is None and registered is None:
             self._answer_stranger(request, flow, now)
             return
-        if request.method == "INVITE" and admitted is not None:
-            self._context.tap.begin(admitted)
+        if request.method == "INVITE" and who is not None:
+            self._context.tap.begin(who)
         if admitted is None or request.method != "REGISTER" or admitted.register_at is None:  # else its registrar says whether
             self._context.trust(flow, request.via)
         values = admitted.timers if admitted is not None else None
         transaction = self._context.transactions.server(request, flow, now, None, values)
         try:
-            if request.method == "INVITE" and admitted is not None:
-                self._invite(admitted, transaction, flow, now)
+            if request.method == "INVITE" and who is not None:
+                self._invite(who, transaction, flow, now)
             else:
                 supported = registrar_extensions(admitted) if request.method == "REGISTER" else extensions_for(admitted)
                 check_request(request, methods=methods_for(admitted), supported=supported, for_us=True)
@@ -258,8 +269,8 @@ class Reception:
         else:
             Errand(self._context, self._context.snapshot, chosen, invitation, transaction).begin(now)
 
-    def _invite(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
-        request = transaction.request
+    def _invite(self, who: Admitted, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
+        request, party = transaction.request, who.party
         number = dialled(request.uri)
         facts = Facts(
             id=self._context.ids.tag(),
@@ -268,6 +279,7 @@ class Reception:
             called=number,
             dialled=number,
             a=LegFacts(party, flow, request.call_id),
+            identified_by=who.by,
         )
         self._refuse_merged(request, party)
         try:

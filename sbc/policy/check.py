@@ -308,10 +308,19 @@ class _Checker:
             for index, network in enumerate(trunk.accept_from or ()):
                 path: Path = ("trunks", name, "accept_from", index)
                 key = (trunk.realm, str(network))
-                if key in taken:
-                    place = self._document.place(taken[key])
-                    self.error(path, f"{network} is already trunk {taken[key][1]!r} at {place}; of nested networks the longest wins")
-                taken.setdefault(key, path)
+                other = taken.setdefault(key, path)
+                if other is not path:
+                    self._same_source(path, str(network), trunk, other)
+
+    def _same_source(self, path: Path, network: str, trunk: model.TrunkModel, other: Path) -> None:
+        """Who calls without a password would be the one, whoever of them it is: so each of them has one, or none shares."""
+        name = str(other[1])
+        place = self._document.place(other)
+        if name == path[1]:
+            self.error(path, f"{network} is already in this list")
+        elif trunk.authenticates is None or self._policy.trunks[name].authenticates is None:
+            what = f"{network} is already trunk {name!r} at {place}"
+            self.error(path, f"{what}: give both of them 'authenticates'; of nested networks the longest wins")
 
     def certificates(self) -> None:
         """Who is known by a name in a certificate, and who is shown or believed what: one answer for each name and realm."""
@@ -334,9 +343,14 @@ class _Checker:
     def accounts(self) -> None:
         taken: dict[tuple[str, str], Path] = {(user.realm, name): ("users", name) for name, user in self._policy.users.items()}
         for name, trunk in self._policy.trunks.items():
-            if trunk.accepts_registration is not None:
-                path: Path = ("trunks", name, "accepts_registration", "user")
-                key = (trunk.realm, trunk.accepts_registration.user)
+            if trunk.accepts_registration is not None and trunk.authenticates is not None:
+                what = "'accepts_registration' has an account that proves it: leave out 'accept_from' and each of its calls is asked for it"
+                self.error(("trunks", name, "authenticates"), what)
+            for kind, account in (("accepts_registration", trunk.accepts_registration), ("authenticates", trunk.authenticates)):
+                if account is None:
+                    continue
+                path: Path = ("trunks", name, kind, "user")
+                key = (trunk.realm, account.user)
                 if key in taken:
                     place = self._document.key_place(taken[key])
                     self.error(path, f"{key[1]!r} is already an account of realm {trunk.realm!r} at {place}")
@@ -354,8 +368,8 @@ class _Checker:
             return
         if trunk.peer is None:
             self.error(path, f"trunk {name!r} has no 'peer' to send REGISTER to")
-        elif not (trunk.accept_from or trunk.accept_certificate):
-            self.warn(path, f"trunk {name!r} has neither accept_from nor accept_certificate: it cannot call who registers there")
+        elif not (trunk.accept_from or trunk.accept_certificate or trunk.authenticates):
+            self.warn(path, f"trunk {name!r} has no accept_from, accept_certificate or authenticates: it cannot call who registers there")
 
     def routes(self) -> None:
         names: dict[str, int] = {}
@@ -367,8 +381,11 @@ class _Checker:
             names.setdefault(route.name, index)
             when = route.when
             trunk = self._policy.trunks.get(when.trunk or "")
-            if trunk is not None and not (trunk.accept_from or trunk.accept_certificate or trunk.accepts_registration):
-                why = f"trunk {when.trunk!r} has no accept_from, accept_certificate or accepts_registration, so no call is ever its"
+            if trunk is not None and not (
+                trunk.accept_from or trunk.accept_certificate or trunk.accepts_registration or trunk.authenticates
+            ):
+                ways = "accept_from, accept_certificate, accepts_registration or authenticates"
+                why = f"trunk {when.trunk!r} has no {ways}, so no call is ever its"
                 self.warn((*path, "when", "trunk"), why)
             self._targets((*path, "send_to"), route.send_to)
 

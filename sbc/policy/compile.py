@@ -59,7 +59,10 @@ def compile_policy(
     trunks = {name: _trunk(name, trunk, media, limits, blocks, owned, secrets, certs) for name, trunk in policy.trunks.items()}
     users = {name: _user(name, user, media, limits, blocks, owned, secrets) for name, user in policy.users.items()}
     accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
-    accounts |= {(trunk.realm, trunk.registers.user): trunk for trunk in trunks.values() if trunk.registers is not None}
+    for trunk in trunks.values():
+        credentials = trunk.registers or trunk.authenticates
+        if credentials is not None:
+            accounts[trunk.realm, credentials.user] = trunk
     with_digest = {realm for (realm, _), party in accounts.items() if party.register_at is None}
     certified = {(trunk.realm, each): trunk for trunk in trunks.values() for each in trunk.accept_certificate}
     with_certificates = {realm for realm, _ in certified}
@@ -167,7 +170,14 @@ def _trunk(
         record=trunk.record or "never",
         services=_services(trunk, transfers="refuse"),
         register_at=account.register_at if account is not None else None,
+        authenticates=_credentials(name, trunk, secrets),
     )
+
+
+def _credentials(name: str, trunk: model.TrunkModel, secrets: Mapping[Keys, str]) -> Credentials | None:
+    if trunk.authenticates is None:
+        return None
+    return Credentials(trunk.authenticates.user, secrets.get(("trunks", name, "authenticates", "password"), ""))
 
 
 def _user(
@@ -304,12 +314,13 @@ def _emergency(document: Document, realm: str, rule: model.EmergencyModel) -> Ro
 
 
 def _sources(policy: Policy, realm: str) -> PrefixTable:
-    tables: dict[int, dict[int, dict[int, str]]] = {4: defaultdict(dict), 6: defaultdict(dict)}
+    tables: dict[int, dict[int, dict[int, tuple[str, ...]]]] = {4: defaultdict(dict), 6: defaultdict(dict)}
     for name, trunk in policy.trunks.items():
         if trunk.realm == realm:
             for network in trunk.accept_from or ():
                 shift = (32 if network.version == 4 else 128) - network.prefixlen
-                tables[network.version][shift][network.first >> shift] = name
+                others = tables[network.version][shift].get(network.first >> shift, ())
+                tables[network.version][shift][network.first >> shift] = (*others, name)
     return PrefixTable(v4=tuple(sorted(tables[4].items())), v6=tuple(sorted(tables[6].items())))
 
 

@@ -194,6 +194,13 @@ class RegistrationModel(AccountModel):
     user: Name = Field(description="User name of the account.")
 
 
+class AuthenticationModel(Model):
+    """The account that proves who it is."""
+
+    user: Name = Field(description="User name of the account.")
+    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
+
+
 class TimersModel(Model):
     """How patient we are with this peer (RFC 3261 s17)."""
 
@@ -313,6 +320,10 @@ class TrunkModel(PartyModel):
         None, min_length=1, description="Calls from these addresses are its calls. The longest prefix wins between trunks."
     )
     accepts_registration: RegistrationModel | None = Field(None, description="It registers to us and is reached where it registered from.")
+    authenticates: AuthenticationModel | None = Field(
+        None,
+        description="Its calls are asked for this password, however well their address is known; with accept_from, others are not taken.",
+    )
     peer: PeerUri | None = Field(
         None,
         description="Where calls for it are sent: a name (DNS: NAPTR, SRV, A, AAAA) or an address. "

@@ -236,6 +236,7 @@ class Trunk:
     overload_control      it may say what share of our requests it is to be spared (RFC 7339)
     early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
     register_at           the trunk whose registrar knows its password; None: we do
+    authenticates         its address alone does not count: it proves with this account who it is
     """
 
     name: str
@@ -259,6 +260,7 @@ class Trunk:
     record: Record = "never"
     services: Services = Services()
     register_at: str | None = None
+    authenticates: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,10 +324,13 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True)
 class PrefixTable:
-    """Longest-prefix table of one realm: per address family (bits to shift away, network bits -> trunk name), longest prefix first."""
+    """Longest-prefix table of one realm: per address family (bits to shift away, network bits -> names of trunks), longest prefix first.
 
-    v4: tuple[tuple[int, Mapping[int, str]], ...] = ()
-    v6: tuple[tuple[int, Mapping[int, str]], ...] = ()
+    Trunks that share a network all prove by other means who they are.
+    """
+
+    v4: tuple[tuple[int, Mapping[int, tuple[str, ...]]], ...] = ()
+    v6: tuple[tuple[int, Mapping[int, tuple[str, ...]]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,7 +345,7 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
         (
             MINIMAL
             + 'trunks: {t: {realm: inside, media: plain, peer: sip:x}}\nroutes: [{name: r, when: {trunk: t, to: "*"}, send_to: [t]}]',
-            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has no accept_from, accept_certificate or accepts_registration"],
+            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has no accept_from, accept_certificate, accepts_registration or authenticates"],
         ),
         (
             MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80]"),
@@ -354,7 +354,7 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
         (MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80], origins: [https://a.example]"), []),
         (
             MINIMAL + "trunks: {c: {realm: inside, media: plain, peer: sip:x}}\nusers: {u: {realm: outside, media: plain, register_at: c}}",
-            ["a.yaml:8:56: users.u.register_at: trunk 'c' has neither accept_from nor accept_certificate: it cannot call who registers"],
+            ["a.yaml:8:56: users.u.register_at: trunk 'c' has no accept_from, accept_certificate or authenticates"],
         ),
         (MINIMAL, []),
     ],

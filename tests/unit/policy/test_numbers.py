@@ -300,8 +300,8 @@ def test_foreign_numbers_need_own_ones(folder: Folder, owned: str, way: str, pro
 
 
 def test_a_recording_keeps_the_inventory(folder: Folder) -> None:
-    inventory = owners(folder)
-    assert read(json.loads(json.dumps(Plain(Secrets(None))(inventory))), lambda name: None) == inventory
+    snapshot = folder.load(written(NUMBERS)).snapshot
+    assert read(json.loads(json.dumps(Plain(Secrets(None))(snapshot.inventory))), snapshot.party) == snapshot.inventory
 
 
 def test_an_editor_knows_how_numbers_are_written() -> None:
