@@ -37,6 +37,7 @@ from sbc.policy.decide import (
     Admitted,
     account_name,
     dialled,
+    emergency_called,
     emergency_route,
     is_at,
     may_register,
@@ -330,14 +331,15 @@ class Reception:
         return invitation
 
     def _normalise(self, party: Party, uri: Uri, facts: Facts) -> Route | None:
-        """The number to call. The route too when it is an emergency number: those are matched as dialled, before the dial plan."""
+        """The number to call. The route too when it is an emergency number: as dialled, before the dial plan can spoil it, or by it."""
         chosen = emergency_route(self._context.snapshot, party, uri)
         if chosen is not None:
-            facts.emergency = True
             # urn:service:sos stays what it is (RFC 5031)
             facts.called = str(uri) if uri.scheme == "urn" else without_separators(facts.dialled)
         else:
             facts.called = normalise(party, facts.dialled)
+            chosen = emergency_called(self._context.snapshot, party, facts.called)
+        facts.emergency = chosen is not None
         return chosen
 
     def _reserve(self, party: Party, facts: Facts, now: Now) -> Reservation:

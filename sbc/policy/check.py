@@ -388,6 +388,17 @@ class _Checker:
                 why = f"trunk {when.trunk!r} has no {ways}, so no call is ever its"
                 self.warn((*path, "when", "trunk"), why)
             self._targets((*path, "send_to"), route.send_to)
+            self._slips_past(path, when)
+
+    def _slips_past(self, path: Path, when: model.WhenModel) -> None:
+        """Exceptions are compared after the dial plan: without one, `00882…` is no `+882…`."""
+        if not any(number.startswith("+") for number in when.not_to or ()) or all(number.startswith("+") for number in when.to):
+            return
+        for _, name, party in self._policy.parties():
+            if party.dial_plan is None and (name in (when.trunk, when.user) or party.realm == when.realm):
+                what = f"{name!r} has no dial_plan: what it dials as 00… has no '+', and passes; say 'to: \"+*\"', or give it one"
+                self.warn((*path, "when", "not_to"), what)
+                return
 
     def _targets(self, path: Path, send_to: Sequence[str]) -> None:
         for index, name in enumerate(send_to):

@@ -149,6 +149,12 @@ def emergency_route(snapshot: Snapshot, party: Party, uri: Uri) -> Route | None:
     return route if without_separators(_subscriber(uri)) in route.to.exact else None
 
 
+def emergency_called(snapshot: Snapshot, party: Party, called: str) -> Route | None:
+    """The same, if the dial plan has made one of its numbers of what was dialled: `9112` behind a PBX that dials 9 to get out."""
+    route = snapshot.emergency.get(party.realm)
+    return route if route is not None and called in route.to.exact else None
+
+
 def without_separators(number: str) -> str:
     """`1-1-2` is 112 (RFC 3966 s5.1.1)."""
     return number.translate(_SEPARATORS)

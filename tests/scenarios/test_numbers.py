@@ -109,6 +109,38 @@ def test_an_emergency_number_is_nobodys() -> None:
     cast.office.expect_response(404)  # +4930113: ours, and nobody's
 
 
+@pytest.mark.parametrize(
+    ("plan", "dialled", "emergency"),
+    [
+        ('{"9": "", "0": "+49"}', "9112", True),  # the PBX's way out
+        ('{"9": "", "0": "+49"}', "112", True),
+        ('{"9": "", "0": "+49"}', "91-1-2", True),
+        ('{"9": "", "0": "+49"}', "0112", False),
+        ('{"9": "", "0": "+49"}', "91120", False),
+        ('{"1": "+491"}', "112", True),  # before a dial plan can make another number of it
+        ('{"0": ""}', "0112", True),
+        ('{"110": "112"}', "110", True),
+        ('{"0": "+49"}', "9112", False),
+    ],
+)
+def test_REG_04_an_emergency_number_is_one_as_dialled_and_as_the_dial_plan_makes_it(plan: str, dialled: str, emergency: bool) -> None:
+    """Exempt from limits, and by the route of emergencies: the carrier has no place left."""
+    text = POLICY.replace('{"00": "+", "0": "+49"}', plan).replace("carrier: {calls: 2,", "carrier: {calls: 1,")
+    cast = Cast(text.replace("    send_to: [carrier, backup]\n    next_on: [408, 5xx]", "    send_to: [carrier]"))
+    cast.office.invite("+442079460000")
+    cast.carrier.expect_request("INVITE")
+    cast.office.inbox.clear()
+    cast.office.invite(dialled)
+    if emergency:
+        assert cast.carrier.expect_request("INVITE").uri.user == "112"
+    else:
+        cast.carrier.expect_nothing()
+    cast.world.shut_down()
+    cast.world.after(40)
+    record = next(record for record in cast.world.records if record["dialled"] == dialled)
+    assert record["emergency"] is emergency
+
+
 # What a caller may show
 
 

@@ -325,6 +325,10 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
     assert "No such file" in folder.errors(text)[0]
 
 
+PBX = "trunks: {t: {realm: inside, media: plain, peer: sip:x, accept_from: [10.0.0.1]}}\n"
+SLIPS = 'routes: [{name: r, when: {trunk: t, to: "*", not_to: "+882*"}, send_to: [t]}]'
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -356,6 +360,13 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
             MINIMAL + "trunks: {c: {realm: inside, media: plain, peer: sip:x}}\nusers: {u: {realm: outside, media: plain, register_at: c}}",
             ["a.yaml:8:56: users.u.register_at: trunk 'c' has no accept_from, accept_certificate or authenticates"],
         ),
+        (
+            MINIMAL + PBX + 'routes: [{name: r, when: {realm: inside, to: "*", not_to: "+882*"}, send_to: [t]}]',
+            ["a.yaml:8:59: routes.0.when.not_to: 't' has no dial_plan: what it dials as 00… has no '+', and passes"],
+        ),
+        (MINIMAL + PBX + 'routes: [{name: r, when: {trunk: t, to: ["+*", "+1"], not_to: "+882*"}, send_to: [t]}]', []),
+        (MINIMAL + PBX + 'routes: [{name: r, when: {trunk: t, to: "*", not_to: "882"}, send_to: [t]}]', []),
+        (MINIMAL + PBX.replace("[10.0.0.1]", '[10.0.0.1], dial_plan: {"00": "+"}') + SLIPS, []),
         (MINIMAL, []),
     ],
 )
