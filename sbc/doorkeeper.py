@@ -107,21 +107,26 @@ class Doorkeeper:
     def _verify(self, credentials: Credentials, request: Request, realm: Realm, flow: Flow, now: Now) -> Admitted | Response | None:
         source = source_key(flow.remote[0])
         user = credentials.params.get("username", "")
-        if self._has_failed_too_often(user, flow, now):
-            return self._hold_off(request, flow, now)
+        digest = self._digest(realm)
+        # Who answers no challenge of ours may be anybody: counted apart, or datagrams in its name would lock out a trunk
+        proven = flow.reliable or digest.has_issued(credentials.params.get("nonce", ""), source)
+        guesser = source if proven else f"{source} perhaps"
+        if self._has_failed_too_often(user, guesser, flow, now):
+            return self._hold_off(request, flow, now) if proven else self._challenge(request, realm, flow, now, stale=True)
 
         def secret_for(user: str) -> str | None:
             return password(self._context.snapshot, realm.name, user)
 
-        outcome = self._digest(realm).verify(credentials, request.method, request.body, secret_for, source, now, request.uri)
+        outcome = digest.verify(credentials, request.method, request.body, secret_for, source, now, request.uri)
         if isinstance(outcome, Verified):
             party = account(self._context.snapshot, realm.name, outcome.user)
             return self._at_its_address(party, request, flow, now) if party is not None else None
         # Used twice, but right: whoever knows the password is told that only the nonce has to be another one (RFC 7616 s3.3)
         stale = outcome.reason in ("stale", "replay")
         if not stale:
-            self._log("wrong password", user, flow)
-            self.note_failure(user, flow, now)
+            self._count_failure(user, guesser, now)
+            if proven:
+                self._log("wrong password", user, flow)
         return self._challenge(request, realm, flow, now, stale=stale)
 
     def _at_its_address(self, party: Party, request: Request, flow: Flow, now: Now) -> Admitted | Response | None:
@@ -138,16 +143,17 @@ class Doorkeeper:
 
     def note_failure(self, user: str, flow: Flow, now: Now) -> None:
         """A wrong password for `user` came from there."""
-        source = source_key(flow.remote[0])
+        self._count_failure(user, source_key(flow.remote[0]), now)
+
+    def _count_failure(self, user: str, source: str, now: Now) -> None:
         self._failures.take(f"{source} {user}", now.monotonic)
         self._failures_in_all.take(source, now.monotonic)
 
-    def _has_failed_too_often(self, user: str, flow: Flow, now: Now) -> bool:
+    def _has_failed_too_often(self, user: str, source: str, flow: Flow, now: Now) -> bool:
         """Its next try is not even looked at. Not of who is registered over this very flow as that user: it is no guesser."""
         party = account(self._context.snapshot, flow.realm, user)
         if party is not None and party.name in self._accounts_at(flow, now):
             return False
-        source = source_key(flow.remote[0])
         return not (self._failures.has(f"{source} {user}", now.monotonic) and self._failures_in_all.has(source, now.monotonic))
 
     def _hold_off(self, request: Request, flow: Flow, now: Now) -> Response | None:
@@ -157,7 +163,7 @@ class Doorkeeper:
         return self._context.answer(request, 503, headers=(("Retry-After", str(RETRY_S)),))
 
     def _pass_on(self, party: Party, request: Request, flow: Flow, now: Now) -> Admitted | Response | None:
-        if self._has_failed_too_often(account_name(party), flow, now):
+        if self._has_failed_too_often(account_name(party), source_key(flow.remote[0]), flow, now):
             return self._hold_off(request, flow, now)
         return Admitted(party, "registration") if self._accounts_at(flow, now) or self.may_answer(flow, now) else None
 

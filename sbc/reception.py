@@ -63,7 +63,7 @@ MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
 EXTENSIONS = frozenset({"norefersub", "replaces", "timer", "100rel", "privacy"})  # the last: we are the privacy service (RFC 3323 s5)
-RETRY_WHEN_DRAINING_S = 10
+RETRY_WHEN_DRAINING_S = (5, 30)  # each its own, or all come back at once
 OPTIONS_HEADERS = (
     ("Accept", "application/sdp"),
     ("Accept-Encoding", "identity"),
@@ -345,7 +345,7 @@ class Reception:
     def _reserve(self, party: Party, facts: Facts, now: Now) -> Reservation:
         """A place among the party's limits. Emergency calls get one whatever the limits say, and while we drain.
 
-        Raises SipError: 503 without Retry-After to a trunk, which has other ways (and would stop all its traffic), 486 to a user.
+        Raises SipError: 503 without Retry-After to a trunk, which has other ways (and would stop all its traffic), 486 or 480 to a user.
         """
         if facts.emergency:
             return self._context.limits.reserve_exempt(party)
@@ -367,8 +367,9 @@ class Reception:
 
     def _refuse_when_draining(self) -> None:
         if self._context.draining:
-            headers = (("Retry-After", str(RETRY_WHEN_DRAINING_S)),)
-            raise SipError("draining", status=503, reason="Service Unavailable", headers=headers)
+            first, last = RETRY_WHEN_DRAINING_S
+            seconds = first + int.from_bytes(self._context.ids.random(8), "big") % (last - first + 1)
+            raise SipError("draining", status=503, reason="Service Unavailable", headers=(("Retry-After", str(seconds)),))
 
     def _refuse_too_many(self, party: Party, now: Now) -> None:
         if not self._context.limits.may_send(party, now):
