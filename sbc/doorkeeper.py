@@ -1,6 +1,7 @@
-"""Who sent this? By certificate, by digest where the request brings an answer to our challenge, else by address.
+"""Who sent this? By certificate, by digest where the request brings an answer to our challenge, by the registration that came over
+the same flow, else by address. The first that says anything decides: a wrong password is not made good by a known address.
 
-A stranger may earn a challenge.
+A stranger may earn a challenge, and so may a trunk whose address is not enough.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from collections.abc import Callable, Sequence
 
 from sbc.call.context import Context
 from sbc.clock import Now
+from sbc.effects import Log
 from sbc.errors import ParseError
 from sbc.flow import Flow
-from sbc.policy.decide import account, account_name, certified, identify, password, registers_through
-from sbc.policy.snapshot import Party, Realm
+from sbc.policy.decide import Admitted, account, account_name, certified, identify, password, registers_through, trunks_from
+from sbc.policy.snapshot import Party, Realm, Trunk
 from sbc.shield.amplification import not_longer
 from sbc.shield.budgets import Budget, source_key
 from sbc.sip.digest import DigestRealm, Verified
 from sbc.sip.fields.auth import Credentials
 from sbc.sip.message import Request, Response
 from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION
+from sbc.sip.uri import format_host
 
 CHALLENGED_METHODS = frozenset({"REGISTER", "INVITE", "MESSAGE", "PUBLISH", "SUBSCRIBE"})
 ANSWERS_PER_SOURCE = 5.0  # a second, to one stranger, when the policy says nothing else
@@ -49,11 +52,14 @@ class Doorkeeper:
         self._failures = Budget(*FAILURES)
         self._failures_in_all = Budget(*FAILURES_PER_SOURCE)
 
-    def admit(self, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
-        """The order of proof: certificate, digest, address. Nothing is remembered of a stranger but a token in a bounded bucket."""
+    def admit(self, request: Request, realm: Realm, flow: Flow, now: Now) -> Admitted | Response | None:
+        """The order of proof: certificate, digest, registration, address.
+
+        Nothing is remembered of a stranger but a token in a bounded bucket.
+        """
         proven = certified(self._context.snapshot, flow)
         if proven is not None:
-            return proven
+            return Admitted(proven, "certificate")
         if request.method == "REGISTER" and is_ours(request, realm):
             elsewhere = registers_through(self._context.snapshot, realm.name, request.to.uri.decoded_user)
             if elsewhere is not None:  # who proves it to the registrar behind us, or not
@@ -64,10 +70,12 @@ class Doorkeeper:
                 return self._verify(credentials, request, realm, flow, now)
         registered = self._registered_through(request, flow, now)
         if registered is not None:
-            return registered
+            return Admitted(registered, "registration")
         trunk = identify(self._context.snapshot, realm.name, flow.remote[0])
         if trunk is not None:
-            return trunk
+            if trunk.authenticates is None or request.method not in CHALLENGED_METHODS:
+                return Admitted(trunk, "address")
+            return self._challenge(request, realm, flow, now, stale=False)
         if realm.has_digest_users and request.method in CHALLENGED_METHODS and is_ours(request, realm):
             return self._challenge(request, realm, flow, now, stale=False)
         return None
@@ -96,36 +104,56 @@ class Doorkeeper:
                     return credentials
         return None
 
-    def _verify(self, credentials: Credentials, request: Request, realm: Realm, flow: Flow, now: Now) -> Party | Response | None:
+    def _verify(self, credentials: Credentials, request: Request, realm: Realm, flow: Flow, now: Now) -> Admitted | Response | None:
         source = source_key(flow.remote[0])
         user = credentials.params.get("username", "")
-        if self._has_failed_too_often(user, flow, now):
-            return self._hold_off(request, flow, now)
+        digest = self._digest(realm)
+        # Who answers no challenge of ours may be anybody: counted apart, or datagrams in its name would lock out a trunk
+        proven = flow.reliable or digest.has_issued(credentials.params.get("nonce", ""), source)
+        guesser = source if proven else f"{source} perhaps"
+        if self._has_failed_too_often(user, guesser, flow, now):
+            return self._hold_off(request, flow, now) if proven else self._challenge(request, realm, flow, now, stale=True)
 
         def secret_for(user: str) -> str | None:
             return password(self._context.snapshot, realm.name, user)
 
-        outcome = self._digest(realm).verify(credentials, request.method, request.body, secret_for, source, now, request.uri)
+        outcome = digest.verify(credentials, request.method, request.body, secret_for, source, now, request.uri)
         if isinstance(outcome, Verified):
-            return account(self._context.snapshot, realm.name, outcome.user)
+            party = account(self._context.snapshot, realm.name, outcome.user)
+            return self._at_its_address(party, request, flow, now) if party is not None else None
         # Used twice, but right: whoever knows the password is told that only the nonce has to be another one (RFC 7616 s3.3)
         stale = outcome.reason in ("stale", "replay")
         if not stale:
-            self.note_failure(user, flow, now)
+            self._count_failure(user, guesser, now)
+            if proven:
+                self._log("wrong password", user, flow)
         return self._challenge(request, realm, flow, now, stale=stale)
+
+    def _at_its_address(self, party: Party, request: Request, flow: Flow, now: Now) -> Admitted | Response | None:
+        """The password is right. A trunk whose address is known, too, has to be there: passwords are stolen."""
+        wants_address = isinstance(party, Trunk) and party.authenticates is not None and party.accept_from
+        if not wants_address or party.name in trunks_from(self._context.snapshot, flow.realm, flow.remote[0]):
+            return Admitted(party, "digest")
+        self._log("password from elsewhere", account_name(party), flow)
+        return self._context.answer(request, 403) if self.may_answer(flow, now) else None
+
+    def _log(self, event: str, user: str, flow: Flow) -> None:
+        facts: dict[str, object] = {"realm": flow.realm, "user": user, "source": format_host(*flow.remote), "transport": flow.transport}
+        self._context.emit(Log("warning", event, facts))
 
     def note_failure(self, user: str, flow: Flow, now: Now) -> None:
         """A wrong password for `user` came from there."""
-        source = source_key(flow.remote[0])
+        self._count_failure(user, source_key(flow.remote[0]), now)
+
+    def _count_failure(self, user: str, source: str, now: Now) -> None:
         self._failures.take(f"{source} {user}", now.monotonic)
         self._failures_in_all.take(source, now.monotonic)
 
-    def _has_failed_too_often(self, user: str, flow: Flow, now: Now) -> bool:
+    def _has_failed_too_often(self, user: str, source: str, flow: Flow, now: Now) -> bool:
         """Its next try is not even looked at. Not of who is registered over this very flow as that user: it is no guesser."""
         party = account(self._context.snapshot, flow.realm, user)
         if party is not None and party.name in self._accounts_at(flow, now):
             return False
-        source = source_key(flow.remote[0])
         return not (self._failures.has(f"{source} {user}", now.monotonic) and self._failures_in_all.has(source, now.monotonic))
 
     def _hold_off(self, request: Request, flow: Flow, now: Now) -> Response | None:
@@ -134,14 +162,14 @@ class Doorkeeper:
             return None
         return self._context.answer(request, 503, headers=(("Retry-After", str(RETRY_S)),))
 
-    def _pass_on(self, party: Party, request: Request, flow: Flow, now: Now) -> Party | Response | None:
-        if self._has_failed_too_often(account_name(party), flow, now):
+    def _pass_on(self, party: Party, request: Request, flow: Flow, now: Now) -> Admitted | Response | None:
+        if self._has_failed_too_often(account_name(party), source_key(flow.remote[0]), flow, now):
             return self._hold_off(request, flow, now)
-        return party if self._accounts_at(flow, now) or self.may_answer(flow, now) else None
+        return Admitted(party, "registration") if self._accounts_at(flow, now) or self.may_answer(flow, now) else None
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
         """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""
-        if not self._accounts_at(flow, now) and not self.may_answer(flow, now):
+        if not self._is_known(flow, now) and not self.may_answer(flow, now):
             return None
         rows = self._digest(realm).challenge(source_key(flow.remote[0]), now, stale)
 
@@ -149,6 +177,10 @@ class Doorkeeper:
             return self._context.answer(request, 401, headers=tuple([("WWW-Authenticate", row) for row in rows]))
 
         return not_longer(request, flow, rows, answer)
+
+    def _is_known(self, flow: Flow, now: Now) -> bool:
+        """Each call of whoever is there may need a challenge: no stranger's budget for them."""
+        return bool(self._accounts_at(flow, now) or trunks_from(self._context.snapshot, flow.realm, flow.remote[0]))
 
     def may_answer(self, flow: Flow, now: Now) -> bool:
         """Whether a stranger from there gets one more word out of us: `strangers.limits.requests` a second and source."""

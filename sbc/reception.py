@@ -16,7 +16,7 @@ from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.crossing import check_privacy
 from sbc.call.errand import Errand
-from sbc.call.identities import caller_number
+from sbc.call.identities import caller_number, screened
 from sbc.call.leg import Leg
 from sbc.call.message import check_size, event_of
 from sbc.call.neutral import is_anonymous
@@ -33,7 +33,20 @@ from sbc.effects import CloseFlow, Send, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
-from sbc.policy.decide import account_name, dialled, emergency_route, may_register, normalise, route, trunk_at, without_separators
+from sbc.policy.decide import (
+    Admitted,
+    account_name,
+    dialled,
+    emergency_called,
+    emergency_route,
+    is_at,
+    may_register,
+    normalise,
+    route,
+    trunk_at,
+    without_separators,
+)
+from sbc.policy.inventory import UNASSIGNED
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, User
 from sbc.registrar.bindings import Bindings
@@ -50,7 +63,7 @@ MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
 EXTENSIONS = frozenset({"norefersub", "replaces", "timer", "100rel", "privacy"})  # the last: we are the privacy service (RFC 3323 s5)
-RETRY_WHEN_DRAINING_S = 10
+RETRY_WHEN_DRAINING_S = (5, 30)  # each its own, or all come back at once
 OPTIONS_HEADERS = (
     ("Accept", "application/sdp"),
     ("Accept-Encoding", "identity"),
@@ -147,8 +160,7 @@ class Reception:
             return False
         if flow.remote[0] == user.flow.remote[0] or self._bindings.holds(user.party.name, flow):
             return True
-        trunk = trunk_at(self._context.snapshot, flow)
-        return trunk is not None and trunk.name == user.party.name
+        return is_at(self._context.snapshot, user.party.name, flow)
 
     def _gone(self, request: Request, flow: Flow, now: Now) -> None:
         """481 to whom we know; tags are secrets, so a stranger who names a wrong one is guessing."""
@@ -165,23 +177,24 @@ class Reception:
         realm = self._context.snapshot.realms.get(flow.realm)
         if realm is None:
             return
-        admitted = self._admit_party(request, realm, flow, now)
-        if isinstance(admitted, Response):
-            self._answer_stateless(admitted, request, flow)
+        who = self._admit_party(request, realm, flow, now)
+        if isinstance(who, Response):
+            self._answer_stateless(who, request, flow)
             return
+        admitted = who.party if who is not None else None
         registered = self._bindings.at(flow) if admitted is None and request.method == "OPTIONS" else None
         if admitted is None and registered is None:
             self._answer_stranger(request, flow, now)
             return
-        if request.method == "INVITE" and admitted is not None:
-            self._context.tap.begin(admitted)
+        if request.method == "INVITE" and who is not None:
+            self._context.tap.begin(who)
         if admitted is None or request.method != "REGISTER" or admitted.register_at is None:  # else its registrar says whether
             self._context.trust(flow, request.via)
         values = admitted.timers if admitted is not None else None
         transaction = self._context.transactions.server(request, flow, now, None, values)
         try:
-            if request.method == "INVITE" and admitted is not None:
-                self._invite(admitted, transaction, flow, now)
+            if request.method == "INVITE" and who is not None:
+                self._invite(who, transaction, flow, now)
             else:
                 supported = registrar_extensions(admitted) if request.method == "REGISTER" else extensions_for(admitted)
                 check_request(request, methods=methods_for(admitted), supported=supported, for_us=True)
@@ -249,15 +262,16 @@ class Reception:
         chosen = route(self._context.snapshot, party, number) if meant is None else route_of(meant[0])
         if chosen is None:
             raise SipError("no route", status=404, reason="Not Found")
-        invitation = invitation_of(request, party, number, caller_of(party, request), hops, emergency=False)
+        caller = screened(party, request, caller_of(party, request))
+        invitation = invitation_of(request, party, number, caller, hops, emergency=False)
         invitation = self._with_ways(invitation, party, meant, flow, now)
         if request.method == "SUBSCRIBE":
             self._subscriptions.begin(chosen, invitation, party, flow, transaction, now)
         else:
             Errand(self._context, self._context.snapshot, chosen, invitation, transaction).begin(now)
 
-    def _invite(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
-        request = transaction.request
+    def _invite(self, who: Admitted, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
+        request, party = transaction.request, who.party
         number = dialled(request.uri)
         facts = Facts(
             id=self._context.ids.tag(),
@@ -266,6 +280,7 @@ class Reception:
             called=number,
             dialled=number,
             a=LegFacts(party, flow, request.call_id),
+            identified_by=who.by,
         )
         self._refuse_merged(request, party)
         try:
@@ -287,6 +302,7 @@ class Reception:
             priority = ""
             if not facts.emergency:
                 check_privacy(request.headers)
+                facts.caller = screened(party, request, facts.caller)
                 priority = allowed_priority(request, party)
             reservation = self._reserve(party, facts, now)
             chosen = chosen or self._route(party, facts, reservation)
@@ -315,20 +331,21 @@ class Reception:
         return invitation
 
     def _normalise(self, party: Party, uri: Uri, facts: Facts) -> Route | None:
-        """The number to call. The route too when it is an emergency number: those are matched as dialled, before the dial plan."""
+        """The number to call. The route too when it is an emergency number: as dialled, before the dial plan can spoil it, or by it."""
         chosen = emergency_route(self._context.snapshot, party, uri)
         if chosen is not None:
-            facts.emergency = True
             # urn:service:sos stays what it is (RFC 5031)
             facts.called = str(uri) if uri.scheme == "urn" else without_separators(facts.dialled)
         else:
             facts.called = normalise(party, facts.dialled)
+            chosen = emergency_called(self._context.snapshot, party, facts.called)
+        facts.emergency = chosen is not None
         return chosen
 
     def _reserve(self, party: Party, facts: Facts, now: Now) -> Reservation:
         """A place among the party's limits. Emergency calls get one whatever the limits say, and while we drain.
 
-        Raises SipError: 503 without Retry-After to a trunk, which has other ways (and would stop all its traffic), 486 to a user.
+        Raises SipError: 503 without Retry-After to a trunk, which has other ways (and would stop all its traffic), 486 or 480 to a user.
         """
         if facts.emergency:
             return self._context.limits.reserve_exempt(party)
@@ -343,13 +360,16 @@ class Reception:
         chosen = route(self._context.snapshot, party, facts.called)
         if chosen is None:
             self._context.limits.release(reservation)
-            raise SipError("no route", status=404, reason="Not Found", headers=(("Reason", UNALLOCATED),))
+            unassigned = self._context.snapshot.inventory.owner_of(facts.called) == UNASSIGNED
+            what = "ours, and unassigned" if unassigned else "no route"
+            raise SipError(what, status=404, reason="Not Found", headers=(("Reason", UNALLOCATED),))
         return chosen
 
     def _refuse_when_draining(self) -> None:
         if self._context.draining:
-            headers = (("Retry-After", str(RETRY_WHEN_DRAINING_S)),)
-            raise SipError("draining", status=503, reason="Service Unavailable", headers=headers)
+            first, last = RETRY_WHEN_DRAINING_S
+            seconds = first + int.from_bytes(self._context.ids.random(8), "big") % (last - first + 1)
+            raise SipError("draining", status=503, reason="Service Unavailable", headers=(("Retry-After", str(seconds)),))
 
     def _refuse_too_many(self, party: Party, now: Now) -> None:
         if not self._context.limits.may_send(party, now):

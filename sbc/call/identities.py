@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
-from sbc.call.neutral import neutral, numbered
+from sbc.call.neutral import is_anonymous, neutral, numbered
 from sbc.errors import ParseError, SipError
 from sbc.policy.decide import dialled, normalise
 from sbc.policy.snapshot import Party, User
 from sbc.sip.fields.identity import parse_identities
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.remote_party_id import parse_remote_parties
-from sbc.sip.message import Headers
+from sbc.sip.message import Headers, Request
 from sbc.sip.names import P_ASSERTED_IDENTITY, P_PREFERRED_IDENTITY, REMOTE_PARTY_ID, HeaderName
+
+FOREIGN = 'Q.850;cause=21;text="Calling number not allowed"'
 
 T = TypeVar("T")
 Found = dict[HeaderName, list[str]]  # rows by name
@@ -52,8 +54,27 @@ def proved(found: Found, from_: NameAddr | None, party: Party) -> tuple[NameAddr
 
 def caller_number(headers: Headers, from_: NameAddr, user: User) -> str:
     """What a user calls with: the number of its own that it prefers (RFC 3325 s9.2) or shows, its main number, its name."""
-    found = {name: headers.all(name) for name in (P_PREFERRED_IDENTITY, P_ASSERTED_IDENTITY)}
-    return _preferred(found, user) or _own(from_, user) or user.headers.main_number or user.name
+    return _preferred(_wishes(headers), user) or _own(from_, user) or user.headers.main_number or user.name
+
+
+def screened(party: Party, request: Request, caller: str) -> str:
+    """What a trunk's call may show: `caller`, its number in From, unless that is not its own and the policy minds.
+
+    Who hides its number shows none, and is answered for by the number that is asserted instead. SipError 403.
+    """
+    rules = party.headers
+    if rules.foreign_numbers == "pass" or rules.own(caller):
+        return caller
+    instead = _preferred(_wishes(request.headers), party) or rules.main_number
+    if instead is not None and is_anonymous(request.from_.uri):
+        return caller
+    if instead is None or rules.foreign_numbers == "refuse":
+        raise SipError(f"{caller or 'nobody'} is no number of {party.name}", status=403, reason="Forbidden", headers=(("Reason", FOREIGN),))
+    return instead
+
+
+def _wishes(headers: Headers) -> Found:
+    return {name: headers.all(name) for name in (P_PREFERRED_IDENTITY, P_ASSERTED_IDENTITY)}
 
 
 def _preferred(found: Found, party: Party) -> str | None:
@@ -67,11 +88,8 @@ def _preferred(found: Found, party: Party) -> str | None:
 
 
 def _own(address: NameAddr, party: Party) -> str | None:
-    numbers = party.headers.numbers
-    if not numbers.exact and not numbers.prefixes:
-        return None
     try:
         number = normalise(party, dialled(address.uri))
     except SipError:
         return None
-    return number if numbers.match(number) else None
+    return number if party.headers.own(number) else None

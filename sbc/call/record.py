@@ -74,6 +74,7 @@ class Facts:
     route: str | None = None
     route_line: str | None = None
     emergency: bool = False
+    identified_by: str | None = None  # what has proved whose call it is; None: nobody called, somebody was transferred
     asserted: str | None = None  # who the caller is, as trusted or proved, also of one who hides it
     transferred_by: str | None = None
     attempts: list[dict[str, object]] = field(default_factory=list)
@@ -95,6 +96,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "duration_ms": milliseconds(times.answered, ended) or 0,
         "caller": facts.caller,
         "asserted": facts.asserted,
+        "identified_by": facts.identified_by,
         "called": facts.called,
         "dialled": facts.dialled,
         "emergency": facts.emergency,

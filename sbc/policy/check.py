@@ -11,6 +11,8 @@ from media.api import DTLS_SUITES, Suite
 from sbc.flow import Transport
 from sbc.policy import model
 from sbc.policy.document import Document, Plain
+from sbc.policy.inventory import OWNER, UNASSIGNED
+from sbc.policy.numbering import Entry, by_owner, check_owners
 from sbc.policy.problems import Path, Place, Problem, did_you_mean
 from sbc.policy.values import DEFAULT_PORTS
 
@@ -37,6 +39,7 @@ class Policy:
     limits: Mapping[str, model.LimitsModel]
     media: Mapping[str, model.MediaModel]
     blocks: Mapping[str, model.BlockModel]
+    numbers: Sequence[Entry]
     emergency: Mapping[str, model.EmergencyModel]
     no_emergency: frozenset[str]
     strangers: model.StrangersModel
@@ -59,6 +62,7 @@ def check(document: Document, policy: Policy, suites: Collection[Suite]) -> tupl
     checker.certificates()
     checker.accounts()
     checker.routes()
+    checker.numbers()
     checker.emergency()
     checker.limits()
     checker.media()
@@ -70,6 +74,7 @@ class _Checker:
         self._document = document
         self._policy = policy
         self._available = suites
+        self._owned = by_owner(policy.numbers)
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
         # All names of a section, those of faulty objects too: a reference to them is not a second error.
@@ -106,7 +111,7 @@ class _Checker:
         for index in range(len(routes) if isinstance(routes, list) else 0):
             for key, target in (("trunk", "trunks"), ("user", "users"), ("realm", "realms")):
                 self._reference(("routes", index, "when", key), target)
-            self._references(("routes", index, "send_to"), "trunks", "users")
+            self._references(("routes", index, "send_to"), "trunks", "users", instead=OWNER)
         for name in self._names["emergency"]:
             if name not in self._names["realms"]:
                 what = f"there is no realm {name!r}{did_you_mean(name, self._names['realms'])}"
@@ -114,10 +119,11 @@ class _Checker:
             self._references(("emergency", name, "send_to"), "trunks", "users")
         self._reference(("strangers", "limits"), "limits")
 
-    def _references(self, path: Path, *sections: str) -> None:
+    def _references(self, path: Path, *sections: str, instead: str | None = None) -> None:
         names = self._plain(*path)
-        for index in range(len(names) if isinstance(names, list) else 0):
-            self._reference((*path, index), *sections)
+        for index, name in enumerate(names if isinstance(names, list) else ()):
+            if name != instead:
+                self._reference((*path, index), *sections)
 
     def _reference(self, path: Path, *sections: str) -> None:
         name = self._plain(*path)
@@ -232,6 +238,19 @@ class _Checker:
         for statuses in trunk.responses_to or ():
             if max(statuses) < 400:
                 self.error(("trunks", name, "responses_to"), "we send no redirections: 3xx stands in 'responses_from' only")
+        if trunk.foreign_numbers in ("replace", "refuse"):
+            self._own_numbers(name, trunk)
+
+    def _own_numbers(self, name: str, trunk: model.TrunkModel) -> None:
+        path: Path = ("trunks", name, "foreign_numbers")
+        owned = self._owned.get(name, [])
+        full = [number for number in trunk.numbers or () if not number.endswith("*")]
+        if trunk.trusted:
+            self.error(path, "a trusted trunk is believed whatever number it shows: take out one of the two")
+        elif not owned and not trunk.numbers:
+            self.error(path, "it has no number of its own: give it 'numbers', or numbers of the policy's 'numbers'")
+        elif trunk.foreign_numbers == "replace" and not full and not any(entry.is_single for entry in owned):
+            self.error(path, "by which number? Write one in full, in its 'numbers' or in those of the policy")
 
     def _listed_alone(self) -> None:
         for key in ("pass_headers", "pass_bodies"):
@@ -289,10 +308,19 @@ class _Checker:
             for index, network in enumerate(trunk.accept_from or ()):
                 path: Path = ("trunks", name, "accept_from", index)
                 key = (trunk.realm, str(network))
-                if key in taken:
-                    place = self._document.place(taken[key])
-                    self.error(path, f"{network} is already trunk {taken[key][1]!r} at {place}; of nested networks the longest wins")
-                taken.setdefault(key, path)
+                other = taken.setdefault(key, path)
+                if other is not path:
+                    self._same_source(path, str(network), trunk, other)
+
+    def _same_source(self, path: Path, network: str, trunk: model.TrunkModel, other: Path) -> None:
+        """Who calls without a password would be the one, whoever of them it is: so each of them has one, or none shares."""
+        name = str(other[1])
+        place = self._document.place(other)
+        if name == path[1]:
+            self.error(path, f"{network} is already in this list")
+        elif trunk.authenticates is None or self._policy.trunks[name].authenticates is None:
+            what = f"{network} is already trunk {name!r} at {place}"
+            self.error(path, f"{what}: give both of them 'authenticates'; of nested networks the longest wins")
 
     def certificates(self) -> None:
         """Who is known by a name in a certificate, and who is shown or believed what: one answer for each name and realm."""
@@ -315,9 +343,14 @@ class _Checker:
     def accounts(self) -> None:
         taken: dict[tuple[str, str], Path] = {(user.realm, name): ("users", name) for name, user in self._policy.users.items()}
         for name, trunk in self._policy.trunks.items():
-            if trunk.accepts_registration is not None:
-                path: Path = ("trunks", name, "accepts_registration", "user")
-                key = (trunk.realm, trunk.accepts_registration.user)
+            if trunk.accepts_registration is not None and trunk.authenticates is not None:
+                what = "'accepts_registration' has an account that proves it: leave out 'accept_from' and each of its calls is asked for it"
+                self.error(("trunks", name, "authenticates"), what)
+            for kind, account in (("accepts_registration", trunk.accepts_registration), ("authenticates", trunk.authenticates)):
+                if account is None:
+                    continue
+                path: Path = ("trunks", name, kind, "user")
+                key = (trunk.realm, account.user)
                 if key in taken:
                     place = self._document.key_place(taken[key])
                     self.error(path, f"{key[1]!r} is already an account of realm {trunk.realm!r} at {place}")
@@ -335,8 +368,8 @@ class _Checker:
             return
         if trunk.peer is None:
             self.error(path, f"trunk {name!r} has no 'peer' to send REGISTER to")
-        elif not (trunk.accept_from or trunk.accept_certificate):
-            self.warn(path, f"trunk {name!r} has neither accept_from nor accept_certificate: it cannot call who registers there")
+        elif not (trunk.accept_from or trunk.accept_certificate or trunk.authenticates):
+            self.warn(path, f"trunk {name!r} has no accept_from, accept_certificate or authenticates: it cannot call who registers there")
 
     def routes(self) -> None:
         names: dict[str, int] = {}
@@ -348,19 +381,53 @@ class _Checker:
             names.setdefault(route.name, index)
             when = route.when
             trunk = self._policy.trunks.get(when.trunk or "")
-            if trunk is not None and not (trunk.accept_from or trunk.accept_certificate or trunk.accepts_registration):
-                why = f"trunk {when.trunk!r} has no accept_from, accept_certificate or accepts_registration, so no call is ever its"
+            if trunk is not None and not (
+                trunk.accept_from or trunk.accept_certificate or trunk.accepts_registration or trunk.authenticates
+            ):
+                ways = "accept_from, accept_certificate, accepts_registration or authenticates"
+                why = f"trunk {when.trunk!r} has no {ways}, so no call is ever its"
                 self.warn((*path, "when", "trunk"), why)
             self._targets((*path, "send_to"), route.send_to)
+            self._slips_past(path, when)
+
+    def _slips_past(self, path: Path, when: model.WhenModel) -> None:
+        """Exceptions are compared after the dial plan: without one, `00882…` is no `+882…`."""
+        if not any(number.startswith("+") for number in when.not_to or ()) or all(number.startswith("+") for number in when.to):
+            return
+        for _, name, party in self._policy.parties():
+            if party.dial_plan is None and (name in (when.trunk, when.user) or party.realm == when.realm):
+                what = f"{name!r} has no dial_plan: what it dials as 00… has no '+', and passes; say 'to: \"+*\"', or give it one"
+                self.warn((*path, "when", "not_to"), what)
+                return
 
     def _targets(self, path: Path, send_to: Sequence[str]) -> None:
         for index, name in enumerate(send_to):
             here: Path = (*path, index)
             if name in send_to[:index]:
                 self.error(here, f"{name!r} is already in this list")
-            trunk = self._policy.trunks.get(name)
-            if trunk is not None and trunk.peer is None and trunk.accepts_registration is None:
-                self.error(here, f"trunk {name!r} cannot be reached: it has neither 'peer' nor 'accepts_registration'")
+            self._reachable(here, name)
+
+    def _reachable(self, path: Path, name: str) -> None:
+        trunk = self._policy.trunks.get(name)
+        if trunk is not None and trunk.peer is None and trunk.accepts_registration is None:
+            self.error(path, f"trunk {name!r} cannot be reached: it has neither 'peer' nor 'accepts_registration'")
+
+    def numbers(self) -> None:
+        self.errors += check_owners(self._document, self._policy.numbers)
+        for owner, entries in self._owned.items():
+            path: Path = ("numbers", entries[0].key)
+            if owner != UNASSIGNED:
+                self._reference(path, "trunks", "users")
+                self._reachable(path, owner)
+        to_owner = [(index, route.send_to.index(OWNER)) for index, route in self._policy.routes.items() if OWNER in route.send_to]
+        for index, position in to_owner if not self._plain("numbers") else ():
+            self.error(("routes", index, "send_to", position), "nobody owns a number: there are no 'numbers'")
+        if self._owned and not to_owner:
+            self.warn(("numbers",), f"no route leads to them: say 'send_to: [{OWNER}]' in one")
+        for section in ("trunks", "users"):
+            for word in (OWNER, UNASSIGNED):
+                if word in self._names[section]:
+                    self.error((section, word), f"{word!r} has a meaning of its own where names stand: choose another one")
 
     def emergency(self) -> None:
         for name, emergency in self._policy.emergency.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,8 @@ from media.api import Interface, Suite
 from sbc.policy import model
 from sbc.policy.check import Policy
 from sbc.policy.document import Document
+from sbc.policy.inventory import OWNER
+from sbc.policy.numbering import Entry, by_owner, inventory_of, numbers_owned
 from sbc.policy.problems import Path as Keys
 from sbc.policy.snapshot import (
     RFC_TIMERS,
@@ -53,10 +55,14 @@ def compile_policy(
     limits = {name: _limits(name, rules) for name, rules in policy.limits.items()}
     media = {name: _media(rules, suites) for name, rules in policy.media.items()}
     blocks = {name: _block(name, rules) for name, rules in policy.blocks.items()}
-    trunks = {name: _trunk(name, trunk, media, limits, blocks, secrets, certs) for name, trunk in policy.trunks.items()}
-    users = {name: _user(name, user, media, limits, blocks, secrets) for name, user in policy.users.items()}
+    owned = by_owner(policy.numbers)
+    trunks = {name: _trunk(name, trunk, media, limits, blocks, owned, secrets, certs) for name, trunk in policy.trunks.items()}
+    users = {name: _user(name, user, media, limits, blocks, owned, secrets) for name, user in policy.users.items()}
     accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
-    accounts |= {(trunk.realm, trunk.registers.user): trunk for trunk in trunks.values() if trunk.registers is not None}
+    for trunk in trunks.values():
+        credentials = trunk.registers or trunk.authenticates
+        if credentials is not None:
+            accounts[trunk.realm, credentials.user] = trunk
     with_digest = {realm for (realm, _), party in accounts.items() if party.register_at is None}
     certified = {(trunk.realm, each): trunk for trunk in trunks.values() for each in trunk.accept_certificate}
     with_certificates = {realm for realm, _ in certified}
@@ -79,6 +85,7 @@ def compile_policy(
         accounts=accounts,
         route_tables=_route_tables(routes, [*trunks.values(), *users.values()]),
         certified=certified,
+        inventory=inventory_of(policy.numbers),
     )
 
 
@@ -128,6 +135,7 @@ def _trunk(
     media: Mapping[str, MediaRules],
     limits: Mapping[str, LimitRules],
     blocks: Mapping[str, Block],
+    owned: Mapping[str, Sequence[Entry]],
     secrets: Mapping[Keys, str],
     certs: Path,
 ) -> Trunk:
@@ -147,7 +155,14 @@ def _trunk(
         accept_certificate=tuple(trunk.accept_certificate or ()),
         certificate=_key_pair(certs, trunk.certificate) if trunk.certificate is not None else None,
         wildcard_certificates=trunk.insecure_wildcard_certificates or False,
-        headers=_headers(trunk, blocks, trusted=trunk.trusted or False, diversions_as=trunk.diversions_as),
+        headers=_headers(
+            trunk,
+            blocks,
+            owned.get(name, ()),
+            trusted=trunk.trusted or False,
+            diversions_as=trunk.diversions_as,
+            foreign_numbers=trunk.foreign_numbers or "pass",
+        ),
         responses_from=_translation(trunk.responses_from),
         responses_to=_translation(trunk.responses_to),
         overload_control=trunk.overload_control or False,
@@ -155,7 +170,14 @@ def _trunk(
         record=trunk.record or "never",
         services=_services(trunk, transfers="refuse"),
         register_at=account.register_at if account is not None else None,
+        authenticates=_credentials(name, trunk, secrets),
     )
+
+
+def _credentials(name: str, trunk: model.TrunkModel, secrets: Mapping[Keys, str]) -> Credentials | None:
+    if trunk.authenticates is None:
+        return None
+    return Credentials(trunk.authenticates.user, secrets.get(("trunks", name, "authenticates", "password"), ""))
 
 
 def _user(
@@ -164,6 +186,7 @@ def _user(
     media: Mapping[str, MediaRules],
     limits: Mapping[str, LimitRules],
     blocks: Mapping[str, Block],
+    owned: Mapping[str, Sequence[Entry]],
     secrets: Mapping[Keys, str],
 ) -> User:
     return User(
@@ -173,7 +196,7 @@ def _user(
         media=media[user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
-        headers=_headers(user, blocks),
+        headers=_headers(user, blocks, owned.get(name, ())),
         early_offer=user.early_offer or False,
         record=user.record or "never",
         services=_services(user, transfers="perform"),  # it could call and hang up just as well
@@ -201,19 +224,24 @@ def _dial_plan(plan: Mapping[str, str] | None) -> DialPlan:
 def _headers(
     party: model.PartyModel,
     blocks: Mapping[str, Block],
+    owned: Sequence[Entry],
     *,
     trusted: bool = False,
     diversions_as: Literal["diversion", "history-info"] | None = None,
+    foreign_numbers: Literal["pass", "replace", "refuse"] = "pass",
 ) -> HeaderRules:
+    in_full = (*[number for number in party.numbers or () if not number.endswith("*")], *[each.key for each in owned if each.is_single])
     return HeaderRules(
         trusted=trusted,
         numbers=_patterns(party.numbers or ()),
-        main_number=next((number for number in party.numbers or () if not number.endswith("*")), None),
+        main_number=next(iter(in_full), None),
         pass_headers=frozenset(party.pass_headers or ()),
         pass_bodies=frozenset(party.pass_bodies or ()),
         diversions_as=diversions_as,
         refuse_anonymous=party.refuse_anonymous or False,
         blocks=tuple(blocks[name] for name in party.blocks or ()),
+        assigned=numbers_owned(owned),
+        foreign_numbers=foreign_numbers,
     )
 
 
@@ -261,6 +289,7 @@ def _route(document: Document, index: int, route: model.RouteModel) -> Route:
         to=_patterns(route.when.to),
         not_to=_patterns(route.when.not_to or ()),
         send_to=tuple(route.send_to),
+        to_owner=OWNER in route.send_to,
         next_on=frozenset().union(*route.next_on) if route.next_on is not None else DEFAULT_NEXT_ON,
         ring_for=route.ring_for if route.ring_for is not None else DEFAULT_RING_FOR,
         line=str(document.place(("routes", index))),
@@ -285,12 +314,13 @@ def _emergency(document: Document, realm: str, rule: model.EmergencyModel) -> Ro
 
 
 def _sources(policy: Policy, realm: str) -> PrefixTable:
-    tables: dict[int, dict[int, dict[int, str]]] = {4: defaultdict(dict), 6: defaultdict(dict)}
+    tables: dict[int, dict[int, dict[int, tuple[str, ...]]]] = {4: defaultdict(dict), 6: defaultdict(dict)}
     for name, trunk in policy.trunks.items():
         if trunk.realm == realm:
             for network in trunk.accept_from or ():
                 shift = (32 if network.version == 4 else 128) - network.prefixlen
-                tables[network.version][shift][network.first >> shift] = name
+                others = tables[network.version][shift].get(network.first >> shift, ())
+                tables[network.version][shift][network.first >> shift] = (*others, name)
     return PrefixTable(v4=tuple(sorted(tables[4].items())), v6=tuple(sorted(tables[6].items())))
 
 

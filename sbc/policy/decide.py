@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import Literal
 
 from sbc.errors import SipError
 from sbc.flow import Flow
+from sbc.frozen import frozen, replace
+from sbc.policy.inventory import OWNER, UNASSIGNED
 from sbc.policy.snapshot import Party, PrefixTable, Route, Snapshot, Trunk, User
 from sbc.sip.uri import Uri
 
@@ -34,13 +37,35 @@ class NumberRefused(SipError):
         super().__init__(detail, status=484, reason="Address Incomplete", headers=headers)
 
 
+Proof = Literal["certificate", "digest", "registration", "address"]
+
+
+@frozen
+class Admitted:
+    """Who sent a request, and what proves it."""
+
+    party: Party
+    by: Proof
+
+    @property
+    def name(self) -> str:
+        return self.party.name
+
+
 NOBODY = PrefixTable()  # a realm that a newer policy has dropped, or one without trunks
 
 
 def identify(snapshot: Snapshot, realm: str, source: str) -> Trunk | None:
+    """The trunk at that address, or the first of several that share it: see `trunks_from`."""
+    names = trunks_from(snapshot, realm, source)
+    return snapshot.trunks[names[0]] if names else None
+
+
+def trunks_from(snapshot: Snapshot, realm: str, source: str) -> tuple[str, ...]:
     """The trunk whose `accept_from` has the longest prefix of `source`, a numeric address of that realm.
 
-    IPv4-mapped IPv6 counts as IPv4. What a message says of itself (From, P-Asserted-Identity) never identifies a trunk.
+    Several only when each of them `authenticates`. IPv4-mapped IPv6 counts as IPv4. What a message says of itself (From,
+    P-Asserted-Identity) never identifies a trunk.
     """
     table = snapshot.sources.get(realm, NOBODY)
     if ":" in source:
@@ -52,16 +77,22 @@ def identify(snapshot: Snapshot, realm: str, source: str) -> Trunk | None:
         a, b, c, d = source.split(".")
         number = int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
         prefixes = table.v4
-    for shift, names in prefixes:
-        name = names.get(number >> shift)
-        if name is not None:
-            return snapshot.trunks[name]
-    return None
+    for shift, networks in prefixes:
+        names = networks.get(number >> shift)
+        if names is not None:
+            return names
+    return ()
 
 
 def trunk_at(snapshot: Snapshot, flow: Flow) -> Trunk | None:
     """The trunk that is at the other end: by what its certificate proves, else by its address."""
     return certified(snapshot, flow) or identify(snapshot, flow.realm, flow.remote[0])
+
+
+def is_at(snapshot: Snapshot, trunk: str, flow: Flow) -> bool:
+    """Whether the trunk of that name is, or may be, at the other end."""
+    found = certified(snapshot, flow)
+    return found.name == trunk if found is not None else trunk in trunks_from(snapshot, flow.realm, flow.remote[0])
 
 
 def certified(snapshot: Snapshot, flow: Flow) -> Trunk | None:
@@ -74,7 +105,7 @@ def certified(snapshot: Snapshot, flow: Flow) -> Trunk | None:
 
 
 def account(snapshot: Snapshot, realm: str, username: str) -> Party | None:
-    """The user, or the trunk that accepts registration, with this digest user name."""
+    """The user, or the trunk that registers or authenticates, with this digest user name."""
     return snapshot.accounts.get((realm, username))
 
 
@@ -83,6 +114,8 @@ def password(snapshot: Snapshot, realm: str, username: str) -> str | None:
         case User(password=secret, register_at=None):
             return secret
         case Trunk(registers=credentials, register_at=None) if credentials is not None:
+            return credentials.password
+        case Trunk(authenticates=credentials) if credentials is not None:
             return credentials.password
     return None
 
@@ -114,6 +147,12 @@ def emergency_route(snapshot: Snapshot, party: Party, uri: Uri) -> Route | None:
         service = (uri.user or "").lower()  # RFC 5031 s4.2: compared case-insensitively
         return route if service == "service:sos" or service.startswith("service:sos.") else None
     return route if without_separators(_subscriber(uri)) in route.to.exact else None
+
+
+def emergency_called(snapshot: Snapshot, party: Party, called: str) -> Route | None:
+    """The same, if the dial plan has made one of its numbers of what was dialled: `9112` behind a PBX that dials 9 to get out."""
+    route = snapshot.emergency.get(party.realm)
+    return route if route is not None and called in route.to.exact else None
 
 
 def without_separators(number: str) -> str:
@@ -153,7 +192,13 @@ def normalise(party: Party, number: str) -> str:
 
 
 def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
-    """The first route for calls of `party` to the normalised number or name `called`; None: answer 404."""
+    """The first route for calls of `party` to the normalised number or name `called`; None: answer 404.
+
+    What is ours and has nobody goes nowhere at all: a carrier would send it back. A route to the owner fits owned numbers only.
+    """
+    owner = snapshot.inventory.owner_of(called)
+    if owner == UNASSIGNED:
+        return None
     table = snapshot.route_tables[party.name]
     found = list(table.exact.get(called, ()))
     for length in table.lengths:
@@ -163,8 +208,13 @@ def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
     found.sort()
     for index in found:
         candidate = snapshot.routes[index]
-        if not candidate.not_to.match(called):
+        if candidate.not_to.match(called):
+            continue
+        if not candidate.to_owner:
             return candidate
+        if owner is not None:
+            targets = [owner if name == OWNER else name for name in candidate.send_to]
+            return replace(candidate, send_to=tuple(dict.fromkeys(targets)))
     return None
 
 

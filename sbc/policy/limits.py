@@ -20,7 +20,7 @@ class Reservation:
 
 @frozen
 class Refused:
-    """`which` limit of the object `name` is reached, and the answer: a user is busy, a trunk is out of circuits.
+    """`which` limit of the object `name` is reached, and the answer: a user is busy or may try later, a trunk is out of circuits.
 
     Never 403: a limit passes, and a PBX that is told "forbidden" does not come back.
     """
@@ -98,6 +98,6 @@ def _pool(rules: LimitRules) -> str:
 
 
 def _refused(which: Literal["calls", "new_calls"], party: Party, name: str) -> Refused:
-    if isinstance(party, User) and which == "calls":
-        return Refused(which, name, 486, "Busy Here")
+    if isinstance(party, User):  # 503 is for servers: a phone would say that we are broken
+        return Refused(which, name, 486, "Busy Here") if which == "calls" else Refused(which, name, 480, "Temporarily Unavailable")
     return Refused(which, name, 503, "Service Unavailable")

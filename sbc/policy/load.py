@@ -17,6 +17,7 @@ from sbc.policy.check import Policy, check
 from sbc.policy.compile import compile_policy
 from sbc.policy.document import Document
 from sbc.policy.material import check_certificates, read_secrets
+from sbc.policy.numbering import read_entries
 from sbc.policy.problems import Path as Keys
 from sbc.policy.problems import Place, PolicyErrors, Problem, did_you_mean
 from sbc.policy.snapshot import Snapshot
@@ -96,6 +97,7 @@ def _validate(document: Document) -> Policy:
         limits=_objects(document, raw, "limits", model.LimitsModel),
         media=_objects(document, raw, "media", model.MediaModel),
         blocks=_objects(document, raw, "blocks", model.BlockModel),
+        numbers=read_entries(document, raw.get("numbers")),
         emergency=_objects(document, raw, "emergency", model.EmergencyModel),
         no_emergency=_realms_without_emergency(raw.get("emergency")),
         strangers=_object(document, raw.get("strangers", {}), ("strangers",), model.StrangersModel) or model.StrangersModel(),

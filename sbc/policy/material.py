@@ -37,6 +37,8 @@ def read_secrets(document: Document, policy: Policy, folder: Path, problems: lis
         account = trunk.accepts_registration
         if account is not None and account.password is not None:
             wanted["trunks", name, "accepts_registration", "password"] = account.password
+        if trunk.authenticates is not None:
+            wanted["trunks", name, "authenticates", "password"] = trunk.authenticates.password
     secrets: dict[Keys, str] = {}
     for path, secret in wanted.items():
         try:

@@ -13,7 +13,7 @@ import netaddr
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
 from media.api import Suite
-from sbc.policy import values
+from sbc.policy import numbering, values
 from sbc.policy.snapshot import Peer
 from sbc.sip.digest import HASHES
 from sbc.sip.fields.resource_priority import NAMESPACES
@@ -67,6 +67,7 @@ OwnNumbers = Annotated[
     BeforeValidator(_one_or_many),
     Field(min_length=1),
 ]
+NumberRange = Annotated[str, *_word(numbering.number_range, pattern="^\\+[1-9][0-9]+(-\\+[1-9][0-9]+|\\*)?$")]
 UnwantedNumbers = Annotated[
     list[Annotated[str, *_word(values.unwanted_number, **_NUMBER_OR_TEXT, examples=["+4990*", "+4930123456"])]],
     BeforeValidator(_one_or_many),
@@ -193,6 +194,13 @@ class RegistrationModel(AccountModel):
     user: Name = Field(description="User name of the account.")
 
 
+class AuthenticationModel(Model):
+    """The account that proves who it is."""
+
+    user: Name = Field(description="User name of the account.")
+    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
+
+
 class TimersModel(Model):
     """How patient we are with this peer (RFC 3261 s17)."""
 
@@ -303,10 +311,19 @@ class TrunkModel(PartyModel):
         description="true: when it is overloaded, it may say what share of new requests it is to be spared (RFC 7339). Default: false.",
     )
 
+    foreign_numbers: Literal["pass", "replace", "refuse"] | None = Field(
+        None,
+        description="Calls of it that show a number which is not its own. pass (default). replace: they show its main number. "
+        "refuse: 403. Emergency calls always pass.",
+    )
     accept_from: list[Network] | None = Field(
         None, min_length=1, description="Calls from these addresses are its calls. The longest prefix wins between trunks."
     )
     accepts_registration: RegistrationModel | None = Field(None, description="It registers to us and is reached where it registered from.")
+    authenticates: AuthenticationModel | None = Field(
+        None,
+        description="Its calls are asked for this password, however well their address is known; with accept_from, others are not taken.",
+    )
     peer: PeerUri | None = Field(
         None,
         description="Where calls for it are sent: a name (DNS: NAPTR, SRV, A, AAAA) or an address. "
@@ -351,7 +368,9 @@ class RouteModel(Model):
 
     name: Name = Field(description="What records and logs call it.")
     when: WhenModel = Field(description="Which calls.")
-    send_to: list[Name] = Field(min_length=1, description="Trunks or users, tried in order.")
+    send_to: list[Name] = Field(
+        min_length=1, description="Trunks or users, tried in order. `owner`: whoever has the number; then only `numbers` fit the route."
+    )
     next_on: list[Statuses] | None = Field(
         None, min_length=1, description="Answers that make us try the next one: 408, 5xx … Default: [408, 5xx]."
     )
@@ -497,6 +516,11 @@ class PolicyModel(Model):
     limits: dict[Name, LimitsModel] = Field(default_factory=dict, description="How many calls, how fast, how long.")
     media: dict[Name, MediaModel] = Field(default_factory=dict, description="Codecs and encryption.")
     blocks: dict[Name, BlockModel] = Field(default_factory=dict, description="Who may not call, and what it is told.")
+    numbers: dict[NumberRange, Name] = Field(
+        default_factory=dict,
+        description='Which trunk or user has which number: "+4930123456", "+493012300-+493012349", "+4930124*". '
+        "unassigned: it is ours, and nobody has it.",
+    )
     emergency: dict[Name, EmergencyModel | Literal["none"]] = Field(
         default_factory=dict, description="By realm: emergency numbers, or `none` when nobody dials them there."
     )

@@ -11,6 +11,7 @@ from typing import Literal
 
 from media.api import Interface
 from sbc.flow import Address, Transport
+from sbc.policy.inventory import NO_NUMBERS, NOTHING_OURS, Inventory, Numbers
 from sbc.sdp.rules import MediaRules
 from sbc.sip.locate import is_address
 from sbc.sip.timers import TimerValues
@@ -165,6 +166,8 @@ class HeaderRules:
     diversions_as     the header that tells it who sent a call on; None: whichever came
     refuse_anonymous  callers who hide who they are are answered 433 (RFC 5079)
     blocks            callers it does not get, the first that matches counts
+    assigned          numbers that the inventory gives it: its own, too
+    foreign_numbers   what becomes of its calls that show another's number
     """
 
     trusted: bool = False
@@ -175,6 +178,12 @@ class HeaderRules:
     diversions_as: Literal["diversion", "history-info"] | None = None
     refuse_anonymous: bool = False
     blocks: tuple[Block, ...] = ()
+    assigned: Numbers = NO_NUMBERS
+    foreign_numbers: Literal["pass", "replace", "refuse"] = "pass"
+
+    def own(self, number: str) -> bool:
+        """Whether a normalised number is one of its own."""
+        return self.numbers.match(number) or self.assigned.owner_of(number) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +236,7 @@ class Trunk:
     overload_control      it may say what share of our requests it is to be spared (RFC 7339)
     early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
     register_at           the trunk whose registrar knows its password; None: we do
+    authenticates         its address alone does not count: it proves with this account who it is
     """
 
     name: str
@@ -250,6 +260,7 @@ class Trunk:
     record: Record = "never"
     services: Services = Services()
     register_at: str | None = None
+    authenticates: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +297,7 @@ class Route:
     ring_for    seconds until an unanswered attempt is given up
     line        "file:line" of the rule, for records and logs
     emergency   exempt from every limit
+    to_owner    OWNER is among `send_to`: it fits the numbers of the inventory only
     """
 
     name: str
@@ -299,6 +311,7 @@ class Route:
     when_trunk: str | None = None
     when_user: str | None = None
     emergency: bool = False
+    to_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,10 +324,13 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True)
 class PrefixTable:
-    """Longest-prefix table of one realm: per address family (bits to shift away, network bits -> trunk name), longest prefix first."""
+    """Longest-prefix table of one realm: per address family (bits to shift away, network bits -> names of trunks), longest prefix first.
 
-    v4: tuple[tuple[int, Mapping[int, str]], ...] = ()
-    v6: tuple[tuple[int, Mapping[int, str]], ...] = ()
+    Trunks that share a network all prove by other means who they are.
+    """
+
+    v4: tuple[tuple[int, Mapping[int, tuple[str, ...]]], ...] = ()
+    v6: tuple[tuple[int, Mapping[int, tuple[str, ...]]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +344,7 @@ class RouteTable:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`digest` names the text it came from (12 hexadecimal digits of SHA-256). The last four fields are indexes for `decide`."""
+    """`digest` names the text it came from (12 hexadecimal digits of SHA-256). The last six fields are indexes for `decide`."""
 
     version: int
     digest: str
@@ -343,6 +359,7 @@ class Snapshot:
     accounts: Mapping[tuple[str, str], Party] = field(repr=False)
     route_tables: Mapping[str, RouteTable] = field(repr=False)
     certified: Mapping[tuple[str, str], Trunk] = field(default_factory=dict, repr=False)  # by realm and name in the certificate
+    inventory: Inventory = field(default=NOTHING_OURS, repr=False)
 
     def party(self, name: str) -> Party:
         """The trunk or user of that name; they share one name space. KeyError when there is none."""

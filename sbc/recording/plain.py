@@ -17,9 +17,10 @@ from media.api import EventKind, Keys, Role, Side, Suite
 from sbc import inputs
 from sbc.errors import ConfigError
 from sbc.flow import Flow
-from sbc.policy import limits, snapshot
+from sbc.policy import inventory, limits, snapshot
+from sbc.policy.decide import Admitted
 from sbc.policy.limits import Refused, Reservation
-from sbc.policy.snapshot import Trunk, User
+from sbc.policy.snapshot import Party
 from sbc.recording.secrets import Secrets
 from sbc.sdp import rules
 from sbc.sip import locate, timers
@@ -78,11 +79,11 @@ class Plain:
         return {CLASS: type(value).__name__, **plain}
 
     def answer(self, value: object) -> Any:
-        """What the core was told: a party by its name, for it is found in the policy again."""
+        """What the core was told: who calls by name, to be found in the policy again."""
         if type(value) in DIRECT:
             return value
-        if isinstance(value, Trunk | User):
-            return {CLASS: "Party", "name": value.name}
+        if isinstance(value, Admitted):
+            return {CLASS: "Admitted", "name": value.name, "by": value.by}
         return self(value)
 
     def message(self, data: bytes) -> str:
@@ -179,7 +180,7 @@ def classes_of(*modules: ModuleType) -> dict[str, type]:
     }
 
 
-CLASSES = classes_of(api, inputs, limits, locate, rules, snapshot, timers)
+CLASSES = classes_of(api, inputs, inventory, limits, locate, rules, snapshot, timers)
 
 # The fields of inputs and answers that JSON has no kind for.
 KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
@@ -192,7 +193,7 @@ KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
 }
 
 
-def read(plain: Any, party: Callable[[str], object]) -> Any:
+def read(plain: Any, party: Callable[[str], Party]) -> Any:
     """The value. `party`: the trunk or user of a name. Raises Unreadable for what is no value of ours."""
     if isinstance(plain, list):
         return tuple([read(item, party) for item in plain])
@@ -208,7 +209,7 @@ def read(plain: Any, party: Callable[[str], object]) -> Any:
         raise Unreadable(f"not a recording of this version: {kind} cannot be read: {error!r}") from error
 
 
-def _read_object(kind: Any, plain: dict[str, Any], party: Callable[[str], object]) -> object:
+def _read_object(kind: Any, plain: dict[str, Any], party: Callable[[str], Party]) -> object:
     if issubclass(kind, Enum):
         return kind(plain["value"])
     kinds = KINDS.get(kind.__name__, {})
@@ -222,12 +223,12 @@ def _read_message(plain: dict[str, Any], party: object) -> Request | Response:
     return parse_datagram(octets_of(plain["octets"]))
 
 
-READERS: Mapping[str, Callable[[dict[str, Any], Callable[[str], object]], object]] = {
+READERS: Mapping[str, Callable[[dict[str, Any], Callable[[str], Party]], object]] = {
     "octets": lambda plain, party: octets_of(plain["text"]),
     "map": lambda plain, party: {read(key, party): read(item, party) for key, item in plain["items"]},
     "set": lambda plain, party: frozenset(read(item, party) for item in plain["items"]),
     "Flow": lambda plain, party: flow_of(plain["is"]),
     "Message": _read_message,
     "Uri": lambda plain, party: Uri.parse(plain["text"]),
-    "Party": lambda plain, party: party(plain["name"]),
+    "Admitted": lambda plain, party: Admitted(party(plain["name"]), plain["by"]),
 }

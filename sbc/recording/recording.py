@@ -17,7 +17,7 @@ from sbc.effects import Send
 from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.inputs import Input, PolicyChanged, RequestIn, Resolved, ResponseIn
-from sbc.policy.snapshot import Snapshot
+from sbc.policy.snapshot import Party, Snapshot
 from sbc.recording.plain import Plain, Unreadable, expanded, flow_of, read
 from sbc.recording.plain import octets as octets_as_text
 from sbc.recording.secrets import Secrets
@@ -25,7 +25,7 @@ from sbc.recording.tape import Heard, Step, Tape
 from sbc.sip.message import Request
 from sbc.sip.parse import parse_datagram
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".sbc"
 
 NEVER = float("-inf")
@@ -196,7 +196,7 @@ class _Reader:
             raise ValueError("the file ends within a message")
         return self._octets[start : self._place]
 
-    def _party(self, name: str) -> object:
+    def _party(self, name: str) -> Party:
         assert self._current is not None
         return self._current.party(name)
 
@@ -212,7 +212,7 @@ def decode_policy(data: bytes) -> Snapshot:
     return snapshot
 
 
-def _nobody(name: str) -> object:
+def _nobody(name: str) -> Party:
     raise KeyError(name)
 
 

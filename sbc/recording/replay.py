@@ -10,7 +10,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 from sbc.clock import Now
 from sbc.core import Core
 from sbc.inputs import DrainBegun, PolicyChanged
-from sbc.policy.snapshot import Snapshot, Trunk, User
+from sbc.policy.decide import Admitted
+from sbc.policy.snapshot import Snapshot
 from sbc.recording.plain import Plain
 from sbc.recording.recording import Event, Recording, as_read
 from sbc.recording.secrets import Secrets
@@ -199,9 +200,9 @@ class _LooseScript(_Script):
             if all(given[0] != kind for given in self.given):
                 return question(*args, **kwargs)
             answer = self.taken(kind)
-            if isinstance(answer, Trunk | User):
+            if isinstance(answer, Admitted):
                 known = answer.name in self._snapshot.trunks or answer.name in self._snapshot.users
-                answer = self._snapshot.party(answer.name) if known else None
+                answer = Admitted(self._snapshot.party(answer.name), answer.by) if known else None
             return cast(R, answer)
 
         return ask

@@ -110,12 +110,15 @@ class DigestRealm:
             return Failed("wrong")
         return self._judge_nonce(given, source, now) or Verified(given.user)
 
+    def has_issued(self, nonce: str, source: str) -> bool:
+        """Whether it is of a challenge to that source, however old: who has it was heard there, and hears what is sent there."""
+        return _same(nonce, self._nonce(nonce.partition(".")[0], source))
+
     def _judge_nonce(self, given: _Given, source: str, now: Now) -> Failed | None:
         """Only for right digests: what is written down here was earned by knowing a password."""
-        stamp = given.nonce.partition(".")[0]
-        if not _same(given.nonce, self._nonce(stamp, source)):
+        if not self.has_issued(given.nonce, source):
             return Failed("stale")  # of an earlier secret, or of an address the phone had before
-        issued = int(stamp, 16) / 1e6
+        issued = int(given.nonce.partition(".")[0], 16) / 1e6
         if not -NONCE_CLOCK_SKEW <= now.wall - issued <= NONCE_LIFE or issued <= self._counts.forgotten:
             return Failed("stale")
         if given.qop and not self._counts.use((given.nonce, given.cnonce), int(given.nc, 16), issued, now.wall):

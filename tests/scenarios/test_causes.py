@@ -179,7 +179,7 @@ def test_INV_11_a_503_of_a_trunk_is_a_500_of_ours(world: World, office: Agent, c
 def test_INV_11_a_503_of_ours_is_one_when_we_have_no_room(world: World, office: Agent, carrier: Agent) -> None:
     world.drain()
     office.invite(NUMBER)
-    assert refused(office, 503).headers.first("Retry-After") == "10"
+    assert 5 <= int(refused(office, 503).headers.first("Retry-After") or "") <= 30
 
 
 # The best of several answers

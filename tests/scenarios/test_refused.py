@@ -150,3 +150,56 @@ def test_REJ_03_a_stale_nonce_at_the_registrar_behind_us_is_no_guess(world: Worl
         register_through(bob, cseq=cseq, headers=right)
         core.answer(core.expect_request("REGISTER"), 401, headers=stale)
         assert told(bob) == (401, False)
+
+
+PADDING = (("User-Agent", "x" * 400),)  # a challenge over UDP is never longer than what it answers
+
+
+def forged(agent: Agent, cseq: int) -> None:
+    """In the name of whoever is there, from somebody who does not hear what is answered."""
+    parts = f'username="alice", realm="sbc.example.com", nonce="made up", uri="sip:x", response="{"0" * 32}"'
+    register(agent, cseq=cseq, auth=(("Authorization", f'Digest {parts}, qop=auth, nc=00000001, cnonce="c"'), *PADDING))
+
+
+def stale_of(agent: Agent) -> str | None:
+    challenge = agent.expect_response(401).headers.first("WWW-Authenticate")
+    return Challenge.parse(challenge or "").params.get("stale")
+
+
+def test_AUTH_07_datagrams_in_its_name_do_not_lock_out_who_is_really_there(world: World) -> None:
+    alice = world.agent("alice", ("203.0.113.7", 5060), "outside")
+    for cseq in range(1, 200):
+        forged(alice, cseq)
+    assert {message.status for message in alice.inbox if isinstance(message, Response)} == {401}
+    assert not world.logs, "who it was, nobody knows"
+    alice.inbox.clear()
+    world.after(5)
+    request = register(alice, cseq=300, auth=PADDING)
+    register(alice, cseq=301, auth=(credentials(alice.expect_response(401), request),))
+    alice.expect_response(200)
+
+
+def test_AUTH_07_who_answers_no_challenge_of_ours_cannot_try_passwords_without_end(world: World) -> None:
+    """After ten, right and wrong ones look the same: both are challenged anew, and told that this was the reason."""
+    alice = world.agent("alice", ("203.0.113.7", 5060), "outside")
+    elsewhere = world.agent("alice", ("203.0.113.8", 5060), "outside")
+    request = register(elsewhere, auth=PADDING)
+    foreign = elsewhere.expect_response(401)
+    stale = []
+    for cseq in range(2, 40):
+        register(alice, cseq=cseq, auth=(credentials(foreign, request, "wrong", nc=cseq), *PADDING))
+        stale.append(stale_of(alice))
+        world.after(0.25)
+    assert stale[:10] == [None] * 10
+    assert stale[10:].count(None) <= 1, "one in ten seconds"
+    register(alice, cseq=50, auth=(credentials(foreign, request, nc=50), *PADDING))
+    challenge = alice.expect_response(401)
+    assert Challenge.parse(challenge.headers.first("WWW-Authenticate") or "").params["stale"] == "true"
+    register(alice, cseq=51, auth=(credentials(challenge, request),))
+    alice.expect_response(200)
+
+
+def test_AUTH_07_over_a_connection_the_source_is_known_anyway(world: World, alice: Agent) -> None:
+    for cseq in range(1, 20):
+        forged(alice, cseq)
+    assert [told(alice) for _ in range(19)] == [(401, False)] * 10 + [(503, True)] * 9

@@ -43,6 +43,12 @@ def test_a_user_at_the_limit_is_busy() -> None:
     assert limits.reserve(party, at(0)) == Refused("calls", "u", 486, "Busy Here")
 
 
+def test_a_user_who_calls_too_often_may_try_later() -> None:
+    limits, party = Limits(), User("u", "r", "", MEDIA, LimitRules("l", new_calls=1.0))
+    reserved(limits, party)
+    assert limits.reserve(party, at(0)) == Refused("new_calls", "u", 480, "Temporarily Unavailable")
+
+
 def test_new_calls_burst_is_one_second_and_refills_evenly() -> None:
     limits, party = Limits(), trunk(rules=LimitRules("l", new_calls=20.0))
     for _ in range(20):

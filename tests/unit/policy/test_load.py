@@ -28,7 +28,7 @@ def test_the_example_of_the_guide(folder: Folder) -> None:
     [
         ("route: []", "a.yaml:7:1: route: unknown key, did you mean 'routes'?"),
         ("headers: {}", "a.yaml:7:1: headers: unknown key"),
-        ("numbers: {}", "a.yaml:7:1: numbers: unknown key"),
+        ("number: {}", "a.yaml:7:1: number: unknown key, did you mean 'numbers'?"),
         ("identity: {}", "a.yaml:7:1: identity: unknown key"),
         ("trunks: {t: {realm: insid, media: plain}}", "a.yaml:7:21: trunks.t.realm: there is no realm 'insid', did you mean 'inside'?"),
         ("trunks: {t: {realm: inside, media: plan}}", "a.yaml:7:36: trunks.t.media: there is no media 'plan', did you mean 'plain'?"),
@@ -325,6 +325,10 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
     assert "No such file" in folder.errors(text)[0]
 
 
+PBX = "trunks: {t: {realm: inside, media: plain, peer: sip:x, accept_from: [10.0.0.1]}}\n"
+SLIPS = 'routes: [{name: r, when: {trunk: t, to: "*", not_to: "+882*"}, send_to: [t]}]'
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -345,7 +349,7 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
         (
             MINIMAL
             + 'trunks: {t: {realm: inside, media: plain, peer: sip:x}}\nroutes: [{name: r, when: {trunk: t, to: "*"}, send_to: [t]}]',
-            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has no accept_from, accept_certificate or accepts_registration"],
+            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has no accept_from, accept_certificate, accepts_registration or authenticates"],
         ),
         (
             MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80]"),
@@ -354,8 +358,15 @@ def test_certificates_must_fit_their_key(folder: Folder) -> None:
         (MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80], origins: [https://a.example]"), []),
         (
             MINIMAL + "trunks: {c: {realm: inside, media: plain, peer: sip:x}}\nusers: {u: {realm: outside, media: plain, register_at: c}}",
-            ["a.yaml:8:56: users.u.register_at: trunk 'c' has neither accept_from nor accept_certificate: it cannot call who registers"],
+            ["a.yaml:8:56: users.u.register_at: trunk 'c' has no accept_from, accept_certificate or authenticates"],
         ),
+        (
+            MINIMAL + PBX + 'routes: [{name: r, when: {realm: inside, to: "*", not_to: "+882*"}, send_to: [t]}]',
+            ["a.yaml:8:59: routes.0.when.not_to: 't' has no dial_plan: what it dials as 00… has no '+', and passes"],
+        ),
+        (MINIMAL + PBX + 'routes: [{name: r, when: {trunk: t, to: ["+*", "+1"], not_to: "+882*"}, send_to: [t]}]', []),
+        (MINIMAL + PBX + 'routes: [{name: r, when: {trunk: t, to: "*", not_to: "882"}, send_to: [t]}]', []),
+        (MINIMAL + PBX.replace("[10.0.0.1]", '[10.0.0.1], dial_plan: {"00": "+"}') + SLIPS, []),
         (MINIMAL, []),
     ],
 )
