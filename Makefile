@@ -9,12 +9,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 COMPILER := gcc libc6-dev libssl-dev
 PEERS := baresip-core linphone-cli sip-tester iproute2 nftables
+FETCHED := $(or $(SBC_PEERS),$(HOME)/.cache/sbc-peers)
 POLICIES := policies
 COMPILED_FIRST := $(CURDIR)/build/compiled:$(CURDIR)
 NATIVE := $(wildcard media/native/*.[ch])
 CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 
-.PHONY: help run test test-unprivileged test-compiled check compiled wheel interop bench bench-media fuzz soak-media clean peers compiler root
+.PHONY: help run test test-unprivileged test-compiled check compiled wheel interop interop-asterisk bench bench-media fuzz soak-media clean peers compiler root
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 26
@@ -42,8 +43,14 @@ check: $(VENV)/.dev ## ruff, mypy strict, import contracts, size limits, rows of
 	@$(BIN)/python -m tests.checks.sizes
 	@$(BIN)/python -m tests.checks.rows
 
-interop: root peers $(VENV)/.dev ## only the tests with real peers (root)
-	@$(BIN)/python -m pytest tests/interop
+interop: root peers $(VENV)/.dev ## only the tests with real peers, browsers among them, which are fetched (root)
+	@.ci/packages chromium
+	@.ci/peers $(FETCHED) npm aiortc sid
+	@$(BIN)/python -m pytest tests/interop --peers $(FETCHED) --ignore tests/interop/asterisk
+
+interop-asterisk: root peers $(VENV)/.dev ## the same with Asterisk, which is fetched, in six minutes (root)
+	@.ci/peers $(FETCHED) sid
+	@$(BIN)/python -m pytest tests/interop/asterisk --peers $(FETCHED)
 
 compiled: build/compiled/.built ## the product with its core compiled to C, in build/compiled
 
@@ -83,7 +90,7 @@ compiler: # of the engine in C and what tests it; the sanitizers come with gcc
 	@python3 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || .ci/packages python3-dev
 
 root:
-	$(if $(filter 0,$(shell id -u)),@:,$(error the namespaces of make $(or $(filter test interop,$(MAKECMDGOALS)),test) need root; without it run: make test-unprivileged))
+	$(if $(filter 0,$(shell id -u)),@:,$(error the namespaces of make $(or $(firstword $(filter test interop interop-asterisk,$(MAKECMDGOALS))),test) need root; without it run: make test-unprivileged))
 
 # Compiled by mypyc from a copy of the sources, which takes a minute or two; see deploy/compiled.
 build/compiled/.built: $(shell find sbc media deploy/compiled -name '*.py') | $(VENV)/.dev

@@ -76,7 +76,7 @@ class Doorkeeper:
             if trunk.authenticates is None or request.method not in CHALLENGED_METHODS:
                 return Admitted(trunk, "address")
             return self._challenge(request, realm, flow, now, stale=False)
-        if realm.has_digest_users and request.method in CHALLENGED_METHODS and is_ours(request, realm):
+        if realm.has_digest_users and self._is_challenged(request, flow, now) and is_ours(request, realm):
             return self._challenge(request, realm, flow, now, stale=False)
         return None
 
@@ -166,6 +166,12 @@ class Doorkeeper:
         if self._has_failed_too_often(account_name(party), source_key(flow.remote[0]), flow, now):
             return self._hold_off(request, flow, now)
         return Admitted(party, "registration") if self._accounts_at(flow, now) or self.may_answer(flow, now) else None
+
+    def _is_challenged(self, request: Request, flow: Flow, now: Now) -> bool:
+        """Asterisk asks by OPTIONS whether we are there over the very connection its REGISTER follows on, which must not be closed."""
+        if request.method == "OPTIONS":
+            return flow.reliable and not self._accounts_at(flow, now)  # whoever is registered there gets its 200
+        return request.method in CHALLENGED_METHODS
 
     def _challenge(self, request: Request, realm: Realm, flow: Flow, now: Now, *, stale: bool) -> Response | None:
         """401, stateless. On UDP never longer than the request: nobody shall amplify a flood with us (TRN-08)."""

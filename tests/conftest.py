@@ -20,6 +20,7 @@ settings.load_profile("default")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--core", choices=("any", "compiled"), default="any", help="compiled: fail when the core is not")
     parser.addoption("--fuzz-seconds", type=float, default=4.0, help="how long each fuzz target in C runs")
+    parser.addoption("--peers", type=Path, help="folder that .ci/peers filled: run the tests with those peers as well")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import math
+import struct
 import sys
 import wave
 from collections.abc import Sequence
@@ -17,14 +18,14 @@ PURITY = 0.8
 AUDIBLE = 200.0  # root mean square below which a block is silence
 
 
-def write_tone(path: Path, frequency: float, seconds: float = 60.0) -> Path:
-    """Mono, 16 bits, 8000 Hz."""
+def write_tone(path: Path, frequency: float, seconds: float = 60.0, channels: int = 1) -> Path:
+    """16 bits, 8000 Hz, the same in every channel."""
     wanted = (AMPLITUDE * math.sin(2 * math.pi * frequency * i / RATE) for i in range(int(seconds * RATE)))
-    samples = array.array("h", (round(value) for value in wanted))
+    samples = array.array("h", (round(value) for value in wanted for _ in range(channels)))
     if sys.byteorder == "big":
         samples.byteswap()
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(RATE)
         file.writeframes(samples.tobytes())
@@ -32,12 +33,17 @@ def write_tone(path: Path, frequency: float, seconds: float = 60.0) -> Path:
 
 
 def read(path: Path) -> list[int]:
-    """Samples of a mono 16 bit 8000 Hz wav file. One that is still being written is read as far as it goes."""
+    """Samples of the first channel of a 16 bit wav file, of 8000 Hz or a multiple, of which only every so many are taken.
+
+    One that is still being written is read as far as it goes.
+    """
     data = path.read_bytes()
     start = data.find(b"data") + 8
     if data[:4] != b"RIFF" or start < 8:
         return []
-    return decode(data[start:])
+    form = data.find(b"fmt ") + 8
+    channels, rate = struct.unpack_from("<HI", data, form + 2)
+    return decode(data[start:])[:: channels * rate // RATE]
 
 
 def decode(data: bytes) -> list[int]:

@@ -31,6 +31,7 @@ class StreamLimits:
     message_time: float = 10.0  # from the first octet of a message to its last
     idle_time: float = 900.0  # far above 64*T1 (RFC 3261 s18) and the 120 s between pings (RFC 5626 s4.4.1)
     close_time: float = 5.0  # for the last octets to leave, then the connection is reset
+    farewell_time: float = 0.5  # TLS: for the peer's close_notify. PJSIP says none and loses what it still sends, until it sees the end
     stop_time: float = 1.0  # the same when we stop altogether: a phone that is slow to say goodbye must not hold up a restart
     sweep: float = 1.0  # how often the times above are looked at
     unsent: int = 1024 * 1024  # the peer does not read: 500 answers behind is not a peer any more

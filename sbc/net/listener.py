@@ -92,7 +92,7 @@ class StreamListener:
 
     async def _adopt(self, sock: socket.socket, flow: Flow, ticket: Ticket, context: ssl.SSLContext | None) -> None:
         connection = self._accept(flow, ticket, self.framing())
-        handshake, shutdown = (self._limits.handshake_time, self._limits.close_time) if context else (None, None)
+        handshake, shutdown = (self._limits.handshake_time, self._limits.farewell_time) if context else (None, None)
         try:
             await self._loop.connect_accepted_socket(
                 lambda: connection, sock, ssl=context, ssl_handshake_timeout=handshake, ssl_shutdown_timeout=shutdown

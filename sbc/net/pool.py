@@ -212,7 +212,7 @@ class Pool:
                 ssl=context,
                 server_hostname=_name(connection.expected) if context else None,
                 ssl_handshake_timeout=self._limits.handshake_time if context else None,
-                ssl_shutdown_timeout=self._limits.close_time if context else None,
+                ssl_shutdown_timeout=self._limits.farewell_time if context else None,
             )
         except BaseException:
             sock.close()

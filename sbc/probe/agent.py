@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.probe.wire import Wire
+from sbc.probe.wire import Receiver, Wire
 from sbc.sip.dialog import Dialog, record_route_rows
 from sbc.sip.digest import answer
 from sbc.sip.fields.auth import Challenge
@@ -40,10 +40,13 @@ class Login:
 
 
 class Agent:
-    """Any number of calls over any number of sockets. Runs in the loop it was made in; `on_call` takes the calls that come."""
+    """Any number of calls over any number of sockets. Runs in the loop it was made in; `on_call` takes the calls that come.
 
-    def __init__(self, on_call: Callable[[IncomingCall], None] | None = None) -> None:
-        self.wire = Wire(self._receive)
+    `wire`: what makes its sockets, given where messages go.
+    """
+
+    def __init__(self, on_call: Callable[[IncomingCall], None] | None = None, wire: Callable[[Receiver], Wire] = Wire) -> None:
+        self.wire = wire(self.receive)
         self.ids = SystemIds()
         self._on_call = on_call
         self._clock = SystemClock()
@@ -150,7 +153,7 @@ class Agent:
         headers.set(PROXY_AUTHORIZATION if proxy else AUTHORIZATION, credentials)
         return Request(request.method, request.uri, headers, request.body, via, request.from_, request.to, request.call_id, cseq)
 
-    def _receive(self, message: Request | Response, flow: Flow) -> None:
+    def receive(self, message: Request | Response, flow: Flow) -> None:
         now = self._clock.now()
         if isinstance(message, Response):
             self._transactions.receive_response(message, flow, now)

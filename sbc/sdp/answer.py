@@ -48,7 +48,7 @@ def check_answer(offer: Session, answer: Session) -> list[str]:
 
 def _stream_problems(offer: Session, offered: Media, answer: Session, answered: Media) -> list[str]:
     problems: list[str] = []
-    if answered.protocol.upper() != offered.protocol.upper():  # "UDPTL" answers "udptl"
+    if not _same_protocol(offered.protocol, answered.protocol):
         problems.append(Problem.PROTOCOL)
     if not _same_static_format(offered, answered) and _formats(offered).isdisjoint(_formats(answered)):
         problems.append(Problem.FORMAT)
@@ -58,6 +58,13 @@ def _stream_problems(offer: Session, offered: Media, answer: Session, answered: 
     if answered.first("rtcp-mux") is not None and offered.first("rtcp-mux") is None:
         problems.append(Problem.RTCP_MUX)
     return problems + _crypto_problems(offered, answer, answered) + _setup_problems(offer, offered, answer, answered)
+
+
+def _same_protocol(offered: str, answered: str) -> bool:
+    """Some WebRTC stacks (aiortc) answer with their own protocol whatever was offered; its F promises RTCP that nobody has to send."""
+    if (offered, answered) == ("UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"):
+        return True
+    return answered.upper() == offered.upper()  # "UDPTL" answers "udptl"
 
 
 def _crypto_problems(offered: Media, answer: Session, answered: Media) -> list[str]:

@@ -18,7 +18,7 @@ from tests.interop.wait import Expired, until
 CONTROL_PORT = 4444
 RECORDER_SECONDS = 300  # no test runs longer
 APPLICATIONS = ("account.so", "menu.so", "ctrl_tcp.so")
-MODULES = ("account", "g711", "srtp", "dtls_srtp", "ice", "aufile", "aubridge", "sndfile", "uuid", "menu", "ctrl_tcp")
+MODULES = ("account", "g711", "opus", "srtp", "dtls_srtp", "ice", "aufile", "aubridge", "sndfile", "uuid", "menu", "ctrl_tcp")
 # Debian and Ubuntu, with and without the multiarch folder
 FOLDERS = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/lib/aarch64-linux-gnu/baresip/modules")
 
@@ -135,11 +135,12 @@ def phone(
     certificate: Path | None = None,
     trust: Path | None = None,
     mux: bool = False,
+    channels: int = 1,
 ) -> Iterator[Phone]:
     """Start baresip in `host` with one account line; it is ready when this returns.
 
     `certificate`: PEM of certificate and key, to accept TLS. `trust`: PEM of the authorities it verifies servers against.
-    `mux`: it multiplexes RTCP.
+    `mux`: it multiplexes RTCP. `channels`: of its codec, which is two for Opus.
     """
     (folder / "recordings").mkdir(parents=True)
     _record_only_what_is_heard(folder / "recordings")
@@ -151,7 +152,7 @@ def phone(
         trust=trust or "",
         mux="yes" if mux else "no",
         interface=host.links[0].network,
-        tone=tones.write_tone(folder / "tone.wav", tone),
+        tone=tones.write_tone(folder / "tone.wav", tone, channels=channels),
         modules=modules,
         module_lines="\n".join(f"{'module_app' if name in APPLICATIONS else 'module'} {name}" for name in wanted),
         port=CONTROL_PORT,

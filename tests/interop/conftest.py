@@ -13,6 +13,7 @@ from tests.interop.namespaces import Lab
 from tests.interop.server import POLICY, Server
 
 HERE = Path(__file__).parent
+FETCHED = ("aiortc", "asterisk", "browser", "secure_sipp")  # folders of tests whose peers are not in our Debian
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -20,6 +21,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.namespaces)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if collection_path.parent == HERE and collection_path.name in FETCHED and not config.getoption("--peers") else None
+
+
+@pytest.fixture
+def peers(pytestconfig: pytest.Config) -> Path:
+    """Where .ci/peers put them."""
+    return Path(pytestconfig.getoption("--peers"))
 
 
 @pytest.fixture

@@ -74,9 +74,42 @@ emergency:
 class Server:
     """`folder` holds policy, certificates, records and log of this run."""
 
+    lab: Lab
     folder: Path
     process: subprocess.Popen[bytes]
     stopped: bool = False
+
+    @classmethod
+    def start(cls, lab: Lab, folder: Path) -> Server:
+        """In a `folder` that has a policy; it listens when this returns."""
+        server = cls(lab, folder, _run(lab, folder))
+        server.listening()
+        return server
+
+    def restart(self, end: signal.Signals) -> None:
+        """Ended by `end` and started again, with the records and registrations it had."""
+        if end == signal.SIGINT:
+            self.stop()
+        else:
+            self.process.send_signal(end)
+            self.process.wait()
+        self.process, self.stopped = _run(self.lab, self.folder), False
+        self.listening()
+
+    def reload(self) -> None:
+        """SIGHUP: policy, certificates and passwords are taken anew."""
+        before = self.log.count(" policy_changed ")
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: self.log.count(" policy_changed ") > before, 5.0, f"the policy was not taken, see {self.folder}/log")
+
+    def listening(self) -> None:
+        def ready() -> bool:
+            if self.process.poll() is not None:
+                raise Expired(f"the SBC ended with {self.process.returncode}:\n{self.log}")
+            sockets = self.lab.sbc.run(["ss", "-Hlun"]), self.lab.sbc.run(["ss", "-Hltn"])
+            return f"{self.lab.inside}:5060" in sockets[0] and f"{self.lab.outside}:5061" in sockets[1]
+
+        until(ready, START_TIMEOUT, f"the SBC does not listen, see {self.folder}/log")
 
     @property
     def pid(self) -> int:
@@ -151,16 +184,8 @@ def write_policy(folder: Path, lab: Lab, policy: str = POLICY) -> None:
 def serve(lab: Lab, folder: Path, policy: str = POLICY) -> Iterator[Server]:
     """Start the SBC between `outside` and `inside`; at the end it has to stop cleanly."""
     write_policy(folder, lab, policy)
-    command: list[str | Path] = [sys.executable, "-m", "sbc", "run", folder / "policies", "--records", folder / "records.jsonl"]
-    server = Server(folder, lab.sbc.start(command, log=folder / "log", cwd=ROOT))
-
-    def ready() -> bool:
-        if server.process.poll() is not None:
-            raise Expired(f"the SBC ended with {server.process.returncode}:\n{server.log}")
-        return f"{lab.inside}:5060" in lab.sbc.run(["ss", "-Hlun"]) and f"{lab.outside}:5061" in lab.sbc.run(["ss", "-Hltn"])
-
+    server = Server.start(lab, folder)
     try:
-        until(ready, START_TIMEOUT, f"the SBC does not listen, see {folder}/log")
         yield server
         if not server.stopped:
             server.stop()
@@ -168,3 +193,8 @@ def serve(lab: Lab, folder: Path, policy: str = POLICY) -> Iterator[Server]:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait()
+
+
+def _run(lab: Lab, folder: Path) -> subprocess.Popen[bytes]:
+    command: list[str | Path] = [sys.executable, "-m", "sbc", "run", folder / "policies", "--records", folder / "records.jsonl"]
+    return lab.sbc.start(command, log=folder / "log", cwd=ROOT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,22 +84,24 @@ def sipp(
     keys: Mapping[str, str] | None = None,
     talk: float = 1.0,
     patience: int = 120,
+    program: Sequence[str | Path] = ("sipp",),
+    options: Sequence[str | Path] = (),
 ) -> Sipp:
     """Start `scenarios/SCENARIO.xml` in `host`. With `target` (host:port) it calls, without it waits for calls.
 
     `keys` fill what the scenario writes in brackets; a caller hangs up after `talk` seconds. After `patience` seconds SIPp gives
     up and its result is a failure.
-    Of few calls the messages are kept, see Sipp.received.
+    `scenario` may be the path of another file, without its ending. Of few calls the messages are kept, see Sipp.received.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    options: list[str | Path] = ["-sf", SCENARIOS / f"{scenario}.xml", "-i", host.address, "-p", str(port), "-t", transport]
-    options += ["-m", str(calls), "-r", f"{rate:g}", "-l", "1000", "-nostdin", "-nd", "-default_behaviors", "all,-bye"]
-    options += ["-trace_stat", "-stf", folder / "stat.csv", "-fd", "1", "-trace_err", "-error_file", folder / "errors.log"]
-    options += ["-d", f"{talk * 1000:.0f}", "-timeout", str(patience), "-timeout_error"]
+    arguments: list[str | Path] = ["-sf", SCENARIOS / f"{scenario}.xml", "-i", host.address, "-p", str(port), "-t", transport, *options]
+    arguments += ["-m", str(calls), "-r", f"{rate:g}", "-l", "1000", "-nostdin", "-nd", "-default_behaviors", "all,-bye"]
+    arguments += ["-trace_stat", "-stf", folder / "stat.csv", "-fd", "1", "-trace_err", "-error_file", folder / "errors.log"]
+    arguments += ["-d", f"{talk * 1000:.0f}", "-timeout", str(patience), "-timeout_error"]
     if calls <= TRACED_CALLS:
-        options += ["-trace_msg", "-message_file", folder / "messages.log"]
+        arguments += ["-trace_msg", "-message_file", folder / "messages.log"]
     for name, value in (keys or {}).items():
-        options += ["-key", name, value]
+        arguments += ["-key", name, value]
     if target:
-        options.append(target)
-    return Sipp(host.start(["sipp", *options], log=folder / "log", cwd=folder, env={"TERM": "dumb"}), folder)
+        arguments.append(target)
+    return Sipp(host.start([*program, *arguments], log=folder / "log", cwd=folder, env={"TERM": "dumb"}), folder)

@@ -282,3 +282,32 @@ def test_many_handshakes_cost_their_places_only_while_they_last(authority: Autho
             await until(lambda: it.network.connections() == 15)
 
     run(scene())
+
+
+def test_who_does_not_say_goodbye_sees_the_end_all_the_same(authority: Authority) -> None:
+    """PJSIP takes no notice of a close_notify: until the end of the TCP connection it goes on sending into it."""
+    limits = dataclasses.replace(QUICK, close_time=30.0, farewell_time=0.1)
+
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge()), limits=limits) as it:
+            reader, writer = await asyncio.open_connection(*it.local("TLS"))
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls_client = authority.client().wrap_bio(incoming, outgoing, server_hostname=LOCALHOST)
+            while True:
+                try:
+                    tls_client.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    writer.write(outgoing.read())
+                    incoming.write(await reader.read(65536))
+            tls_client.write(message())
+            writer.write(outgoing.read())
+            await until(lambda: it.ear.messages)
+            flow = it.ear.messages[0][2]
+            it.network.close_flow(flow)
+            async with asyncio.timeout(5):
+                await reader.read()
+            await until(lambda: it.ear.closed == [flow])
+            writer.close()
+
+    run(scene())

@@ -6,7 +6,7 @@ import pytest
 
 from media.api import Dtls, Ice, Role, SideSpec, Suite
 from sbc.errors import NotAcceptableHere
-from sbc.sdp.answer import check_answer
+from sbc.sdp.answer import Problem, check_answer
 from sbc.sdp.offer import MediaRules, relay_sides
 from tests.unit.sdp.bodies import (
     ANSWER,
@@ -98,6 +98,15 @@ def test_DTLS_01_the_protocols_peers_offer_it_by(protocol: str) -> None:
     _, back = made.exchange(keyed(protocol=protocol), ANSWER)
     assert (stream(back).protocol, stream(back).all("crypto")) == (protocol, [])
     assert dtls_of(made).role is Role.PASSIVE
+
+
+def test_DTLS_01_the_protocol_may_gain_feedback_in_the_answer_to_ours_and_nothing_else() -> None:
+    for protocol, taken in ((PROTOCOL, True), ("UDP/TLS/RTP/SAVPF", True), ("RTP/SAVPF", False), ("RTP/SAVP", False), ("RTP/AVPF", False)):
+        made = call(PLAIN, DTLS)
+        sent = made.b.make_offer(made.a.receive_offer(OFFER, False), made.ids)
+        answer = keyed(setup="active", protocol=protocol)
+        assert (Problem.PROTOCOL not in check_answer(sdp(sent), sdp(answer))) is taken
+    assert check_answer(sdp(BROWSER.encode()), sdp(keyed(setup="active"))) == [Problem.PROTOCOL]
 
 
 def test_DTLS_01_what_is_no_offer_of_ours_to_take() -> None:
