@@ -1,0 +1,160 @@
+"""Certificates of those who sign calls, fetched by HTTPS from where they say (RFC 8224 s6.2 step 3).
+
+Whoever calls us chooses the URL: so this asks nobody inside, takes no redirection, reads no more than a chain can have, and makes
+no call wait longer than its patience.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import socket
+import ssl
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from sbc.errors import SipError
+from sbc.identity.credential import MAX_OCTETS, read_chain
+from sbc.identity.location import check_url, public
+from sbc.net.tasks import Tasks
+
+TIME = 2.0  # seconds for one file, from the name to its last octet; a call waits less, the next one finds it there
+AT_ONCE = 20  # connections; a flood of calls with URLs made up must not become one of ours against somebody
+WAITING = 200  # files asked for and not yet there; beyond, a call goes on without
+KEPT = 1000  # chains of some 3 KB
+MIN_TIME, MAX_TIME = 60.0, 86_400.0  # a chain is kept, whatever its server says: a new one has another URL (ATIS-1000080)
+USUAL_TIME = 3600.0  # when its server says nothing
+FAILED_TIME = (30.0, 60.0)  # until it is asked for again, at random between: not all of us at once
+
+Addresses = Callable[[str, int], Awaitable[Sequence[str]]]
+_max_age = re.compile(r"(?:^|,)\s*(?:s-)?max-?age=(\d{1,9})\b").search
+_no_store = re.compile(r"(?:^|,)\s*no-(?:store|cache)\b").search
+
+
+class Unavailable(Exception):
+    """Why there is no certificate, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """`octets`: None when it could not be had. Loop time."""
+
+    octets: bytes | None
+    until: float
+
+
+class Certificates:
+    """Fetches each file once for all who want it, and keeps it. `trusted`, `addresses`, `reachable`: other than usual, for tests."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        tasks: Tasks,
+        failed: Callable[[str, str], None],
+        *,
+        trusted: ssl.SSLContext | None = None,
+        addresses: Addresses | None = None,
+        reachable: Callable[[str], bool] = public,
+    ) -> None:
+        """`failed` is told a URL and why it could not be had."""
+        self._loop = loop
+        self._tasks = tasks
+        self._failed = failed
+        self._client = httpx.AsyncClient(
+            verify=trusted or ssl.create_default_context(),
+            follow_redirects=False,
+            timeout=TIME,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0),
+        )
+        self._addresses = addresses or self._look_up
+        self._reachable = reachable
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._asked: dict[str, asyncio.Task[None]] = {}
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self.fetched = 0
+
+    async def chains(self, urls: Sequence[str], patience: float) -> dict[str, bytes]:
+        """What could be had of them in that many seconds, PEM by URL. What comes later is kept for the next call."""
+        wanted = [url for url in urls if not self._known(url)]
+        waiting = [task for url in wanted if (task := self._ask(url)) is not None]
+        if waiting:
+            await asyncio.wait(waiting, timeout=patience)
+        return {url: kept.octets for url in urls if (kept := self._kept.get(url)) is not None and kept.octets is not None}
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def _known(self, url: str) -> bool:
+        kept = self._kept.get(url)
+        if kept is None or kept.until <= self._loop.time():
+            return False
+        self._kept.move_to_end(url)
+        return True
+
+    def _ask(self, url: str) -> asyncio.Task[None] | None:
+        if url not in self._asked:
+            if len(self._asked) >= WAITING:
+                return None
+            self._asked[url] = self._tasks.start(self._fetch(url))
+        return self._asked[url]
+
+    async def _fetch(self, url: str) -> None:
+        try:
+            async with self._turn, asyncio.timeout(TIME):
+                octets, seconds = await self._get(url)
+            self._keep(url, octets, min(max(seconds, MIN_TIME), MAX_TIME))
+        except (Unavailable, SipError, OSError, TimeoutError, ValueError, httpx.HTTPError, httpx.InvalidURL) as error:
+            self._failed(url, str(error) or type(error).__name__)
+            old = self._kept.get(url)  # better than nothing: a certificate has an end of its own
+            self._keep(url, old.octets if old else None, random.uniform(*FAILED_TIME))  # noqa: S311
+        finally:
+            del self._asked[url]
+
+    async def _get(self, url: str) -> tuple[bytes, float]:
+        """The file, and for how long it is good. By the address that was looked at: another look-up might lead elsewhere."""
+        host, port = check_url(url)
+        found = await self._addresses(host, port)
+        inside = [address for address in found if not self._reachable(address)]
+        if inside or not found:
+            raise Unavailable(f"{host} leads inside, to {inside[0]}" if inside else f"{host} has no address")
+        target = httpx.URL(url).copy_with(host=found[0])
+        asked = self._client.build_request(
+            "GET", target, headers={"Host": host if port == 443 else f"{host}:{port}", "Accept": "*/*"}, extensions={"sni_hostname": host}
+        )
+        self.fetched += 1
+        answer = await self._client.send(asked, stream=True)
+        try:
+            if answer.status_code != 200:
+                raise Unavailable(f"{host} answered {answer.status_code}")
+            octets = b""
+            async for chunk in answer.aiter_bytes():
+                octets += chunk
+                if len(octets) > MAX_OCTETS:
+                    raise Unavailable(f"{host} sends more than {MAX_OCTETS} octets")
+        finally:
+            await answer.aclose()
+        read_chain(octets)
+        return octets, _seconds(answer.headers.get("Cache-Control", ""))
+
+    async def _look_up(self, host: str, port: int) -> Sequence[str]:
+        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [str(address[0]) for *_, address in found]
+
+    def _keep(self, url: str, octets: bytes | None, seconds: float) -> None:
+        self._kept[url] = _Kept(octets, self._loop.time() + seconds)
+        self._kept.move_to_end(url)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+
+def _seconds(cache_control: str) -> float:
+    said = cache_control.lower()
+    if _no_store(said):
+        return MIN_TIME
+    found = _max_age(said)
+    return float(found[1]) if found else USUAL_TIME
