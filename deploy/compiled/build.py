@@ -7,6 +7,7 @@ Python path runs them, from the same source, at two thirds of the CPU. Needs a C
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from deploy.compiled.constants import settle
 from deploy.compiled.values import NotCompilable, expand
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +50,7 @@ INTERPRETED = frozenset({
     "sbc/errors.py",  # an exception with defaults in its class
     "sbc/init.py",
     "sbc/log.py",
-    "sbc/sip/names.py",  # a str that is more than a str
+    "sbc/sip/header_name.py",  # a str that is more than a str
 })  # fmt: skip
 _GIVEN = {"sbc/frozen.py": "frozen.py", "media/value.py": "value.py"}  # what the written-out values need, from this folder
 
@@ -56,6 +58,9 @@ _ANY_PYTHON = """\
 [tool.distutils.bdist_wheel]
 py-limited-api = "cp311"
 """
+
+# Nobody outside calls into it: its own calls and variables then need no table of addresses.
+_FLAGS = "-fvisibility=hidden -fno-plt"
 
 _SETUP = """\
 from mypyc.build import mypycify
@@ -80,7 +85,7 @@ def prepare(folder: Path, level: str) -> None:
         if module not in _GIVEN:
             path = folder / module
             try:
-                path.write_text(expand(path.read_text()))
+                path.write_text(expand(settle(path.read_text())))
             except NotCompilable as error:
                 raise SystemExit(f"{module}:{error}") from error
     (folder / "setup.cfg").write_text("[build_ext]\nparallel = 2\n")
@@ -107,7 +112,8 @@ def main() -> int:
         log = Path(name) / "log"
         with log.open("wb") as sink:
             command = [sys.executable, "setup.py", "bdist_wheel", "--dist-dir", "made"]
-            code = subprocess.run(command, cwd=folder, stdout=sink, stderr=subprocess.STDOUT, check=False).returncode
+            flags = os.environ | {"CFLAGS": f"{os.environ.get('CFLAGS', '')} {_FLAGS}"}
+            code = subprocess.run(command, cwd=folder, env=flags, stdout=sink, stderr=subprocess.STDOUT, check=False).returncode
         if code:
             lines = log.read_text(errors="replace").splitlines()
             print("\n".join(line for line in lines if "error" in line.lower() and "gcc -" not in line) or "\n".join(lines[-20:]))
