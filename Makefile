@@ -11,7 +11,7 @@ COMPILER := gcc libc6-dev libssl-dev
 PEERS := baresip-core linphone-cli sip-tester iproute2 nftables
 POLICIES := policies
 COMPILED_FIRST := $(CURDIR)/build/compiled:$(CURDIR)
-NATIVE := $(wildcard media/native/*.[ch])
+NATIVE := $(wildcard media/native/*.[ch] sbc/native/*.[ch])
 CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 
 .PHONY: help run test test-unprivileged test-compiled check compiled wheel interop bench bench-media fuzz soak-media clean peers compiler root
@@ -86,7 +86,7 @@ root:
 	$(if $(filter 0,$(shell id -u)),@:,$(error the namespaces of make $(or $(filter test interop,$(MAKECMDGOALS)),test) need root; without it run: make test-unprivileged))
 
 # Compiled by mypyc from a copy of the sources, which takes a minute or two; see deploy/compiled.
-build/compiled/.built: $(shell find sbc media deploy/compiled -name '*.py') | $(VENV)/.dev
+build/compiled/.built: $(shell find sbc media deploy/compiled -name '*.py') $(NATIVE) | $(VENV)/.dev
 	@$(BIN)/python -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || .ci/packages python3-dev
 	@echo "compiling the core, which takes a minute or two …"
 	@$(BIN)/python -m deploy.compiled.build build/compiled
