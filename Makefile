@@ -12,7 +12,8 @@ PEERS := baresip-core linphone-cli sip-tester iproute2 nftables
 FETCHED := $(or $(SBC_PEERS),$(HOME)/.cache/sbc-peers)
 POLICIES := policies
 COMPILED_FIRST := $(CURDIR)/build/compiled:$(CURDIR)
-NATIVE := $(wildcard media/native/*.[ch])
+TRAINED_FIRST := $(CURDIR)/build/trained:$(CURDIR)
+NATIVE := $(wildcard media/native/*.[ch] sbc/native/*.[ch])
 CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 
 .PHONY: help run test test-unprivileged test-compiled check compiled wheel interop interop-asterisk bench bench-media fuzz soak-media clean peers compiler root
@@ -54,12 +55,12 @@ interop-asterisk: root peers $(VENV)/.dev ## the same with Asterisk, which is fe
 
 compiled: build/compiled/.built ## the product with its core compiled to C, in build/compiled
 
-wheel: build/compiled/.built ## the same as dist/sbc-*.whl, for this Python and machine
+wheel: build/trained/.built ## the same once more, arranged by what calls run of it, as dist/sbc-*.whl, for this Python and machine
 	@mkdir -p dist
-	@cp -v build/compiled/*.whl dist/
+	@cp -v build/trained/*.whl dist/
 
-bench: export PYTHONPATH = $(COMPILED_FIRST)
-bench: build/compiled/.built ## CPU per call and per relayed packet, half an hour
+bench: export PYTHONPATH = $(TRAINED_FIRST)
+bench: build/trained/.built ## CPU per call and per relayed packet, half an hour
 	@$(BIN)/python -P -m tests.bench.core
 	@$(BIN)/python -P -m tests.bench.signalling --find-max
 	@$(BIN)/python -P -m tests.bench.signalling --tls --rates 20,100,200
@@ -92,11 +93,11 @@ compiler: # of the engine in C and what tests it; the sanitizers come with gcc
 root:
 	$(if $(filter 0,$(shell id -u)),@:,$(error the namespaces of make $(or $(firstword $(filter test interop interop-asterisk,$(MAKECMDGOALS))),test) need root; without it run: make test-unprivileged))
 
-# Compiled by mypyc from a copy of the sources, which takes a minute or two; see deploy/compiled.
-build/compiled/.built: $(shell find sbc media deploy/compiled -name '*.py') | $(VENV)/.dev
+# Compiled by mypyc from a copy of the sources, which takes a minute or two, and twice that when trained; see deploy/compiled.
+build/compiled/.built build/trained/.built: build/%/.built: $(shell find sbc media deploy/compiled -name '*.py') $(NATIVE) | $(VENV)/.dev
 	@$(BIN)/python -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || .ci/packages python3-dev
-	@echo "compiling the core, which takes a minute or two …"
-	@$(BIN)/python -m deploy.compiled.build build/compiled
+	@echo "compiling the core, which takes some minutes …"
+	@$(BIN)/python -m deploy.compiled.build $(if $(filter trained,$*),--trained) build/$*
 	@touch $@
 
 # What the product needs, and on top what its tests need. Both in one environment, with the media engine compiled where that can be.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from sbc import native
 from sbc.errors import ParseError
 
 Params = tuple[tuple[str, str | None], ...]  # names folded to lower case, values raw (quotes kept), None: no "="
@@ -24,6 +25,8 @@ _PARAM = rf';[ \t]*+({TOKEN})[ \t]*+(?:=[ \t]*+({QUOTED}|[^\s;,"<>\x00-\x1f\x7f]
 _find_params = re.compile(_PARAM, re.DOTALL).findall
 _are_params = re.compile(f"(?:{_PARAM})*", re.DOTALL).fullmatch
 
+_read_params = native.params_reader()
+
 _list_item = re.compile(rf'(?:[^,"<]++|{QUOTED}|<[^>]*+>)*', re.DOTALL).match
 _escaped_pair = re.compile(r"\\(.)", re.DOTALL)
 _needs_escape = re.compile(r'(["\\])')
@@ -32,6 +35,12 @@ _control = re.compile(r"[\x00-\x1f\x7f]")
 
 def parse_params(text: str) -> Params:
     """`;name=value;name` as pairs, in order. ParseError on an empty name or value and on an open quote."""
+    read: Params | None = None if _read_params is None else _read_params(text)
+    return parse_unusual_params(text) if read is None else read
+
+
+def parse_unusual_params(text: str) -> Params:
+    """The same without the help of C."""
     found = _find_params(text)
     length = 0
     for name, value in found:

@@ -11,7 +11,6 @@ from sbc.sip.fields.via import Via
 from sbc.sip.grammar import split_rows
 from sbc.sip.names import (
     CALL_ID,
-    CONTENT_LENGTH,
     CONTENT_TYPE,
     CSEQ,
     FROM,
@@ -22,6 +21,7 @@ from sbc.sip.names import (
     VIA,
     HeaderName,
 )
+from sbc.sip.rows import write_rows
 from sbc.sip.status import reason_phrase
 from sbc.sip.uri import Uri
 
@@ -120,9 +120,9 @@ class Headers:
         """Name and value of each row, in order; not to be changed meanwhile (iterate over the object itself for that)."""
         return zip(self._names, self._values, strict=True)
 
-    def rows(self) -> list[str]:
-        """`Name: value` of each row, in order, Content-Length left out: that is the encoder's."""
-        return [n.prefix + v for n, v in zip(self._names, self._values, strict=True) if n is not CONTENT_LENGTH]
+    def encode(self, start: str, body: bytes) -> bytes:
+        """The message of that start line and body: each row as it is, but Content-Length, which is that of the body."""
+        return write_rows(start, self._names, self._values, body)
 
     def has_any(self, names: frozenset[HeaderName]) -> bool:
         """Whether there is a row of one of these names."""
@@ -161,10 +161,7 @@ class _Message:
         self.cseq = cseq
 
     def _encode(self, start: str) -> bytes:
-        rows = self.headers.rows()
-        rows.insert(0, start)
-        rows.append(f"Content-Length: {len(self.body)}\r\n\r\n")
-        return "\r\n".join(rows).encode("utf-8", "surrogateescape") + self.body
+        return self.headers.encode(start, self.body)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Message) and self.encode() == other.encode()

@@ -14,16 +14,15 @@ from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.via import Via
 from sbc.sip.grammar import is_token, parse_number, split_commas
 from sbc.sip.message import Headers, Request, Response
-from sbc.sip.names import CALL_ID, CONTACT, CONTENT_LENGTH, CSEQ, FROM, KNOWN, MAX_FORWARDS, TO, VIA, HeaderName
+from sbc.sip.names import CALL_ID, CONTACT, CONTENT_LENGTH, CSEQ, FROM, MAX_FORWARDS, TO, VIA, HeaderName
+from sbc.sip.rows import MAX_HEAD as MAX_HEAD
+from sbc.sip.rows import read_rows
 from sbc.sip.salvage import salvage
 from sbc.sip.status import reason_phrase
 from sbc.sip.uri import Uri
 
 # Checked before anything costs more than one look at the octets. Precedents: h11 (16 KiB for a whole head), nginx (8 KiB a line).
 MAX_MESSAGE = 256 * 1024  # a stream; a datagram cannot be longer than 64 KiB
-MAX_HEAD = 64 * 1024  # start line and header, what one datagram can carry
-MAX_LINE = 8 * 1024  # RFC 4475 s3.1.1.7 has lines of 1 KiB; Identity with a long PASSporT stays below 4 KiB
-MAX_HEADERS = 256  # rows; the fullest of 740 call-flow messages has 28
 MAX_VIAS = 64  # hops: Max-Forwards begins at 70, and each Via comes back in each response
 
 HIGHEST_CONTENT_LENGTH = 2**31 - 1
@@ -86,19 +85,7 @@ def malformed(error: ParseError, head: bytes) -> Malformed:
 
 def _parse(head: bytes) -> tuple[Request | Response, int | None]:
     """The message without its body, and Content-Length."""
-    lines = _split_lines(head)
-    start = lines[0]
-    names: list[HeaderName] = []
-    values: list[str] = []
-    first: dict[HeaderName, str] = {}
-    for line in lines[1:]:
-        text, colon, value = line.partition(":")
-        name = KNOWN.get(text) or _named(text, colon)
-        value = value.strip(" \t")
-        names.append(name)
-        values.append(value)
-        if name not in first:
-            first[name] = value
+    start, names, values, first = read_rows(head)
     if b"\0" in head:
         _check_nul(start, names, values)
     if len(first) < len(names):
@@ -109,48 +96,6 @@ def _parse(head: bytes) -> tuple[Request | Response, int | None]:
     if start[:4].upper() == "SIP/":
         return _response(start, names, values, first), length
     return _request(start, names, values, first), length
-
-
-def _named(text: str, colon: str) -> HeaderName:
-    """A name that is not written in one of the usual ways."""
-    if not colon:
-        raise ParseError("header without a colon")
-    return HeaderName(text.rstrip(" \t"))
-
-
-def _split_lines(head: bytes) -> list[str]:
-    """Unfolded lines. ParseError on anything that another parser could take for a line end, and beyond a limit."""
-    if len(head) > MAX_HEAD:
-        raise ParseError("header too long", status=513)
-    breaks = head.count(b"\r\n")
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
-        raise ParseError("CR or LF alone")
-    if breaks > 4 * MAX_HEADERS:
-        raise ParseError("too many lines", status=513)
-    lines = head.decode("utf-8", "surrogateescape").split("\r\n")
-    if b"\r\n " in head or b"\r\n\t" in head:
-        lines = _unfold(lines)
-    if len(lines) > MAX_HEADERS:
-        raise ParseError("too many headers", status=513)
-    if len(head) > MAX_LINE:
-        if len(lines[0]) > MAX_LINE:
-            raise ParseError("start line too long", status=414)
-        if max(map(len, lines)) > MAX_LINE:
-            raise ParseError("header line too long", status=513)
-    return lines
-
-
-def _unfold(lines: list[str]) -> list[str]:
-    """Folded lines joined to one with one space (RFC 3261 s7.3.1)."""
-    parts: list[list[str]] = []
-    for line in lines:
-        if line[:1] not in (" ", "\t"):
-            parts.append([line.rstrip(" \t")] if parts else [line])
-        elif len(parts) > 1:
-            parts[-1].append(line.strip(" \t"))
-        else:
-            raise ParseError("folded start line")
-    return [" ".join(part) for part in parts]
 
 
 _SINGLE = (CALL_ID, CSEQ, FROM, TO, MAX_FORWARDS, CONTENT_LENGTH)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sbc import native
 from sbc.errors import ConfigError
 
 FLUSH_AFTER = 0.5  # seconds; a record is on its way to the disk at most 1 s after its call
@@ -17,6 +18,13 @@ BACKLOG = 100_000  # records kept while the disk is full or stuck: two minutes a
 
 # Made once: making it costs as much as using it.
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+_write_usual = native.json_writer()
+
+
+def line_of(record: Mapping[str, object]) -> bytes:
+    """A record as it stands in the file."""
+    line = None if _write_usual is None else _write_usual(record)
+    return _encode(record).encode() + b"\n" if line is None else line
 
 
 class RecordFile:
@@ -42,7 +50,7 @@ class RecordFile:
         if len(self._lines) >= BACKLOG:
             self.lost += 1
             return
-        self._lines.append(_encode(record).encode() + b"\n")
+        self._lines.append(line_of(record))
         self._arm()
 
     def reopen(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from media.api import Suite
+from tests.fuzz.mutate import messages
 from tests.fuzz.native import build
 from tests.unit.media.packets import rtcp, rtp
 
@@ -54,6 +55,9 @@ def inputs(target: str) -> list[bytes]:
             speech = bytes((2, 0, 0, 1, 0, 60, 8, 1)) * 4 + bytes((2, 1, 0, 1, 0, 60, 8, 2)) * 4 + bytes((2, 2, 1, 6, 0, 0))
             raw = [bytes((2, 0, 0, 0x80)) + len(packet).to_bytes(2, "big") + packet for packet in known if len(packet) <= 64]
             return [update + speech + b"\1\xff" * 6 for update in updates] + [updates[0] + each for each in raw]
+        case "rows":  # heads, and the parameters in them
+            heads = [message.partition(b"\r\n\r\n")[0] for message in messages()]
+            return heads + [head[at:].partition(b"\r\n")[0] for head in heads[:400] if (at := head.find(b";")) >= 0]
         case _:  # and numbers of packets about to pass 2^32
             return [*known, b"\xff\xf0\1" + bytes(64)]
 

@@ -1,4 +1,4 @@
-"""Compiles parts of the engine in C with what tests them, under sanitizers, into build/fuzz.
+"""Compiles parts of what is in C with what tests them, under sanitizers, into build/fuzz.
 
 With gcc the fuzz targets get tests/fuzz/native/driver.c, with CC=clang libFuzzer. A compiler that is missing is an error: nothing is
 skipped.
@@ -15,14 +15,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 ENGINE = ROOT / "media/native"
+ROWS = ROOT / "sbc/native"
 HERE = Path(__file__).parent
 BUILD = ROOT / "build/fuzz"
 
-# A target and the parts of the engine it needs.
+# A target and what it needs.
 TARGETS = {
-    "packet": ("packet",),
-    "srtp": ("packet", "srtp"),
-    "relay": ("packet", "srtp", "stun", "relay"),
+    "packet": (ENGINE / "packet.c",),
+    "srtp": (ENGINE / "packet.c", ENGINE / "srtp.c"),
+    "relay": (ENGINE / "packet.c", ENGINE / "srtp.c", ENGINE / "stun.c", ENGINE / "relay.c"),
+    "rows": (ROWS / "rows.c",),
     "planted": (),
 }
 
@@ -37,7 +39,7 @@ def compiler() -> list[str]:
 def compiled(name: str, sources: Sequence[Path], flags: Sequence[str], libraries: Sequence[str] = ()) -> Path:
     """`sources` as one file of that name, made again only when one of them changed."""
     made = BUILD / name
-    looked_at = [*sources, *ENGINE.glob("*.[ch]"), *HERE.glob("*.[ch]"), Path(__file__)]
+    looked_at = [*sources, *ENGINE.glob("*.[ch]"), *ROWS.glob("*.[ch]"), *HERE.glob("*.[ch]"), Path(__file__)]
     if not made.exists() or made.stat().st_mtime < max(each.stat().st_mtime for each in looked_at):
         BUILD.mkdir(parents=True, exist_ok=True)
         part = made.with_name(f"{name}.{os.getpid()}.part")
@@ -48,7 +50,7 @@ def compiled(name: str, sources: Sequence[Path], flags: Sequence[str], libraries
 
 def target(name: str) -> Path:
     """The fuzz target of that name, ready to run."""
-    sources = [HERE / f"{name}_target.c", *(ENGINE / f"{part}.c" for part in TARGETS[name])]
+    sources = [HERE / f"{name}_target.c", *TARGETS[name]]
     libraries = ("-lcrypto", "-lm")
     if "clang" in compiler()[0]:
         return compiled(f"{name}_libfuzzer", sources, ("-fsanitize=fuzzer", *SANITIZED), libraries)

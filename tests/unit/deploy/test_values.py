@@ -137,7 +137,7 @@ def test_what_cannot_be_compiled_ends_the_build_with_a_line(tmp_path: Path) -> N
     (tmp_path / "deploy/compiled").mkdir(parents=True)
     for name in ("sbc/sip", "media"):
         (tmp_path / name).mkdir(parents=True)
-    for name in ("build.py", "values.py", "value.py", "frozen.py"):
+    for name in ("build.py", "constants.py", "values.py", "value.py", "frozen.py"):
         (tmp_path / "deploy/compiled" / name).write_text((ROOT / "deploy/compiled" / name).read_text())
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / "README.md").write_text("")

@@ -30,7 +30,8 @@ from sbc.sip.fields.warning import Warning
 from sbc.sip.framing import FramingLost, Message, StreamFramer
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import parts, sdp_of
-from sbc.sip.parse import MAX_LINE, Malformed, parse_datagram, parse_message
+from sbc.sip.parse import Malformed, parse_datagram, parse_message
+from sbc.sip.rows import MAX_LINE
 from sbc.sip.uri import Uri
 from sbc.sip.validate import KNOWN_METHODS, check_request, check_response
 from tests.cost import least_cpu

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sbc.errors import ParseError
-from sbc.sip import names
+from sbc.sip import header_name
 from sbc.sip.names import KNOWN, HeaderName
 
 COMPACT = {
@@ -60,6 +60,6 @@ def test_names_of_strangers_do_not_pile_up() -> None:
     for number in range(5000):
         HeaderName(f"X-{number}")
     HeaderName("X-" + "y" * 5000)
-    info = names._fold_cached.cache_info()
+    info = header_name._fold_cached.cache_info()
     assert info.currsize <= 1024
     assert "x-0" not in KNOWN

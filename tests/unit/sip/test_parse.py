@@ -4,7 +4,8 @@ import pytest
 
 from sbc.sip.message import Request, Response
 from sbc.sip.names import FROM, MAX_FORWARDS, VIA
-from sbc.sip.parse import MAX_HEAD, MAX_HEADERS, MAX_LINE, MAX_VIAS, Malformed, is_keepalive, parse_datagram, parse_message
+from sbc.sip.parse import MAX_HEAD, MAX_VIAS, Malformed, is_keepalive, parse_datagram, parse_message
+from sbc.sip.rows import MAX_HEADERS, MAX_LINE
 
 START = "OPTIONS sip:bob@b.example SIP/2.0"
 ROWS = [
