@@ -6,7 +6,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from media.api import EngineCapabilities, EventKind, MediaError, MediaEvent, PortsExhausted, RelayPorts, RelayStats, Side, SideSpec, Suite
+from media.api import (
+    Digit,
+    EngineCapabilities,
+    EventKind,
+    MediaError,
+    MediaEvent,
+    PortsExhausted,
+    RelayPorts,
+    RelayStats,
+    Side,
+    SideSpec,
+    Suite,
+)
 from sbc.effects import (
     CloseFlow,
     CloseRelay,
@@ -69,6 +81,9 @@ class Media:
 
     def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
         self._do(f"update {relay}")
+
+    def send_digit(self, relay: str, side: Side, digit: Digit) -> None:
+        self._do(f"digit {relay} {side}")
 
     def stats(self, relay: str) -> RelayStats:
         return RelayStats()
