@@ -13,6 +13,7 @@ from sbc.call.words import Cause
 from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Trunk
 from sbc.sdp.offer import MediaLeg
+from sbc.sdp.relay import translations
 from sbc.sip.status import REASONS
 from sbc.sip.uri import format_host
 
@@ -78,6 +79,11 @@ class Facts:
     transferred_by: str | None = None
     attempts: list[dict[str, object]] = field(default_factory=list)
 
+    def translated(self) -> list[str]:
+        """What one side got in other words than the other said it."""
+        legs = [leg.media for leg in (self.a, self.b) if leg is not None and leg.media is not None]
+        return translations(legs[0].agreed, legs[1].agreed) if len(legs) == 2 else []
+
 
 def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | None) -> dict[str, object]:
     """`released_by`: "a", "b" or "sbc"."""
@@ -99,6 +105,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "dialled": facts.dialled,
         "emergency": facts.emergency,
         "transferred_by": facts.transferred_by,
+        "translated": facts.translated(),
         "route": facts.route,
         "route_line": facts.route_line,
         "released_by": released_by,
