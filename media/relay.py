@@ -217,6 +217,7 @@ class Half:
         self._stream.use(spec.ssrc, single=spec.one_stream)
         self._shaped = self._shaped or spec.one_stream or spec.events is not None  # numbers that were given stay given
         self._typist.use(spec.events)
+        self.far._shaped = self.far._shaped or bool(spec.reported)
 
     def add_digit(self, digit: Digit) -> None:
         """For `type`."""
@@ -304,6 +305,7 @@ class Half:
         header = int.from_bytes(packet[4:8], "big"), int.from_bytes(packet[8:12], "big"), packet[1] >= 0x80
         for digit in self._reader.read(header, packet[header_size(packet) : payload_end(packet)], clock, now):
             self._report(self, EventKind.DIGIT, digit)
+        self.far._stream.swallow(packet)
 
     def receive_rtcp(self, packet: bytes, source: SocketAddress, now: float) -> None:
         """One datagram on the RTCP port. It stays open with `rtcp_mux` too: RTCP sent before the answer is on the way."""

@@ -37,12 +37,12 @@ class Stream:
         self._single = False
         self._source = -1  # the SSRC that arrives; -1: none yet
         self.ssrc = -1  # the one that leaves; -1: none yet
-        self._shift = 0  # from the sequence numbers that arrive to those that leave
+        self._shift = 0  # from the sequence numbers that arrive to those that leave, modulo 2^32
         self._time_shift = 0
         self._sequence = 0  # the last that left
         self._timestamp = 0
         self._at = 0.0  # when what has that timestamp left first
-        self._boundary = -1  # sequence number of the source behind which packets of ours stand; -1: they are long past
+        self._boundary = -1  # sequence number of the source behind which numbers were shifted last; -1: that is long past
         self.rate = 8000
 
     def use(self, own: int, *, single: bool) -> None:
@@ -51,7 +51,7 @@ class Stream:
         self._single = single
 
     def passed(self, packet: bytes, rate: int, now: float) -> bytes:
-        """A well-formed packet as it goes on; empty when its number is taken by one of ours, which it should have come before."""
+        """A well-formed packet as it goes on; empty when it should have come before numbers were shifted: its own is taken."""
         sequence, timestamp, source = _HEADER.unpack_from(packet, 2)
         if source != self._source:
             if self._single and self.ssrc >= 0:
@@ -77,6 +77,15 @@ class Stream:
             return packet
         return packet[:2] + _HEADER.pack(*leaving) + packet[12:]
 
+    def swallow(self, packet: bytes) -> None:
+        """It does not go on, and what comes after it closes up."""
+        sequence, _, source = _HEADER.unpack_from(packet, 2)
+        ahead = sequence - self._sequence + self._shift & 0xFFFF
+        if source == self._source and 0 < ahead <= MAX_MISORDER:
+            self._shift = self._shift - 1 & 0xFFFFFFFF
+            self._sequence = sequence + self._shift & 0xFFFF
+            self._boundary = sequence
+
     def time(self, now: float) -> int:
         """The timestamp of what happens now."""
         return self._timestamp + int((now - self._at) * self.rate + 0.5) & 0xFFFFFFFF
@@ -92,7 +101,7 @@ class Stream:
         """A packet of ours after the last one. `second`: its marker bit and payload type."""
         self._boundary = self._sequence - self._shift & 0xFFFF
         self._sequence = self._sequence + 1 & 0xFFFF
-        self._shift = self._shift + 1 & 0xFFFF
+        self._shift = self._shift + 1 & 0xFFFFFFFF
         return bytes((0x80, second)) + _HEADER.pack(self._sequence, timestamp, self.ssrc) + payload
 
     # Of RTCP

@@ -236,6 +236,7 @@ static bool parse_reported(PyObject *types, PyObject *rates, struct spec *spec) 
         }
         spec->types[type] = (struct type_rule){.rate = (uint32_t)hertz, .leaving = (uint8_t)type, .digits = true};
     }
+    spec->reports = count > 0;
     return count >= 0;
 }
 

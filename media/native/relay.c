@@ -162,6 +162,7 @@ void half_update(struct half *half, struct spec *spec, double now) {
     half->stream.own = spec->ssrc;
     half->stream.single = spec->one_stream;
     half->shaped = half->shaped || spec->one_stream || spec->has_events; /* numbers that were given stay given */
+    half->far->shaped = half->far->shaped || spec->reports;
     typist_use(&half->typist, spec->has_events, spec->events, spec->events_clock);
 }
 
@@ -392,6 +393,7 @@ static void receive_rtp(struct half *half, struct datagram *datagram, size_t siz
     if (type->digits) {
         if (reader_read(&half->reader, packet, size, header, type->rate, now))
             relay_report(half, DIGIT);
+        stream_swallow(&half->far->stream, packet);
         return;
     }
     if (type->law != AS_IT_IS)

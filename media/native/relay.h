@@ -134,6 +134,7 @@ struct spec {
     double silence; /* seconds; negative: never */
     struct type_rule types[128];
     bool has_events, one_stream;
+    bool reports; /* one of `types` has digits */
     uint8_t events; /* payload type of the telephone-events we send */
     uint32_t events_clock, ssrc;
 

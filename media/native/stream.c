@@ -50,6 +50,16 @@ bool stream_pass(struct stream *stream, uint8_t *packet, uint32_t rate, double n
     return true;
 }
 
+void stream_swallow(struct stream *stream, const uint8_t *packet) {
+    uint16_t sequence = read16(packet + 2), ahead = (uint16_t)(sequence - stream->sequence + stream->shift);
+    if (!stream->has_source || read32(packet + 8) != stream->source || ahead == 0 || ahead > MAX_MISORDER)
+        return;
+    stream->shift--;
+    stream->sequence = (uint16_t)(sequence + stream->shift);
+    stream->boundary = sequence;
+    stream->bounded = true;
+}
+
 uint32_t stream_time(const struct stream *stream, double now) {
     return stream->timestamp + (uint32_t)(int64_t)((now - stream->at) * (stream->rate ? stream->rate : DEFAULT_CLOCK) + 0.5);
 }

@@ -14,16 +14,19 @@ struct stream {
     bool has_source, started, bounded;
     uint32_t source;   /* the SSRC that arrives */
     uint32_t ssrc;     /* the one that leaves, once `started` */
-    uint16_t shift;    /* from the sequence numbers that arrive to those that leave */
+    uint32_t shift;    /* from the sequence numbers that arrive to those that leave */
     uint16_t sequence; /* the last that left */
-    uint16_t boundary; /* `bounded`: sequence number of the source behind which packets of ours stand */
+    uint16_t boundary; /* `bounded`: sequence number of the source behind which numbers were shifted last */
     uint32_t time_shift, timestamp;
     uint32_t rate; /* of the last, in Hz */
     double at;     /* when what has that timestamp left first */
 };
 
-/* A well-formed packet, made what goes on. False: its number is taken by one of ours, which it should have come before. */
+/* A well-formed packet, made what goes on. False: it should have come before numbers were shifted, and its own is taken. */
 bool stream_pass(struct stream *stream, uint8_t *packet, uint32_t rate, double now);
+
+/* It does not go on, and what comes after it closes up. */
+void stream_swallow(struct stream *stream, const uint8_t *packet);
 
 /* The timestamp of what happens now. */
 uint32_t stream_time(const struct stream *stream, double now);

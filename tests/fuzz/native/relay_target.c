@@ -139,6 +139,7 @@ static void fill(struct input *input, struct spec *spec, bool six, bool udptl) {
         spec->types[type].law = type / 8 % LAWS;
         spec->types[type].digits = what & 1 && type >= 64;
     }
+    spec->reports = what & 1;
     what = take8(input);
     spec->has_events = what & 1;
     spec->events = 101;

@@ -214,6 +214,21 @@ class Reported:
     def test_DTMF_03_durations_are_in_units_of_the_clock(self, world: World) -> None:
         assert self.send(self.call(world, 48000), event(1, 0, 15, 4800, end=True)) == [(Side.A, "D", 100)]
 
+    def test_DTMF_03_speech_closes_up_where_an_event_was(self, world: World) -> None:
+        """Or its receiver would take every digit for a loss."""
+        call = self.call(world)
+        assert call.from_alice(rtp(10)).packet == rtp(10)
+        for sequence in (11, 12, 14):
+            call.alice.send(event(sequence, 1600, 5, 160), call.ports.a)
+        assert call.from_alice(rtp(15)).packet[2:4] == b"\0\x0c", "13 is lost, or late"
+        call.alice.send(rtp(13), call.ports.a)
+        call.alice.send(event(13, 1600, 5, 160), call.ports.a)
+        assert call.from_alice(rtp(16)).packet[2:4] == b"\0\x0d"
+        block = struct.pack("!IIIIII", 0x1111, 0, 65536 + 13, 0, 0, 0)
+        call.bob_rtcp.send(struct.pack("!BBHI", 0x81, 201, 7, 0x2222) + block, call.rtcp_ports[1])
+        assert world.expect(call.alice_rtcp)[0].packet[16:20] == struct.pack("!I", 65536 + 16)
+        assert call.from_alice(rtp(7, ssrc=3)).packet == rtp(4, ssrc=3)[:4] + rtp(7, ssrc=3)[4:]
+
     def test_DTMF_02_no_digits(self, world: World) -> None:
         """Other events (a flash), and too little of one."""
         call = self.call(world)
