@@ -161,5 +161,5 @@ def translations(a: Agreement | None, b: Agreement | None) -> list[str]:
     """What is translated between the two, in words for records: "g711", "digits"."""
     if a is None or b is None:
         return []
-    laws = any(_payload_maps(here, there, here.pairs).translate for here, there in ((a, b), (b, a)))
+    laws = (a.peer.any_law or b.peer.any_law) and any(_payload_maps(here, there, here.pairs).translate for here, there in ((a, b), (b, a)))
     return ["g711"] * laws + ["digits"] * (events_to(a, b) is not None or events_to(b, a) is not None)
