@@ -91,7 +91,7 @@ class Typist:
         if self._step < self._steps:
             self._step += 1
         end = self._step == self._steps
-        duration = self._step * self._clock // STEPS_IN_A_SECOND
+        duration = min(self._step * self._clock // STEPS_IN_A_SECOND, _LONGEST_FIELD)  # the clock may have become another meanwhile
         payload = _PAYLOAD.pack(self._event, _VOLUME | (_END if end else 0), duration)
         if end:
             self._ends += 1

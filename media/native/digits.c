@@ -4,6 +4,7 @@
 
 #define VOLUME 10 /* -10 dBm0, as most send it */
 #define END 0x80
+#define LONGEST_FIELD 0xFFFF
 
 void typist_use(struct typist *typist, bool used, uint8_t type, uint32_t clock) {
     typist->used = used;
@@ -18,7 +19,7 @@ void typist_use(struct typist *typist, bool used, uint8_t type, uint32_t clock) 
 void typist_add(struct typist *typist, uint8_t event, uint32_t duration) {
     if (!typist->used || typist->waiting == MOST_WAITING)
         return;
-    uint64_t steps = ((uint64_t)duration * STEPS_IN_A_SECOND + 999) / 1000, most = 0xFFFF * STEPS_IN_A_SECOND / typist->clock;
+    uint64_t steps = ((uint64_t)duration * STEPS_IN_A_SECOND + 999) / 1000, most = LONGEST_FIELD * STEPS_IN_A_SECOND / typist->clock;
     if (most > LONGEST)
         most = LONGEST;
     if (steps > most)
@@ -54,7 +55,8 @@ size_t typist_packet(struct typist *typist, struct stream *stream, uint8_t *pack
     bool end = typist->step == typist->steps;
     packet[RTP_HEADER] = typist->event;
     packet[RTP_HEADER + 1] = end ? VOLUME | END : VOLUME;
-    write16(packet + RTP_HEADER + 2, (uint16_t)((uint64_t)typist->step * typist->clock / STEPS_IN_A_SECOND));
+    uint64_t duration = (uint64_t)typist->step * typist->clock / STEPS_IN_A_SECOND; /* the clock may have become another meanwhile */
+    write16(packet + RTP_HEADER + 2, duration < LONGEST_FIELD ? (uint16_t)duration : LONGEST_FIELD);
     if (end && ++typist->ends == ENDS) {
         typist->typing = false;
         typist->due = now + 2 * STEP;

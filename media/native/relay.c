@@ -184,6 +184,8 @@ void half_end(struct half *half) {
     srtp_free(half->before);
     srtp_free(half->outbound);
     half->inbound = half->before = half->outbound = NULL;
+    OPENSSL_cleanse(&half->typist, sizeof half->typist); /* perhaps the number of a card */
+    OPENSSL_cleanse(&half->reader, sizeof half->reader);
 }
 
 /* Before anybody has said where the peer is, media that overtakes its answer is early, not wrong. */

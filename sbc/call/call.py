@@ -527,6 +527,7 @@ class Call:
         assert self._outcome is not None
         outcome, self._outcome = self._outcome, None
         self._stop_timer()
+        self.facts.digits_translated = self._relaying.typed
         reported = self.context.voice_reports.reported(self.facts.id, now) or {}
         self.facts.a.reported = reported.get("a")
         if self.facts.b is not None:

@@ -58,6 +58,7 @@ class Relaying:
         self._ports: RelayPorts | None = None
         self._opened = 0
         self._watch = MediaWatch()
+        self.typed = False  # digits of one side were told to the other in other words
         self._dictations = {side: Dictation(context, call, side) for side in Side}
 
     @property
@@ -106,6 +107,7 @@ class Relaying:
     def type(self, side: Side, digit: Digit) -> None:
         """To the peer on that side, as a telephone-event."""
         if self._relay is not None:
+            self.typed = True
             self._context.emit(SendDigit(self._relay, side, digit))
 
     def close(self) -> None:
@@ -148,7 +150,9 @@ class Relaying:
             return
         if event.digit is not None:
             far = event.side.other
-            if self._call.hears_digits(far):
+            leg = self._call.leg_on(far)
+            if leg is not None and leg.party.media.digits == "info" and self._call.hears_digits(far):
+                self.typed = True
                 self._dictations[far].add(event.digit, now)
             return
         warning, cause = self._watch.hear(event)

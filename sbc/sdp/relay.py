@@ -157,9 +157,8 @@ def events_to(here: Agreement | None, there: Agreement | None) -> tuple[int, int
     return (event.payload, event.clock) if event is not None else None
 
 
-def translations(a: Agreement | None, b: Agreement | None) -> list[str]:
-    """What is translated between the two, in words for records: "g711", "digits"."""
-    if a is None or b is None:
-        return []
-    laws = (a.peer.any_law or b.peer.any_law) and any(_payload_maps(here, there, here.pairs).translate for here, there in ((a, b), (b, a)))
-    return ["g711"] * laws + ["digits"] * (events_to(a, b) is not None or events_to(b, a) is not None)
+def is_translated(a: Agreement | None, b: Agreement | None) -> bool:
+    """Whether speech between them is G.711 in two laws."""
+    if a is None or b is None or not (a.peer.any_law or b.peer.any_law):
+        return False
+    return any(_payload_maps(here, there, here.pairs).translate for here, there in ((a, b), (b, a)))

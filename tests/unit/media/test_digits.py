@@ -52,6 +52,18 @@ def test_DTMF_03_nobody_to_type_to_any_more() -> None:
     assert not typist.busy
 
 
+def test_DTMF_03_a_clock_that_becomes_faster_within_a_digit() -> None:
+    typist, stream = typist_and_stream()
+    typist.add(Digit("1", 5000))
+    now, durations = 0.0, []
+    while typist.busy:
+        durations.append(int.from_bytes(typist.packet(stream, now)[14:], "big"))
+        typist.use((101, 48000))
+        now += STEP
+    assert durations[-1] == 0xFFFF
+    assert durations == sorted(durations)
+
+
 @pytest.mark.parametrize(
     ("milliseconds", "clock", "last"),
     [(0, 8000, 640), (81, 8000, 800), (100, 48000, 4800), (10**11, 8000, 48000), (5000, 48000, 65280), (5000, 192000, 65280)],
