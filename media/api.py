@@ -118,6 +118,36 @@ class Ice:
     password: str = field(repr=False)
 
 
+class Law(StrEnum):
+    """The two of ITU-T G.711, by their encoding names (RFC 3551 s4.5.14)."""
+
+    A = "PCMA"
+    MU = "PCMU"
+
+    @property
+    def other(self) -> Law:
+        return Law.MU if self is Law.A else Law.A
+
+
+KEYPAD = tuple("0123456789*#ABCD")
+"""By the numbers of their events (RFC 4733 s3.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """A key that somebody pressed, one of `0`-`9`, `*`, `#`, `A`-`D`: perhaps of the number of a card, so never printed.
+
+    duration   milliseconds; an engine makes of it what its peer can tell from noise
+    """
+
+    key: str = field(repr=False)
+    duration: int
+
+    def __post_init__(self) -> None:
+        if self.key not in KEYPAD or self.duration < 0:
+            raise MediaError("not a key of a telephone")
+
+
 @dataclass(frozen=True, slots=True)
 class SideSpec:
     """How the relay talks to the peer of one side.
@@ -140,6 +170,12 @@ class SideSpec:
                           done nothing passes; RTCP only with `rtcp_mux`. While it stays the same, so do the keys
     ice                   packets are taken from, and sent to, where valid checks came from on the RTP port, the nominated address
                           first; `remote` and `latch_from` do not count. None: as said above
+    translate             payload types arriving from this peer that are G.711 -> the law in which they are sent on
+    reported              payload types arriving from this peer that are telephone-events (RFC 4733): each digit is reported (`DIGIT`),
+                          and nothing of it is sent on
+    events                payload type and clock in Hz of the telephone-events that `send_digit` sends to this peer; None: none
+    ssrc                  ours towards this peer: of digits while nothing else is sent, and of everything with `one_stream`
+    one_stream            whoever is heard, this peer is sent one stream under `ssrc`, whose sequence numbers and timestamps go on
     """
 
     remote: Address | None = None
@@ -155,6 +191,16 @@ class SideSpec:
     udptl: bool = False
     dtls: Dtls | None = None
     ice: Ice | None = None
+    translate: Mapping[int, Law] = field(default_factory=dict)
+    reported: tuple[int, ...] = ()
+    events: tuple[int, int] | None = None
+    ssrc: int = 0
+    one_stream: bool = False
+
+    @property
+    def needs_user_space(self) -> bool:
+        """More is done to plain packets than to give them another payload type and address: nothing for a kernel that only forwards."""
+        return bool(self.translate or self.reported or self.events or self.one_stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +270,17 @@ class EventKind(StrEnum):
     SECURED = "secured"  # a DTLS handshake is done, and its keys are in use
     FINGERPRINT_MISMATCH = "fingerprint_mismatch"  # the certificate of the handshake is not the one that was signalled
     HANDSHAKE_TIMEOUT = "handshake_timeout"  # no handshake came to an end for 20 s; again every 20 s until one does
+    DIGIT = "digit"  # a telephone-event that SideSpec wants reported has ended: once, however often its end was sent
 
 
 @dataclass(frozen=True, slots=True)
 class MediaEvent:
+    """`digit`: of DIGIT."""
+
     relay: str
     side: Side
     kind: EventKind
+    digit: Digit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +327,10 @@ class MediaEngine(Protocol):
 
     def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
         """Replace both sides at once, without losing a packet in flight."""
+        ...
+
+    def send_digit(self, relay: str, side: Side, digit: Digit) -> None:
+        """A telephone-event to the peer of `side`, after those that are still being sent; beyond 32, or without `events`, it is lost."""
         ...
 
     def stats(self, relay: str) -> RelayStats: ...

@@ -8,13 +8,26 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from media.api import EngineCapabilities, EventKind, Interface, MediaError, MediaEvent, RelayPorts, RelayStats, Side, SideSpec, SideStats
+from media.api import (
+    Digit,
+    EngineCapabilities,
+    EventKind,
+    Interface,
+    MediaError,
+    MediaEvent,
+    RelayPorts,
+    RelayStats,
+    Side,
+    SideSpec,
+    SideStats,
+)
 from media.dtls import Associations, Workshop
+from media.forms import forms
 from media.handshake import Identity
 from media.interfaces import Interfaces
 from media.keys import SUITES
 from media.latch import Route, SocketAddress
-from media.relay import Half, forms
+from media.relay import Half
 
 
 class Relay(NamedTuple):
@@ -36,6 +49,19 @@ class Control:
         self._interfaces = Interfaces(clock, choose)
         self._listener: Callable[[MediaEvent], None] | None = None
         self._associations = Associations(Identity(), workshop, clock, self)
+        self._typing: dict[tuple[str, Side], None] = {}  # to whose peers digits are sent
+
+    def add_digit(self, relay: str, side: Side, digit: Digit) -> None:
+        """Have it sent by `type_one`. Raises MediaError."""
+        raise NotImplementedError
+
+    def type_one(self, relay: str, side: Side) -> float | None:
+        """Send what is due of the digits to that side. When the next is; None: no more."""
+        raise NotImplementedError
+
+    def wake_at(self, due: float) -> None:
+        """Have `type` called then, or not much later, instead of when it was last asked for."""
+        raise NotImplementedError
 
     def apply(self, relay: str, a: SideSpec, b: SideSpec) -> None:
         """Have both sides do that now. Raises MediaError."""
@@ -66,9 +92,26 @@ class Control:
     def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
         if a.udptl is not b.udptl:
             raise MediaError("UDPTL on one side only")
-        if any(spec.udptl and (spec.receive_keys or spec.send_keys or spec.payload_types) for spec in (a, b)):
+        if any(spec.udptl and (spec.receive_keys or spec.send_keys or spec.payload_types or spec.needs_user_space) for spec in (a, b)):
             raise MediaError("UDPTL has neither keys nor payload types")
         self._associations.update(relay, a, b)
+
+    def send_digit(self, relay: str, side: Side, digit: Digit) -> None:
+        self.add_digit(relay, side, digit)
+        self._typing[relay, side] = None
+        self.type()
+
+    def type(self) -> None:
+        """Send what is due of all digits."""
+        dues = {each: self.type_one(*each) for each in self._typing}
+        self._typing = dict.fromkeys(each for each, due in dues.items() if due is not None)
+        if self._typing:
+            self.wake_at(min(due for due in dues.values() if due is not None))
+
+    def _type_no_more(self, relay: str) -> None:
+        """It is closed."""
+        for side in Side:
+            self._typing.pop((relay, side), None)
 
 
 class RelayControl(Control):
@@ -88,7 +131,7 @@ class RelayControl(Control):
         """Undo `_attach`."""
         raise NotImplementedError
 
-    def _post(self, half: Half, kind: EventKind) -> None:
+    def _post(self, half: Half, kind: EventKind, digit: Digit | None = None, /) -> None:
         """Have `_deliver` called once no method of the engine is running."""
         raise NotImplementedError
 
@@ -114,6 +157,12 @@ class RelayControl(Control):
         for half, spec, route, table in checked:
             half.update(spec, route, table, now)
 
+    def add_digit(self, relay: str, side: Side, digit: Digit) -> None:
+        self._half(relay, side).add_digit(digit)
+
+    def type_one(self, relay: str, side: Side) -> float | None:
+        return self._half(relay, side).type(self._clock())
+
     def stats(self, relay: str) -> RelayStats:
         a, b = self._find(relay)
         return RelayStats(self._stats(a), self._stats(b))
@@ -128,6 +177,7 @@ class RelayControl(Control):
         stats = RelayStats(self._stats(a), self._stats(b))
         del a.far, b.far  # a cycle: the collector shall not have to find it
         self._associations.close(relay)
+        self._type_no_more(relay)
         return stats
 
     def shutdown(self) -> None:
@@ -171,10 +221,10 @@ class RelayControl(Control):
         half.port = self._interfaces.take(half.interface, partial(self._attach, half))
         return half
 
-    def _deliver(self, half: Half, kind: EventKind) -> None:
+    def _deliver(self, half: Half, kind: EventKind, digit: Digit | None = None) -> None:
         relay = self._relays.get(half.relay)
         if relay is not None and half in relay and self._listener is not None:
-            self._listener(MediaEvent(half.relay, half.side, kind))
+            self._listener(MediaEvent(half.relay, half.side, kind, digit))
 
 
 def refuse_unknown_suites(specs: tuple[SideSpec, SideSpec]) -> None:

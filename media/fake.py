@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from media.api import EngineCapabilities, EventKind, Side
+from media.api import Digit, EngineCapabilities, EventKind, Side
 from media.control import RelayControl
 from media.dtls import Immediate
 from media.keys import SUITES
@@ -35,7 +35,7 @@ class FakeEngine(RelayControl):
         super().__init__(EngineCapabilities(SUITES, ("memory",)), lambda: self.now, lambda ports: 0, Immediate())
         self.in_use: set[tuple[str, int]] = set()
         self._sent: list[Sent] = []
-        self._events: list[tuple[Half, EventKind]] = []
+        self._events: list[tuple[Half, EventKind, Digit | None]] = []
 
     def receive(self, relay: str, side: Side, packet: bytes, source: SocketAddress, *, rtcp: bool = False) -> None:
         """A datagram from `source` arrives on a port of `side`. Raises MediaError for an unknown relay."""
@@ -51,6 +51,7 @@ class FakeEngine(RelayControl):
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+        self.type()
         self.sweep()
         self._associations.tick()
         self._deliver_all()
@@ -68,10 +69,13 @@ class FakeEngine(RelayControl):
         self.in_use -= {(half.interface.address, half.port), (half.interface.address, half.port + 1)}
         del half.send_rtp, half.send_rtcp
 
-    def _post(self, half: Half, kind: EventKind) -> None:
-        self._events.append((half, kind))
+    def _post(self, half: Half, kind: EventKind, digit: Digit | None = None, /) -> None:
+        self._events.append((half, kind, digit))
+
+    def wake_at(self, due: float) -> None:
+        """`advance` looks every time."""
 
     def _deliver_all(self) -> None:
         events, self._events = self._events, []
-        for half, kind in events:
-            self._deliver(half, kind)
+        for half, kind, digit in events:
+            self._deliver(half, kind, digit)

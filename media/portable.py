@@ -9,7 +9,8 @@ import socket
 import time
 from collections.abc import Callable
 
-from media.api import EngineCapabilities, EventKind
+from media.alarm import Alarm
+from media.api import Digit, EngineCapabilities, EventKind
 from media.control import RelayControl
 from media.dtls import LoopWorkshop
 from media.keys import SUITES
@@ -50,6 +51,7 @@ class PortableEngine(RelayControl):
         self._poll = select.epoll()
         self._readers: dict[int, tuple[_Receive, _Handle]] = {}
         self._sockets: dict[Half, tuple[socket.socket, socket.socket]] = {}
+        self._alarm = Alarm(loop, clock, self.type)
         self._sweep_every = sweep_every
         self._sweeper = loop.call_later(sweep_every, self._sweep)
         loop.add_reader(self._poll.fileno(), self._serve)
@@ -57,6 +59,7 @@ class PortableEngine(RelayControl):
     def shutdown(self) -> None:
         super().shutdown()
         self._sweeper.cancel()
+        self._alarm.cancel()
         if not self._poll.closed:
             self._loop.remove_reader(self._poll.fileno())
             self._poll.close()
@@ -91,8 +94,11 @@ class PortableEngine(RelayControl):
             bound.close()
         del half.send_rtp, half.send_rtcp
 
-    def _post(self, half: Half, kind: EventKind) -> None:
-        self._loop.call_soon(self._deliver, half, kind)
+    def _post(self, half: Half, kind: EventKind, digit: Digit | None = None, /) -> None:
+        self._loop.call_soon(self._deliver, half, kind, digit)
+
+    def wake_at(self, due: float) -> None:
+        self._alarm.ring_at(due)
 
     def _serve(self) -> None:
         """One datagram from each socket that is ready. The epoll is level-triggered: what stays comes up again."""

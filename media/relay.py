@@ -7,27 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from media.api import EventKind, Ice, Interface, MediaError, Side, SideSpec, SideStats, Suite
+from media.api import Digit, EventKind, Ice, Interface, Side, SideSpec, SideStats, Suite
+from media.digits import MOST_REPORTED, Reader, Typist
+from media.forms import Form
 from media.keys import AuthenticationFailed, Inbound, Outbound, Refused, Replayed
 from media.latch import NOWHERE, Latch, Route, SocketAddress
 from media.rtp import (
     FIRST_RTCP_TYPE,
     LAST_RTCP_TYPE,
     Reception,
+    header_size,
     padding_fits,
+    payload_end,
     read_reports,
     starts_like_rtcp,
     well_formed_rtcp,
     well_formed_rtp,
 )
+from media.stream import Stream, translated
 from media.stun import FIRST_DTLS, LAST_DTLS, LAST_STUN, NotACheck, answer, read_check
 from media.udptl import well_formed_udptl
 
 Send: TypeAlias = Callable[[bytes, SocketAddress], object]
 
 Handshake: TypeAlias = "Callable[[Half, bytes, SocketAddress], None]"
+
+
+class Report(Protocol):
+    def __call__(self, half: Half, kind: EventKind, digit: Digit | None = None, /) -> None: ...
+
 
 # Failures to authenticate before anything succeeded that make a KEY_FAILURE event (media.api): a wrong key, not noise.
 KEY_FAILURES = 10
@@ -81,6 +91,7 @@ class Half:
         "_latch",
         "_mux",
         "_outbound",
+        "_reader",
         "_reception",
         "_report",
         "_reported_jitter",
@@ -92,9 +103,12 @@ class Half:
         "_sending",
         "_sent",
         "_sent_at",
+        "_shaped",
         "_silent",
         "_spec",
         "_started",
+        "_stream",
+        "_typist",
         "_udptl",
         "_unproven",
         "auth_failed",
@@ -127,9 +141,7 @@ class Half:
     send_rtp: Send
     send_rtcp: Send
 
-    def __init__(
-        self, relay: str, side: Side, interface: Interface, report: Callable[[Half, EventKind], None], handshake: Handshake
-    ) -> None:
+    def __init__(self, relay: str, side: Side, interface: Interface, report: Report, handshake: Handshake) -> None:
         self.relay = relay
         self.side = side
         self.interface = interface
@@ -144,7 +156,11 @@ class Half:
         self._sending = False
         self._inbound: Inbound | None = None
         self._outbound: Outbound | None = None
-        self._forms: dict[int, tuple[int, int]] = {}  # second octet in -> second octet out, clock rate
+        self._forms: dict[int, Form] = {}  # by the second octet
+        self._stream = Stream()
+        self._shaped = False  # what is sent goes through `_stream`
+        self._typist = Typist()
+        self._reader = Reader()
         self._reception = Reception()
         self._started = False
         self._udptl = False
@@ -173,7 +189,7 @@ class Half:
         self.over_rate = self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
         self.stun_refused = 0
 
-    def update(self, spec: SideSpec, route: Route, forms: dict[int, tuple[int, int]], now: float) -> None:
+    def update(self, spec: SideSpec, route: Route, forms: dict[int, Form], now: float) -> None:
         """Take over `spec`; `route` and `forms` come from it. Cannot fail."""
         old, self._spec = self._spec, spec
         self._allowed_at, self._sent_at = self._allowed_at or now, self._sent_at or now
@@ -198,6 +214,22 @@ class Half:
         self._sending = spec.send
         self._udptl = spec.udptl
         self._dtls = spec.dtls is not None
+        self._stream.use(spec.ssrc, single=spec.one_stream)
+        self._shaped = self._shaped or spec.one_stream or spec.events is not None  # numbers that were given stay given
+        self._typist.use(spec.events)
+        self.far._shaped = self.far._shaped or bool(spec.reported)
+
+    def add_digit(self, digit: Digit) -> None:
+        """For `type`."""
+        self._typist.add(digit)
+
+    def type(self, now: float) -> float | None:
+        """Send what is due of the digits. When the next is; None: no more."""
+        packet = self._typist.packet(self._stream, now)
+        if packet and self._takes():
+            with suppress(Refused):
+                self._send(packet)
+        return self._typist.due if self._typist.busy else None
 
     def _use_ice(self, ice: Ice | None, now: float) -> None:
         """New credentials are a restart: until something new is nominated what was stays in use (RFC 8839 s4.4.1.1.1)."""
@@ -251,7 +283,7 @@ class Half:
             return
         second = packet[1]
         form = self._forms.get(second)
-        self._reception.count(packet, form[1] if form else 0, now)
+        self._reception.count(packet, form.clock if form else 0, now)
         self.packets_received += 1
         self.octets_received += size
         if form is None:
@@ -259,9 +291,21 @@ class Half:
             return
         if source != latch.locked or not self._started:
             self._accept_source(source, now)
-        if form[0] != second:
-            packet = packet[:1] + _OCTETS[form[0]] + packet[2:]
-        self._forward(packet)
+        if form.digits:
+            self._read_event(packet, form.clock, now)
+            return
+        if form.second != second:
+            packet = packet[:1] + _OCTETS[form.second] + packet[2:]
+        if form.table:
+            start, end = header_size(packet), payload_end(packet)
+            packet = packet[:start] + packet[start:end].translate(form.table) + packet[end:]
+        self._forward(packet, now)
+
+    def _read_event(self, packet: bytes, clock: int, now: float) -> None:
+        header = int.from_bytes(packet[4:8], "big"), int.from_bytes(packet[8:12], "big"), packet[1] >= 0x80
+        for digit in self._reader.read(header, packet[header_size(packet) : payload_end(packet)], clock, now):
+            self._report(self, EventKind.DIGIT, digit)
+        self.far._stream.swallow(packet)
 
     def receive_rtcp(self, packet: bytes, source: SocketAddress, now: float) -> None:
         """One datagram on the RTCP port. It stays open with `rtcp_mux` too: RTCP sent before the answer is on the way."""
@@ -283,7 +327,7 @@ class Half:
         self.datagrams_received += 1
         self.octets_received += len(packet)
         self._accept_source(source, now)
-        self._forward(packet)
+        self._forward(packet, now)
 
     def _receive_check(self, packet: bytes, source: SocketAddress, now: float, ice: Ice) -> None:
         """A STUN datagram with ICE: answered, and its source taken for the peer's, if it has our credentials; else dropped in silence,
@@ -378,6 +422,9 @@ class Half:
         """
         if now - self._allowed_at >= ALLOWANCE_EVERY:
             self._allowance, self._checks, self._allowed_at = MOST_PACKETS, MOST_CHECKS, now
+            self._reader.allowance = MOST_REPORTED
+        for digit in self._reader.overdue(now):
+            self._report(self, EventKind.DIGIT, digit)
         if self._ice is not None and self._consent and now - self._checked_at >= CONSENT:
             self._consent = False
             self._checked.clear()
@@ -404,23 +451,34 @@ class Half:
             with suppress(OSError):
                 self.send_rtp(b"", self._latch.locked)
 
-    def _forward(self, packet: bytes) -> None:
+    def _forward(self, packet: bytes, now: float) -> None:
         far = self.far
-        destination = far._latch.destination
-        if destination is None or not far._sending or (far._dtls and far._outbound is None):
+        if not far._takes():
             return
-        if far._outbound is not None:
-            try:
-                packet = far._outbound.rtp(packet)
-            except Refused as refusal:
-                self._refuse(refusal)
+        if far._shaped and not self._udptl:
+            packet = far._stream.passed(packet, self._reception.rate, now)
+            if not packet:
                 return
         try:
-            far.send_rtp(packet, destination)
+            far._send(packet)
+        except Refused as refusal:
+            self._refuse(refusal)
+
+    def _takes(self) -> bool:
+        return self._latch.destination is not None and self._sending and not (self._dtls and self._outbound is None)
+
+    def _send(self, packet: bytes) -> None:
+        """RTP or UDPTL to the peer, which takes it. Raises Refused."""
+        destination = self._latch.destination
+        assert destination is not None
+        if self._outbound is not None:
+            packet = self._outbound.rtp(packet)
+        try:
+            self.send_rtp(packet, destination)
         except OSError:  # buffer full or no route: as good as lost on the wire
             return
-        far.packets_sent += 1
-        far.octets_sent += len(packet)
+        self.packets_sent += 1
+        self.octets_sent += len(packet)
 
     def _receive_control(self, packet: bytes, source: SocketAddress, now: float, latch: Latch) -> None:
         if not starts_like_rtcp(packet):
@@ -458,6 +516,8 @@ class Half:
         destination = (far._latch if far._mux else far._control_latch).destination
         if destination is None or (far._dtls and (far._outbound is None or not far._mux)):
             return False
+        if self._shaped or far._shaped:
+            packet = translated(packet, far._stream, self._stream)
         if far._outbound is not None:
             try:
                 packet = far._outbound.rtcp(packet)
@@ -484,17 +544,3 @@ class Half:
                 self.replayed += 1
             case _:
                 self.malformed += 1
-
-
-def forms(spec: SideSpec) -> dict[int, tuple[int, int]]:
-    """Second octet arriving -> second octet leaving (the marker bit kept) and clock rate. Raises MediaError."""
-    table = {}
-    for arriving, leaving in spec.payload_types.items():
-        if not (0 <= arriving < 128 and 0 <= leaving < 128):
-            raise MediaError(f"payload type {arriving} -> {leaving} does not exist")
-        rate = spec.clock_rates.get(arriving, 0)
-        if not 0 <= rate < 1 << 32:
-            raise MediaError(f"clock rate {rate} does not exist")
-        table[arriving] = leaving, rate
-        table[arriving | 0x80] = leaving | 0x80, rate
-    return table

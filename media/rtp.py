@@ -15,10 +15,10 @@ RTCP_HEADER = 8  # the common header and the sender's SSRC
 FIRST_RTCP_TYPE = 192
 LAST_RTCP_TYPE = 223
 
-_SENDER_REPORT = 200
-_RECEIVER_REPORT = 201
-_REPORT_BLOCK = 24
-_SENDER_INFO = 20
+SENDER_REPORT = 200
+RECEIVER_REPORT = 201
+REPORT_BLOCK = 24
+SENDER_INFO = 20
 
 # RFC 3550 A.1: a jump forward of less than MAX_DROPOUT is loss, a step back of less than MAX_MISORDER is reordering,
 # anything else is a restarted stream once a second packet in sequence confirms it.
@@ -46,12 +46,22 @@ def well_formed_rtp(packet: bytes) -> bool:
     return header <= length
 
 
-def padding_fits(packet: bytes) -> bool:
-    """The padding count of a well-formed, decrypted packet with the P bit is between 1 and the payload (RFC 3550 A.1)."""
+def header_size(packet: bytes) -> int:
+    """Octets before the payload of a well-formed packet."""
     header = RTP_HEADER + 4 * (packet[0] & 0x0F)
     if packet[0] & 0x10:
         header += 4 + 4 * _UINT16(packet, header + 2)[0]
-    return 1 <= packet[-1] <= len(packet) - header
+    return header
+
+
+def padding_fits(packet: bytes) -> bool:
+    """The padding count of a well-formed, decrypted packet with the P bit is between 1 and the payload (RFC 3550 A.1)."""
+    return 1 <= packet[-1] <= len(packet) - header_size(packet)
+
+
+def payload_end(packet: bytes) -> int:
+    """Where the payload of a packet whose padding fits ends."""
+    return len(packet) - (packet[-1] if packet[0] & 0x20 else 0)
 
 
 def starts_like_rtcp(packet: bytes) -> bool:
@@ -72,9 +82,9 @@ def well_formed_rtcp(packet: bytes) -> bool:
         if packet[at] & 0x20 and at + size != end:
             return False  # RFC 3550 s6.4.1: only the last packet of a compound is padded
         kind = packet[at + 1]
-        if kind in (_SENDER_REPORT, _RECEIVER_REPORT):
-            fixed = RTCP_HEADER + (_SENDER_INFO if kind == _SENDER_REPORT else 0)
-            if size < fixed + _REPORT_BLOCK * (packet[at] & 0x1F):
+        if kind in (SENDER_REPORT, RECEIVER_REPORT):
+            fixed = RTCP_HEADER + (SENDER_INFO if kind == SENDER_REPORT else 0)
+            if size < fixed + REPORT_BLOCK * (packet[at] & 0x1F):
                 return False
         at += size
     return at > 0
@@ -104,10 +114,10 @@ def read_reports(packet: bytes) -> Reports:
     while at < len(packet):
         kind, size = packet[at + 1], 4 + 4 * _UINT16(packet, at + 2)[0]
         blocks = at + RTCP_HEADER
-        if kind == _SENDER_REPORT:
+        if kind == SENDER_REPORT:
             reports = reports._replace(sender_time=_UINT32(packet, at + RTCP_HEADER + 2)[0])
-            blocks += _SENDER_INFO
-        if kind in (_SENDER_REPORT, _RECEIVER_REPORT) and packet[at] & 0x1F and reports.lost is None:
+            blocks += SENDER_INFO
+        if kind in (SENDER_REPORT, RECEIVER_REPORT) and packet[at] & 0x1F and reports.lost is None:
             word, _, jitter, last_sender, delay = _BLOCK(packet, blocks + 4)
             lost = word & 0xFFFFFF
             reports = reports._replace(lost=lost - (lost >> 23 << 24), jitter=jitter, last_sender=last_sender, delay=delay)

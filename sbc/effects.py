@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal, Protocol
 
-from media.api import SideSpec
+from media.api import Digit, Side, SideSpec
 from sbc.flow import Flow
 from sbc.frozen import frozen
 from sbc.sip.locate import Wanted
@@ -60,6 +60,15 @@ class UpdateRelay:
     relay: str
     a: SideSpec
     b: SideSpec
+
+
+@frozen
+class SendDigit:
+    """To the peer of that side, as a telephone-event."""
+
+    relay: str
+    side: Side
+    digit: Digit
 
 
 @frozen
@@ -118,6 +127,7 @@ Effect = (
     | Resolve
     | OpenRelay
     | UpdateRelay
+    | SendDigit
     | CloseRelay
     | WriteRecord
     | StoreBindings

@@ -33,6 +33,7 @@ from sbc.effects import (
     Recorded,
     Resolve,
     Send,
+    SendDigit,
     StoreBindings,
     TrustFlow,
     UpdateRelay,
@@ -297,6 +298,8 @@ class World:
             case UpdateRelay(relay, a, b):
                 self.updates.append((a, b))
                 self.media.update(relay, a, b)
+            case SendDigit(relay, side, digit):
+                self.media.send_digit(relay, side, digit)
             case CloseRelay(relay):
                 self.open_relays.remove(relay)
                 self._inputs.append(RelayClosed(relay, self.media.close(relay)))

@@ -8,11 +8,15 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from media.alarm import Alarm
 from media.api import (
+    KEYPAD,
+    Digit,
     EngineCapabilities,
     EventKind,
     Interface,
     Keys,
+    Law,
     MediaError,
     MediaEvent,
     RelayPorts,
@@ -31,7 +35,11 @@ from media.ports import Choice
 
 _EVENTS = (EventKind.FIRST_PACKET, EventKind.SILENCE, EventKind.KEY_FAILURE, EventKind.FLOOD)
 _HANDSHAKE = len(_EVENTS)  # not for the listener
+_DIGIT = _HANDSHAKE + 1
 _SIDES = (Side.A, Side.B)
+
+_LAWS = {Law.A: 1, Law.MU: 2}
+_LONGEST_DIGIT = 60_000  # milliseconds; the core has room for some more, and makes less of it
 
 _MACHINE = -1.0  # the clock of the machine
 
@@ -62,6 +70,7 @@ class NativeEngine(Control):
         self._relays: dict[str, _Relay] = {}
         self._names: dict[int, str] = {}
         self._stopped = False
+        self._alarm = Alarm(loop, clock, self.type)
         loop.add_reader(self._core.fileno(), self._deliver)
 
     def set_clock(self, seconds: float) -> None:
@@ -110,6 +119,7 @@ class NativeEngine(Control):
         del self._relays[relay], self._names[found.handle]
         stats = self._stats(relay, *self._core.close(found.handle))
         self._associations.close(relay)
+        self._type_no_more(relay)
         for interface, port in zip(found.interfaces, found.ports, strict=True):
             self._interfaces.release(interface, port)
         return stats
@@ -117,12 +127,24 @@ class NativeEngine(Control):
     def shutdown(self) -> None:
         self._interfaces.provide({})
         self._associations.shutdown()
+        self._alarm.cancel()
+        self._typing.clear()
         self._relays.clear()
         self._names.clear()
         if not self._stopped:
             self._stopped = True
             self._loop.remove_reader(self._core.fileno())
             self._core.stop()
+
+    def add_digit(self, relay: str, side: Side, digit: Digit) -> None:
+        event, duration = KEYPAD.index(digit.key), min(digit.duration, _LONGEST_DIGIT)
+        self._core.add_digit(self._find(relay).handle, side is Side.B, event, duration)
+
+    def type_one(self, relay: str, side: Side) -> float | None:
+        return self._core.type(self._find(relay).handle, side is Side.B)
+
+    def wake_at(self, due: float) -> None:
+        self._alarm.ring_at(due)
 
     def send_handshake(self, relay: str, side: Side, octets: bytes, destination: SocketAddress) -> None:
         self._core.send(self._find(relay).handle, side is Side.B, octets, (destination[0], destination[1]))
@@ -143,6 +165,8 @@ class NativeEngine(Control):
         for handle, side, event in self._core.take_events():
             if event == _HANDSHAKE:
                 self._receive_handshake(handle, _SIDES[side])
+            elif event == _DIGIT:
+                self._take_digits(handle, _SIDES[side])
             else:
                 self._loop.call_soon(self._tell, handle, _SIDES[side], _EVENTS[event])  # one at a time: a listener may raise
 
@@ -152,10 +176,15 @@ class NativeEngine(Control):
             for octets, source in self._core.take_handshake(handle, side is Side.B):
                 self._associations.receive(name, side, octets, source)
 
-    def _tell(self, handle: int, side: Side, kind: EventKind) -> None:
+    def _take_digits(self, handle: int, side: Side) -> None:
+        if handle in self._names:
+            for event, duration in self._core.take_digits(handle, side is Side.B):
+                self._loop.call_soon(self._tell, handle, side, EventKind.DIGIT, Digit(KEYPAD[event], duration))
+
+    def _tell(self, handle: int, side: Side, kind: EventKind, digit: Digit | None = None) -> None:
         name = self._names.get(handle)  # it may have been closed just now
         if name is not None and self._listener is not None:
-            self._listener(MediaEvent(name, side, kind))
+            self._listener(MediaEvent(name, side, kind, digit))
 
 
 def _told(spec: SideSpec) -> core._Spec:
@@ -173,6 +202,11 @@ def _told(spec: SideSpec) -> core._Spec:
         spec.udptl,
         spec.dtls is not None,
         None if spec.ice is None else (spec.ice.username, spec.ice.password),
+        {kind: _LAWS[law] for kind, law in spec.translate.items()},
+        spec.reported,
+        spec.events,
+        spec.ssrc,
+        spec.one_stream,
     )
 
 

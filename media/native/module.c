@@ -189,6 +189,75 @@ static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *s
     return true;
 }
 
+static bool parse_type(PyObject *number, long *type) {
+    *type = PyLong_AsLong(number);
+    if (!PyErr_Occurred() && (*type < 0 || *type > 127))
+        PyErr_Format(PyExc_ValueError, "payload type %ld does not exist", *type);
+    return !PyErr_Occurred();
+}
+
+/* Payload type -> enum law. */
+static bool parse_translate(PyObject *laws, struct spec *spec) {
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    long type, law;
+    while (PyDict_Next(laws, &at, &key, &value)) {
+        if (!PyLong_Check(key) || !PyLong_Check(value)) { /* whose conversion cannot change the table */
+            PyErr_SetString(PyExc_TypeError, "payload types and laws are integers");
+            return false;
+        }
+        if (!parse_type(key, &type))
+            return false;
+        law = PyLong_AsLong(value);
+        if (law <= AS_IT_IS || law >= LAWS) {
+            PyErr_SetString(PyExc_ValueError, "no law of G.711");
+            return false;
+        }
+        spec->types[type].law = (uint8_t)law;
+    }
+    return true;
+}
+
+/* A tuple of payload types. */
+static bool parse_reported(PyObject *types, PyObject *rates, struct spec *spec) {
+    Py_ssize_t count = PyTuple_Size(types);
+    long type;
+    for (Py_ssize_t each = 0; each < count; each++) {
+        PyObject *number = PyTuple_GetItem(types, each);
+        if (!parse_type(number, &type))
+            return false;
+        PyObject *rate = PyDict_GetItemWithError(rates, number);
+        unsigned long hertz = rate ? PyLong_AsUnsignedLong(rate) : 0;
+        if (PyErr_Occurred())
+            return false;
+        if (hertz > UINT32_MAX) {
+            PyErr_Format(PyExc_ValueError, "clock rate %lu does not exist", hertz);
+            return false;
+        }
+        spec->types[type] = (struct type_rule){.rate = (uint32_t)hertz, .leaving = (uint8_t)type, .digits = true};
+    }
+    spec->reports = count > 0;
+    return count >= 0;
+}
+
+/* None or (payload type, clock). */
+static bool parse_events(PyObject *given, struct spec *spec) {
+    int type;
+    unsigned int clock;
+    if (given == Py_None)
+        return true;
+    if (!PyArg_ParseTuple(given, "iI:events", &type, &clock))
+        return false;
+    if (type < 0 || type > 127 || clock < LEAST_CLOCK || clock > MOST_CLOCK) {
+        PyErr_Format(PyExc_ValueError, "telephone-events of type %d and %u Hz do not exist", type, clock);
+        return false;
+    }
+    spec->has_events = true;
+    spec->events = (uint8_t)type;
+    spec->events_clock = clock;
+    return true;
+}
+
 /* None or (user name, password). */
 static bool parse_ice(PyObject *given, struct ice **made) {
     const char *username, *password;
@@ -214,14 +283,22 @@ static bool parse_ice(PyObject *given, struct ice **made) {
 }
 
 static bool parse_spec(PyObject *given, struct spec *spec) {
-    PyObject *remote, *remote_rtcp, *hosts, *receive_keys, *send_keys, *types, *rates, *silence, *ice;
-    int mux, send, udptl, dtls;
-    if (!PyArg_ParseTuple(given, "OOpOOOOOpOppO:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
-                          &send, &silence, &udptl, &dtls, &ice) ||
+    PyObject *remote, *remote_rtcp, *hosts, *receive_keys, *send_keys, *types, *rates, *silence, *ice, *laws, *reported, *events;
+    int mux, send, udptl, dtls, one_stream;
+    unsigned long long ssrc;
+    if (!PyArg_ParseTuple(given, "OOpOOOOOpOppOOOOKp:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
+                          &send, &silence, &udptl, &dtls, &ice, &laws, &reported, &events, &ssrc, &one_stream) ||
         !parse_destination(remote, &spec->remote) || !parse_destination(remote_rtcp, &spec->remote_rtcp) || !parse_hosts(hosts, spec) ||
-        !parse_payload_types(types, rates, spec) || !parse_keys(receive_keys, &spec->receive) || !parse_keys(send_keys, &spec->transmit) ||
+        !parse_payload_types(types, rates, spec) || !parse_translate(laws, spec) || !parse_reported(reported, rates, spec) ||
+        !parse_events(events, spec) || !parse_keys(receive_keys, &spec->receive) || !parse_keys(send_keys, &spec->transmit) ||
         !parse_ice(ice, &spec->ice))
         return false;
+    if (ssrc > UINT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "SSRC %llu does not exist", ssrc);
+        return false;
+    }
+    spec->ssrc = (uint32_t)ssrc;
+    spec->one_stream = one_stream;
     spec->mux = mux;
     spec->send = send;
     spec->udptl = udptl;
@@ -530,6 +607,61 @@ static PyObject *engine_take_handshake(PyObject *given, PyObject *arguments) {
     return list;
 }
 
+static PyObject *engine_take_digits(PyObject *given, PyObject *arguments) {
+    unsigned long long handle;
+    int side;
+    if (!PyArg_ParseTuple(arguments, "Kp:take_digits", &handle, &side))
+        return NULL;
+    struct relay *relay = entered((EngineObject *)given, handle);
+    if (!relay)
+        return NULL;
+    struct digit digits[MOST_REPORTED];
+    struct reader *reader = &relay->side[side].reader;
+    size_t count = reader->count;
+    memcpy(digits, reader->ended, count * sizeof digits[0]);
+    reader->count = 0;
+    worker_leave(relay->worker);
+    PyObject *list = PyList_New(0);
+    for (size_t each = 0; list && each < count; each++) {
+        PyObject *item = Py_BuildValue("(iI)", digits[each].event, digits[each].duration);
+        if (!item || PyList_Append(list, item) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+static PyObject *engine_add_digit(PyObject *given, PyObject *arguments) {
+    unsigned long long handle;
+    int side, event;
+    unsigned int duration;
+    if (!PyArg_ParseTuple(arguments, "KpiI:add_digit", &handle, &side, &event, &duration))
+        return NULL;
+    if (event < 0 || event >= DIGITS) {
+        PyErr_SetString(PyExc_ValueError, "no digit");
+        return NULL;
+    }
+    struct relay *relay = entered((EngineObject *)given, handle);
+    if (!relay)
+        return NULL;
+    half_add_digit(&relay->side[side], (uint8_t)event, duration);
+    worker_leave(relay->worker);
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_type(PyObject *given, PyObject *arguments) {
+    unsigned long long handle;
+    int side;
+    if (!PyArg_ParseTuple(arguments, "Kp:type", &handle, &side))
+        return NULL;
+    struct relay *relay = entered((EngineObject *)given, handle);
+    if (!relay)
+        return NULL;
+    double due = half_type(&relay->side[side], engine_now(relay->worker->engine));
+    worker_leave(relay->worker);
+    return positive_or_none(due);
+}
+
 static PyObject *engine_send(PyObject *given, PyObject *arguments) {
     unsigned long long handle;
     int side, port;
@@ -559,6 +691,9 @@ static PyMethodDef engine_methods[] = {
     {"close", engine_close, METH_O, "Close the relay and its sockets: the final figures. KeyError."},
     {"take_handshake", engine_take_handshake, METH_VARARGS, "DTLS that came to (handle, side): (octets, source) each. KeyError."},
     {"send", engine_send, METH_VARARGS, "Send from the RTP port of a side: (handle, side, octets, destination). KeyError."},
+    {"take_digits", engine_take_digits, METH_VARARGS, "Digits the peer of (handle, side) typed: (event, milliseconds) each. KeyError."},
+    {"add_digit", engine_add_digit, METH_VARARGS, "Type to the peer of a side: (handle, side, event, milliseconds). KeyError."},
+    {"type", engine_type, METH_VARARGS, "Send what is due of those digits: (handle, side). When the next is, or None. KeyError."},
     {"take_events", engine_take_events, METH_NOARGS, "What happened since the last call: (handle, side, event) each."},
     {"stop", engine_stop_method, METH_NOARGS, "End the threads and close everything; once more does nothing."},
     {NULL, NULL, 0, NULL},

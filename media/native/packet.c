@@ -2,16 +2,6 @@
 
 #include <math.h>
 
-#define SENDER_REPORT 200
-#define RECEIVER_REPORT 201
-#define REPORT_BLOCK 24
-#define SENDER_INFO 20
-
-/* RFC 3550 A.1: a jump forward of less than MAX_DROPOUT is loss, a step back of less than MAX_MISORDER is reordering,
- * anything else is a restarted stream once a second packet in sequence confirms it. */
-#define MAX_DROPOUT 3000
-#define MAX_MISORDER 100
-
 size_t rtp_header(const uint8_t *packet, size_t size) {
     if (size < RTP_HEADER || size > MAX_PACKET || (packet[0] & 0xC0) != 0x80)
         return 0;

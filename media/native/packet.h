@@ -13,6 +13,18 @@
 #define RTP_HEADER 12
 #define RTCP_HEADER 8 /* the common header and the sender's SSRC */
 
+#define SENDER_REPORT 200
+#define RECEIVER_REPORT 201
+#define REPORT_BLOCK 24
+#define SENDER_INFO 20
+
+/* RFC 3550 A.1: a jump forward of less than MAX_DROPOUT is loss, a step back of less than MAX_MISORDER is reordering,
+ * anything else is a restarted stream once a second packet in sequence confirms it. */
+#define MAX_DROPOUT 3000
+#define MAX_MISORDER 100
+
+#define DEFAULT_CLOCK 8000 /* Hz, where nobody has said anything else */
+
 static inline uint16_t read16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
 static inline uint32_t read32(const uint8_t *at) { return (uint32_t)read16(at) << 16 | read16(at + 2); }
 static inline void write16(uint8_t *at, uint16_t value) {

@@ -159,6 +159,11 @@ void half_update(struct half *half, struct spec *spec, double now) {
     half->sending = spec->send;
     half->udptl = spec->udptl;
     half->dtls = spec->dtls;
+    half->stream.own = spec->ssrc;
+    half->stream.single = spec->one_stream;
+    half->shaped = half->shaped || spec->one_stream || spec->has_events; /* numbers that were given stay given */
+    half->far->shaped = half->far->shaped || spec->reports;
+    typist_use(&half->typist, spec->has_events, spec->events, spec->events_clock);
 }
 
 struct handshake *half_take_handshake(struct half *half) {
@@ -179,6 +184,8 @@ void half_end(struct half *half) {
     srtp_free(half->before);
     srtp_free(half->outbound);
     half->inbound = half->before = half->outbound = NULL;
+    OPENSSL_cleanse(&half->typist, sizeof half->typist); /* perhaps the number of a card */
+    OPENSSL_cleanse(&half->reader, sizeof half->reader);
 }
 
 /* Before anybody has said where the peer is, media that overtakes its answer is early, not wrong. */
@@ -259,9 +266,15 @@ static void leave(struct datagram *datagram, size_t size, const union address *d
     datagram->address = *destination;
 }
 
-static void forward(struct half *half, struct datagram *datagram, size_t size, size_t header) {
+static bool takes(const struct half *half) {
+    return half->sending && is_somewhere(&half->latch.destination) && (!half->dtls || half->outbound);
+}
+
+static void forward(struct half *half, struct datagram *datagram, size_t size, size_t header, double now) {
     struct half *far = half->far;
-    if (!far->sending || !is_somewhere(&far->latch.destination) || (far->dtls && !far->outbound))
+    if (!takes(far))
+        return;
+    if (far->shaped && !half->udptl && !stream_pass(&far->stream, datagram->packet, half->reception.rate, now))
         return;
     if (far->outbound) {
         enum verdict verdict = srtp_protect(far->outbound, datagram->packet, &size, header);
@@ -280,6 +293,8 @@ static bool forward_control(struct half *half, struct datagram *datagram, size_t
     const union address *destination = &(far->mux ? &far->latch : &far->control_latch)->destination;
     if (!is_somewhere(destination) || (far->dtls && (!far->outbound || !far->mux)))
         return false;
+    if (half->shaped || far->shaped)
+        rtcp_translate(datagram->packet, size, &far->stream, &half->stream);
     if (far->outbound) {
         enum verdict verdict = srtcp_protect(far->outbound, datagram->packet, &size);
         if (verdict != ACCEPTED) {
@@ -350,7 +365,7 @@ static void receive_udptl(struct half *half, struct datagram *datagram, size_t s
     half->counters[DATAGRAMS_RECEIVED]++;
     half->counters[OCTETS_RECEIVED] += size;
     accept_source(half, &datagram->address, now);
-    forward(half, datagram, size, 0);
+    forward(half, datagram, size, 0, now);
 }
 
 static void receive_rtp(struct half *half, struct datagram *datagram, size_t size, double now) {
@@ -377,8 +392,29 @@ static void receive_rtp(struct half *half, struct datagram *datagram, size_t siz
         return;
     }
     accept_source(half, &datagram->address, now);
+    if (type->digits) {
+        if (reader_read(&half->reader, packet, size, header, type->rate, now))
+            relay_report(half, DIGIT);
+        stream_swallow(&half->far->stream, packet);
+        return;
+    }
+    if (type->law != AS_IT_IS)
+        g711_translate(packet + header, size - header - (packet[0] & 0x20 ? packet[size - 1] : 0), type->law);
     packet[1] = (packet[1] & 0x80) | type->leaving;
-    forward(half, datagram, size, header);
+    forward(half, datagram, size, header, now);
+}
+
+void half_add_digit(struct half *half, uint8_t event, uint32_t duration) { typist_add(&half->typist, event, duration); }
+
+double half_type(struct half *half, double now) {
+    uint8_t packet[EVENT_PACKET + MAX_TRAILER];
+    size_t size = typist_packet(&half->typist, &half->stream, packet, now);
+    if (size && takes(half) && (!half->outbound || srtp_protect(half->outbound, packet, &size, RTP_HEADER) == ACCEPTED) &&
+        relay_answer(half, packet, size, &half->latch.destination)) {
+        half->counters[PACKETS_SENT]++;
+        half->counters[OCTETS_SENT] += size;
+    }
+    return typist_is_busy(&half->typist) ? half->typist.due : -1;
 }
 
 /* ICE and DTLS */
@@ -507,8 +543,11 @@ void half_watch(struct half *half, double now) {
     if (now - half->allowed_at >= ALLOWANCE_EVERY) {
         half->allowance = MOST_PACKETS;
         half->checks = 0;
+        half->reader.allowed = MOST_REPORTED;
         half->allowed_at = now;
     }
+    if (reader_watch(&half->reader, now))
+        relay_report(half, DIGIT);
     if (half->ice && half->consent && now - half->checked_at >= CONSENT)
         withdraw_consent(half);
     keep_alive(half, now);

@@ -9,8 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "digits.h"
+#include "g711.h"
 #include "packet.h"
 #include "srtp.h"
+#include "stream.h"
 #include "stun.h"
 
 /* Hosts one peer may send from: its own and what signalling adds behind NAT, two as a rule. */
@@ -82,7 +85,7 @@ struct handshake {
     uint8_t octets[];
 };
 
-enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, HANDSHAKE, EVENTS };
+enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, HANDSHAKE, DIGIT, EVENTS };
 
 /* Counters in the order of media.api.SideStats, as far as it has whole numbers; what has no place there comes after. */
 enum counter {
@@ -110,6 +113,8 @@ enum counter {
 struct type_rule {
     uint32_t rate; /* Hz; 0: unknown */
     uint8_t leaving;
+    uint8_t law; /* of enum law: what becomes of the payload */
+    bool digits; /* it is a telephone-event, to be reported and not sent on */
 };
 
 struct key {
@@ -128,6 +133,10 @@ struct spec {
     bool mux, send, udptl, dtls;
     double silence; /* seconds; negative: never */
     struct type_rule types[128];
+    bool has_events, one_stream;
+    bool reports; /* one of `types` has digits */
+    uint8_t events; /* payload type of the telephone-events we send */
+    uint32_t events_clock, ssrc;
 
     /* Made of the above by half_prepare */
     struct hosts hosts, rtcp_hosts;
@@ -144,6 +153,7 @@ struct half {
     int rtp, rtcp; /* sockets; -1: closed */
     bool mux, sending, udptl, started, silent;
     bool dtls;    /* keys come from a handshake: without them nothing passes */
+    bool shaped;  /* what is sent goes through `stream` */
     struct ice *ice;
     uint8_t pending; /* events not yet taken, one bit each */
     int unproven;    /* failures to authenticate before the first success; KEY_FAILURES: reported or proven */
@@ -173,6 +183,9 @@ struct half {
     double checked_at;
     struct handshake *handshake, *last_handshake;
     size_t handshakes;
+    struct stream stream;
+    struct typist typist;
+    struct reader reader;
 } __attribute__((aligned(CACHE_LINE)));
 
 struct worker;
@@ -213,14 +226,20 @@ void half_sent(struct half *half, const struct datagram *datagram);
 /* Allow the packets of another second. Report a peer that fell silent, once until it is heard again. */
 void half_watch(struct half *half, double now);
 
+/* Type a digit to the peer: `event` below DIGITS, the duration in milliseconds. */
+void half_add_digit(struct half *half, uint8_t event, uint32_t duration);
+
+/* Send what is due of the digits. When the next is; negative: no more. */
+double half_type(struct half *half, double now);
+
 /* The datagrams for the handshake, off the queue: the caller's to free. */
 struct handshake *half_take_handshake(struct half *half);
 
 /* Free the contexts; sockets are the worker's. */
 void half_end(struct half *half);
 
-/* Given by the worker. */
+/* Given by the worker. `relay_answer`: whether it was sent. */
 void relay_report(struct half *half, enum event event);
-void relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination);
+bool relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination);
 
 #endif

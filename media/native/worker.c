@@ -135,6 +135,7 @@ static void half_start(struct half *half, struct relay *relay, struct half *far,
     half->rtcp = pair.rtcp;
     half->silence = half->round_trip = -1;
     half->allowance = MOST_PACKETS;
+    half->reader.allowed = MOST_REPORTED;
     for (int type = 0; type < 128; type++)
         half->types[type].leaving = NO_PAYLOAD_TYPE;
     getsockname(pair.rtp, &half->local.any, &size);
@@ -335,8 +336,8 @@ static void send_out(struct half *half, const struct datagram *datagram) {
         half_sent(half, datagram);
 }
 
-void relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
-    send_to(half->rtp, packet, size, destination);
+bool relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
+    return send_to(half->rtp, packet, size, destination);
 }
 
 /* One datagram of every socket that has one: all are received, then relayed, then sent, for each step finds its code and the next relay's

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from sbc.call.context import DIALOG_METHODS, SUPPORTED
+from sbc.frozen import replace
 from sbc.policy.snapshot import Party, Services
 
 HeaderRows = tuple[tuple[str, str], ...]
@@ -20,20 +21,32 @@ def methods_of(party: Party) -> tuple[str, ...]:
 
 def abilities(party: Party, across: Party | None) -> HeaderRows:
     """Allow and Supported."""
-    return _abilities(party.services, across.services if across else None, SUPPORTED)
+    return _abilities(party.services, _services(party, across), SUPPORTED)
 
 
 def invite_abilities(party: Party, across: Party | None, supported: str = SUPPORTED) -> HeaderRows:
     """The same for an INVITE of ours, with Recv-Info. `supported`: the extensions of our own it may use."""
-    return (*_abilities(party.services, across.services if across else None, supported), *recv_info(party, across))
+    return (*_abilities(party.services, _services(party, across), supported), *recv_info(party, across))
 
 
 def recv_info(party: Party, across: Party | None = None) -> HeaderRows:
     """Who takes INFO says so in INVITE and its 2xx, without a package if there is none (RFC 6086 s5.2.2, s5.2.3)."""
     services = party.services
-    far = services if across is None else across.services
+    far = _services(party, across) or services
     packages = [package for package in services.info_packages if package in far.info_packages]
     return (("Recv-Info", ", ".join(packages)),) if services.info and far.info else ()
+
+
+def _services(party: Party, across: Party | None) -> Services | None:
+    """Those of the other side, and INFO besides if what it says of digits is translated for a side that has none."""
+    if across is None:
+        return None
+    return across.services if across.services.info or not across.media.gets_events_of(party.media) else _with_info(across.services)
+
+
+@lru_cache(maxsize=64)
+def _with_info(services: Services) -> Services:
+    return replace(services, info=True)
 
 
 @lru_cache(maxsize=256)

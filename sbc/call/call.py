@@ -15,6 +15,7 @@ from sbc.call.causes import LIMIT_REACHED, NO_CIRCUIT, better, may_go_on, refusa
 from sbc.call.change import GLARE
 from sbc.call.charging import place_call
 from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
+from sbc.call.digits import is_typed
 from sbc.call.health import server_answered, server_failed
 from sbc.call.info import carries_digits, may_hear
 from sbc.call.leg import Leg
@@ -385,11 +386,15 @@ class Call:
     def _pass_on(self, leg: Leg, word: Asked, now: Now) -> None:
         """What both parties may say and hear crosses; the far side's policy counts as much as the near one's."""
         far = self._far(leg)
-        refused = may_hear(far.party, word)
+        digit = is_typed(leg, far, word)
+        refused = may_hear(far.party, word) if digit is None else None
         if refused is not None:
             word.reply(refused, now)
-        elif carries_digits(word) and not (self.route.emergency or far.party.media.hears_digits_of(leg.party.media)):
+        elif carries_digits(word) and not self.hears_digits(far.side):
             word.reply(Cause(200, by="sbc"), now)  # who types them need not know who listens
+        elif digit is not None:
+            self._relaying.type(far.side, digit)
+            word.reply(Cause(200, by="sbc"), now)
         else:
             far.tell(word, now)
 
@@ -411,6 +416,13 @@ class Call:
         else:
             self._cause = cause
             self._refuse(now)
+
+    def leg_on(self, side: Side) -> Leg | None:
+        return self.a if side == Side.A else self.b
+
+    def hears_digits(self, side: Side) -> bool:
+        near, far = self.leg_on(side.other), self.leg_on(side)
+        return near is not None and far is not None and (self.route.emergency or far.party.media.hears_digits_of(near.party.media))
 
     def _far_if_any(self, leg: Leg) -> Leg | None:
         """Between two targets the caller is alone."""
@@ -515,6 +527,7 @@ class Call:
         assert self._outcome is not None
         outcome, self._outcome = self._outcome, None
         self._stop_timer()
+        self.facts.digits_translated = self._relaying.typed
         reported = self.context.voice_reports.reported(self.facts.id, now) or {}
         self.facts.a.reported = reported.get("a")
         if self.facts.b is not None:

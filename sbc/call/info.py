@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from media.api import KEYPAD
 from sbc.call.abilities import methods_of, recv_info
 from sbc.call.asking import Crossing
 from sbc.call.words import Asked, Cause
 from sbc.errors import SipError
 from sbc.policy.snapshot import Party
+from sbc.sdp.text import is_number
 from sbc.sip.fields.content import MediaType
 from sbc.sip.fields.info_package import parse_info_package
 from sbc.sip.message import Request
@@ -60,6 +62,14 @@ def carries_digits(word: Asked) -> bool:
         return False
     text = b" ".join([*(value.encode() for _, value in word.headers), word.body]).lower()
     return any(sign in text for sign in SIGNS_OF_DIGITS)
+
+
+def key_of(text: str) -> str | None:
+    """The key that stands there: itself, or the number of its event (RFC 4733 s3.2), as many write it. None: that is no key."""
+    key = text.strip().upper()
+    if len(key) == 2 and is_number(key, 2) and int(key) < len(KEYPAD):
+        return KEYPAD[int(key)]
+    return key if key in KEYPAD else None
 
 
 def bad_package(party: Party) -> SipError:

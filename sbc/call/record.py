@@ -13,6 +13,7 @@ from sbc.call.words import Cause
 from sbc.flow import Flow
 from sbc.policy.snapshot import Party, Trunk
 from sbc.sdp.offer import MediaLeg
+from sbc.sdp.relay import is_translated
 from sbc.sip.status import REASONS
 from sbc.sip.uri import format_host
 
@@ -78,6 +79,13 @@ class Facts:
     asserted: str | None = None  # who the caller is, as trusted or proved, also of one who hides it
     transferred_by: str | None = None
     attempts: list[dict[str, object]] = field(default_factory=list)
+    digits_translated: bool = False
+
+    def translated(self) -> list[str]:
+        """What one side got in other words than the other said it."""
+        a, b = self.a.media, self.b.media if self.b is not None else None
+        laws = a is not None and b is not None and is_translated(a.agreed, b.agreed)
+        return ["g711"] * laws + ["digits"] * self.digits_translated
 
 
 def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | None) -> dict[str, object]:
@@ -101,6 +109,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "dialled": facts.dialled,
         "emergency": facts.emergency,
         "transferred_by": facts.transferred_by,
+        "translated": facts.translated(),
         "route": facts.route,
         "route_line": facts.route_line,
         "released_by": released_by,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from media.api import MediaEvent, RelayPorts, RelayStats, Side
+from media.api import Digit, MediaEvent, RelayPorts, RelayStats, Side
 from sbc.call.context import Context
+from sbc.call.digits import Dictation
 from sbc.call.leg import Leg
 from sbc.call.media import MediaWatch
 from sbc.call.states import CallState
 from sbc.call.words import Cause
 from sbc.clock import Now
-from sbc.effects import CloseRelay, Log, OpenRelay, UpdateRelay
+from sbc.effects import CloseRelay, Log, OpenRelay, SendDigit, UpdateRelay
 from sbc.frozen import replace
 from sbc.policy.snapshot import Realm
 from sbc.sdp.offer import MediaLeg, relay_sides
@@ -39,6 +40,12 @@ class Relayed(Protocol):
 
     def release(self, cause: Cause, now: Now) -> None: ...
 
+    def leg_on(self, side: Side) -> Leg | None: ...
+
+    def hears_digits(self, side: Side) -> bool:
+        """Whether the peer on that side may know what the other one types."""
+        ...
+
 
 class Relaying:
     """One relay at a time: a target in another realm gets another one. For the core it is the owner of them all."""
@@ -51,6 +58,8 @@ class Relaying:
         self._ports: RelayPorts | None = None
         self._opened = 0
         self._watch = MediaWatch()
+        self.typed = False  # digits of one side were told to the other in other words
+        self._dictations = {side: Dictation(context, call, side) for side in Side}
 
     @property
     def is_open(self) -> bool:
@@ -95,6 +104,12 @@ class Relaying:
             side_b = replace(side_b, send=False)
         self._context.emit(UpdateRelay(self._relay, side_a, side_b))
 
+    def type(self, side: Side, digit: Digit) -> None:
+        """To the peer on that side, as a telephone-event."""
+        if self._relay is not None:
+            self.typed = True
+            self._context.emit(SendDigit(self._relay, side, digit))
+
     def close(self) -> None:
         """For good: `relay_over` follows, unless it is forgotten before."""
         assert self._relay is not None
@@ -132,6 +147,13 @@ class Relaying:
 
     def media_happened(self, event: MediaEvent, now: Now) -> None:
         if event.relay != self._relay or self._call.state is not CallState.CONNECTED:
+            return
+        if event.digit is not None:
+            far = event.side.other
+            leg = self._call.leg_on(far)
+            if leg is not None and leg.party.media.digits == "info" and self._call.hears_digits(far):
+                self.typed = True
+                self._dictations[far].add(event.digit, now)
             return
         warning, cause = self._watch.hear(event)
         if warning is not None:

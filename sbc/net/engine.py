@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import assert_never
 
 from media.api import MediaEngine, MediaError, PortsExhausted
@@ -20,6 +21,7 @@ from sbc.effects import (
     OpenRelay,
     Resolve,
     Send,
+    SendDigit,
     StoreBindings,
     TrustFlow,
     UpdateRelay,
@@ -184,6 +186,9 @@ class Engine:
                     self._media.update(relay, a, b)
                 except MediaError as error:
                     self._inputs.append(RelayFailed(relay, str(error), temporary=False))
+            case SendDigit(relay, side, digit):
+                with suppress(MediaError):  # a relay that did not open has nobody to type to
+                    self._media.send_digit(relay, side, digit)
             case CloseRelay(relay):
                 self._close_relay(relay)
             case WriteRecord(record):

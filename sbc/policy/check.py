@@ -264,6 +264,8 @@ class _Checker:
         if party.info_packages is not None and party.info != "pass":
             self.error((*path, "info_packages"), "no INFO passes at all: say 'info: pass', too")
         media = self._policy.media.get(party.media)
+        if media is not None and media.digits == "info" and party.info != "pass":
+            self.error((*path, "media"), f"media {party.media!r} has its digits come by INFO, which is refused: say 'info: pass', too")
         if media is not None and "withhold" in (media.digits_from, media.digits_to):
             for index, event in enumerate(party.events or ()):
                 if event == "kpml":  # RFC 4730
@@ -459,9 +461,15 @@ class _Checker:
             if media.fax == "pass" and not isinstance(media.srtp, str):
                 self.error(("media", name, "fax"), f"T.38 has no encryption here: with 'srtp: {', '.join(media.srtp)}' it cannot pass")
             self._digits(name, media, folded)
+            if media.g711 == "translate" and not {"pcma", "pcmu"} & set(folded):
+                self.error(("media", name, "g711"), "neither PCMA nor PCMU is among the codecs: there is nothing to translate")
 
     def _digits(self, name: str, media: model.MediaModel, codecs: Sequence[str]) -> None:
         """What is withheld has to be told from speech."""
+        if media.digits == "rfc4733" and "telephone-event" not in codecs:
+            self.error(("media", name, "digits"), "RFC 4733 is telephone-event, which is not among the codecs")
+        if media.digits == "info":
+            return
         for key in ("digits_from", "digits_to"):
             if getattr(media, key) != "withhold":
                 continue

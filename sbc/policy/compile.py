@@ -262,14 +262,18 @@ def _block(name: str, rules: model.BlockModel) -> Block:
 
 
 def _media(rules: model.MediaModel, available: Collection[Suite]) -> MediaRules:
+    codecs = [codec for codec in rules.codecs if rules.digits != "info" or codec.lower() != "telephone-event"]
     return MediaRules(
-        codecs=tuple(rules.codecs),
+        codecs=tuple(codecs),
         srtp=rules.srtp if isinstance(rules.srtp, str) else "required",
         keying=("sdes",) if isinstance(rules.srtp, str) else rules.srtp,
         suites=tuple(rules.suites) if rules.suites is not None else tuple(suite for suite in USUAL_SUITES if suite in available),
         silence=rules.silence,
         early=rules.early_media or "both",
         fax=rules.fax or "refuse",
+        g711=rules.g711 or "pass",
+        digits=rules.digits or "pass",
+        ssrc=rules.ssrc or "keep",
         digits_from=rules.digits_from or "pass",
         digits_to=rules.digits_to or "pass",
     )

@@ -428,7 +428,9 @@ class MediaModel(Model):
         "or no call. A list of both: we offer the first and take either. "
         "optional: we offer SRTP with keys in SDP, and accept plain RTP from a peer that offers it."
     )  # fmt: skip
-    codecs: list[Codec] = Field(min_length=1, description="Allowed codecs in order of preference. They pass through untouched.")
+    codecs: list[Codec] = Field(
+        min_length=1, description="Allowed codecs in order of preference. They pass through untouched, but see g711."
+    )
     suites: list[CryptoSuite] | None = Field(
         None,
         min_length=1,
@@ -443,6 +445,22 @@ class MediaModel(Model):
     fax: Literal["pass", "refuse"] | None = Field(
         None,
         description="T.38. pass: relayed when both sides have it, unencrypted always. refuse: 488, the default; fax stays speech then.",
+    )
+    g711: Literal["pass", "translate"] | None = Field(
+        None,
+        description="pass (default): G.711 passes untouched, so that both sides need a law in common. translate: where one side has PCMA "
+        "alone and the other PCMU alone, each gets its own.",
+    )
+    digits: Literal["pass", "rfc4733", "info"] | None = Field(
+        None,
+        description="How such a party says which keys were pressed, and wants to be told. pass (default): what comes passes as it came. "
+        "rfc4733: as telephone-events; digits by INFO for it become some. info: by INFO (application/dtmf-relay); telephone-events for it "
+        "become INFO, and its INFO becomes telephone-events.",
+    )
+    ssrc: Literal["keep", "rewrite"] | None = Field(
+        None,
+        description="keep (default): it is sent the streams of whom it talks to as they are. rewrite: one stream with an SSRC of ours, "
+        "whose numbers and timestamps go on whoever is heard.",
     )
     digits_from: Literal["pass", "withhold"] | None = Field(
         None,

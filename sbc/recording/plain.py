@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from media import api
-from media.api import EventKind, Keys, Role, Side, Suite
+from media.api import Digit, EventKind, Keys, Role, Side, Suite
 from sbc import inputs
 from sbc.errors import ConfigError
 from sbc.flow import Flow
@@ -31,6 +31,7 @@ from sbc.sip.uri import Uri
 CLASS = "~"
 FIELDS = "__match_args__"  # what a class of values has, compiled or not: their names in order
 REMOVED = "removed"  # instead of a password
+BLANK = "0"  # instead of a digit
 
 
 class Unreadable(ConfigError):
@@ -66,6 +67,9 @@ class Plain:
         if isinstance(value, Keys):
             self.classes["Keys"] = KEYS
             return None, "Keys", value.suite, octets(self.secrets.key(value.master))
+        if isinstance(value, Digit):
+            self.classes["Digit"] = DIGIT
+            return None, "Digit", BLANK, value.duration
         kind: Any = type(value)
         names, take = names_of(kind)
         if not names and not hasattr(value, FIELDS):
@@ -99,6 +103,9 @@ class Plain:
 
     def _set(self, value: frozenset[Any]) -> object:
         return {CLASS: "set", "items": [self(item) for item in sorted(value)]}
+
+    def _digit(self, digit: Digit) -> object:
+        return {CLASS: "Digit", "key": BLANK, "duration": digit.duration}
 
     def _flow(self, flow: Flow) -> object:
         return {CLASS: "Flow", "is": list(flow)}
@@ -136,6 +143,7 @@ def octets_of(text: str) -> bytes:
 
 
 KEYS = ("suite", "master")
+DIGIT = ("key", "duration")
 KEY_LENGTHS = frozenset(api.KEY_LENGTHS.values())
 
 
@@ -150,6 +158,7 @@ WRITERS: Mapping[type, Callable[[Plain, Any], Any]] = {
     tuple: Plain._list,
     list: Plain._list,
     frozenset: Plain._set,
+    Digit: Plain._digit,
     Flow: Plain._flow,
     Request: Plain._message,
     Response: Plain._message,

@@ -11,7 +11,7 @@ import binascii
 import hmac
 import re
 
-from sbc.call.info import SIGNS_OF_DIGITS
+from sbc.call.info import SIGNS_OF_DIGITS, key_of
 
 KEY = re.compile(rb"inline:([A-Za-z0-9+/]+)", re.IGNORECASE)  # RFC 4568 s9.1; what follows is no key
 DIGEST = re.compile(rb'(\bresponse[ \t\r\n]*=[ \t\r\n]*"?)([0-9a-f]+)', re.IGNORECASE)  # RFC 7616 s3.4: open to a search for the password
@@ -47,7 +47,7 @@ class Secrets:
         if any(sign in folded for sign in SIGNS_OF_DIGITS):
             head, end, body = message.partition(b"\r\n\r\n")
             if DIGITS.search(head + b"\r"):
-                message = head + end + LINE_OF_DIGITS.sub(lambda found: (found[1] or b"") + KEY_OF_A_PHONE.sub(b"0", found[2]), body)
+                message = head + end + LINE_OF_DIGITS.sub(_blanked, body)
         return message
 
     def all_octets(self, messages: list[bytes]) -> list[bytes]:
@@ -67,3 +67,9 @@ class Secrets:
         if not 0 < len(master) <= LONGEST_KEY:  # no key, then; what it lacks to be one stays lacking
             return start + b"A" * len(text)
         return start + base64.b64encode(self.key(master)).rstrip(b"=")
+
+
+def _blanked(found: re.Match[bytes]) -> bytes:
+    """What is a digit stays one, and what is none stays none: it may be told in other words."""
+    digit = key_of(found[2].decode("latin-1")) is not None
+    return (found[1] or b"") + KEY_OF_A_PHONE.sub(b"0" if digit else b"x", found[2])

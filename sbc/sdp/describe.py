@@ -65,6 +65,8 @@ class Description:
     silence_suppression it may stop sending while nobody speaks (RFC 3389)
     slots, index        all m= lines, and which of them this stream is
     kind, fax           "audio"; or "image" and its T.38 parameters, and then no codecs
+    any_law             it need not have the law of G.711 that the other side has
+    digits              how it says digits, by its rules
     removed             the stream we had was taken out with port 0 (RFC 3264 s8.2); the rest is what held before
     """
 
@@ -85,6 +87,8 @@ class Description:
     kind: str = "audio"
     fax: tuple[Attribute, ...] = ()
     removed: bool = False
+    any_law: bool = False
+    digits: Literal["pass", "rfc4733", "info"] = "pass"
 
 
 class Hosts(NamedTuple):
@@ -170,6 +174,8 @@ def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> D
         silence_suppression=any(codec.name == "CN" for codec in said),
         slots=slots_of(session, rules),
         index=index,
+        any_law=rules.g711 == "translate",
+        digits=rules.digits,
     )
 
 

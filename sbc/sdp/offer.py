@@ -12,7 +12,7 @@ from sbc.frozen import replace
 from sbc.sdp import fax, write
 from sbc.sdp.address import Scope, locate
 from sbc.sdp.answer import Problem, check_answer
-from sbc.sdp.codecs import answered_codecs, full_offer, is_audible, pairs_of, permitted
+from sbc.sdp.codecs import is_audible, pairs_of
 from sbc.sdp.crypto import Crypto
 from sbc.sdp.describe import (
     INCOMPATIBLE_ADDRESS,
@@ -33,8 +33,9 @@ from sbc.sdp.dtls import OFFERED_PROTOCOL, Own, dtls_lines, ice_lines, role_answ
 from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.model import Attribute, Codec, Direction, Media, Session
 from sbc.sdp.parse import SdpError, parse_session
-from sbc.sdp.relay import Agreement, relay_side
+from sbc.sdp.relay import Agreement, events_to, relay_side
 from sbc.sdp.rules import MediaRules
+from sbc.sdp.translation import answer_codecs, offered_codecs
 from sbc.sdp.write import numbered
 
 __all__ = ["Codec", "Description", "Direction", "Mark", "MediaLeg", "MediaRules", "SdpError", "fit_together", "relay_sides"]
@@ -98,6 +99,11 @@ class MediaLeg:
         return self._state.agreed
 
     @property
+    def ssrc(self) -> int:
+        """Ours towards the peer, as hard to guess for others as the session."""
+        return self._session_id & 0xFFFFFFFF
+
+    @property
     def open_offer(self) -> Literal["", "sent", "received"]:
         """Whether an offer waits for its answer, and whose it is."""
         return self._state.open
@@ -155,7 +161,7 @@ class MediaLeg:
         if far is not None and far.kind == FAX:
             media = self._offered_fax(far)
         else:
-            codecs = numbered(permitted(far.codecs, self.rules) if far else full_offer(self.rules), self._numbers)
+            codecs = numbered(offered_codecs(far, self.rules), self._numbers)
             if not is_audible(codecs):
                 raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
             protocol, keyed = self._offered_protocol(secure_hop)
@@ -254,7 +260,7 @@ class MediaLeg:
             assert self._local is not None, "listen() first"
             media = write.fax_stream(slot.protocol, self._local, direction, far.fax)
         else:
-            codecs = answered_codecs(peer.codecs, far.codecs)
+            codecs = answer_codecs(peer, far)
             if not is_audible(codecs):
                 raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
             crypto = self._answering_crypto(ids)
@@ -500,15 +506,24 @@ def relay_sides(
     A leg that has not agreed yet gets a side that neither takes nor sends anything. `all_digits`: whatever the rules withhold.
     """
     digits_a, digits_b = all_digits or b.rules.hears_digits_of(a.rules), all_digits or a.rules.hears_digits_of(b.rules)
-    return (
-        relay_side(a.agreed, b.agreed, latch_from=latch_a, silence=a.rules.silence, digits=digits_a),
-        relay_side(b.agreed, a.agreed, latch_from=latch_b, silence=b.rules.silence, digits=digits_b),
-    )
+    side_a = relay_side(a.agreed, b.agreed, latch_from=latch_a, silence=a.rules.silence, digits=digits_a)
+    side_b = relay_side(b.agreed, a.agreed, latch_from=latch_b, silence=b.rules.silence, digits=digits_b)
+    return _shaped(side_a, a, b, hears=digits_b), _shaped(side_b, b, a, hears=digits_a)
+
+
+def _shaped(side: SideSpec, here: MediaLeg, there: MediaLeg, *, hears: bool) -> SideSpec:
+    """With what of the stream to the peer of `here` is ours. `hears`: it may know what the other one types."""
+    if here.agreed is None or here.agreed.peer.kind == FAX:
+        return side
+    events, one_stream = events_to(here.agreed, there.agreed) if hears else None, here.rules.ssrc == "rewrite"
+    if events is None and not one_stream:
+        return side
+    return replace(side, events=events, ssrc=here.ssrc, one_stream=one_stream)
 
 
 def fit_together(offered: Description, far: Description) -> bool:
     """Whether an offer could be answered by what somebody else has offered: two who wait for an answer are to hear each other."""
-    return offered.kind == far.kind != FAX and is_audible(answered_codecs(offered.codecs, far.codecs))
+    return offered.kind == far.kind != FAX and is_audible(answer_codecs(offered, far))
 
 
 def _fresh(suite: Suite, ids: Ids) -> Keys:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from media.api import Dtls, Ice, Keys, SideSpec
+from media.api import Dtls, Ice, Keys, Law, SideSpec
 from sbc.frozen import frozen
-from sbc.sdp.codecs import find
+from sbc.sdp.codecs import find, is_audible
 from sbc.sdp.describe import Description
 from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.model import Codec, Direction
+from sbc.sdp.translation import EVENT, law_of, other_law
 
 DIGITS = frozenset(("telephone-event", "TONE"))  # what RFC 4733 sends keys and tones as
 # A party that suppresses silence (RFC 3389) may rightly say nothing for minutes: that many times longer.
@@ -59,7 +61,7 @@ def relay_side(
     if peer.kind == FAX:
         return _fax_side(here, there, latch_from, silence)
     pairs = here.pairs if digits else tuple([pair for pair in here.pairs if pair[0].name not in DIGITS])
-    payload_types, clock_rates = _payload_maps(pairs, there.pairs if there is not None else ())
+    types = _payload_maps(here, there, pairs)
     if not here.direction.sends:
         silence = None
     elif silence is not None and peer.silence_suppression:
@@ -71,12 +73,14 @@ def relay_side(
         latch_from=latch_from,
         receive_keys=here.receive_keys,
         send_keys=here.send_keys,
-        payload_types=payload_types,
-        clock_rates=clock_rates,
+        payload_types=types.payload_types,
+        clock_rates=types.clock_rates,
         send=there is not None and there.peer.kind == peer.kind and here.direction.receives and there.direction.sends,
         silence=silence,
         dtls=here.dtls,
         ice=here.ice,
+        translate=types.translate,
+        reported=tuple(types.reported),
     )
 
 
@@ -94,21 +98,67 @@ def _fax_side(here: Agreement, there: Agreement | None, latch_from: tuple[str, .
     )
 
 
-def _payload_maps(here: Sequence[tuple[Codec, Codec]], there: Sequence[tuple[Codec, Codec]]) -> tuple[dict[int, int], dict[int, int]]:
-    """Arriving payload type to the one sent on, and to its RTP clock in Hz."""
-    described = [ours for ours, _ in there]
-    numbers = {ours.payload: theirs.payload for ours, theirs in there}
-    types: dict[int, int] = {}
-    clocks: dict[int, int] = {}
-    for ours, _ in here:
+class _Types(NamedTuple):
+    """Of a side's SideSpec."""
+
+    payload_types: dict[int, int]
+    clock_rates: dict[int, int]
+    translate: dict[int, Law]
+    reported: list[int]
+
+
+def _payload_maps(here: Agreement, there: Agreement | None, pairs: Sequence[tuple[Codec, Codec]]) -> _Types:
+    """What becomes of the payload types that arrive with `pairs`."""
+    far = there.pairs if there is not None else ()
+    described = [ours for ours, _ in far]
+    numbers = {ours.payload: theirs.payload for ours, theirs in far}
+    any_law = there is not None and (here.peer.any_law or there.peer.any_law)
+    by_info = there is not None and there.peer.digits == "info"
+    types = _Types({}, {}, {}, [])
+    for ours, _ in pairs:
         match = find(ours, described)
+        if match is None and any_law and (other := other_law(ours)) is not None:
+            match = find(other, described)
+            if match is not None:
+                types.translate[ours.payload] = law_of(other)
         if match is not None:
-            types[ours.payload] = numbers[match.payload]
-            clocks[ours.payload] = ours.clock
+            types.payload_types[ours.payload] = numbers[match.payload]
+            types.clock_rates[ours.payload] = ours.clock
+        elif by_info and ours.name == EVENT:
+            types.reported.append(ours.payload)
+            types.clock_rates[ours.payload] = ours.clock
     # Some peers send with the numbers of their own description; taken where that means one thing only.
-    meant = {ours.payload for ours, _ in here}
-    for ours, theirs in here:
-        if theirs.payload not in meant and ours.payload in types:
-            types[theirs.payload] = types[ours.payload]
-            clocks[theirs.payload] = ours.clock
-    return types, clocks
+    meant = {ours.payload for ours, _ in pairs}
+    for ours, theirs in pairs:
+        if theirs.payload in meant or ours.payload not in types.clock_rates:
+            continue
+        types.clock_rates[theirs.payload] = ours.clock
+        if ours.payload in types.reported:
+            types.reported.append(theirs.payload)
+            continue
+        types.payload_types[theirs.payload] = types.payload_types[ours.payload]
+        if ours.payload in types.translate:
+            types.translate[theirs.payload] = types.translate[ours.payload]
+    return types
+
+
+def events_to(here: Agreement | None, there: Agreement | None) -> tuple[int, int] | None:
+    """Payload type and clock in Hz of telephone-events that say to the peer of `here` what the other one says by INFO; None: they do not.
+
+    Their clock is that of the speech if there is a choice: they stand in its stream.
+    """
+    if here is None or there is None or here.peer.digits == "info":
+        return None
+    if here.peer.digits != "rfc4733" and there.peer.digits != "info":
+        return None
+    events = [theirs for _, theirs in here.pairs if theirs.name == EVENT]
+    speech = next((theirs.clock for _, theirs in here.pairs if is_audible((theirs,))), 0)
+    event = next((theirs for theirs in events if theirs.clock == speech), events[0] if events else None)
+    return (event.payload, event.clock) if event is not None else None
+
+
+def is_translated(a: Agreement | None, b: Agreement | None) -> bool:
+    """Whether speech between them is G.711 in two laws."""
+    if a is None or b is None or not (a.peer.any_law or b.peer.any_law):
+        return False
+    return any(_payload_maps(here, there, here.pairs).translate for here, there in ((a, b), (b, a)))

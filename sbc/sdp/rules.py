@@ -28,6 +28,9 @@ class MediaRules:
     early     what of a callee's media is relayed before the answer: "both" ways, only so that the caller may "listen", or "none"
     keying    where the keys of SRTP come from, best first: "sdes" in the description (RFC 4568), "dtls" by a handshake (RFC 5763)
     fax       whether T.38 is relayed; UDPTL has no encryption here, so that never together with "required"
+    g711      "translate": a side that has one law alone is connected with one that has the other alone
+    digits    how it says digits: "info" only, "rfc4733": as telephone-events only; "pass": as they come
+    ssrc      "rewrite": it is sent one stream, whoever is heard
     digits_from, digits_to  whether the digits it types go on to whom it talks to, and those of the other one to it (PCI DSS)
     """
 
@@ -40,6 +43,9 @@ class MediaRules:
     digits_from: Literal["pass", "withhold"] = "pass"
     digits_to: Literal["pass", "withhold"] = "pass"
     keying: tuple[Literal["sdes", "dtls"], ...] = ("sdes",)
+    g711: Literal["pass", "translate"] = "pass"
+    digits: Literal["pass", "rfc4733", "info"] = "pass"
+    ssrc: Literal["keep", "rewrite"] = "keep"
 
     @property
     def dtls(self) -> bool:
@@ -48,6 +54,10 @@ class MediaRules:
     @property
     def relays_fax(self) -> bool:
         return self.fax == "pass" and self.srtp != "required"
+
+    def gets_events_of(self, other: MediaRules) -> bool:
+        """Whether digits that somebody with the rules `other` says by INFO are said to it as telephone-events, if it has those."""
+        return self.digits == "rfc4733" or (self.digits == "pass" and other.digits == "info")
 
     def hears_digits_of(self, other: MediaRules) -> bool:
         """Whether it may know what somebody with the rules `other` types."""

@@ -157,6 +157,11 @@ static void change(struct call *call, unsigned *state) {
             spec->mux = roll(state, 2);
             choose_key(state, &spec->receive);
             choose_key(state, &spec->transmit);
+            spec->types[8].law = (uint8_t)roll(state, LAWS);
+            spec->one_stream = roll(state, 2);
+            spec->has_events = roll(state, 2);
+            spec->events = 101;
+            spec->events_clock = LEAST_CLOCK;
             if (roll(state, 4) == 0)
                 spec->remote = address_of("127.0.0.66", 4000);
         }
@@ -169,6 +174,8 @@ static void change(struct call *call, unsigned *state) {
     if (!worker_try_enter(worker))
         worker_enter(worker);
     int error = relay_update(call->relay, specs);
+    half_add_digit(&call->relay->side[0], 5, 100);
+    half_type(&call->relay->side[0], engine_now(&engine));
     worker_leave(worker);
     for (int side = 0; side < 2; side++)
         spec_end(&specs[side]);

@@ -10,8 +10,8 @@ from importlib.machinery import ExtensionFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from typing import Any
 
-from media.api import Address, EventKind, MediaError, RelayStats, Side, SideSpec, SideStats
-from media.native.engine import _EVENTS, _SIDES, _told
+from media.api import KEYPAD, Address, Digit, EventKind, MediaError, RelayStats, Side, SideSpec, SideStats
+from media.native.engine import _DIGIT, _EVENTS, _SIDES, _told
 from tests.fuzz.native.build import driven_core
 
 Sent = tuple[Side, bool, bytes, Address]
@@ -34,6 +34,7 @@ def _library() -> tuple[Any, Any]:
     library = ctypes.PyDLL(path)
     library.drive_receive.argtypes = [ctypes.c_uint64, ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_char_p]
     library.drive_watch.argtypes = [ctypes.c_uint64]
+    library.drive_listen.argtypes = [ctypes.c_uint64]
     return module, library
 
 
@@ -48,6 +49,7 @@ class DrivenRelay:
     def __init__(self, now: float) -> None:
         self._core, self._drive = _engine(), _library()[1]
         self._core.set_clock(now)
+        self._typing: dict[Side, None] = {}
         self._handle = self._core.open(*(self._core.bind(HOSTS[side], PORT) for side in Side))
 
     def update(self, a: SideSpec, b: SideSpec) -> None:
@@ -62,10 +64,24 @@ class DrivenRelay:
 
     def advance_to(self, now: float) -> list[Sent]:
         self._core.set_clock(now)
-        return [self._sent(number) for number in range(self._drive.drive_watch(self._handle))]
+        typed = self.type()
+        return typed + [self._sent(number) for number in range(self._drive.drive_watch(self._handle))]
+
+    def send_digit(self, side: Side, digit: Digit) -> list[Sent]:
+        self._core.add_digit(self._handle, side is Side.B, KEYPAD.index(digit.key), digit.duration)
+        self._typing[side] = None
+        return self.type()
+
+    def type(self) -> list[Sent]:
+        self._drive.drive_listen(self._handle)
+        self._typing = dict.fromkeys(side for side in self._typing if self._core.type(self._handle, side is Side.B) is not None)
+        return [self._sent(number) for number in range(self._drive.drive_heard())]
 
     def take_events(self) -> set[tuple[Side, EventKind]]:
-        return {(_SIDES[side], _EVENTS[event]) for _, side, event in self._core.take_events()}
+        return {(_SIDES[side], _EVENTS[event]) for _, side, event in self._core.take_events() if event != _DIGIT}
+
+    def take_digits(self) -> list[tuple[Side, str, int]]:
+        return [(side, KEYPAD[event], time) for side in Side for event, time in self._core.take_digits(self._handle, side is Side.B)]
 
     def stats(self) -> RelayStats:
         a, b = self._core.stats(self._handle)

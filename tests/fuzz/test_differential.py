@@ -4,6 +4,7 @@ the same, octet by octet.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -12,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.api import Address, Interface, Keys, MediaError, MediaEvent, RelayStats, Side, SideSpec, Suite
+from media.api import KEYPAD, Address, Digit, EventKind, Interface, Keys, Law, MediaError, MediaEvent, RelayStats, Side, SideSpec, Suite
 from media.fake import FakeEngine
 from media.keys import SUITES, Outbound, Refused
 from media.relay import MOST_PACKETS
 from sbc.frozen import replace
 from tests.fuzz.driven import HOSTS, PORT, DrivenRelay, Sent
-from tests.unit.media.packets import keys, rtcp, rtp
+from tests.unit.media.packets import event, keys, rtcp, rtp
 
 HOURS = 1000.0  # the clock at the beginning
 KNOWN = sorted(SUITES)
@@ -27,7 +28,7 @@ FAX = b"\0\1\2\xc0\x11\0\0"
 BYE = b"\x81\xcb\0\1\0\0\0\7"
 PADDED = b"\xa0\xc9\0\2\0\0\0\7\0\0\0\4"
 REPORTS = (
-    *(rtcp(), rtcp(7), BYE, PADDED, BYE + PADDED, b"\x80\xcd\0\1\0\0\0\7" * 2),
+    *(rtcp(), rtcp(1), rtcp(7), BYE, PADDED, BYE + PADDED, b"\x80\xcd\0\1\0\0\0\7" * 2),
     # not well formed: padded before the end, without room for what it reports, longer than it is, of another version
     *(PADDED + BYE, b"\x80\xc8\0\1\0\0\0\7", b"\x90\xc9\0\7" + bytes(28), BYE + BYE[:6], BYE + b"\0" + BYE[1:]),
 )
@@ -47,6 +48,7 @@ class Play:
         self.fake.provide({side: Interface(HOSTS[side], PORT, PORT + 1) for side in Side})
         self.fake.open("call", *Side)
         self.events: set[tuple[Side, str]] = set()
+        self.digits: list[tuple[Side, str, int]] = []
         self.fake.on_event(self.hear)
         self.native = DrivenRelay(HOURS)
         self.specs = {side: SideSpec(payload_types={8: 8, 101: 96}, clock_rates={8: 8000, 101: 8000}) for side in Side}
@@ -56,22 +58,30 @@ class Play:
         self.made: list[tuple[Side, bool, Address, bytes]] = []
         for side in Side:
             self.specs[side] = replace(self.specs[side], remote=self.usual(side), remote_rtcp=self.usual(side, 1))
+        self.specs[Side.A] = replace(self.specs[Side.A], reported=(101,), one_stream=True, ssrc=5)
+        self.specs[Side.B] = replace(self.specs[Side.B], events=(101, 8000), ssrc=0x7FFF0001)
         self.update()
         self.steps: tuple[Callable[[Random], None], ...] = (
             *(self.speak,) * 8,
+            *(self.type, self.type, self.type, self.hear_of_a_digit, self.hear_of_a_digit),
+            *(self.report_much,) * 4,
             *(self.report, self.report, self.speak_strangely, self.litter, self.spoil, self.spoil),
             *(self.repeat, self.repeat, self.change, self.change, self.wait, self.wait, self.flood),
         )
 
     def hear(self, event: MediaEvent) -> None:
-        self.events.add((event.side, event.kind))
+        if event.digit is None:
+            self.events.add((event.side, event.kind))
+        else:
+            assert event.kind is EventKind.DIGIT
+            self.digits.append((event.side, event.digit.key, event.digit.duration))
 
     def usual(self, side: Side, further: int = 0) -> Address:
         return NETWORKS[side].format(1), 4000 + further
 
     # Both engines
 
-    def update(self) -> None:
+    def update(self) -> bool:
         outcomes = []
         for update in (lambda a, b: self.fake.update("call", a, b), self.native.update):
             try:
@@ -81,6 +91,7 @@ class Play:
                 outcomes.append("refused")
         assert outcomes[0] == outcomes[1]
         self.compare()
+        return outcomes[0] == "done"
 
     def receive(self, side: Side, packet: bytes, source: Address, *, is_rtcp: bool) -> None:
         self.fake.receive("call", side, packet, source if side is Side.A else (*source, 0, 0), rtcp=is_rtcp)
@@ -92,7 +103,9 @@ class Play:
     def compare(self) -> None:
         assert_same(self.native.stats(), self.fake.stats("call"))
         assert self.native.take_events() == self.events
+        assert self.native.take_digits() == sorted(self.digits, key=lambda digit: digit[0])
         self.events.clear()
+        self.digits.clear()
 
     # Steps
 
@@ -124,6 +137,30 @@ class Play:
         packet = rtp(sequence, payload_type=random.choice((8, 8, 8, 101, 9)), marker=random.random() < 0.2, ssrc=ssrc, payload=payload)
         self.deliver(side, self.sealed(side, packet, random, is_rtcp=False), random, is_rtcp=random.random() < 0.02)
 
+    def type(self, random: Random) -> None:
+        """Packets of telephone-events, as a peer sends them, mostly."""
+        side, ssrc = random.choice(list(Side)), random.choice((1, 1, 2))
+        if self.specs[side].udptl:
+            return
+        began = random.choice((0, 0, 160, 8000, 65535, 65535, 65855, 0xFFFFFF00))
+        for step in range(1, random.choice((2, 3, 5))):
+            self.sequences[side, ssrc] = sequence = self.sequences.get((side, ssrc), 0) + random.choice((1, 1, 1, 2, -1))
+            duration, end = random.choice((160 * step, 65535)), random.random() < 0.4
+            packet = event(sequence, began, random.choice((1, 1, 2, 15, 16)), duration, end=end, marker=random.random() < 0.4, ssrc=ssrc)
+            packet = packet[: random.choice((16, 16, 16, 16, 15))]
+            self.deliver(side, self.sealed(side, packet, random, is_rtcp=False), random, is_rtcp=False)
+
+    def hear_of_a_digit(self, random: Random) -> None:
+        side, digit = random.choice(list(Side)), Digit(random.choice(KEYPAD), random.choice((0, 100, 160, 161, 5000, 70000)))
+        for _ in range(random.choice((1, 1, 2, 40))):
+            self.fake.send_digit("call", side, digit)
+            assert self.native.send_digit(side, digit) == self.left()
+        self.compare()
+        for _ in range(random.choice((2, 3, 12))):
+            self.fake.advance(0.02)
+            assert self.native.advance_to(self.fake.now) == self.left()
+        self.compare()
+
     def speak_strangely(self, random: Random) -> None:
         """Padding, CSRC list, header extension, right or not."""
         side, sequence = random.choice(list(Side)), random.randrange(65536)
@@ -140,6 +177,19 @@ class Play:
         side = random.choice(list(Side))
         packet = self.sealed(side, random.choice(REPORTS), random, is_rtcp=True)
         self.deliver(side, packet, random, is_rtcp=not self.specs[side].rtcp_mux if random.random() < 0.8 else random.random() < 0.5)
+
+    def report_much(self, random: Random) -> None:
+        """Compound packets full of SSRCs: those that arrive, those that leave, others."""
+        side, packets = random.choice(list(Side)), b""
+        for _ in range(random.choice((1, 2, 3))):
+            words = [random.choice((1, 1, 2, 5, 0x7FFF0001, 0x12345678, 0x01000002, 0x07000001, 0x05000003)) for _ in range(14)]
+            kind, count = random.choice((200, 201, 202, 203, 204, 205, 206, 207, 207, 208)), random.choice((0, 0, 1, 1, 2, 31))
+            size = random.choice((0, 1, 2, 3, 6, 7, 12, 13, 14))
+            if kind == 207 and random.random() < 0.5:
+                words[1:4], size = [random.choice((0x01000002, 0x06000002, 0x07000008)), words[1], random.getrandbits(32)], 12
+            packets += struct.pack(f"!BBH{size}I", 0x80 | count, kind, size, *words[:size])
+        packet = self.sealed(side, packets, random, is_rtcp=True)
+        self.deliver(side, packet, random, is_rtcp=not self.specs[side].rtcp_mux)
 
     def litter(self, random: Random) -> None:
         first = random.choice((b"", b"\x80", b"\x80\x08", b"\x80\xc8", b"\x90\x08", b"\0\x01"))
@@ -163,6 +213,7 @@ class Play:
             self.deliver(side, packet, random, is_rtcp=is_rtcp, source=source if random.random() < 0.7 else place(side, random))
 
     def change(self, random: Random) -> None:
+        specs = dict(self.specs)
         side = random.choice(list(Side))
         suite = random.choice(KNOWN) if random.random() < 0.98 else Suite.AES_256_CM_HMAC_SHA1_80
         key = None if random.random() < 0.2 else keys(random.randrange(3), suite)
@@ -177,13 +228,20 @@ class Play:
             {"send": random.random() < 0.7},
             {"silence": random.choice((None, 1.0, 5.0))},
             {"payload_types": random.choice(({}, {8: 8}, {8: 127, 9: 8, 101: 0}, {72: 72, 8: 72}))},
-            {"clock_rates": random.choice(({}, {8: 8000, 9: 48000}, {8: 1}))},
+            {"clock_rates": random.choice(({}, {8: 8000, 9: 48000}, {8: 1}, {101: 48000, 102: 8000}))},
+            {"translate": random.choice(({}, {8: Law.MU}, {8: Law.A, 9: Law.MU, 60: Law.A}))},
+            {"reported": random.choice(((), (101,), (101,), (101, 102), (8,)))},
+            {"events": random.choice((None, (96, 8000), (101, 48000), (127, 192000), (128, 8000), (101, 7999)))},
+            {"ssrc": random.choice((1, 5, 0xFFFFFFFF, 0x12345678, 1 << 32)), "one_stream": random.random() < 0.6},
+            {"one_stream": True, "ssrc": 0x7FFF0001},
         ]
         if random.random() < 0.1:
             fax = not self.specs[side].udptl
             for each in Side:
                 speech = {} if fax else {8: 8}
-                self.specs[each] = replace(self.specs[each], udptl=fax, receive_keys=None, send_keys=None, payload_types=speech)
+                plain: dict[str, Any] = {"translate": {}, "reported": (), "events": None, "one_stream": False} if fax else {}
+                bare = replace(self.specs[each], udptl=fax, receive_keys=None, send_keys=None, payload_types=speech, **plain)
+                self.specs[each] = bare
         elif not self.specs[side].udptl:
             if (chosen := random.choice(changes)).keys() == {"receive_keys"}:
                 self.former[side] = self.specs[side].receive_keys
@@ -191,7 +249,8 @@ class Play:
             self.specs[side] = replace(before, **chosen)
             if suite not in SUITES and key in chosen.values():
                 self.specs[side] = before  # only one of the two has it
-        self.update()
+        if not self.update():
+            self.specs = specs
 
     def wait(self, random: Random) -> None:
         self.fake.advance(random.choice((0.02, 0.02, 0.3, 0.5, 1.0, 2.0, 6.0, 16.0)))

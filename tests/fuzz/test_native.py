@@ -39,8 +39,10 @@ def known_packets() -> list[bytes]:
 
 
 def side(what: int, keys: int) -> bytes:
-    """One side of an update, as relay_target.c reads it: 10.0.0.1:4000, keys both ways, payload types that go on as they are."""
-    return bytes((what, 0x40, keys, keys, *range(0, 128, 8)))
+    """One side of an update, as relay_target.c reads it: 10.0.0.1:4000, keys both ways, payload types that go on as they are; events of
+    our own, and one stream with some keys.
+    """
+    return bytes((what, 0x40, keys, keys, *range(0, 128, 8), 3 | keys << 2 & 4))
 
 
 def inputs(target: str) -> list[bytes]:
@@ -52,9 +54,10 @@ def inputs(target: str) -> list[bytes]:
             return [bytes((suite,)) + packet for suite in suites for packet in known] + [bytes((0x80 | suite,)) + game for suite in suites]
         case "relay":  # an update, then packets from where they are expected
             updates = [b"\0\1" + side(0x43 | mux, keys) * 2 for mux in (0, 0x10) for keys in (0, 1, 0x13, 0x0D)]
-            speech = bytes((2, 0, 0, 1, 0, 60, 8, 1)) * 4 + bytes((2, 1, 0, 1, 0, 60, 8, 2)) * 4 + bytes((2, 2, 1, 6, 0, 0))
-            raw = [bytes((2, 0, 0, 0x80)) + len(packet).to_bytes(2, "big") + packet for packet in known if len(packet) <= 64]
-            return [update + speech + b"\1\xff" * 6 for update in updates] + [updates[0] + each for each in raw]
+            speech = bytes((3, 0, 0, 1, 0, 60, 8, 1)) * 4 + bytes((3, 1, 0, 1, 0, 60, 8, 2)) * 4 + bytes((3, 2, 1, 6, 0, 0))
+            digits = bytes((2, 3, 4, 200)) + bytes((2, 0, 200))
+            raw = [bytes((3, 0, 0, 0x80)) + len(packet).to_bytes(2, "big") + packet for packet in known if len(packet) <= 64]
+            return [update + speech + digits + speech + b"\1\xff" * 6 for update in updates] + [updates[0] + each for each in raw]
         case "rows":  # heads, and the parameters in them
             heads = [message.partition(b"\r\n\r\n")[0] for message in messages()]
             return heads + [head[at:].partition(b"\r\n")[0] for head in heads[:400] if (at := head.find(b";")) >= 0]

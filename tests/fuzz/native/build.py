@@ -23,7 +23,7 @@ BUILD = ROOT / "build/fuzz"
 TARGETS = {
     "packet": (ENGINE / "packet.c",),
     "srtp": (ENGINE / "packet.c", ENGINE / "srtp.c"),
-    "relay": (ENGINE / "packet.c", ENGINE / "srtp.c", ENGINE / "stun.c", ENGINE / "relay.c"),
+    "relay": tuple(ENGINE / f"{part}.c" for part in ("packet", "srtp", "stun", "g711", "stream", "digits", "relay")),
     "rows": (ROWS / "rows.c",),
     "planted": (),
 }
@@ -62,7 +62,7 @@ def driven_core() -> Path:
     """media.native.core whose packets come from and go to the test: see drive.c."""
     hidden = ("-Drelay_answer=answer_by_socket", "-Dengine_start=start_engine")
     worker = compiled("driven_worker.o", [ENGINE / "worker.c"], ("-c", "-fPIC", *hidden))
-    sources = [HERE / "drive.c", *(ENGINE / f"{part}.c" for part in ("module", "packet", "relay", "srtp", "stun"))]
+    sources = [HERE / "drive.c", *(ENGINE / f"{part}.c" for part in ("module", *TARGETS["relay"]))]
     include = f"-I{sysconfig.get_path('include')}"
     flags = ("-fPIC", "-shared", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-DPy_LIMITED_API=0x030B0000", include)
     return compiled("driven_core.abi3.so", sources, flags, (str(worker), "-lcrypto", "-lm"))

@@ -20,6 +20,8 @@ static struct engine *driven;
 int start_engine(struct engine *engine, int workers, double sweep_every, double clock);
 int drive_receive(uint64_t handle, int side, int rtcp, const uint8_t *packet, uint32_t size, const void *source);
 int drive_watch(uint64_t handle);
+void drive_listen(uint64_t handle);
+int drive_heard(void);
 int drive_sent(int which, int *side, int *rtcp, const uint8_t **packet, const void **destination);
 
 static struct relay *find(uint64_t handle) { return relay_find(&driven->worker[0], handle & 0xFFFFFF, (uint32_t)(handle >> 32)); }
@@ -39,8 +41,9 @@ static void note_sent(int descriptor, const uint8_t *packet, size_t size, const 
     count++;
 }
 
-void relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
+bool relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
     note_sent(half->rtp, packet, size, destination);
+    return true;
 }
 
 /* How many packets left. */
@@ -69,6 +72,14 @@ int drive_watch(uint64_t handle) {
     worker_leave(&driven->worker[0]);
     return count;
 }
+
+/* From here on, until `drive_heard` says how many, what leaves because Python asked for it. */
+void drive_listen(uint64_t handle) {
+    last = find(handle);
+    count = 0;
+}
+
+int drive_heard(void) { return count; }
 
 /* The octets of a packet that left, and from where. */
 int drive_sent(int which, int *side, int *rtcp, const uint8_t **packet, const void **destination) {

@@ -15,6 +15,7 @@ struct memory {
     uint64_t counters[COUNTERS];
     int events[EVENTS];
     bool quiet; /* reported silent, and not heard or told of since */
+    uint64_t typed;
 };
 
 static struct relay relay;
@@ -65,9 +66,15 @@ static void leave(int side, const struct datagram *datagram) {
         half_sent(&relay.side[side], datagram);
 }
 
-void relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
-    CLAIM(!packet && size == 0); /* without ICE nobody is answered; this one keeps the way open */
-    CLAIM(equal(destination, &half->latch.locked));
+bool relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
+    if (packet) { /* a digit */
+        CLAIM(size >= EVENT_PACKET && size <= EVENT_PACKET + MAX_TRAILER && rtp_header(packet, size) == RTP_HEADER);
+        CLAIM(half->sending && knows(&memory[side_of(half)], destination));
+        memory[side_of(half)].typed++;
+    } else { /* without ICE nobody is answered; this one keeps the way open */
+        CLAIM(size == 0 && equal(destination, &half->latch.locked));
+    }
+    return true;
 }
 
 void relay_report(struct half *half, enum event event) {
@@ -91,7 +98,7 @@ static void check(void) {
         memcpy(of->counters, half->counters, sizeof of->counters);
         if (of->counters[PACKETS_RECEIVED] + of->counters[RTCP_RECEIVED] != heard)
             of->quiet = false;
-        CLAIM(half->counters[PACKETS_SENT] <= half->far->counters[PACKETS_RECEIVED]);
+        CLAIM(half->counters[PACKETS_SENT] <= half->far->counters[PACKETS_RECEIVED] + of->typed);
         CLAIM(half->counters[RTCP_SENT] <= half->far->counters[RTCP_RECEIVED]);
         CLAIM(half->counters[DATAGRAMS_RECEIVED] <= half->counters[PACKETS_RECEIVED]);
         CLAIM(reception_expected(&half->reception) >= 0 && isfinite(reception_jitter_ms(&half->reception)));
@@ -129,7 +136,16 @@ static void fill(struct input *input, struct spec *spec, bool six, bool udptl) {
     for (uint8_t type = 0; type < 128; type = (uint8_t)(type + 8)) {
         spec->types[type].leaving = take8(input) & 0x7F;
         spec->types[type].rate = type ? 8000u * type : 0;
+        spec->types[type].law = type / 8 % LAWS;
+        spec->types[type].digits = what & 1 && type >= 64;
     }
+    spec->reports = what & 1;
+    what = take8(input);
+    spec->has_events = what & 1;
+    spec->events = 101;
+    spec->events_clock = what & 2 ? LEAST_CLOCK : MOST_CLOCK;
+    spec->one_stream = what & 4;
+    spec->ssrc = what >> 3;
 }
 
 static void update(struct input *input) {
@@ -241,8 +257,28 @@ static void receive(struct input *input) {
 
 static void pass(struct input *input) {
     now += take8(input) / 50.0;
-    for (int side = 0; side < 2; side++)
-        half_watch(&relay.side[side], now);
+    for (int side = 0; side < 2; side++) {
+        struct half *half = &relay.side[side];
+        half_watch(half, now);
+        CLAIM(half->reader.count <= MOST_REPORTED);
+        half->reader.count = 0;
+    }
+}
+
+/* Digits, until there are no more or for a while. */
+static void type(struct input *input) {
+    uint8_t what = take8(input);
+    struct half *half = &relay.side[what & 1];
+    for (int count = what >> 1 & 0x3F; count; count--)
+        half_add_digit(half, (uint8_t)count % DIGITS, take8(input) * 40u);
+    CLAIM(half->typist.waiting <= MOST_WAITING);
+    for (int count = take8(input); count; count--) {
+        double due = half_type(half, now);
+        CLAIM(due < 0 || due > now);
+        if (due < 0)
+            return;
+        now = due;
+    }
 }
 
 static void open_relay(void) {
@@ -257,6 +293,7 @@ static void open_relay(void) {
         half->rtcp = 2 * side + 1;
         half->silence = -1;
         half->allowance = MOST_PACKETS;
+        half->reader.allowed = MOST_REPORTED;
         half->local = place(0, side);
         for (size_t type = 0; type < 128; type++)
             half->types[type].leaving = NO_PAYLOAD_TYPE;
@@ -276,6 +313,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             update(&input);
         else if ((what & 7) == 1)
             pass(&input);
+        else if ((what & 7) == 2)
+            type(&input);
         else
             receive(&input);
         check();

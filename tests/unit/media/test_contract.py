@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 import pytest
 import uvloop
 
+from tests.unit.media.contract_digits import Reported, Typed
 from tests.unit.media.contract_dtls import Handshakes
 from tests.unit.media.contract_fax import Fax
 from tests.unit.media.contract_figures import Figures
+from tests.unit.media.contract_g711 import Laws
 from tests.unit.media.contract_ice import Lite
 from tests.unit.media.contract_rules import LifeOfARelay
 from tests.unit.media.contract_srtp import Encryption
+from tests.unit.media.contract_stream import OneStream
 from tests.unit.media.contract_traffic import Traffic
 from tests.unit.media.worlds import FakeWorld, LoopbackWorld, NativeWorld, World
 
@@ -63,4 +66,20 @@ class TestLite(Lite):
 
 
 class TestHandshakes(Handshakes):
+    pass
+
+
+class TestLaws(Laws):
+    pass
+
+
+class TestTyped(Typed):
+    pass
+
+
+class TestReported(Reported):
+    pass
+
+
+class TestOneStream(OneStream):
     pass

@@ -6,7 +6,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from media.api import EngineCapabilities, EventKind, MediaError, MediaEvent, PortsExhausted, RelayPorts, RelayStats, Side, SideSpec, Suite
+from media.api import (
+    Digit,
+    EngineCapabilities,
+    EventKind,
+    MediaError,
+    MediaEvent,
+    PortsExhausted,
+    RelayPorts,
+    RelayStats,
+    Side,
+    SideSpec,
+    Suite,
+)
 from sbc.effects import (
     CloseFlow,
     CloseRelay,
@@ -17,6 +29,7 @@ from sbc.effects import (
     OpenRelay,
     Resolve,
     Send,
+    SendDigit,
     StoreBindings,
     TrustFlow,
     UpdateRelay,
@@ -69,6 +82,9 @@ class Media:
 
     def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
         self._do(f"update {relay}")
+
+    def send_digit(self, relay: str, side: Side, digit: Digit) -> None:
+        self._do(f"digit {relay} {side}")
 
     def stats(self, relay: str) -> RelayStats:
         return RelayStats()
@@ -205,6 +221,22 @@ def test_inputs_that_arise_meanwhile_wait_their_turn() -> None:
         engine.receive_failure("", "nobody waits")
         assert len(stage.core.inputs) == 4
         assert stage.stats.sends_failed == 3
+
+    run(scene())
+
+
+def test_DTMF_03_digits_for_a_relay_that_is_there_or_not() -> None:
+    steps: list[Effect] = [SendDigit("r", Side.B, Digit("7", 100))]
+
+    async def scene() -> None:
+        stage = Stage(ScriptedCore(lambda event: steps))
+        engine = stage.engine()
+        engine.receive(DrainBegun())
+        stage.media.error = MediaError("no relay 'r'")
+        engine.receive(DrainBegun())
+        assert stage.media.done == ["digit r b"]
+        assert len(stage.core.inputs) == 2
+        assert stage.lines == []
 
     run(scene())
 

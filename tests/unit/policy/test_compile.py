@@ -99,7 +99,9 @@ strangers: {answer: 403, limits: s}
 media:
   m: {srtp: optional, codecs: [G729, pcma], suites: [AEAD_AES_128_GCM], silence: 2m, early_media: listen, fax: pass}
   n: {srtp: off, codecs: [PCMA, telephone-event], digits_from: withhold, digits_to: withhold}
-trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"]}, u: {realm: inside, media: n}}
+  o: {srtp: off, codecs: [PCMU, Telephone-Event], g711: translate, digits: info, ssrc: rewrite}
+trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"]}, u: {realm: inside, media: n},
+  v: {realm: inside, media: o, info: pass}}
 """,
     ).snapshot
     assert snapshot.limits["a"] == LimitRules("a", 5, 1.5, 14400.0, None, True)
@@ -111,6 +113,10 @@ trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"
     assert (media.codecs, media.srtp, media.suites, media.silence) == (("G729", "pcma"), "optional", (Suite.AEAD_AES_128_GCM,), 120.0)
     assert (media.early, media.fax, media.digits_from, media.digits_to) == ("listen", "pass", "pass", "pass")
     assert (snapshot.trunks["u"].media.digits_from, snapshot.trunks["u"].media.digits_to) == ("withhold", "withhold")
+    assert (media.g711, media.digits, media.ssrc) == ("pass", "pass", "keep")
+    media = snapshot.trunks["v"].media
+    assert (media.g711, media.digits, media.ssrc) == ("translate", "info", "rewrite")
+    assert media.codecs == ("PCMU",), "who says digits by INFO has no telephone-events"
 
 
 @pytest.mark.parametrize(

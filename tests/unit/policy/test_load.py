@@ -231,11 +231,23 @@ def test_relay_ports(folder: Folder, address: str, ports: str, expected: str) ->
         ("{srtp: off, codecs: [PCMA, telephone-event], digits_to: refuse}", "media.m.digits_to: must be 'pass' or 'withhold'"),
         ("{srtp: off, codecs: [PCMA], digits_to: withhold}", "media.m.digits_to: without telephone-event"),
         ("{srtp: off, codecs: [PCMA, Telephone-Event, RED], digits_from: withhold}", "media.m.digits_from: RED (RFC 2198) carries"),
+        ("{srtp: off, codecs: [PCMA], digits: rfc2833}", "media.m.digits: must be 'pass', 'rfc4733' or 'info'"),
+        ("{srtp: off, codecs: [PCMA], digits: rfc4733}", "media.m.digits: RFC 4733 is telephone-event, which is not among"),
+        ("{srtp: off, codecs: [PCMA], g711: yes}", "media.m.g711: must be 'pass' or 'translate'"),
+        ("{srtp: off, codecs: [G729], g711: translate}", "media.m.g711: neither PCMA nor PCMU"),
+        ("{srtp: off, codecs: [PCMA], ssrc: true}", "media.m.ssrc: must be 'keep' or 'rewrite'"),
     ],
 )
 def test_media(folder: Folder, media: str, expected: str) -> None:
     errors = folder.errors(MINIMAL.replace("media: {", f"media: {{m: {media}, "))
     assert any(expected in error for error in errors), errors
+
+
+def test_DTMF_03_digits_by_info_need_info(folder: Folder) -> None:
+    text = MINIMAL.replace("media: {", "media: {m: {srtp: off, codecs: [PCMA], digits: info, digits_to: withhold}, ")
+    (error,) = folder.errors(text, "trunks: {t: {realm: inside, media: m}}")
+    assert error == "b.yaml:1:36: trunks.t.media: media 'm' has its digits come by INFO, which is refused: say 'info: pass', too"
+    assert folder.load(text, "trunks: {t: {realm: inside, media: m, info: pass}}").snapshot.trunks["t"].media.digits == "info"
 
 
 def test_DTMF_04_no_event_tells_what_is_withheld(folder: Folder) -> None:
