@@ -70,7 +70,7 @@ class TestOurs:
     def test_REJ_19_only_who_is_about_to_stop_names_a_time(self, world: World, office: Agent) -> None:
         world.drain()
         office.invite(NUMBER)
-        assert office.expect_response(503).headers.first("Retry-After") == "10"
+        assert 5 <= int(office.expect_response(503).headers.first("Retry-After") or 0) <= 30
 
 
 # A server's: RFC 7339
