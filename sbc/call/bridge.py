@@ -7,7 +7,7 @@ from sbc.call.crossing import Said, for_help, hides_from, read_invite, rows_for
 from sbc.call.neutral import ANONYMOUS, ANONYMOUS_HOST, is_anonymous, numbered, user_part
 from sbc.errors import SipError
 from sbc.frozen import frozen
-from sbc.policy.snapshot import Party
+from sbc.policy.snapshot import Party, Trunk
 from sbc.sip.fields.max_breadth import DEFAULT, max_breadth
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Headers, Request
@@ -66,6 +66,11 @@ def breadth_left(headers: Headers) -> int | None:
     if breadth == 0:
         raise SipError("Max-Breadth 0", status=440, reason=reason_phrase(440))
     return None if breadth is None else min(breadth, DEFAULT)
+
+
+def host_told(party: Party, host: str) -> str:
+    """What stands behind the @ of our callers in requests to `party`: where we have an account, its domain; else `host`, ours."""
+    return party.register_to.domain if isinstance(party, Trunk) and party.register_to is not None else host
 
 
 def rows_of(invitation: Invitation, party: Party, host: str) -> list[tuple[str, str]]:

@@ -383,7 +383,9 @@ class _Checker:
                 other = taken.setdefault((account.user, account.domain or account.registrar.host), name)
                 if other != name:
                     place = self._document.key_place(("trunks", other, "register_to"))
-                    self.error(("trunks", name, "register_to", "user"), f"{account.user!r} is registered by trunk {other!r} already at {place}")
+                    self.error(
+                        ("trunks", name, "register_to", "user"), f"{account.user!r} is registered by trunk {other!r} already at {place}"
+                    )
 
     def _registrar(self, path: Path, name: str | None) -> None:
         """Whether that trunk can be registered at, and whether its calls to who registers there are known as its own."""

@@ -51,7 +51,9 @@ class Prover:
         A nonce is answered once: another challenge without `stale` says that the password is wrong (RFC 7616 s3.3).
         """
         self._rounds += 1
-        challenges = {(proof, each.params["realm"]): each for header, proof in ANSWERED_BY.items() for each in _challenges(response, header)}
+        challenges = {
+            (proof, each.params["realm"]): each for header, proof in ANSWERED_BY.items() for each in _challenges(response, header)
+        }
         if not challenges or self._rounds > MAX_ROUNDS:
             return False
         for key, challenge in challenges.items():
@@ -80,8 +82,8 @@ class Prover:
         via, cseq = replace(request.via, branch=branch), CSeq(number, request.method)
         headers.replace_first(VIA, str(via))
         headers.set(CSEQ, str(cseq))
-        for name, value in self.rows(request.method, str(request.uri), request.body):
-            headers.add(name, value)
+        for proof, value in self.rows(request.method, str(request.uri), request.body):
+            headers.add(proof, value)
         return Request(request.method, request.uri, headers, request.body, via, request.from_, request.to, request.call_id, cseq)
 
 

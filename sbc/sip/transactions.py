@@ -39,6 +39,7 @@ from sbc.sip.server import (
 from sbc.sip.timers import Timers, TimerValues
 
 __all__ = [
+    "Again",
     "Cause",
     "ClientTransaction",
     "ClientUser",

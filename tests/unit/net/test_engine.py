@@ -31,6 +31,7 @@ from sbc.effects import (
     Send,
     SendDigit,
     StoreBindings,
+    KeepAlive,
     TrustFlow,
     UpdateRelay,
     WriteRecord,
@@ -126,6 +127,9 @@ class Stage:
 
             def trust_flow(self, flow: Flow, alias: int) -> None:
                 stage.sent.append(TrustFlow(flow, alias))
+
+            def keep_alive(self, flow: Flow, within: float) -> None:
+                stage.sent.append(KeepAlive(flow, within))
 
         class Questions:
             def ask(self, question: str, realm: str, wanted: Wanted) -> None:
