@@ -15,17 +15,20 @@ class Homes:
     __slots__ = ("_of", "of")
 
     def __init__(self, answered: Answered = unrecorded) -> None:
-        self._of: dict[str, Home] = {}
+        self._of: dict[str, tuple[str, Home]] = {}  # with the registration it is of
         self.of = answered(self._home)
 
-    def put(self, trunk: str, home: Home) -> None:
-        self._of[trunk] = home
+    def put(self, trunk: str, registration: str, home: Home) -> None:
+        """`registration`: any name that no other one has."""
+        self._of[trunk] = registration, home
 
-    def drop(self, trunk: str, home: Home) -> None:
+    def drop(self, trunk: str, registration: str) -> None:
         """Unless there is another by now."""
-        if self._of.get(trunk) is home:
+        known = self._of.get(trunk)
+        if known is not None and known[0] == registration:
             del self._of[trunk]
 
     def _home(self, trunk: str) -> Home | None:
         """None: we are not registered there."""
-        return self._of.get(trunk)
+        known = self._of.get(trunk)
+        return known[1] if known is not None else None

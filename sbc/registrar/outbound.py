@@ -257,7 +257,7 @@ class Outbound:
         self._warned = False
         self.flow = flow
         self._home = (flow, name, _routes(response))
-        self._context.homes.put(self.trunk.name, self._home)
+        self._context.homes.put(self.trunk.name, self._call_id, self._home)
         self._expires_at = now.wall + seconds
         self._cancelled(self._lapse)
         self._lapse = self._start(seconds, Event.LAPSED, now)
@@ -270,7 +270,7 @@ class Outbound:
         if self._home is None:
             return
         self._failures = 0 if now.monotonic - self._stood_since >= STOOD_S else self._failures + 1
-        self._context.homes.drop(self.trunk.name, self._home)
+        self._context.homes.drop(self.trunk.name, self._call_id)
         self.flow = self._home = self._expires_at = None
         self._lapse = self._cancelled(self._lapse)
         self._ping = self._cancelled(self._ping)
@@ -309,7 +309,7 @@ class Outbound:
 
     def _forget(self, _: Response | None, now: Now) -> None:
         if self._home is not None:
-            self._context.homes.drop(self.trunk.name, self._home)
+            self._context.homes.drop(self.trunk.name, self._call_id)
         self.flow = self._home = self._transaction = None
         for timer in (self._due, self._lapse, self._ping, self._patience):
             self._cancelled(timer)
