@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from sbc.sip.digest import response_digest
 from sbc.sip.fields.auth import Credentials
 from sbc.sip.fields.contact import Contact
 from sbc.sip.fields.expires import expires
 from sbc.sip.message import Request
-from sbc.sip.digest import response_digest
 from tests.world import POLICY, Agent, World
 from tests.zones import zone
 
