@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from sbc.call.context import TRANSPORTS, Context, flow_to
+from sbc.call.abilities import methods_of
+from sbc.call.context import SUPPORTED, TRANSPORTS, Context, flow_to
 from sbc.call.homes import Home
 from sbc.call.record import server_of
 from sbc.call.targets import NOTHING_KNOWN, wanted_of
@@ -296,7 +297,9 @@ class Outbound:
             self._lose(None, now)
 
     def _retry_soon(self, _: Response | None, now: Now) -> None:
-        self._wait(back_off(self._failures, self._random) if self._failures else between(*SOON_S, self._random), now)
+        """Once; a connection that keeps breaking is no better than none."""
+        again = self._failures - 1
+        self._wait(back_off(again, self._random) if again > 0 else between(*SOON_S, self._random), now)
 
     def _take_back(self, _: Response | None, now: Now) -> None:
         self._due = self._cancelled(self._due)
@@ -354,7 +357,9 @@ class Outbound:
             headers=(
                 ("Contact", f"<{ours.with_(params=(*ours.params, ('line', self.line)))}>;expires={seconds}"),
                 ("Expires", str(seconds)),
-                ("Supported", "path"),
+                # What we can do; and a challenge over UDP that is not to be longer than what it answers has room by that
+                ("Allow", ", ".join(methods_of(self.trunk))),
+                ("Supported", f"path, {SUPPORTED}"),
                 *self._prover.rows("REGISTER", str(registrar)),
             ),
         )

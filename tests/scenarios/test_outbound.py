@@ -49,7 +49,8 @@ def test_what_a_register_says(tel: Carrier) -> None:
     assert str(request.from_.uri) == f"sip:{ACCOUNT}@{DOMAIN}"
     assert re.fullmatch(rf"<sip:{ACCOUNT}@10\.1\.0\.1:5060;line=[0-9a-f]{{32}}>;expires=600", request.headers.first("Contact") or "")
     assert asked_for(request) == 600
-    assert request.headers.first("Supported") == "path"
+    assert request.headers.first("Supported") == "path, timer, 100rel"
+    assert "INVITE, ACK" in (request.headers.first("Allow") or "")
     assert "Authorization" not in request.headers
     assert b"10.0.0" not in request.encode(), "nothing of the other side"
 
