@@ -90,6 +90,7 @@ class Outbound:
         self._lapse: Timer | None = None
         self._ping: Timer | None = None
         self._patience: Timer | None = None
+        self._secure = self.account.registrar.secure or self.account.registrar.transport == "TLS"  # or TLS is how it was registered last
         self._standing: Standing = "registering"
         self._alarmed = False
         self._warned = False
@@ -130,8 +131,9 @@ class Outbound:
         """Whether that is the connection we registered over, or comes from a server of this carrier."""
         if self.flow is not None and flow.connection and flow.connection == self.flow.connection:
             return True
-        protected = self.flow is None or not self.flow.secure or flow.secure
-        return flow.realm == self.realm.name and flow.remote[0] in self.addresses and protected
+        if self._secure and not flow.secure:
+            return False
+        return flow.realm == self.realm.name and flow.remote[0] in self.addresses
 
     def outlook(self) -> Outlook:
         return Outlook(self.trunk.name, self._server(), self._standing, self._since, self._expires_at, self._last, self._next_at)
@@ -257,6 +259,7 @@ class Outbound:
         self._denials = 0
         self._warned = False
         self.flow = flow
+        self._secure = flow.secure
         self._home = (flow, name, _routes(response))
         self._context.homes.put(self.trunk.name, self._call_id, self._home)
         self._expires_at = now.wall + seconds

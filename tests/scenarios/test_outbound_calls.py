@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from sbc.inputs import FlowClosed
+from sbc.inputs import FlowClosed, PolicyChanged
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Request, Response
 from tests.scenarios.outbound import (
     ACCOUNT,
     DOMAIN,
     LINE,
+    PASSWORD,
     TLS,
     Carrier,
     accept,
@@ -21,7 +24,7 @@ from tests.scenarios.outbound import (
     with_account,
     with_tls,
 )
-from tests.world import Agent, World, sdp
+from tests.world import Agent, World, sdp, snapshot_of
 from tests.zones import zone
 
 NUMBER = "+4930123456"
@@ -415,7 +418,10 @@ def test_over_our_own_connection_it_is_the_carrier_whatever_it_writes(policy: st
 
 
 def test_what_was_registered_by_tls_is_not_called_by_udp(policy: str) -> None:
-    world, tel, _, request = over_tls()
+    world, tel, server, request = over_tls()
+    incoming(tel.a, f"sip:{NUMBER}@10.1.0.1:5060;line={line_of(request)}")
+    tel.a.expect_nothing()
+    world.receive(FlowClosed(server.flow))
     incoming(tel.a, f"sip:{NUMBER}@10.1.0.1:5060;line={line_of(request)}")
     tel.a.expect_nothing()
     other = world.agent("a2", ("10.1.7.1", 40001), "inside", "TLS", connection=77)
@@ -463,3 +469,29 @@ def test_servers_that_dns_no_longer_names_are_strangers(tel: Carrier) -> None:
     accept(tel.a, tel.asked_within(tel.a, 300, 420))
     incoming(tel.b, f"sip:{NUMBER}@10.1.0.1:5060;line={line_of(request)}")
     tel.b.expect_nothing()
+
+
+def test_a_call_is_played_alone_whatever_becomes_of_the_registration(tel: Carrier) -> None:
+    """Which refreshes, changes and goodbyes there were meanwhile is no part of its recording."""
+    tel.registered()
+    invite = tel.office.invite(NUMBER)
+    challenge(tel.a, tel.a.expect_request("INVITE"), 407)
+    tel.a.expect_request("ACK")
+    ok = answered(tel.office, tel.a, tel.a.expect_request("INVITE"))
+    tel.world.receive(PolicyChanged(snapshot_of(with_account(f"{LINE}, expires: 2h"))))
+    accept(tel.a, tel.a.expect_request("REGISTER"))
+    tel.world.drain()
+    accept(tel.a, tel.a.expect_request("REGISTER"))
+    tel.office.send(tel.office.within(invite, ok, "BYE"))
+    challenge(tel.a, tel.a.expect_request("BYE"), 407, nonce="n2")
+    tel.a.answer(tel.a.expect_request("BYE"), 200)
+    tel.office.expect_response(200)
+    tel.world.expect_nothing_left()
+    assert len(tel.world.recordings) == 1
+    (recording,) = tel.world.recordings
+    octets = recording.encode()
+    assert b"Proxy-Authorization" in octets
+    assert b"response=" in octets
+    assert b"REGISTER" not in octets
+    assert not re.search(rb'response=\\?"[^0"]', octets), "nothing to guess the password from"
+    assert all(PASSWORD.encode() not in recording.policy(digest) for digest in recording.digests())
