@@ -203,8 +203,6 @@ class Outbound:
 
     def _located(self, answers: Answers, now: Now) -> None:
         wanted = wanted_of(self._peer, self.realm)
-        if self.state != State.LOCATING:  # nobody waits for it any more
-            return
         complete = not next_questions(wanted, answers)
         found: list[tuple[Flow, str]] = []
         for server in servers(wanted, answers, self._random) if complete else ():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sbc.inputs import BindingsFound, FlowClosed, PolicyChanged
+from sbc.inputs import BindingsFound, FlowClosed, PolicyChanged, Resolved
 from sbc.sip.message import Request
 from tests.scenarios.outbound import (
     ACCOUNT,
     DOMAIN,
     LINE,
     TLS,
+    TWO,
     Carrier,
     accept,
     asked_for,
@@ -59,6 +60,26 @@ def test_a_refresh_that_fails_moves_to_the_next_server_at_once(tel: Carrier) -> 
     accept(tel.b, tel.b.expect_request("REGISTER"))
     assert tel.events == ["registered"]
     tel.a.inbox.clear()
+
+
+def test_another_server_is_not_shown_the_nonces_of_the_first(tel: Carrier) -> None:
+    tel.world.begin()
+    challenge(tel.a, tel.a.expect_request("REGISTER"))
+    accept(tel.a, tel.a.expect_request("REGISTER"))
+    tel.a.answer(tel.asked_within(tel.a, 300, 420), 503)
+    request = tel.b.expect_request("REGISTER")
+    assert "Authorization" not in request.headers
+    accept(tel.b, request)
+
+
+def test_a_new_policy_is_a_new_beginning_for_what_has_failed(tel: Carrier) -> None:
+    tel.world.unreachable |= {tel.a.flow.remote, tel.b.flow.remote}
+    tel.world.begin()
+    tel.world.after(4000)
+    tel.world.receive(PolicyChanged(snapshot_of(with_account())))
+    (outlook,) = tel.world.core.registrations_out()
+    assert outlook.next_at is not None
+    assert 30 <= outlook.next_at - tel.world.now.wall <= 60
 
 
 def secure_world() -> tuple[World, Carrier, Agent]:
@@ -182,6 +203,27 @@ def test_a_drain_takes_it_back(tel: Carrier) -> None:
     tel.world.after(2000)
     tel.a.expect_nothing()
     assert tel.events == ["registered"], "no alarm"
+
+
+def test_a_nonce_that_is_too_old_for_a_goodbye(tel: Carrier) -> None:
+    tel.world.begin()
+    challenge(tel.a, tel.a.expect_request("REGISTER"))
+    accept(tel.a, tel.a.expect_request("REGISTER"))
+    tel.world.drain()
+    challenge(tel.a, tel.a.expect_request("REGISTER"), nonce="n2")
+    proved = tel.a.expect_request("REGISTER")
+    assert is_proved(proved)
+    accept(tel.a, proved)
+    assert not tel.world.core.is_leaving()
+
+
+def test_an_answer_of_dns_that_nobody_waits_for_any_more(tel: Carrier) -> None:
+    tel.world.zone = None
+    tel.world.begin()
+    tel.world.drain()
+    tel.world.receive(Resolved(tel.world.unanswered[0], TWO))
+    tel.a.expect_nothing()
+    assert tel.world.core.registrations_out() == ()
 
 
 def test_nobody_waits_long_for_a_goodbye(tel: Carrier) -> None:
