@@ -52,7 +52,7 @@ def locate(
     if isinstance(party, Trunk) and party.peer is not None:
         home = context.homes.of(party.name) if party.register_to is not None else None
         if party.register_to is not None:
-            if home is None and party.register_to.needed:
+            if home is None and party.register_to.needed and not invitation.urgent:  # who calls for help tries any way there is
                 return Cause(503, by="sbc", note=f"not registered at {party.name}")
             if home is not None and party.register_to.is_way:
                 return _at_home(context, party, party.register_to, home, invitation, now)

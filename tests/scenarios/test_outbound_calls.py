@@ -111,6 +111,17 @@ def test_alone_a_carrier_without_registration_is_a_500(policy: str) -> None:
     world.expect_nothing_left()
 
 
+def test_an_emergency_call_is_tried_without_a_registration(policy: str) -> None:
+    world = World(policy.replace('numbers: ["112"], send_to: [carrier]', 'numbers: ["112"], send_to: [tel]'))
+    tel = Carrier(world)
+    tel.office.invite("112")
+    invite = tel.a.expect_request("INVITE")
+    assert invite.uri.user == "112"
+    tel.a.answer(invite, 486)
+    tel.office.inbox.clear()
+    world.expect_nothing_left()
+
+
 def test_where_it_is_not_needed_a_call_goes_by_dns(policy: str) -> None:
     world = World(with_account(f"{LINE}, needed_for_calls: false"))
     tel = Carrier(world)
