@@ -80,11 +80,14 @@ def rows_of(invitation: Invitation, party: Party, host: str) -> list[tuple[str, 
 
 
 def from_of(invitation: Invitation, party: Party, host: str, tag: str) -> NameAddr:
-    """From on the leg of the callee `party`: the caller's name and number, our own host; or nobody."""
+    """From on the leg of the callee `party`: the caller's name and number, our own host; or nobody; or our account there."""
     if hides_from(invitation.said, party):
         return ANONYMOUS.with_tag(tag)
     caller = invitation.caller
-    if invitation.anonymous:
+    account = party.register_to if isinstance(party, Trunk) else None
+    if account is not None and account.in_from and not invitation.anonymous:
+        uri = Uri.sip(account.user, host)
+    elif invitation.anonymous:
         uri = Uri.sip(user_part(caller) or None, ANONYMOUS_HOST)
     elif invitation.said.verstat and caller.startswith("+"):
         uri = numbered(caller, invitation.said.verstat).with_(host=host)

@@ -191,6 +191,7 @@ def _register_to(name: str, trunk: model.TrunkModel, secrets: Mapping[Keys, str]
         credentials=Credentials(account.auth_user or account.user, secrets["trunks", name, "register_to", "password"]),
         expires=int(account.expires or DEFAULT_EXPIRES_S),
         needed=account.needed_for_calls is not False,
+        in_from=account.from_header == "account",
         is_way=trunk.peer is None,
     )
 

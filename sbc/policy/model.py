@@ -221,6 +221,11 @@ class RegisterToModel(Model):
     expires: Duration | None = Field(
         None, ge=60, le=86400, description="For how long we ask to be registered at a time: 60s to 1d. Default: 10m."
     )
+    from_header: Literal["caller", "account"] | None = Field(
+        None,
+        description="Whom From names in our calls to it. caller: its number, the default. account: `user`, for carriers that take no "
+        "other; the caller then stands in P-Asserted-Identity alone.",
+    )
     needed_for_calls: bool | None = Field(
         None, description="false: calls to it are tried even while we are not registered. Default: true, they go to the next target."
     )

@@ -141,6 +141,7 @@ class RegisterTo:
     port          of the domain in URIs; None: it has none
     expires       seconds we ask for
     needed        calls to the trunk are only made while we are registered
+    in_from       our address there is the From of calls to it, whoever calls
     is_way        calls go to the server we are registered at, over the same flow: the trunk has no `peer` of its own
     """
 
@@ -151,6 +152,7 @@ class RegisterTo:
     credentials: Credentials
     expires: int
     needed: bool = True
+    in_from: bool = False
     is_way: bool = True
 
 

@@ -122,6 +122,22 @@ def test_an_emergency_call_is_tried_without_a_registration(policy: str) -> None:
     world.expect_nothing_left()
 
 
+def test_a_carrier_that_takes_no_caller_but_the_account(policy: str) -> None:
+    text = with_account(f"{LINE}, from_header: account").replace("  office:\n", '  office:\n    numbers: ["+49301234"]\n', 1)
+    world = World(text)
+    tel = Carrier(world)
+    tel.registered()
+    for headers, user in ((), ACCOUNT), ((("Privacy", "id"),), "anonymous"):
+        tel.office.invite(NUMBER, headers=(("P-Asserted-Identity", "<sip:+49301234@x>"), *headers))
+        invite = tel.a.expect_request("INVITE")
+        assert invite.from_.uri.user == user
+        assert ("P-Asserted-Identity" in invite.headers) == (user == ACCOUNT)
+        tel.a.answer(invite, 486)
+        tel.a.expect_request("ACK")
+    tel.office.inbox.clear()
+    world.expect_nothing_left()
+
+
 def test_where_it_is_not_needed_a_call_goes_by_dns(policy: str) -> None:
     world = World(with_account(f"{LINE}, needed_for_calls: false"))
     tel = Carrier(world)

@@ -33,12 +33,13 @@ def test_an_account_and_what_follows_from_it(folder: Folder) -> None:
 
 
 def test_every_key_of_an_account(folder: Folder) -> None:
-    keys = "registrar: 'sip:192.0.2.1:5070', user: a.b, auth_user: a@b, domain: Ims.Example, expires: 1h, needed_for_calls: false"
+    keys = "registrar: 'sip:192.0.2.1:5070', user: a.b, auth_user: a@b, domain: Ims.Example, expires: 1h, from_header: account"
+    keys += ", needed_for_calls: false"
     found = folder.load(trunk(account(keys, ", peer: 'sip:192.0.2.9', credentials: {user: u, password: {env: SBC_TEST_SECRET}}")))
     t = found.snapshot.trunks["t"]
     to = t.register_to
     assert to is not None
-    assert (to.domain, to.port, to.expires, to.needed, to.is_way) == ("ims.example", None, 3600, False, False)
+    assert (to.domain, to.port, to.expires, to.needed, to.in_from, to.is_way) == ("ims.example", None, 3600, False, True, False)
     assert (to.credentials.user, t.credentials) == ("a@b", Credentials("u", "geheim"))
     assert [server.host for server in t.servers] == ["192.0.2.9", "192.0.2.1"]
 
@@ -69,6 +70,7 @@ def test_an_address_with_a_port_is_the_domain_with_it(folder: Folder) -> None:
         ("register_to: {registrar: sip:r, user: a, expires: 2d, %p}", "trunks.t.register_to.expires: "),
         ("register_to: {registrar: sip:r, user: a, domain: 'a b', %p}", "trunks.t.register_to.domain: 'a b' is neither a host name"),
         ("register_to: {registrar: sip:r, user: a, domian: x, %p}", "trunks.t.register_to.domian: unknown key, did you mean 'domain'?"),
+        ("register_to: {registrar: sip:r, user: a, from_header: user, %p}", "from_header: must be 'caller' or 'account'"),
         ("register_to: {registrar: sip:r, user: a, needed_for_calls: no, %p}", "needed_for_calls: must be true or false"),
         ("register_to: {registrar: 'sip:r;transport=tls', user: a, %p}", "register_to.registrar: realm 'inside' has no tls:// listener"),
         ("register_to: {registrar: sip:127.0.0.2, user: a, %p}", "register_to.registrar: is our own listener"),
