@@ -126,6 +126,8 @@ def test_a_carrier_that_comes_back_without_its_memory_has_us_again(stage: Stage)
     for file in stage.carrier.folder.glob("registrations.db*"):
         file.unlink()
     stage.carrier.start()
+    assert stage.edge.process is not None
+    stage.edge.process.send_signal(signal.SIGHUP)  # or somebody waits for half a minute and more
     stage.wait_for("registration regained")
     stage.call_in()
     stage.call_out()
