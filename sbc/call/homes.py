@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from sbc.clock import Now
 from sbc.flow import Flow
 from sbc.tap import Answered, unrecorded
 
@@ -10,13 +13,17 @@ Home = tuple[Flow, str, tuple[str, ...]]
 
 
 class Homes:
-    """By trunk. Those who register write it down, and cross it out the moment it is not so any more."""
+    """By trunk. Those who register write it down, and cross it out the moment it is not so any more.
 
-    __slots__ = ("_of", "of")
+    doubted   hears of calls that got no answer at all there
+    """
+
+    __slots__ = ("_of", "doubted", "of")
 
     def __init__(self, answered: Answered = unrecorded) -> None:
         self._of: dict[str, tuple[str, Home]] = {}  # with the registration it is of
         self.of = answered(self._home)
+        self.doubted: Callable[[str, Now], None] = _nobody_hears
 
     def put(self, trunk: str, registration: str, home: Home) -> None:
         """`registration`: any name that no other one has."""
@@ -32,3 +39,6 @@ class Homes:
         """None: we are not registered there."""
         known = self._of.get(trunk)
         return known[1] if known is not None else None
+
+
+def _nobody_hears(trunk: str, now: Now) -> None: ...

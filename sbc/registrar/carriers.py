@@ -26,6 +26,7 @@ class Carriers:
         self._leaving: list[Outbound] = []
         self._begun = False
         self.is_at = context.tap.answered(self._is_at)
+        context.homes.doubted = self._doubted
 
     def begin(self, now: Now) -> None:
         self._begun = True
@@ -90,6 +91,11 @@ class Carriers:
         """Whether that trunk is there, as far as dialogs go that are known to be its."""
         outbound = self._of.get(trunk)
         return outbound is not None and outbound.is_from(flow)
+
+    def _doubted(self, trunk: str, now: Now) -> None:
+        outbound = self._of.get(trunk)
+        if outbound is not None:
+            outbound.doubt(now)
 
     def _line(self, trunk: Trunk) -> str:
         """The same after a restart, so that the carrier does not have two Contacts of ours then."""

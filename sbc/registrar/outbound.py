@@ -17,6 +17,7 @@ from sbc.flow import Flow
 from sbc.frozen import replace
 from sbc.policy.snapshot import Peer, Realm, RegisterTo, Trunk
 from sbc.registrar.outbound_rules import (
+    DOUBTED_S,
     LONGEST_EXPIRES_S,
     REFUSED_AFTER,
     REFUSED_RETRY_S,
@@ -81,6 +82,7 @@ class Outbound:
         self._held: dict[Flow, float] = {}  # until when they want to be left alone
         self._at: tuple[Flow, str] | None = None  # tried last, and the name that TLS has to prove
         self._transaction: ClientTransaction | None = None
+        self._heard_at = 0.0
         self._failures = 0
         self._denials = 0
         self._redirections = 0
@@ -115,6 +117,11 @@ class Outbound:
             self._failures = self._denials = 0
             self._step(Event.DUE, None, now)
 
+    def doubt(self, now: Now) -> None:
+        """A call there met silence: whether the server still has us is found out at once. The REGISTER is no part of that call."""
+        if self.state == State.RESTING and self._home is not None and now.monotonic - self._heard_at >= DOUBTED_S:
+            self._wait(SOON_S[0], now)
+
     def leave(self, now: Now) -> None:
         """Take it back, within a few seconds."""
         if self._patience is None:
@@ -144,6 +151,7 @@ class Outbound:
         if response.status < 200 or transaction is not self._transaction:
             return
         self._last = str(response.status)
+        self._heard_at = now.monotonic
         self._step(self._event_of(response), response, now)
 
     def transaction_failed(self, transaction: ClientTransaction, cause: Literal["timeout", "transport"], now: Now) -> None:

@@ -23,6 +23,7 @@ LONGEST_RETRY_AFTER_S = 3600.0  # whoever asks for more has made a mistake, or m
 LONGEST_EXPIRES_S = 86400  # 423 may ask for a day at most; a registration nobody hears of for longer is none
 SHORTEST_REFRESH_S = 5.0  # however little is granted
 REFRESH = (0.5, 0.7)  # of what was granted: two servers may be silent for 32 s each before it is over
+DOUBTED_S = 30.0  # since the last answer: a call that is not answered makes us refresh, a hundred of them do no more than one
 PING_S = (95.0, 120.0)  # RFC 5626 s4.4.1, when nobody has said otherwise
 LONGEST_PING_S = 840.0  # our own connections end after 900 s of silence
 PONG_S = 10.0  # "If … the client does not receive a pong within 10 seconds …, it MUST … consider the flow failed" (s4.4.1)

@@ -205,6 +205,34 @@ def test_while_its_connection_is_gone_nobody_calls_there(policy: str) -> None:
     world.expect_nothing_left()
 
 
+def test_a_call_that_meets_silence_makes_us_ask_whether_we_are_still_registered(tel: Carrier) -> None:
+    tel.registered()
+    tel.world.after(60)
+    tel.world.unreachable.add(tel.a.flow.remote)
+    for _ in range(3):
+        tel.office.invite(NUMBER)
+        tel.carrier.answer(tel.carrier.expect_request("INVITE"), 486)
+        tel.carrier.inbox.clear()
+    tel.world.after(0.2)
+    accept(tel.b, tel.b.expect_request("REGISTER"))
+    tel.office.inbox.clear()
+    tel.office.invite(NUMBER)
+    assert tel.b.expect_request("INVITE")
+    tel.office.inbox.clear()
+
+
+def test_a_call_that_is_refused_does_not(tel: Carrier) -> None:
+    tel.registered()
+    tel.world.after(60)
+    tel.office.invite(NUMBER)
+    tel.a.answer(tel.a.expect_request("INVITE"), 503)
+    tel.a.expect_request("ACK")
+    tel.carrier.answer(tel.carrier.expect_request("INVITE"), 486)
+    tel.world.after(5)
+    tel.a.expect_nothing()
+    tel.office.inbox.clear()
+
+
 # Challenges to calls
 
 
