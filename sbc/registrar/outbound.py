@@ -212,6 +212,7 @@ class Outbound:
     def _located(self, answers: Answers, now: Now) -> None:
         wanted = wanted_of(self._peer, self.realm)
         complete = not next_questions(wanted, answers)
+        self._held = {flow: until for flow, until in self._held.items() if until > now.monotonic}
         found: list[tuple[Flow, str]] = []
         for server in servers(wanted, answers, self._random) if complete else ():
             flow = flow_to(self.realm, server.transport, *server.address)
@@ -235,7 +236,6 @@ class Outbound:
             server = self._servers.pop(0)
             if self._held.get(server[0], 0.0) > now.monotonic:
                 continue
-            self._held.pop(server[0], None)
             if self._at is None or self._at[0] != server[0]:
                 self._prover.forget()
             self._prover.begin()
@@ -255,7 +255,7 @@ class Outbound:
         assert response is not None and self._at is not None and self._transaction is not None
         flow, name = self._at
         heard = self._transaction.heard
-        if flow.reliable and heard is not None and heard.remote == flow.remote:
+        if heard is not None and heard._replace(connection=0, names=()) == flow:
             flow = heard
         seconds = granted(response, self.line, self._asked)
         if self.flow is None:
