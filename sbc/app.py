@@ -18,7 +18,7 @@ from media.api import MediaError
 from sbc import __version__
 from sbc.clock import Ids
 from sbc.errors import ConfigError
-from sbc.inputs import BindingsFound, DrainBegun, DrainEnded, PolicyChanged
+from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, PolicyChanged
 from sbc.log import EventLog
 from sbc.net import tls
 from sbc.net.engine import Engine
@@ -110,6 +110,7 @@ class App:
             self._apply(snapshot)
             self._tasks.start(self._watch_expiry())
             await self._start_companion(closing)
+            self._engine.receive(Begun())
             self._take_signals(loop, closing)
             settle_memory()
             self._say(self._summary(snapshot))
@@ -182,7 +183,7 @@ class App:
         self._log.event("info", "drain_begun", {"calls": self._core.busy(), "seconds": self._settings.drain})
         loop = asyncio.get_running_loop()
         end = loop.time() + self._settings.drain
-        while self._core.busy() and loop.time() < end and not self._hurry.is_set():
+        while (self._core.busy() or self._core.is_leaving()) and loop.time() < end and not self._hurry.is_set():
             try:
                 async with asyncio.timeout(BUSY_POLL):
                     await self._hurry.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sbc.call.context import Context
+from sbc.call.homes import Homes
 from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
 from sbc.call.voice_reports import VoiceReports
@@ -12,6 +13,7 @@ from sbc.effects import Effect, Send
 from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.inputs import (
+    Begun,
     BindingsFound,
     DrainBegun,
     DrainEnded,
@@ -32,6 +34,7 @@ from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Snapshot
 from sbc.reception import Reception
 from sbc.registrar.bindings import Bindings
+from sbc.registrar.outbound_rules import Outlook
 from sbc.sip.message import Response
 from sbc.sip.overload import Overload
 from sbc.sip.server import ClosedConnections
@@ -62,6 +65,7 @@ class Core:
             emit=self._effects.append,
             registered=self._bindings.ways,
             peers=self._peers,
+            homes=Homes(tap.answered),
             penalties=Penalties(tap.answered),
             voice_reports=VoiceReports(tap.answered),
             closed=closed,
@@ -96,12 +100,17 @@ class Core:
                 context.questions.pop(question)(answers, now)
             case BindingsFound(stored):
                 self._reception.restore(stored, now)
+            case Begun():
+                self._reception.carriers.begin(now)
             case PolicyChanged(snapshot):
                 context.replace_snapshot(snapshot)
+                self._reception.carriers.follow_policy(now)
             case DrainBegun():
                 context.draining = True
+                self._reception.carriers.leave(now)
             case DrainEnded():
                 self._reception.release_all(Cause(200, by="sbc", note="shut down"), now)
+                self._reception.carriers.leave(now)
 
     def _receive_response(self, response: Response, flow: Flow, now: Now) -> None:
         try:
@@ -127,6 +136,14 @@ class Core:
     def busy(self) -> int:
         """Calls in progress."""
         return len(self._reception.calls)
+
+    def is_leaving(self) -> bool:
+        """Whether a carrier is being told that we are not registered any more; that takes a few seconds at most."""
+        return self._reception.carriers.is_leaving()
+
+    def registrations_out(self) -> tuple[Outlook, ...]:
+        """How our registrations at carriers stand."""
+        return self._reception.carriers.outlooks()
 
     def leftovers(self) -> dict[str, int]:
         """What is still in the tables, by kind; empty when every call and transaction is over."""

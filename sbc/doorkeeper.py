@@ -1,5 +1,6 @@
 """Who sent this? By certificate, by digest where the request brings an answer to our challenge, by the registration that came over
-the same flow, else by address. The first that says anything decides: a wrong password is not made good by a known address.
+the same flow, by one of ours that it came because of, else by address. The first that says anything decides: a wrong password is not
+made good by a known address.
 
 A stranger may earn a challenge, and so may a trunk whose address is not enough.
 """
@@ -38,11 +39,17 @@ class Doorkeeper:
     """`admit` answers with the party, with a challenge to send, or with None: not a word.
 
     `accounts_at` tells of a flow who proved to be on it: whoever is there is no stranger, and each of its calls may need a
-    challenge.
+    challenge. `carrier_of` knows what comes because we are registered somewhere.
     """
 
-    def __init__(self, context: Context, accounts_at: Callable[[Flow, Now], tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        accounts_at: Callable[[Flow, Now], tuple[str, ...]],
+        carrier_of: Callable[[Request, Flow], Trunk | None],
+    ) -> None:
         self._context = context
+        self._carrier_of = carrier_of
         self._accounts_at = accounts_at
         self._connected = Budget(*ANSWERS_TO_CONNECTED)
         self._realms: dict[tuple[str, tuple[str, ...]], DigestRealm] = {}
@@ -53,7 +60,7 @@ class Doorkeeper:
         self._failures_in_all = Budget(*FAILURES_PER_SOURCE)
 
     def admit(self, request: Request, realm: Realm, flow: Flow, now: Now) -> Admitted | Response | None:
-        """The order of proof: certificate, digest, registration, address.
+        """The order of proof: certificate, digest, registration, ours, address.
 
         Nothing is remembered of a stranger but a token in a bounded bucket.
         """
@@ -71,6 +78,9 @@ class Doorkeeper:
         registered = self._registered_through(request, flow, now)
         if registered is not None:
             return Admitted(registered, "registration")
+        carrier = self._carrier_of(request, flow)
+        if carrier is not None:
+            return Admitted(carrier, "registration")
         trunk = identify(self._context.snapshot, realm.name, flow.remote[0])
         if trunk is not None:
             if trunk.authenticates is None or request.method not in CHALLENGED_METHODS:

@@ -40,6 +40,14 @@ class TrustFlow:
 
 
 @frozen
+class KeepAlive:
+    """Ping by that connection (RFC 5626 s4.4.1). `within`: seconds a pong may take, or the connection is closed; 0: none is expected."""
+
+    flow: Flow
+    within: float
+
+
+@frozen
 class Resolve:
     """Ask DNS for all that is needed to find `wanted`, as the realm sees it."""
 
@@ -124,6 +132,7 @@ Effect = (
     Send
     | CloseFlow
     | TrustFlow
+    | KeepAlive
     | Resolve
     | OpenRelay
     | UpdateRelay

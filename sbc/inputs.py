@@ -93,6 +93,11 @@ class BindingsFound:
 
 
 @frozen
+class Begun:
+    """All that we listen on is open: what we do of ourselves may begin."""
+
+
+@frozen
 class PolicyChanged:
     snapshot: Snapshot
 
@@ -119,6 +124,7 @@ Input = (
     | RelayClosed
     | MediaHappened
     | BindingsFound
+    | Begun
     | PolicyChanged
     | DrainBegun
     | DrainEnded

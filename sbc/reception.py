@@ -48,10 +48,11 @@ from sbc.policy.decide import (
 )
 from sbc.policy.inventory import UNASSIGNED
 from sbc.policy.limits import Refused, Reservation
-from sbc.policy.snapshot import Party, Route, User
+from sbc.policy.snapshot import Party, Route, Trunk, User
 from sbc.registrar.bindings import Bindings
+from sbc.registrar.carriers import Carriers, number_called
 from sbc.registrar.register import BULK_OPTION, OPTIONS, Registration
-from sbc.registrar.through import Through, called_by, route_of
+from sbc.registrar.through import Through, called_by, route_of, tokens_of
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
@@ -77,8 +78,10 @@ class Reception:
         self.calls: dict[Call, tuple[MergeKey, Flow]] = {}  # what it is listed under below
         self._context = context
         self._bindings = bindings
-        doorkeeper = Doorkeeper(context, bindings.all_at)
-        self._through = Through(context, bindings, doorkeeper.note_failure)
+        tokens = tokens_of(context)
+        self.carriers = Carriers(context, tokens)
+        doorkeeper = Doorkeeper(context, bindings.all_at, self.carriers.caller)
+        self._through = Through(context, bindings, tokens, doorkeeper.note_failure)
         self._admit_party = context.tap.answered(doorkeeper.admit)
         self._may_answer = context.tap.answered(doorkeeper.may_answer)
         self._subscriptions = Subscriptions(context)
@@ -100,7 +103,7 @@ class Reception:
         """A stateless 400 (or what the error says) to whom we know; a stranger on UDP hears nothing (TRN-08)."""
         if request is None or request.method == "ACK":
             return
-        if flow.reliable or trunk_at(self._context.snapshot, flow) is not None:
+        if flow.reliable or trunk_at(self._context.snapshot, flow) is not None or self.carriers.knows(flow):
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
     def restore(self, stored: tuple[tuple[str, str], ...], now: Now) -> None:
@@ -113,6 +116,7 @@ class Reception:
         self._context.peers.forget(flow.connection)
         self._context.transactions.flow_closed(flow)
         self._bindings.flow_closed(flow)
+        self.carriers.flow_closed(flow, now)
         for call in tuple(self._on_connection.get(flow, ())):
             self._context.tap.within(call.facts.id, call.flow_closed, now)
 
@@ -160,13 +164,15 @@ class Reception:
             return False
         if flow.remote[0] == user.flow.remote[0] or self._bindings.holds(user.party.name, flow):
             return True
-        return is_at(self._context.snapshot, user.party.name, flow)
+        if is_at(self._context.snapshot, user.party.name, flow):
+            return True
+        return isinstance(user.party, Trunk) and user.party.register_to is not None and self.carriers.is_at(user.party.name, flow)
 
     def _gone(self, request: Request, flow: Flow, now: Now) -> None:
         """481 to whom we know; tags are secrets, so a stranger who names a wrong one is guessing."""
         if request.method == "ACK":
             return
-        if trunk_at(self._context.snapshot, flow) or self._bindings.at(flow):
+        if trunk_at(self._context.snapshot, flow) or self._bindings.at(flow) or self.carriers.knows(flow):
             self._answer_stateless(self._context.answer(request, 481), request, flow)
         else:
             self._answer_stranger(request, flow, now)
@@ -182,8 +188,8 @@ class Reception:
             self._answer_stateless(who, request, flow)
             return
         admitted = who.party if who is not None else None
-        registered = self._bindings.at(flow) if admitted is None and request.method == "OPTIONS" else None
-        if admitted is None and registered is None:
+        known = admitted is not None or (request.method == "OPTIONS" and (self._bindings.at(flow) or self.carriers.knows(flow)))
+        if not known:
             self._answer_stranger(request, flow, now)
             return
         if request.method == "INVITE" and who is not None:
@@ -256,7 +262,7 @@ class Reception:
         if request.method != "MESSAGE":
             event_of(request, party)
         meant = self._through.addressee(request, party, now)
-        number = normalise(party, dialled(request.uri)) if meant is None else called_by(request, meant[0])
+        number = normalise(party, number_called(request, party)) if meant is None else called_by(request, meant[0])
         self._refuse_when_draining()
         self._refuse_too_many(party, now)
         chosen = route(self._context.snapshot, party, number) if meant is None else route_of(meant[0])
@@ -272,7 +278,7 @@ class Reception:
 
     def _invite(self, who: Admitted, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         request, party = transaction.request, who.party
-        number = dialled(request.uri)
+        number = number_called(request, party)
         facts = Facts(
             id=self._context.ids.tag(),
             times=Times(now.wall),

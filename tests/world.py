@@ -27,6 +27,7 @@ from sbc.effects import (
     CloseRelay,
     Effect,
     ForgetBindings,
+    KeepAlive,
     KeepRecording,
     Log,
     OpenRelay,
@@ -42,6 +43,7 @@ from sbc.effects import (
 from sbc.flow import Address, Flow, Transport
 from sbc.frozen import replace
 from sbc.inputs import (
+    Begun,
     DrainBegun,
     DrainEnded,
     FlowClosed,
@@ -214,6 +216,7 @@ class World:
         self.logs: list[Log] = []
         self.stored: dict[str, str] = {}  # bindings, by account
         self.closed_flows: list[Flow] = []
+        self.pings: list[tuple[float, KeepAlive]] = []  # with their instants
         self.trusted_flows: list[TrustFlow] = []
         self.open_relays: set[str] = set()
         self.updates: list[tuple[SideSpec, SideSpec]] = []
@@ -261,6 +264,10 @@ class World:
         self.now = Now(monotonic, self.now.wall + step)
         if step > 0:
             self.media.advance(step)
+
+    def begin(self) -> None:
+        """From here on we register at carriers."""
+        self.receive(Begun())
 
     def drain(self) -> None:
         self.receive(DrainBegun())
@@ -318,6 +325,8 @@ class World:
                 self.stored.pop(account, None)
             case Log():
                 self.logs.append(effect)
+            case KeepAlive():
+                self.pings.append((self.now.monotonic, effect))
             case TrustFlow():
                 self.trusted_flows.append(effect)
             case CloseFlow(flow):

@@ -7,7 +7,7 @@ from sbc.call.crossing import Said, for_help, hides_from, read_invite, rows_for
 from sbc.call.neutral import ANONYMOUS, ANONYMOUS_HOST, is_anonymous, numbered, user_part
 from sbc.errors import SipError
 from sbc.frozen import frozen
-from sbc.policy.snapshot import Party
+from sbc.policy.snapshot import Party, Trunk
 from sbc.sip.fields.max_breadth import DEFAULT, max_breadth
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Headers, Request
@@ -68,6 +68,11 @@ def breadth_left(headers: Headers) -> int | None:
     return None if breadth is None else min(breadth, DEFAULT)
 
 
+def host_told(party: Party, host: str) -> str:
+    """What stands behind the @ of our callers in requests to `party`: where we have an account, its domain; else `host`, ours."""
+    return party.register_to.domain if isinstance(party, Trunk) and party.register_to is not None else host
+
+
 def rows_of(invitation: Invitation, party: Party, host: str) -> list[tuple[str, str]]:
     """What the callee `party` is told beside the session description, in headers. `host`: ours on that side."""
     rows = rows_for(invitation.said, party, host, invitation.called)
@@ -75,11 +80,14 @@ def rows_of(invitation: Invitation, party: Party, host: str) -> list[tuple[str, 
 
 
 def from_of(invitation: Invitation, party: Party, host: str, tag: str) -> NameAddr:
-    """From on the leg of the callee `party`: the caller's name and number, our own host; or nobody."""
+    """From on the leg of the callee `party`: the caller's name and number, our own host; or nobody; or our account there."""
     if hides_from(invitation.said, party):
         return ANONYMOUS.with_tag(tag)
     caller = invitation.caller
-    if invitation.anonymous:
+    account = party.register_to if isinstance(party, Trunk) else None
+    if account is not None and account.in_from and not invitation.anonymous:
+        uri = Uri.sip(account.user, host)
+    elif invitation.anonymous:
         uri = Uri.sip(user_part(caller) or None, ANONYMOUS_HOST)
     elif invitation.said.verstat and caller.startswith("+"):
         uri = numbered(caller, invitation.said.verstat).with_(host=host)

@@ -279,6 +279,8 @@ class Call:
             return
         if target.server_name:
             server_failed(self.context, leg.flow, now, failure.retry_after)
+        if not failure.answered:
+            self.context.homes.doubted(target.party.name, now)
         if leg.flow != target.flow and not failure.answered:  # too long for UDP, but there is no TCP: better that than nothing
             self._servers.insert(0, replace(target, stream=None))
         if self.state is not CallState.DIALLING or not self._servers:

@@ -7,8 +7,9 @@ from typing import Literal
 
 from media.api import Side
 from sbc.call.abilities import invite_abilities
+from sbc.call.answering import answering, room_for_credentials
 from sbc.call.bodies import Body, packed, told_to
-from sbc.call.bridge import Invitation, from_of, rows_of
+from sbc.call.bridge import Invitation, from_of, host_told, rows_of
 from sbc.call.causes import cause_of_response, seconds_of, taken_for
 from sbc.call.context import SUPPORTED, Context
 from sbc.call.crossing import read_answer
@@ -116,12 +117,13 @@ class CalleeLeg(Leg):
     def _send_invite(self, cseq: int, now: Now) -> None:
         request = self._build_invite(cseq)
         stream = self.target.stream
-        if stream is not None and self.flow != stream and request.length > LONGEST_DATAGRAM:
+        if stream is not None and self.flow != stream and request.length + room_for_credentials(self.party) > LONGEST_DATAGRAM:
             self.flow = stream
             self.sent_by = self.context.sent_by(stream, self.party)
             self.contact = self.sent_by.contact(self.local_tag, self.target.uri)
             request = self._build_invite(cseq)
-        self._invite = self.context.transactions.client(request, self.flow, now, self, self.target.timers)
+        again = answering(self.context, self.party, None, self.note_proof)
+        self._invite = self.context.transactions.client(request, self.flow, now, self, self.target.timers, again=again)
 
     def _build_invite(self, cseq: int) -> Request:
         assert self._invitation is not None
@@ -139,7 +141,7 @@ class CalleeLeg(Leg):
             "INVITE",
             self.target.uri,
             via=self.sent_by.via(self.context.ids.branch()),
-            from_=from_of(self._invitation, self.party, self.sent_by.host, self.local_tag),
+            from_=from_of(self._invitation, self.party, host_told(self.party, self.sent_by.host), self.local_tag),
             to=NameAddr("", to),
             call_id=self.call_id,
             cseq=CSeq(cseq, "INVITE"),
@@ -152,7 +154,7 @@ class CalleeLeg(Leg):
     def _crossing(self, invitation: Invitation) -> HeaderRows:
         breadth = invitation.max_breadth
         rows = () if breadth is None else ((MAX_BREADTH, str(breadth)),)
-        told = rows_of(invitation, self.party, self.sent_by.host)
+        told = rows_of(invitation, self.party, host_told(self.party, self.sent_by.host))
         return (*rows, *told, *self.session.rows(Side.B))
 
     def tell(self, word: Word, now: Now) -> None:
@@ -446,9 +448,11 @@ class CalleeLeg(Leg):
         ack = fork.ack(
             response.cseq.number,
             via=self.sent_by.via(self.context.ids.branch()),
+            headers=self._proof,
             body=refusal,
             content_type=SDP_TYPE if refusal else "",
         )
         self.context.emit(Send(ack.encode(), self.flow))
         bye = fork.request("BYE", via=self.sent_by.via(self.context.ids.branch()), contact=None)
-        self.context.transactions.client(bye, self.flow, now, self, self.party.timers)
+        again = answering(self.context, self.party, fork)
+        self.context.transactions.client(bye, self.flow, now, self, self.party.timers, again=again)

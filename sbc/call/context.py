@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Protocol
 
 from media.api import MediaEvent, RelayPorts, RelayStats
+from sbc.call.homes import Homes
 from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
 from sbc.call.voice_reports import VoiceReports
@@ -105,6 +106,7 @@ class Context:
     relays: dict[str, RelayUser] = field(default_factory=dict)
     questions: dict[str, Callable[[Answers, Now], None]] = field(default_factory=dict)
     peers: Peers = field(default_factory=Peers)
+    homes: Homes = field(default_factory=Homes)
     penalties: Penalties = field(default_factory=Penalties)
     voice_reports: VoiceReports = field(default_factory=VoiceReports)
     closed: ClosedConnections = field(default_factory=ClosedConnections)

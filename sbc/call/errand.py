@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from sbc.call.answering import answering
 from sbc.call.bridge import Invitation
 from sbc.call.callee import Target
 from sbc.call.causes import cause_of_response
@@ -44,7 +45,8 @@ class Errand:
         self._party = target.party
         if target.flow.secure and target.server_name:
             self._context.peers.expect(target.server_name, target.flow)
-        self._context.transactions.client(request, target.flow, now, self, target.party.timers)
+        again = answering(self._context, target.party)
+        self._context.transactions.client(request, target.flow, now, self, target.party.timers, again=again)
         return None
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:

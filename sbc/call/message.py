@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbc.call.asking import Crossing
-from sbc.call.bridge import Invitation, from_of, rows_of
+from sbc.call.bridge import Invitation, from_of, host_told, rows_of
 from sbc.call.causes import refusal_to_peer
 from sbc.call.context import SentBy
 from sbc.call.words import Cause
@@ -87,16 +87,17 @@ def far_request(
     headers: HeaderRows,
 ) -> Request:
     """The same outside of dialogs, to the far party: only what may cross, all identifiers ours."""
+    host = host_told(party, sent_by.host)
     return Request.build(
         request.method,
         uri,
         via=sent_by.via(branch),
-        from_=from_of(invitation, party, sent_by.host, tag),
+        from_=from_of(invitation, party, host, tag),
         to=NameAddr("", Uri(uri.scheme, uri.user, None, uri.host, uri.port)),
         call_id=call_id,
         cseq=CSeq(1, request.method),
         max_forwards=invitation.max_forwards,
-        headers=(*headers, *rows_of(invitation, party, sent_by.host), *crossing_rows(request)),
+        headers=(*headers, *rows_of(invitation, party, host), *crossing_rows(request)),
         body=request.body,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from media.api import Side
+from sbc.call.answering import answering
 from sbc.call.asking import MAX_QUESTIONS, Question
 from sbc.call.bridge import Invitation
 from sbc.call.callee import Target
@@ -144,7 +145,7 @@ class Subscription:
         request = far_request(self._request, self._invitation, target.party, target.uri, far.sent_by, *names, contact)
         if target.flow.secure and target.server_name:
             context.peers.expect(target.server_name, target.flow)
-        context.transactions.client(request, target.flow, now, self, target.party.timers)
+        context.transactions.client(request, target.flow, now, self, target.party.timers, again=answering(context, target.party))
         return None
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:

@@ -8,13 +8,14 @@ from sbc.call.bridge import Invitation
 from sbc.call.callee import Target
 from sbc.call.context import Context, Way, flow_to
 from sbc.call.health import ask_whether_it_is_back
+from sbc.call.homes import Home
 from sbc.call.neutral import user_part
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.effects import Resolve
 from sbc.flow import Flow
-from sbc.frozen import frozen
-from sbc.policy.snapshot import Party, Peer, Realm, Snapshot, Trunk
+from sbc.frozen import frozen, replace
+from sbc.policy.snapshot import Party, Peer, Realm, RegisterTo, Snapshot, Trunk
 from sbc.sip.locate import Answers, Server, Wanted, next_questions, servers
 from sbc.sip.uri import Uri
 
@@ -49,14 +50,33 @@ def locate(
 ) -> list[Target] | Pending | Cause:
     """Targets, at least one, in the order they are to be tried. Pending: see `when_found`. Cause: cannot be reached now."""
     if isinstance(party, Trunk) and party.peer is not None:
+        home = context.homes.of(party.name) if party.register_to is not None else None
+        if party.register_to is not None:
+            if home is None and party.register_to.needed and not invitation.urgent:  # who calls for help tries any way there is
+                return Cause(503, by="sbc", note=f"not registered at {party.name}")
+            if home is not None and party.register_to.is_way:
+                return _at_home(context, party, party.register_to, home, invitation, now)
         wanted = wanted_of(party.peer, snapshot.realms[party.realm])
         if next_questions(wanted, answers):
             return Lookup(wanted)
+        if home is not None:  # the way its registrar has told, through the peer
+            invitation = replace(invitation, home=party.name, home_route=home[2])
         return _targets(context, snapshot, party, party.peer, invitation, servers(wanted, answers, context.ids.random), now)
     ways = context.registered(party.name, invitation.token, now)
     if ways is None:
         return Cause(480, by="sbc", note=f"{party.name} is not registered")
     return _registered(party, ways, invitation) if ways else Awaited()
+
+
+def _at_home(context: Context, trunk: Trunk, account: RegisterTo, home: Home, invitation: Invitation, now: Now) -> list[Target] | Cause:
+    """Where we are registered, and by the same flow: there is no other server that knows us."""
+    flow, name, route = home
+    secure = account.registrar.secure or invitation.secure
+    if secure and not flow.secure:
+        return NOT_SECURE
+    uri = invitation.service or Uri("sips" if secure else "sip", user_part(invitation.called), None, account.domain, account.port)
+    spared = trunk.overload_control and not (invitation.urgent or invitation.priority) and context.overload.spares(flow, now)
+    return OVERLOADED if spared else [Target(trunk, uri, flow, trunk.invite_timers, name, route=route)]
 
 
 def _registered(party: Party, ways: tuple[Way, ...], invitation: Invitation) -> list[Target] | Cause:

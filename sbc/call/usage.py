@@ -6,6 +6,7 @@ import contextlib
 
 from media.api import Side
 from sbc.call.abilities import abilities
+from sbc.call.answering import answering, room_for_credentials
 from sbc.call.context import Context, flow_to, flow_within
 from sbc.call.health import server_failed
 from sbc.call.session_ids import SessionIds
@@ -48,6 +49,7 @@ class Usage:
         self.takes_update = False
         self.across: Party | None = None
         self._last_ack: tuple[int, bytes, Flow] | None = None
+        self._proof: HeaderRows = ()  # the credentials of the last INVITE that was challenged
 
     def request(self, method: str, body: bytes = b"", headers: HeaderRows = ()) -> Request:
         """The next request of the dialog."""
@@ -88,8 +90,9 @@ class Usage:
         """
         flow = self.flow_to(dialog, now) if dialog is not None else self.dialog_flow(now)
         stream = self._stream(request, flow, now)
+        again = answering(self.context, self.party, dialog or self.dialog, self.note_proof if request.method == "INVITE" else None)
         if stream is None:
-            return self.context.transactions.client(request, flow, now, user, self.party.timers)
+            return self.context.transactions.client(request, flow, now, user, self.party.timers, again=again)
         via = request.via
 
         def instead(now: Now) -> tuple[Request, Flow]:
@@ -98,7 +101,7 @@ class Usage:
             return request, flow
 
         request.put_via(self.context.sent_by(stream, self.party).via(self.context.ids.branch()))
-        return self.context.transactions.client(request, stream, now, user, self.party.timers, instead)
+        return self.context.transactions.client(request, stream, now, user, self.party.timers, instead, again)
 
     def _stream(self, request: Request, flow: Flow, now: Now) -> Flow | None:
         """The way by TCP for what is too long, to a trunk that may have TCP: a phone behind a NAT could not be reached so."""
@@ -106,9 +109,12 @@ class Usage:
         if flow.reliable or not isinstance(party, Trunk) or party.peer is None or party.peer.transport is not None:
             return None
         stream = flow_to(self.realm, "TCP", *flow.remote)
-        if stream is None or request.length <= LONGEST_DATAGRAM or self.context.penalties.holds(stream, now):
+        if stream is None or request.length + room_for_credentials(party) <= LONGEST_DATAGRAM or self.context.penalties.holds(stream, now):
             return None
         return stream
+
+    def note_proof(self, proof: HeaderRows) -> None:
+        self._proof = proof
 
     def heard_from(self, flow: Flow) -> None:
         """A request of the peer proved that it is there: behind a NAT, or on a new connection, that is the only way to it."""
@@ -153,7 +159,7 @@ class Usage:
         ack = self.dialog.ack(
             response.cseq.number,
             via=self.sent_by.via(self.context.ids.branch()),
-            headers=self.session.rows(self.side),
+            headers=(*self._proof, *self.session.rows(self.side)),
             body=body,
             content_type=SDP_TYPE if body else "",
         )

@@ -18,6 +18,7 @@ from sbc.net.stats import Stats
 from sbc.sip.framing import Frame, FramingLost, Message
 
 _PONG = b"\r\n"  # RFC 5626 s4.4.1
+_PING = b"\r\n\r\n"
 _KEEPALIVE = 2  # octets: half a ping is a keep-alive of older phones, not a message begun
 
 
@@ -70,6 +71,8 @@ class StreamConnection(asyncio.Protocol):
         self._silent = ticket is not None  # until the first whole message; whom we called may wait for ours
         self._used = False  # the core knows this flow
         self._begun = False  # in the middle of a message
+        self._pinged = False  # a pong may come
+        self._pong_until = float("inf")  # loop time when it must have
         self._malformed = 0
         self._messages = 0
         self._stranger_until = float("inf")
@@ -89,6 +92,15 @@ class StreamConnection(asyncio.Protocol):
         if key:
             self._unheard.append(key)
         self._write(self._framing.wrap(data))
+
+    def ping(self, within: float) -> None:
+        """As a client (RFC 5626 s4.4.1): the connection ends if nothing is heard `within` that many seconds; 0: that is no matter."""
+        if self.open and not self._begun:
+            self._write(_PING)
+            self._pinged = True
+            if within:
+                self._pong_until = min(self._pong_until, self._clock() + within)
+            self._wait(self._limits.idle_time)
 
     def close(self) -> None:
         """Let what is written leave, for a while."""
@@ -113,7 +125,7 @@ class StreamConnection(asyncio.Protocol):
         if self._transport.is_closing():
             self._transport.abort()
             return
-        if self._silent or self._begun:
+        if self._silent or self._begun or self._pong_until <= self._clock():
             self._stats.connections_slow += 1
         elif self._is_stranger and self._stranger_until <= self._clock():
             self._stats.connections_unproven += 1
@@ -144,6 +156,11 @@ class StreamConnection(asyncio.Protocol):
         if not self.open:
             return
         self._unheard.clear()
+        self._pong_until = float("inf")
+        if self._pinged and data == _PONG:  # two of them in a row would look like a ping
+            self._pinged = False
+            self._wait(self._limits.idle_time)
+            return
         upgraded = self.ready
         lost: FramingLost | None = None
         try:
@@ -248,3 +265,4 @@ class StreamConnection(asyncio.Protocol):
         self.deadline = self._clock() + seconds
         if self._is_stranger:
             self.deadline = min(self.deadline, self._stranger_until)
+        self.deadline = min(self.deadline, self._pong_until)

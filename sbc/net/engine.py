@@ -16,6 +16,7 @@ from sbc.effects import (
     CloseRelay,
     Effect,
     ForgetBindings,
+    KeepAlive,
     KeepRecording,
     Log,
     OpenRelay,
@@ -205,6 +206,8 @@ class Engine:
                 self._network.close_flow(flow)
             case TrustFlow(flow, alias):
                 self._network.trust_flow(flow, alias)
+            case KeepAlive(flow, within):
+                self._network.keep_alive(flow, within)
             case Resolve(question, realm, wanted):
                 self._resolver.ask(question, realm, wanted)
             case _:

@@ -116,6 +116,9 @@ class Network:
     def trust_flow(self, flow: Flow, alias: int) -> None:
         self._pool.trust_flow(flow, alias)
 
+    def keep_alive(self, flow: Flow, within: float) -> None:
+        self._pool.keep_alive(flow, within)
+
     async def close(self) -> None:
         """Stop listening, then let connections send what is written."""
         for listener in self._listeners.values():

@@ -107,6 +107,12 @@ class Pool:
             connection.alias = (flow.remote[0], alias)
             self._aliases.setdefault((flow.realm, flow.transport, connection.alias), []).append(connection)
 
+    def keep_alive(self, flow: Flow, within: float) -> None:
+        """Ping by that connection, if it still stands; `within` that many seconds there must be an answer, 0: there need not."""
+        connection = self._connections.get(flow.connection)
+        if connection is not None:
+            connection.ping(within)
+
     async def close(self) -> None:
         """Close all connections once what is written has left, or reset them after StreamLimits.stop_time."""
         if self._sweeper is not None:

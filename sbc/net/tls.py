@@ -49,9 +49,10 @@ class Outward:
 def outward(realm: Realm, snapshot: Snapshot) -> Outward:
     """Peers are verified against `client_ca`, or else the system's authorities. Raises ConfigError."""
     called = {
-        trunk.peer.host: trunk
+        server.host: trunk
         for trunk in snapshot.trunks.values()
-        if trunk.realm == realm.name and trunk.peer is not None and trunk.peer.may_be_tls
+        for server in trunk.servers
+        if trunk.realm == realm.name and server.may_be_tls
     }
     return Outward(
         _client_context(realm, realm.certificates[0] if realm.certificates else None),

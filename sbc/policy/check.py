@@ -14,6 +14,7 @@ from sbc.policy.document import Document, Plain
 from sbc.policy.inventory import OWNER, UNASSIGNED
 from sbc.policy.numbering import Entry, by_owner, check_owners
 from sbc.policy.problems import Path, Place, Problem, did_you_mean
+from sbc.policy.snapshot import Peer
 from sbc.policy.values import DEFAULT_PORTS
 
 SECURE: frozenset[Transport] = frozenset({"TLS", "WSS"})
@@ -223,9 +224,10 @@ class _Checker:
             if listener.transport not in SECURE and not ipaddress.ip_address(listener.address).is_loopback
         ]
         path: Path = (section, name, "media")
-        if isinstance(party, model.TrunkModel) and party.peer is not None:
-            if party.peer.transport != "TLS" and not party.peer.secure:
-                why = f"the peer is reached by {party.peer.transport or 'UDP'}, not TLS"
+        if isinstance(party, model.TrunkModel) and party.servers:
+            called = party.servers[0]
+            if called.transport != "TLS" and not called.secure:
+                why = f"the peer is reached by {called.transport or 'UDP'}, not TLS"
                 self.warn(path, f"SRTP keys cross the network readable: {why}")
         elif not any(listener.transport in SECURE for listener in realm.signalling):
             self.warn(path, f"SRTP keys cross the network readable: realm {party.realm!r} has no tls:// or wss:// listener")
@@ -273,25 +275,33 @@ class _Checker:
 
     def _peer(self, name: str, trunk: model.TrunkModel) -> None:
         path: Path = ("trunks", name, "peer")
-        if trunk.peer is None:
-            return
-        if trunk.accepts_registration is not None:
-            self.error(path, "calls go to where it registered from (accepts_registration) or to 'peer': remove one")
-        realm = self._policy.realms.get(trunk.realm)
+        if trunk.peer is not None:
+            if trunk.accepts_registration is not None:
+                self.error(path, "calls go to where it registered from (accepts_registration) or to 'peer': remove one")
+            self._connectable(path, trunk.realm, trunk.peer)
+        if trunk.register_to is not None:
+            if trunk.accepts_registration is not None:
+                self.error(("trunks", name, "register_to"), "it registers at us (accepts_registration) or we register there: remove one")
+            self._connectable(("trunks", name, "register_to", "registrar"), trunk.realm, trunk.register_to.registrar)
+        if trunk.credentials is not None and not trunk.servers:
+            self.error(("trunks", name, "credentials"), "is for calls to a 'peer', and this trunk has none")
+
+    def _connectable(self, path: Path, realm_name: str, peer: Peer) -> None:
+        realm = self._policy.realms.get(realm_name)
         if realm is None:
             return
-        version = _version(trunk.peer.host)
-        if trunk.peer.transport is None and not trunk.peer.secure and version is None and trunk.peer.port is None:
+        version = _version(peer.host)
+        if peer.transport is None and not peer.secure and version is None and peer.port is None:
             return  # DNS says by which transports: any listener may do
-        transport = trunk.peer.transport or ("TLS" if trunk.peer.secure else "UDP")
+        transport = peer.transport or ("TLS" if peer.secure else "UDP")
         fitting = [listener for listener in realm.signalling if listener.transport == transport]
         if not fitting:
-            self.error(path, f"realm {trunk.realm!r} has no {transport.lower()}:// listener to send from")
+            self.error(path, f"realm {realm_name!r} has no {transport.lower()}:// listener to send from")
             return
         if version is not None and all(_version(listener.address) != version for listener in fitting):
-            self.error(path, f"realm {trunk.realm!r} has no {transport.lower()}:// listener of this address family")
-        port = trunk.peer.port or DEFAULT_PORTS[transport]
-        if any((listener.address, listener.port) == (trunk.peer.host, port) for listener in fitting):
+            self.error(path, f"realm {realm_name!r} has no {transport.lower()}:// listener of this address family")
+        port = peer.port or DEFAULT_PORTS[transport]
+        if any((listener.address, listener.port) == (peer.host, port) for listener in fitting):
             self.error(path, "is our own listener: calls would come back to us")
 
     def _tls_keys(self, name: str, trunk: model.TrunkModel) -> None:
@@ -301,7 +311,7 @@ class _Checker:
         if no_tls and trunk.accept_certificate is not None:
             self.error(("trunks", name, "accept_certificate"), f"realm {trunk.realm!r} has no tls:// listener")
         for key in ("certificate", "insecure_wildcard_certificates"):
-            if getattr(trunk, key) is not None and (no_tls or trunk.peer is None or not trunk.peer.may_be_tls):
+            if getattr(trunk, key) is not None and (no_tls or not any(server.may_be_tls for server in trunk.servers)):
                 self.error(("trunks", name, key), "is for connections to a 'peer' over TLS, and this trunk has none")
 
     def sources(self) -> None:
@@ -335,12 +345,12 @@ class _Checker:
                 if key in taken:
                     self.error(path, f"{each} is already trunk {taken[key][1]!r} at {self._document.place(taken[key])}")
                 taken.setdefault(key, path)
-            if trunk.peer is not None and trunk.peer.may_be_tls:
+            for server in trunk.servers:
                 rules = (trunk.certificate, trunk.insecure_wildcard_certificates)
-                other, others = called.setdefault((trunk.realm, trunk.peer.host), (name, rules))
+                other, others = called.setdefault((trunk.realm, server.host), (name, rules)) if server.may_be_tls else (name, rules)
                 if others != rules:
-                    what = f"connections to {trunk.peer.host} are shared with trunk {other!r}, which has other certificate rules"
-                    self.error(("trunks", name, "peer"), what)
+                    what = f"connections to {server.host} are shared with trunk {other!r}, which has other certificate rules"
+                    self.error(("trunks", name, "peer" if server is trunk.peer else "register_to"), what)
 
     def accounts(self) -> None:
         taken: dict[tuple[str, str], Path] = {(user.realm, name): ("users", name) for name, user in self._policy.users.items()}
@@ -357,11 +367,25 @@ class _Checker:
                     place = self._document.key_place(taken[key])
                     self.error(path, f"{key[1]!r} is already an account of realm {trunk.realm!r} at {place}")
                 taken.setdefault(key, path)
+        self._ours()
         for name, user in self._policy.users.items():
             self._registrar(("users", name, "register_at"), user.register_at)
         for name, trunk in self._policy.trunks.items():
             if trunk.accepts_registration is not None:
                 self._registrar(("trunks", name, "accepts_registration", "register_at"), trunk.accepts_registration.register_at)
+
+    def _ours(self) -> None:
+        """Accounts that we have elsewhere: each is registered once."""
+        taken: dict[tuple[str, str], str] = {}
+        for name, trunk in self._policy.trunks.items():
+            account = trunk.register_to
+            if account is not None:
+                other = taken.setdefault((account.user, account.domain or account.registrar.host), name)
+                if other != name:
+                    place = self._document.key_place(("trunks", other, "register_to"))
+                    self.error(
+                        ("trunks", name, "register_to", "user"), f"{account.user!r} is registered by trunk {other!r} already at {place}"
+                    )
 
     def _registrar(self, path: Path, name: str | None) -> None:
         """Whether that trunk can be registered at, and whether its calls to who registers there are known as its own."""
@@ -384,9 +408,9 @@ class _Checker:
             when = route.when
             trunk = self._policy.trunks.get(when.trunk or "")
             if trunk is not None and not (
-                trunk.accept_from or trunk.accept_certificate or trunk.accepts_registration or trunk.authenticates
+                trunk.accept_from or trunk.accept_certificate or trunk.accepts_registration or trunk.authenticates or trunk.register_to
             ):
-                ways = "accept_from, accept_certificate, accepts_registration or authenticates"
+                ways = "accept_from, accept_certificate, accepts_registration, authenticates or register_to"
                 why = f"trunk {when.trunk!r} has no {ways}, so no call is ever its"
                 self.warn((*path, "when", "trunk"), why)
             self._targets((*path, "send_to"), route.send_to)
@@ -411,7 +435,7 @@ class _Checker:
 
     def _reachable(self, path: Path, name: str) -> None:
         trunk = self._policy.trunks.get(name)
-        if trunk is not None and trunk.peer is None and trunk.accepts_registration is None:
+        if trunk is not None and not trunk.servers and trunk.accepts_registration is None:
             self.error(path, f"trunk {name!r} cannot be reached: it has neither 'peer' nor 'accepts_registration'")
 
     def numbers(self) -> None:

@@ -28,6 +28,7 @@ from sbc.policy.snapshot import (
     PrefixTable,
     Presented,
     Realm,
+    RegisterTo,
     Route,
     RouteTable,
     Services,
@@ -43,6 +44,7 @@ from sbc.sip.timers import TimerValues
 DEFAULT_NEXT_ON = frozenset({408, *range(500, 600)})  # the far end is dead or out of order; anything else is an answer
 EMERGENCY_NEXT_ON = frozenset(range(300, 700))  # nothing that one trunk says ends an emergency call
 DEFAULT_RING_FOR = 180.0  # RFC 3261 s16.6: timer C is more than 3 minutes at a proxy; we give up before it
+DEFAULT_EXPIRES_S = 600.0  # a registrar over UDP that has lost us is noticed within five minutes or so; an hour, RFC 3261's, is too long
 DEFAULT_DIGEST = ("SHA-256", "MD5")  # strongest first (RFC 8760 s2.4): a phone takes the topmost it knows
 
 
@@ -140,12 +142,13 @@ def _trunk(
     certs: Path,
 ) -> Trunk:
     account = trunk.accepts_registration
+    register_to = _register_to(name, trunk, secrets)
     t1 = trunk.timers.t1 if trunk.timers is not None and trunk.timers.t1 is not None else RFC_TIMERS.t1
     return Trunk(
         name=name,
         realm=trunk.realm,
         accept_from=tuple(map(str, trunk.accept_from or ())),
-        peer=trunk.peer,
+        peer=trunk.peer or (register_to.registrar if register_to is not None else None),
         registers=Credentials(account.user, secrets.get(("trunks", name, "accepts_registration", "password"), "")) if account else None,
         media=media[trunk.media],
         limits=limits[trunk.limits] if trunk.limits is not None else None,
@@ -170,11 +173,36 @@ def _trunk(
         record=trunk.record or "never",
         services=_services(trunk, transfers="refuse"),
         register_at=account.register_at if account is not None else None,
-        authenticates=_credentials(name, trunk, secrets),
+        authenticates=_authenticates(name, trunk, secrets),
+        register_to=register_to,
+        credentials=_credentials(name, trunk, register_to, secrets),
     )
 
 
-def _credentials(name: str, trunk: model.TrunkModel, secrets: Mapping[Keys, str]) -> Credentials | None:
+def _register_to(name: str, trunk: model.TrunkModel, secrets: Mapping[Keys, str]) -> RegisterTo | None:
+    account = trunk.register_to
+    if account is None:
+        return None
+    return RegisterTo(
+        registrar=account.registrar,
+        user=account.user,
+        domain=account.domain or account.registrar.host,
+        port=None if account.domain is not None else account.registrar.port,
+        credentials=Credentials(account.auth_user or account.user, secrets["trunks", name, "register_to", "password"]),
+        expires=int(account.expires or DEFAULT_EXPIRES_S),
+        needed=account.needed_for_calls is not False,
+        in_from=account.from_header == "account",
+        is_way=trunk.peer is None,
+    )
+
+
+def _credentials(name: str, trunk: model.TrunkModel, register_to: RegisterTo | None, secrets: Mapping[Keys, str]) -> Credentials | None:
+    if trunk.credentials is not None:
+        return Credentials(trunk.credentials.user, secrets["trunks", name, "credentials", "password"])
+    return register_to.credentials if register_to is not None else None
+
+
+def _authenticates(name: str, trunk: model.TrunkModel, secrets: Mapping[Keys, str]) -> Credentials | None:
     if trunk.authenticates is None:
         return None
     return Credentials(trunk.authenticates.user, secrets.get(("trunks", name, "authenticates", "password"), ""))

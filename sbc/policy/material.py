@@ -39,6 +39,10 @@ def read_secrets(document: Document, policy: Policy, folder: Path, problems: lis
             wanted["trunks", name, "accepts_registration", "password"] = account.password
         if trunk.authenticates is not None:
             wanted["trunks", name, "authenticates", "password"] = trunk.authenticates.password
+        if trunk.register_to is not None:
+            wanted["trunks", name, "register_to", "password"] = trunk.register_to.password
+        if trunk.credentials is not None:
+            wanted["trunks", name, "credentials", "password"] = trunk.credentials.password
     secrets: dict[Keys, str] = {}
     for path, secret in wanted.items():
         try:

@@ -55,6 +55,8 @@ Ports = Annotated[values.PortRange, *_word(values.port_range, pattern="^[0-9]+-[
 Network = Annotated[netaddr.IPNetwork, *_word(values.network, examples=["10.20.0.0/24", "192.0.2.7"])]
 PeerUri = Annotated[Peer, *_word(values.peer, pattern="^sips?:", examples=["sip:gw.example.com", "sip:10.0.0.1:5080;transport=tcp"])]
 Statuses = Annotated[frozenset[int], *_word(values.statuses, **_NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
+Account = Annotated[str, *_word(values.account, **_NUMBER_OR_TEXT, pattern="^[A-Za-z0-9_.+*~!-]{1,64}$")]
+DigestUser = Annotated[str, *_word(values.digest_user, **_NUMBER_OR_TEXT, pattern="^[!-~]{1,128}$")]
 Pattern = Annotated[str, *_word(values.pattern, **_NUMBER_OR_TEXT, examples=["+49*", "+4930123456", "alice", "*"])]
 Patterns = Annotated[list[Pattern], BeforeValidator(_one_or_many), Field(min_length=1)]
 DialPrefix = Annotated[str, *_word(values.dial_prefix, pattern="^\\+?[0-9*#]*$")]
@@ -201,6 +203,34 @@ class AuthenticationModel(Model):
     password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
 
 
+class CredentialsModel(Model):
+    """What we answer password challenges with."""
+
+    user: DigestUser = Field(description="User name, as the challenge expects it.")
+    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
+
+
+class RegisterToModel(Model):
+    """The account with which we register at a carrier."""
+
+    registrar: PeerUri = Field(description="Where REGISTER is sent: a name (DNS: NAPTR, SRV, A, AAAA) or an address.")
+    user: Account = Field(description="The account: what stands before the @ of our address there. Mostly the user name, too.")
+    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
+    domain: Host | None = Field(None, description="What stands behind the @ of our address there. Default: the host of `registrar`.")
+    auth_user: DigestUser | None = Field(None, description="User name for password challenges, where it is not `user`.")
+    expires: Duration | None = Field(
+        None, ge=60, le=86400, description="For how long we ask to be registered at a time: 60s to 1d. Default: 10m."
+    )
+    from_header: Literal["caller", "account"] | None = Field(
+        None,
+        description="Whom From names in our calls to it. caller: its number, the default. account: `user`, for carriers that take no "
+        "other; the caller then stands in P-Asserted-Identity alone.",
+    )
+    needed_for_calls: bool | None = Field(
+        None, description="false: calls to it are tried even while we are not registered. Default: true, they go to the next target."
+    )
+
+
 class TimersModel(Model):
     """How patient we are with this peer (RFC 3261 s17)."""
 
@@ -329,6 +359,12 @@ class TrunkModel(PartyModel):
         description="Where calls for it are sent: a name (DNS: NAPTR, SRV, A, AAAA) or an address. "
         "With ;transport=udp nothing is ever sent by TCP, however long it is.",
     )
+    register_to: RegisterToModel | None = Field(
+        None, description="We register there. Calls for it go where we are registered, unless there is a `peer`, and come from there."
+    )
+    credentials: CredentialsModel | None = Field(
+        None, description="Answers its password challenges to our calls. Default: the account of `register_to`."
+    )
     timers: TimersModel | None = Field(None, description="How soon we repeat a request, and how soon another server is tried.")
     accept_certificate: list[Host] | None = Field(
         None, min_length=1, description="Calls over TLS connections whose client certificate proves one of these names are its calls."
@@ -339,6 +375,12 @@ class TrunkModel(PartyModel):
     insecure_wildcard_certificates: bool | None = Field(
         None, description="true: *.example.com in its certificate stands for any one name in example.com, which RFC 5922 forbids."
     )
+
+    @property
+    def servers(self) -> tuple[Peer, ...]:
+        """What we connect to of it."""
+        registrar = (self.register_to.registrar,) if self.register_to is not None else ()
+        return (*((self.peer,) if self.peer is not None else ()), *registrar)
 
 
 class UserModel(PartyModel, AccountModel):

@@ -134,6 +134,29 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterTo:
+    """Our account at a carrier.
+
+    user, domain  our address of record is user@domain
+    port          of the domain in URIs; None: it has none
+    expires       seconds we ask for
+    needed        calls to the trunk are only made while we are registered
+    in_from       our address there is the From of calls to it, whoever calls
+    is_way        calls go to the server we are registered at, over the same flow: the trunk has no `peer` of its own
+    """
+
+    registrar: Peer
+    user: str
+    domain: str
+    port: int | None
+    credentials: Credentials
+    expires: int
+    needed: bool = True
+    in_from: bool = False
+    is_way: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Patterns:
     """Numbers or names: exact ones, and the prefixes of those that ended in `*`. Empty: matches nothing."""
 
@@ -225,8 +248,10 @@ class Services:
 @dataclass(frozen=True, slots=True)
 class Trunk:
     """A peer known by its address (`accept_from`), by the names its certificate proves (`accept_certificate`), by a password it
-    registers with (`registers`), or only called (`peer`).
+    registers with (`registers`), by our registration there (`register_to`), or only called (`peer`).
 
+    peer                  with `register_to` alone: the registrar
+    credentials           what its challenges to our requests are answered with
     timers                of all transactions with it
     invite_timers         of the INVITE that begins a call: Timer B may be shorter, because there may be another server to try
     certificate           ours, for TLS connections to it; None: the realm's first
@@ -261,6 +286,14 @@ class Trunk:
     services: Services = Services()
     register_at: str | None = None
     authenticates: Credentials | None = None
+    register_to: RegisterTo | None = None
+    credentials: Credentials | None = None
+
+    @property
+    def servers(self) -> tuple[Peer, ...]:
+        """What we connect to of it."""
+        registrar = (self.register_to.registrar,) if self.register_to is not None and not self.register_to.is_way else ()
+        return (*((self.peer,) if self.peer is not None else ()), *registrar)
 
 
 @dataclass(frozen=True, slots=True)

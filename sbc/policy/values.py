@@ -31,6 +31,8 @@ _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _LISTENER = re.compile(r"([a-z]+)://(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@]+))(?::([0-9]{1,5}))?")
 _ORIGIN = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 _PATTERN = re.compile(r"[A-Za-z0-9_.+#-]{0,64}\*?")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_.+*~!-]{1,64}")
+_DIGEST_USER = re.compile(r"[!-~]{1,128}")
 _PREFIX = re.compile(r"\+?[0-9*#]{0,20}")
 _REPLACEMENT = re.compile(r"\+?[0-9]{0,20}")
 _SHORT_NUMBER = re.compile(r"[0-9*#]{2,15}")
@@ -79,6 +81,19 @@ class PortRange(NamedTuple):
 def name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError("a name has at most 64 letters, digits and '_', '.', '+', '-', and starts with neither '.' nor '-'")
+    return text
+
+
+def account(text: str) -> str:
+    """The user part of an address of record of ours."""
+    if not _ACCOUNT.fullmatch(text):
+        raise ValueError("an account has at most 64 letters, digits and '_', '.', '+', '*', '~', '!', '-'; the domain goes into 'domain'")
+    return text
+
+
+def digest_user(text: str) -> str:
+    if not _DIGEST_USER.fullmatch(text):
+        raise ValueError("a user name has at most 128 printable ASCII characters and no space")
     return text
 
 

@@ -9,6 +9,7 @@ from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged
 from sbc.policy.snapshot import Party, Snapshot
 from sbc.recording.recording import Recorded
 from sbc.recording.tape import Recorder, Tape
+from sbc.registrar.outbound_rules import Outlook
 
 SECRET = 32  # octets of what keys are replaced with the help of
 
@@ -89,6 +90,12 @@ class RecordingCore:
 
     def busy(self) -> int:
         return self.core.busy()
+
+    def is_leaving(self) -> bool:
+        return self.core.is_leaving()
+
+    def registrations_out(self) -> tuple[Outlook, ...]:
+        return self.core.registrations_out()
 
     def leftovers(self) -> dict[str, int]:
         return self.core.leftovers()

@@ -16,6 +16,7 @@ from sbc.clock import Ids, Now
 from sbc.effects import Send, WriteRecord
 from sbc.flow import Flow
 from sbc.inputs import (
+    Begun,
     BindingsFound,
     DrainBegun,
     DrainEnded,
@@ -203,7 +204,7 @@ class Recorder:
                 return tapes.get(key.partition(" ")[0])
             case Resolved(question):
                 return tapes.get(question)
-            case MalformedIn() | FlowClosed() | BindingsFound() | PolicyChanged() | DrainBegun() | DrainEnded():
+            case MalformedIn() | FlowClosed() | BindingsFound() | Begun() | PolicyChanged() | DrainBegun() | DrainEnded():
                 return None  # of no call, or of many: see `within` and `note`
             case _:
                 assert_never(happened)

@@ -67,11 +67,11 @@ class Through:
     `note_failure` is told the user and the flow of whoever the registrar did not believe.
     """
 
-    def __init__(self, context: Context, bindings: Bindings, note_failure: Callable[[str, Flow, Now], None]) -> None:
+    def __init__(self, context: Context, bindings: Bindings, tokens: Tokens, note_failure: Callable[[str, Flow, Now], None]) -> None:
         self.note_failure = note_failure
         self.context = context
         self.bindings = bindings
-        self.tokens = Tokens(context.ids, self._keep)
+        self.tokens = tokens
         self._find = context.tap.answered(self._addressee)
 
     def restore(self, stored: tuple[tuple[str, str], ...]) -> None:
@@ -79,9 +79,6 @@ class Through:
         for name, text in stored:
             if name == KEY:
                 self.tokens.restore(text)
-
-    def _keep(self, key: str) -> None:
-        self.context.emit(StoreBindings(KEY, key))
 
     def register(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         """Answers the REGISTER of `party` now or later. Raises SipError for what the registrar need not be asked about."""
@@ -169,6 +166,15 @@ class Through:
                 return user, True
         user = request.uri.decoded_user
         return (user, False) if is_like_one(user) else ("", False)
+
+
+def tokens_of(context: Context) -> Tokens:
+    """With a key that the next process finds, too."""
+
+    def keep(key: str) -> None:
+        context.emit(StoreBindings(KEY, key))
+
+    return Tokens(context.ids, keep)
 
 
 def route_of(account: str) -> Route:

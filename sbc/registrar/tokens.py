@@ -30,16 +30,24 @@ class Tokens:
             self._key = bytes.fromhex(key)
 
     def mint(self) -> str:
-        if not self._key:
-            self._key = self._ids.random(_SECRET)
-            self._keep(self._key.hex())
+        self._have_key()
         identifier = self._ids.tag()
         return f"{identifier}.{self._mac(identifier)}"
+
+    def fixed(self, name: str) -> str:
+        """The token of that name, the same whenever it is asked for with the same key."""
+        self._have_key()
+        return self._mac(f"fixed {name}")
 
     def is_ours(self, token: str) -> bool:
         """Whether it was made with our key."""
         identifier, dot, mac = token.partition(".")
         return bool(self._key and dot) and hmac.compare_digest(mac.encode("utf-8", "replace"), self._mac(identifier).encode())
+
+    def _have_key(self) -> None:
+        if not self._key:
+            self._key = self._ids.random(_SECRET)
+            self._keep(self._key.hex())
 
     def _mac(self, identifier: str) -> str:
         return hmac.new(self._key, identifier.encode("utf-8", "replace"), "sha256").hexdigest()[:_MAC]

@@ -16,10 +16,13 @@ from sbc.sip.timers import TimerValues
 
 Cause = Literal["timeout", "transport"]
 Instead = Callable[[Now], tuple[Request, Flow]]  # another way for a request that could not be sent, with a branch of its own
+# The same request with credentials, for one that was challenged; None: the challenge is the answer (RFC 3261 s22.2)
+Again = Callable[[Request, Response, Now], Request | None]
 HeaderRows = tuple[tuple[str, str], ...]
 
 # RFC 3261 s17.1.1.2: Timer D is "at least 32 seconds" over unreliable transports, whatever T1 is.
 SHORTEST_D = 32.0
+CHALLENGES = frozenset({401, 407})
 
 
 class ClientUser(Protocol):
@@ -35,20 +38,32 @@ class ClientUser(Protocol):
 
 
 class ClientTransaction(Transaction):
-    """One request of ours. `request` and `user` are there until `user` was told the outcome, for INVITE 2xx until Timer M."""
+    """One request of ours. `request` and `user` are there until `user` was told the outcome, for INVITE 2xx until Timer M.
 
-    __slots__ = ("_cancel", "_instead", "_layer", "_request", "key", "method", "sent_by", "user")
+    heard   the flow its last response came by, with the connection; None: there was none
+    """
+
+    __slots__ = ("_again", "_cancel", "_instead", "_layer", "_request", "heard", "key", "method", "sent_by", "user")
 
     def __init__(
-        self, request: Request, flow: Flow, user: ClientUser, values: TimerValues, layer: ClientLayer, instead: Instead | None = None
+        self,
+        request: Request,
+        flow: Flow,
+        user: ClientUser | None,
+        values: TimerValues,
+        layer: ClientLayer,
+        instead: Instead | None = None,
+        again: Again | None = None,
     ) -> None:
         super().__init__(INVITE if request.method == "INVITE" else OTHER, flow, layer.timers, values)
         self.method = request.method
         self.key = client_key(request.via.branch, request.method)
         self.sent_by = (request.via.host, request.via.port)
-        self.user: ClientUser | None = user
+        self.user = user
+        self.heard: Flow | None = None
         self._request: Request | None = request
         self._instead = instead
+        self._again = again
         self._cancel: tuple[ClientUser, HeaderRows] | None = None  # held until a 1xx allows it
         self._layer = layer
 
@@ -76,6 +91,8 @@ class ClientTransaction(Transaction):
 
     def receive(self, response: Response, now: Now) -> None:
         status = response.status
+        if status in CHALLENGES and self._goes_again(response, now):
+            return
         if status < 200:
             event = PROVISIONAL
         elif self.method != "INVITE":
@@ -99,6 +116,25 @@ class ClientTransaction(Transaction):
             return
         self._forget()
         request, self.flow = instead(now)
+        self._start_again(request, now)
+
+    def _goes_again(self, response: Response, now: Now) -> bool:
+        """It was challenged, and goes again with what answers that: to its user it is still the same transaction."""
+        if self._again is None or self._request is None or self._cancel is not None or self.state not in UNANSWERED:
+            return False
+        request = self._again(self._request, response, now)
+        if request is None:
+            return False
+        self._forget()
+        if self.method == "INVITE":  # the refusal is acknowledged, as often as it comes
+            ghost = ClientTransaction(self._request, self.flow, None, self._values, self._layer)
+            self._layer.living[ghost.key] = ghost
+            ghost.receive(response, now)
+        self.state = self._program.start
+        self._start_again(request, now)
+        return True
+
+    def _start_again(self, request: Request, now: Now) -> None:
         self._request = request
         self.key = client_key(request.via.branch, self.method)
         self.sent_by = (request.via.host, request.via.port)
@@ -106,7 +142,7 @@ class ClientTransaction(Transaction):
 
     def release(self) -> None:
         """The user is done with it and wants to be let go of. After a 2xx that is the end: what still comes is a stray."""
-        self._request = self.user = self._cancel = self._instead = None
+        self._request = self.user = self._cancel = self._instead = self._again = None
         if self.state is State.ACCEPTED:
             self.state = State.TERMINATED
             self._cancel_timer()
@@ -230,3 +266,4 @@ INVITE: Program = program(CLIENT_INVITE, METHODS)
 OTHER: Program = program(CLIENT_OTHER, METHODS)
 
 PROVISIONAL, SUCCESS, FAILURE, FINAL = Event.PROVISIONAL, Event.SUCCESS, Event.FAILURE, Event.FINAL
+UNANSWERED = frozenset({State.CALLING, State.TRYING, State.PROCEEDING})

@@ -12,6 +12,7 @@ from typing import Protocol
 from sbc.clock import Now
 from sbc.flow import Flow
 from sbc.sip.client import (
+    Again,
     Cause,
     ClientLayer,
     ClientTransaction,
@@ -38,6 +39,7 @@ from sbc.sip.server import (
 from sbc.sip.timers import Timers, TimerValues
 
 __all__ = [
+    "Again",
     "Cause",
     "ClientTransaction",
     "ClientUser",
@@ -133,13 +135,15 @@ class Transactions:
         user: ClientUser,
         values: TimerValues | None = None,
         instead: Instead | None = None,
+        again: Again | None = None,
     ) -> ClientTransaction:
         """Send `request`, whose top Via has a branch of its own; `values`: the timers of this peer.
 
-        `instead`: asked for another way when this one fails before anything was heard.
+        `instead`: asked for another way when this one fails before anything was heard. `again`: asked for the same with
+        credentials when it is challenged.
         """
         assert request.method != "ACK", "an ACK makes no transaction"
-        transaction = ClientTransaction(request, flow, user, values or self._values, self._clients, instead)
+        transaction = ClientTransaction(request, flow, user, values or self._values, self._clients, instead, again)
         assert transaction.key not in self._clients.living, "every transaction needs a branch of its own"
         transaction.start(now)
         return transaction
@@ -162,6 +166,7 @@ class Transactions:
             return False  # "the response MUST be silently discarded" (RFC 3261 s18.1.2)
         if response.via.params and self._overload is not None:
             self._overload.heed(response.via, transaction.flow, now)
+        transaction.heard = flow
         transaction.receive(response, now)
         return True
 

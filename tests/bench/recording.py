@@ -70,6 +70,9 @@ class Timed:
     def busy(self) -> int:
         return self._core.busy()
 
+    def is_leaving(self) -> bool:
+        return self._core.is_leaving()
+
     def leftovers(self) -> dict[str, int]:
         return self._core.leftovers()
 

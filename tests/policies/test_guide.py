@@ -28,6 +28,6 @@ def test_every_block_is_valid(block: str) -> None:
 def test_every_section_and_every_key_is_in_the_guide() -> None:
     assert len(BLOCKS) >= 9
     assert [section for section in model.PolicyModel.model_fields if f"{section}:" not in GUIDE] == []
-    parties = (model.TrunkModel, model.UserModel, model.RegistrationModel)
+    parties = (model.TrunkModel, model.UserModel, model.RegistrationModel, model.RegisterToModel, model.CredentialsModel)
     kinds = (model.RealmModel, model.TermsModel, *parties, model.WhenModel, model.RouteModel, model.LimitsModel, model.MediaModel)
     assert [key for kind in kinds for key in kind.model_fields if not re.search(rf"\b{key}\b", GUIDE)] == []

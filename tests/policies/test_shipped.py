@@ -21,7 +21,7 @@ EXAMPLES = sorted((POLICIES / "examples").glob("*.yaml"))
 def load(tmp_path: Path, file: Path) -> Snapshot:
     (tmp_path / "policies").mkdir()
     shutil.copy(file, tmp_path / "policies")
-    devcerts.make(tmp_path / "certs", users=["alice", "office"])
+    devcerts.make(tmp_path / "certs", users=["alice", "office", "tel"])
     loaded = load_policy(tmp_path / "policies")
     assert loaded.warnings == ()
     return loaded.snapshot
@@ -95,3 +95,14 @@ def test_two_carriers(tmp_path: Path) -> None:
     assert {404, 480, 503} <= snapshot.routes[0].next_on
     assert identify(snapshot, "carriers", "192.0.2.100") is None
     assert identify(snapshot, "customers", "2001:db8:acce:1::1") is snapshot.trunks["acme"]
+
+
+def test_account_at_carrier(tmp_path: Path) -> None:
+    snapshot = load(tmp_path, POLICIES / "examples" / "account-at-carrier.yaml")
+    account = snapshot.trunks["tel"].register_to
+    assert account is not None
+    assert (account.user, account.domain, account.is_way, account.needed) == ("4930123", "sip.carrier.example", True, True)
+    assert account.registrar.transport == "TLS"
+    assert chosen(snapshot, "tel", "4930123456") == "in"
+    assert chosen(snapshot, "tel", "4989123456") is None
+    assert chosen(snapshot, "pbx", "0301234567") == "out"

@@ -21,7 +21,7 @@ from sbc import app, devcerts, replay
 from sbc.app import App, Settings
 from sbc.effects import Effect, Resolve, Send, WriteRecord
 from sbc.errors import ConfigError
-from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged, RequestIn, Resolved
+from sbc.inputs import Begun, DrainBegun, DrainEnded, Input, PolicyChanged, RequestIn, Resolved
 from sbc.log import EventLog
 from sbc.net.resolver import Resolver
 from sbc.recording.replay import first_difference, play
@@ -122,7 +122,7 @@ def test_from_datagram_to_answer_and_record(stage: Stage) -> None:
     stage.play(scene)
     assert json.loads(stage.records.read_text()) == {"call": 1}
     assert f"outside      UDP {LOCALHOST}:{stage.port}" in stage.said[0]
-    assert [type(event) for event in stage.core.inputs] == [RequestIn, DrainBegun, DrainEnded]
+    assert [type(event) for event in stage.core.inputs] == [Begun, RequestIn, DrainBegun, DrainEnded]
 
 
 def test_the_name_servers_of_the_policy_are_asked_and_those_of_the_next_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,10 +163,26 @@ def test_drain_waits_for_calls(stage: Stage) -> None:
 
     async def scene(it: App) -> None:
         it.stop()
-        await until(lambda: stage.core.inputs == [DrainBegun()])
+        await until(lambda: stage.core.inputs == [Begun(), DrainBegun()])
         await asyncio.sleep(0.05)
-        assert stage.core.inputs == [DrainBegun()]
+        assert stage.core.inputs == [Begun(), DrainBegun()]
         stage.core.calls = 0
+        await until(lambda: stage.core.inputs[-1] == DrainEnded())
+
+    stage.play(scene)
+
+
+def test_drain_waits_for_goodbyes(stage: Stage) -> None:
+    """Or carriers would go on calling for as long as we are registered there."""
+    stage.core.leaving = True
+    stage.drain = 30.0
+
+    async def scene(it: App) -> None:
+        it.stop()
+        await until(lambda: DrainBegun() in stage.core.inputs)
+        await asyncio.sleep(0.05)
+        assert DrainEnded() not in stage.core.inputs
+        stage.core.leaving = False
         await until(lambda: stage.core.inputs[-1] == DrainEnded())
 
     stage.play(scene)
@@ -181,7 +197,7 @@ def test_drain_ends_in_time_with_calls_released(stage: Stage) -> None:
 
     stage.play(scene)
     assert 0.1 <= time.monotonic() - begun < 2.0
-    assert stage.core.inputs == [DrainBegun(), DrainEnded()]
+    assert stage.core.inputs == [Begun(), DrainBegun(), DrainEnded()]
     assert any("drain_ended calls=1" in line for line in stage.logged)
 
 
@@ -191,7 +207,7 @@ def test_a_second_signal_ends_at_once(stage: Stage) -> None:
 
     async def scene(it: App) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
-        await until(lambda: stage.core.inputs == [DrainBegun()])
+        await until(lambda: stage.core.inputs == [Begun(), DrainBegun()])
         os.kill(os.getpid(), signal.SIGINT)
         await until(lambda: stage.core.inputs[-1] == DrainEnded())
 
@@ -204,8 +220,8 @@ def test_sighup_takes_the_policy_and_the_record_file_anew(stage: Stage) -> None:
         stage.write()
         stage.records.rename(stage.folder / "rotated")
         os.kill(os.getpid(), signal.SIGHUP)
-        await until(lambda: stage.core.inputs)
-        (event,) = stage.core.inputs
+        await until(lambda: len(stage.core.inputs) > 1)
+        _, event = stage.core.inputs
         assert isinstance(event, PolicyChanged)
         assert event.snapshot.realms["outside"].listeners[0].port == stage.port
         assert can_bind(old)
@@ -224,7 +240,7 @@ def test_a_wrong_new_policy_is_logged_and_changes_nothing(stage: Stage) -> None:
         stage.write(address="192.0.2.1")
         it.reload()
         await until(lambda: any("policy_rejected" in line and "192.0.2.1" in line for line in stage.logged))
-        assert stage.core.inputs == []
+        assert stage.core.inputs == [Begun()]
         assert not can_bind(stage.port)
 
     stage.play(scene)

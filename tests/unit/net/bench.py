@@ -121,6 +121,7 @@ class ScriptedCore:
         self.effects: list[Effect] = []
         self.due: list[float] = []
         self.calls = 0
+        self.leaving = False
         self.on_timeout: Callable[[], None] = lambda: None
         self._inside = False
 
@@ -147,6 +148,9 @@ class ScriptedCore:
 
     def busy(self) -> int:
         return self.calls
+
+    def is_leaving(self) -> bool:
+        return self.leaving
 
     def leftovers(self) -> dict[str, int]:
         return {"calls": self.calls} if self.calls else {}

@@ -24,6 +24,7 @@ from sbc.effects import (
     CloseRelay,
     Effect,
     ForgetBindings,
+    KeepAlive,
     KeepRecording,
     Log,
     OpenRelay,
@@ -127,6 +128,9 @@ class Stage:
             def trust_flow(self, flow: Flow, alias: int) -> None:
                 stage.sent.append(TrustFlow(flow, alias))
 
+            def keep_alive(self, flow: Flow, within: float) -> None:
+                stage.sent.append(KeepAlive(flow, within))
+
         class Questions:
             def ask(self, question: str, realm: str, wanted: Wanted) -> None:
                 stage.sent.append(f"{question} {realm} {wanted.host}")
@@ -182,6 +186,7 @@ def test_every_effect_is_carried_out_in_order() -> None:
         Send(b"1", FLOW),
         CloseFlow(FLOW),
         TrustFlow(FLOW, 5061),
+        KeepAlive(FLOW, 10.0),
         Resolve("q", "outside", WANTED),
         WriteRecord({"a": 1}),
         StoreBindings("alice", "[]"),
@@ -195,7 +200,7 @@ def test_every_effect_is_carried_out_in_order() -> None:
     async def scene() -> None:
         stage = Stage(ScriptedCore(lambda event: effects))
         stage.engine().receive(DrainBegun())
-        assert stage.sent == [effects[0], FLOW, effects[2], "q outside host", effects[-1]]
+        assert stage.sent == [effects[0], FLOW, effects[2], effects[3], "q outside host", effects[-1]]
         assert stage.records == [{"a": 1}]
         assert stage.recordings == [kept]
         assert stage.registrations == {"bob": "[]"}

@@ -10,7 +10,7 @@ import pytest
 from sbc.effects import Send
 from sbc.errors import SipError
 from sbc.flow import Flow
-from tests.unit.net.bench import QUICK, RESPONSE, bench, message, realm, run, until
+from tests.unit.net.bench import QUICK, RESPONSE, bench, message, realm, run, server, until
 
 TCP = realm(("TCP", 0))
 
@@ -235,5 +235,60 @@ def test_close_flow_lets_the_last_octets_leave() -> None:
             it.network.send(Send(RESPONSE + b"x" * 500_000, flow))
             it.network.close_flow(flow)
             assert len(await peer.closed()) == len(RESPONSE) + 500_000
+
+    run(scene())
+
+
+def test_TRN_30_who_does_not_answer_our_ping_is_gone() -> None:
+    """As a client: RFC 5626 s4.4.1."""
+
+    async def scene() -> None:
+        async with bench(TCP) as it, server() as (address, peers):
+            it.network.send(Send(b"x" * 10, it.flow("TCP", address)))
+            await until(lambda: peers)
+            peers[0].send(RESPONSE)
+            await until(lambda: it.ear.messages)
+            flow = it.ear.messages[0][2]
+            for _ in range(3):
+                it.network.keep_alive(flow, 0.2)
+                await peers[0].reader.readuntil(b"\r\n\r\n")
+                peers[0].send(b"\r\n")
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+            assert it.ear.closed == []
+            it.network.keep_alive(flow, 0.1)
+            await until(lambda: it.ear.closed == [flow])
+            it.network.keep_alive(flow, 0.1)  # of a connection that is gone
+            assert await peers[0].reader.read() == b"\r\n\r\n", "no pong of ours for two of theirs"
+
+    run(scene())
+
+
+def test_TRN_31_pings_keep_a_connection_of_ours_without_any_pong() -> None:
+    async def scene() -> None:
+        async with bench(TCP, limits=dataclasses.replace(QUICK, idle_time=0.2)) as it, server() as (address, peers):
+            it.network.send(Send(b"x" * 10, it.flow("TCP", address)))
+            await until(lambda: peers)
+            peers[0].send(RESPONSE)
+            await until(lambda: it.ear.messages)
+            flow = it.ear.messages[0][2]
+            for _ in range(5):
+                await asyncio.sleep(0.1)
+                it.network.keep_alive(flow, 0.0)
+            assert it.ear.closed == []
+            await until(lambda: it.ear.closed == [flow])
+
+    run(scene())
+
+
+def test_a_line_end_of_a_stranger_is_no_pong_and_buys_no_time() -> None:
+    async def scene() -> None:
+        async with bench(TCP, limits=dataclasses.replace(QUICK, first_message_time=0.1)) as it:
+            stranger = await it.connect("TCP")
+            for _ in range(3):
+                stranger.send(b"\r\n")
+                await asyncio.sleep(0.03)
+            await stranger.closed()
+            assert it.stats.connections_slow == 1
 
     run(scene())

@@ -351,3 +351,86 @@ def test_a_user_may_send_the_next_request_from_within() -> None:
     world.hear(response(invite.request, 401))
     assert [received(data).cseq.number for _, data, _, _ in world.sent] == [1, 1, 2]
     assert world.layer.counts() == (0, 2)
+
+
+class Proof:
+    """Answers the first `times` challenges."""
+
+    def __init__(self, times: int = 1) -> None:
+        self.left = times
+
+    def __call__(self, challenged: Request, response: Response, now: Now) -> Request | None:
+        if not self.left:
+            return None
+        self.left -= 1
+        number = challenged.cseq.number + 1
+        return request(challenged.method, f"z9hG4bK-{number}", "Authorization: proof", cseq=number)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
+@pytest.mark.parametrize("flow", [UDP, TCP])
+def test_AUTH_06_a_challenged_request_goes_again_and_is_the_same_transaction_to_its_user(method: str, flow: Flow) -> None:
+    world = World()
+    first = request(method)
+    transaction = world.layer.client(first, flow, world.now, world.owner, again=Proof())
+    assert world.hear(response(first, 401), flow)
+    again = transaction.request
+    assert (again.cseq.number, again.via.branch) == (2, "z9hG4bK-2")
+    sent = [received(data) for _, data, _, _ in world.sent]
+    assert [message.method for message in sent if isinstance(message, Request)] == [
+        method,
+        *(["ACK"] if method == "INVITE" else []),
+        method,
+    ]
+    assert world.owner.heard == []
+    assert world.hear(response(again, 200), flow)
+    assert world.owner.heard == ["0.0 200"]
+    world.until(100.0)
+    assert world.layer.counts() == (0, 0)
+
+
+def test_AUTH_05_the_refusal_that_was_answered_is_acknowledged_as_often_as_it_comes() -> None:
+    world = World()
+    first = request()
+    transaction = world.layer.client(first, UDP, world.now, world.owner, again=Proof())
+    for _ in range(3):
+        assert world.hear(response(first, 407))
+    sent = [received(data) for _, data, _, _ in world.sent]
+    acks = [message for message in sent if isinstance(message, Request) and message.method == "ACK"]
+    assert {(ack.via.branch, ack.cseq.number) for ack in acks} == {("z9hG4bK-1", 1)}
+    assert len(acks) == 3
+    assert transaction.state is State.CALLING
+    world.until(100.0)
+    assert world.owner.heard == ["32.0 timeout"], "of the second one"
+    assert world.layer.counts() == (0, 0)
+
+
+def test_AUTH_06_a_challenge_that_is_not_answered_is_the_answer() -> None:
+    world = World()
+    first = request()
+    world.layer.client(first, UDP, world.now, world.owner, again=Proof(2))
+    for number in range(1, 4):
+        latest = request(branch=f"z9hG4bK-{number}", cseq=number)
+        assert world.hear(response(latest, 401))
+    assert world.owner.heard == ["0.0 401"]
+    world.until(100.0)
+    assert world.layer.counts() == (0, 0)
+
+
+def test_a_request_that_is_cancelled_does_not_go_again() -> None:
+    world = World()
+    first = request()
+    transaction = world.layer.client(first, UDP, world.now, world.owner, again=Proof())
+    world.hear(response(first, 180))
+    world.layer.cancel(transaction, world.now, world.owner)
+    world.hear(response(first, 401))
+    assert world.owner.heard == ["0.0 180", "0.0 401"]
+
+
+def test_where_the_last_response_came_from_is_known() -> None:
+    world = World()
+    first = request("OPTIONS")
+    transaction = world.call(first, TCP._replace(connection=0))
+    assert transaction.heard is None
+    world.hear(response(first, 200), TCP)
+    assert transaction.heard == TCP
