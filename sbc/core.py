@@ -27,6 +27,7 @@ from sbc.inputs import (
     RelayOpened,
     RequestIn,
     Resolved,
+    Verified,
     ResponseIn,
     SendFailed,
 )
@@ -98,6 +99,8 @@ class Core:
                 self._reception.flow_closed(flow, now)
             case Resolved(question, answers):
                 context.questions.pop(question)(answers, now)
+            case Verified(question, verdict):
+                context.proofs.pop(question)(verdict, now)
             case BindingsFound(stored):
                 self._reception.restore(stored, now)
             case Begun():

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from media.api import Digit, Side, SideSpec
 from sbc.flow import Flow
 from sbc.frozen import frozen
+from sbc.identity.verdict import Claimed
 from sbc.sip.locate import Wanted
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -54,6 +55,15 @@ class Resolve:
     question: str
     realm: str
     wanted: Wanted
+
+
+@frozen
+class Verify:
+    """Who stands for the caller? Certificates that have not come after `patience` seconds are not waited for."""
+
+    question: str
+    asked: Claimed
+    patience: float
 
 
 @frozen
@@ -134,6 +144,7 @@ Effect = (
     | TrustFlow
     | KeepAlive
     | Resolve
+    | Verify
     | OpenRelay
     | UpdateRelay
     | SendDigit

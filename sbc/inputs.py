@@ -8,6 +8,7 @@ from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import frozen
+from sbc.identity.verdict import Verdict
 from sbc.policy.snapshot import Snapshot
 from sbc.sip.locate import Answers
 from sbc.sip.message import Request, Response
@@ -59,6 +60,14 @@ class Resolved:
 
     question: str
     answers: Answers
+
+
+@frozen
+class Verified:
+    """The answer to a `Verify`."""
+
+    question: str
+    verdict: Verdict
 
 
 @frozen
@@ -119,6 +128,7 @@ Input = (
     | FlowClosed
     | SendFailed
     | Resolved
+    | Verified
     | RelayOpened
     | RelayFailed
     | RelayClosed

@@ -17,7 +17,8 @@ from sbc.errors import ConfigError, SipError
 from sbc.identity.credential import Trust, credential, read_chain
 from sbc.identity.parties import party
 from sbc.identity.passport import canonical, read, signed
-from sbc.identity.verify import Question, Verstat, locations, verify
+from sbc.identity.verdict import Claimed, Verstat
+from sbc.identity.verify import Credentials, locations, verify
 from sbc.sip.fields.identity import parse_identities
 from sbc.sip.fields.signed_identity import SignedIdentity
 from sbc.sip.message import Request
@@ -32,7 +33,7 @@ def verified(message: Path, roots: Path, chain: Path | None, at: float | None) -
     now = time.time() if at is None else at
     octets = _read(chain) if chain else b""
     urls = locations(question)
-    verdict = verify(question, dict.fromkeys(urls, octets) if chain else {}, trust, now)
+    verdict = verify(question, dict.fromkeys(urls, octets) if chain else {}, Credentials(trust), now)
     yield f"caller {' or '.join(question.callers)}, called {question.called}, at {_moment(now)}", True
     for url in urls:
         yield f"certificate of {url}: {f'taken from {chain}' if chain else 'not there; give it with --certificate'}", chain is not None
@@ -125,12 +126,12 @@ def _request(path: Path) -> Request:
     return found
 
 
-def _question(request: Request) -> Question:
+def _question(request: Request) -> Claimed:
     asserted = parse_identities(request.headers.all(P_ASSERTED_IDENTITY))
     callers = tuple(party(each.uri) for each in asserted) or (party(request.from_.uri),)
     dates = request.headers.all(DATE)
     date = round(parsedate_to_datetime(dates[0]).timestamp()) if dates else None
-    return Question(tuple(request.headers.all(IDENTITY)), callers, party(request.to.uri), party(request.uri), date)
+    return Claimed(tuple(request.headers.all(IDENTITY)), callers, party(request.to.uri), party(request.uri), date)
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:

@@ -17,6 +17,7 @@ from sbc.clock import Ids, Now
 from sbc.effects import Effect, TrustFlow
 from sbc.flow import Flow, Transport
 from sbc.frozen import frozen
+from sbc.identity.verdict import Verdict
 from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Party, Realm, Snapshot, Trunk, User
 from sbc.sip.fields.via import Via
@@ -105,6 +106,7 @@ class Context:
     dialogs: dict[tuple[str, str], DialogUser] = field(default_factory=dict)  # (Call-ID, our tag)
     relays: dict[str, RelayUser] = field(default_factory=dict)
     questions: dict[str, Callable[[Answers, Now], None]] = field(default_factory=dict)
+    proofs: dict[str, Callable[[Verdict, Now], None]] = field(default_factory=dict)
     peers: Peers = field(default_factory=Peers)
     homes: Homes = field(default_factory=Homes)
     penalties: Penalties = field(default_factory=Penalties)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from sbc.errors import ParseError, SipError
@@ -19,64 +19,17 @@ from sbc.identity.faults import (
 )
 from sbc.identity.location import check_url
 from sbc.identity.passport import Passport, extension, read, rebuilt
+from sbc.identity.verdict import Failure, Claimed, Verdict, Verstat
 from sbc.sip.fields.signed_identity import SignedIdentity
 
 FRESH_S = 60  # "a … value of sixty seconds is RECOMMENDED" (RFC 8224 s6.2 step 4), for clocks that are late as for ours
 SUPPORTED = frozenset((None, "shaken", "div", "rcd", "rph"))
 MAX_HEADERS = 10  # looked at; one for each diversion and kind
+KEPT = 1000  # chains; a few carriers sign nearly everything
 _COMPACT = ".."
 
 
-class Verstat(StrEnum):
-    """3GPP TS 24.229 s7.2A.20, as ATIS-1000074 has them."""
-
-    PASSED = "TN-Validation-Passed"
-    FAILED = "TN-Validation-Failed"
-    NONE = "No-TN-Validation"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a request says. `callers`: of P-Asserted-Identity where there is one, else of From. `date`: of its Date header."""
-
-    identities: tuple[str, ...]
-    callers: tuple[str, ...]
-    called: str
-    request: str
-    date: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One header that proves nothing. `status` and `reason` are those of the answer, should the policy insist (RFC 8224 s6.2.2)."""
-
-    status: int
-    reason: str
-    detail: str
-    token: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """`attest` and `origid` of a valid shaken; `diverted`: who was called, from first to last; `name` of valid rich call data."""
-
-    verstat: Verstat
-    failures: tuple[Failure, ...] = ()
-    attest: str | None = None
-    origid: str | None = None
-    signer: str | None = None
-    diverted: tuple[str, ...] = ()
-    name: str | None = None
-
-    @property
-    def refusal(self) -> Failure | None:
-        """What to answer where a valid signature is required."""
-        if self.verstat == Verstat.PASSED:
-            return None
-        return self.failures[0] if self.failures else Failure(428, "Use Identity Header", "no Identity header")
-
-
-def locations(question: Question) -> tuple[str, ...]:
+def locations(question: Claimed) -> tuple[str, ...]:
     """URLs of the certificates it takes, each once. Those that must not be fetched are not among them."""
     found: dict[str, None] = {}
     for text in question.identities[:MAX_HEADERS]:
@@ -90,15 +43,34 @@ def locations(question: Question) -> tuple[str, ...]:
     return tuple(found)
 
 
-def verify(question: Question, chains: Mapping[str, bytes], trust: Trust, now: float) -> Verdict:
+class Credentials:
+    """What chains are worth, worked out once for each: three signatures are dearer than the one of a call."""
+
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
+        self._known: OrderedDict[bytes, Credential] = OrderedDict()
+
+    def of(self, chain: bytes, now: float) -> Credential:
+        """BadIdentityInfo, UnsupportedCredential."""
+        known = self._known.get(chain)
+        if known is None or now > known.until:
+            known = self._known[chain] = credential(read_chain(chain), self._trust, now)
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(chain)
+        return known
+
+
+def verify(question: Claimed, chains: Mapping[str, bytes], credentials: Credentials, now: float) -> Verdict:
     """`chains`: PEM by URL, as far as it could be had. `now`: seconds since 1970. One valid header is enough (s6.2.1)."""
     valid: list[_Proof] = []
     failures: list[Failure] = []
     for text in question.identities[:MAX_HEADERS]:
         try:
-            valid.append(_verified(text, question, chains, trust, now))
+            valid.append(_verified(text, question, chains, credentials, now))
         except IdentityFault as fault:
-            failures.append(Failure(fault.status, fault.reason, str(fault), text[:64]))
+            failures.append(Failure(fault.status, fault.reason, str(fault)))
     supported = [each for each in failures if each.status != NoSupportedFormat.status]
     proofs = [proof for proof in valid if proof.passport.ppt != "div"]
     diverted: tuple[str, ...] = ()
@@ -120,7 +92,7 @@ class _Proof:
     credential: Credential
 
 
-def _verified(text: str, question: Question, chains: Mapping[str, bytes], trust: Trust, now: float) -> _Proof:
+def _verified(text: str, question: Claimed, chains: Mapping[str, bytes], credentials: Credentials, now: float) -> _Proof:
     """The steps of s6.2 in their order. IdentityFault."""
     try:
         header = SignedIdentity.parse(text)
@@ -132,7 +104,7 @@ def _verified(text: str, question: Question, chains: Mapping[str, bytes], trust:
     octets = chains.get(header.info)
     if octets is None:
         raise BadIdentityInfo("its certificate cannot be had")
-    found = credential(read_chain(octets), trust, now)
+    found = credentials.of(octets, now)
     if abs(now - passport.iat) > FRESH_S:
         raise StaleDate(f"signed {now - passport.iat:.0f} s ago")
     if not passport.verified(found.key):
@@ -144,7 +116,7 @@ def _verified(text: str, question: Question, chains: Mapping[str, bytes], trust:
     return _Proof(passport, found)
 
 
-def _passport(header: SignedIdentity, question: Question) -> Passport:
+def _passport(header: SignedIdentity, question: Claimed) -> Passport:
     if header.alg != "ES256" and header.alg != "none":  # of "none" the token says the same
         raise UnsupportedCredential("only ES256")
     token = header.token
@@ -164,7 +136,7 @@ def _passport(header: SignedIdentity, question: Question) -> Passport:
     return passport
 
 
-def _claims(question: Question) -> dict[str, Any]:
+def _claims(question: Claimed) -> dict[str, Any]:
     """What a compact form leaves out (RFC 8224 s4.1.1)."""
     if question.date is None:
         raise InvalidIdentity("a compact form without Date")
@@ -176,13 +148,13 @@ def _as_claim(party: str, *, several: bool) -> dict[str, Any]:
     return {kind: [party] if several else party}
 
 
-def _check_parties(passport: Passport, question: Question) -> None:
+def _check_parties(passport: Passport, question: Claimed) -> None:
     """Step 2, the caller; who is called is looked at when all diversions are known."""
     if passport.orig not in question.callers:
         raise InvalidIdentity("signed for another caller")
 
 
-def _called(proofs: Sequence[_Proof], question: Question) -> bool:
+def _called(proofs: Sequence[_Proof], question: Claimed) -> bool:
     return any({question.called, question.request} & set(proof.passport.dest) for proof in proofs)
 
 
@@ -193,7 +165,7 @@ def _kind(text: str) -> str | None:
         return None
 
 
-def _diversions(proofs: Sequence[_Proof], valid: Iterable[_Proof], question: Question) -> tuple[str, ...]:
+def _diversions(proofs: Sequence[_Proof], valid: Iterable[_Proof], question: Claimed) -> tuple[str, ...]:
     """From whom a proof says was called to the Request-URI, by one valid div after another; () when they do not lead there."""
     steps = {proof.passport.diverted: proof.passport.dest for proof in valid if proof.passport.ppt == "div"}
     for proof in proofs:

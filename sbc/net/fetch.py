@@ -78,13 +78,14 @@ class Certificates:
         self._turn = asyncio.Semaphore(AT_ONCE)
         self.fetched = 0
 
-    async def chains(self, urls: Sequence[str], patience: float) -> dict[str, bytes]:
-        """What could be had of them in that many seconds, PEM by URL. What comes later is kept for the next call."""
+    async def chains(self, urls: Sequence[str], patience: float) -> tuple[dict[str, bytes], bool]:
+        """What could be had of them in that many seconds, PEM by URL, and whether something is still to come: for the next call."""
         wanted = [url for url in urls if not self._known(url)]
         waiting = [task for url in wanted if (task := self._ask(url)) is not None]
         if waiting:
             await asyncio.wait(waiting, timeout=patience)
-        return {url: kept.octets for url in urls if (kept := self._kept.get(url)) is not None and kept.octets is not None}
+        found = {url: kept.octets for url in urls if (kept := self._kept.get(url)) is not None and kept.octets is not None}
+        return found, any(url not in found and (url in self._asked or url not in self._kept) for url in urls)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -30,6 +30,7 @@ from sbc.inputs import (
     RelayOpened,
     RequestIn,
     Resolved,
+    Verified,
     ResponseIn,
     SendFailed,
 )
@@ -202,7 +203,7 @@ class Recorder:
                 return tapes.get(event.relay.rpartition("-")[0])
             case SendFailed(key):
                 return tapes.get(key.partition(" ")[0])
-            case Resolved(question):
+            case Resolved(question) | Verified(question):
                 return tapes.get(question)
             case MalformedIn() | FlowClosed() | BindingsFound() | Begun() | PolicyChanged() | DrainBegun() | DrainEnded():
                 return None  # of no call, or of many: see `within` and `note`

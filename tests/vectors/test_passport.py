@@ -14,7 +14,8 @@ from sbc.identity.credential import MAX_OCTETS, Trust, read_revoked
 from sbc.identity.faults import IdentityFault, InvalidPassport
 from sbc.identity.parties import party
 from sbc.identity.passport import canonical, read
-from sbc.identity.verify import Question, Verstat, locations, verify
+from sbc.identity.verdict import Claimed, Verstat
+from sbc.identity.verify import Credentials, locations, verify
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.uri import Uri
 
@@ -35,14 +36,14 @@ def trust(case: dict[str, Any]) -> Trust:
     return Trust(roots, revoked)
 
 
-def question(case: dict[str, Any]) -> Question:
+def question(case: dict[str, Any]) -> Claimed:
     sip = case["sip"]
     caller = party(NameAddr.parse(sip["pai"] or sip["from_"]).uri)
     called = party(NameAddr.parse(sip["to"]).uri)
     identities = case["identity"]
     if case["id"] == "huge-token":
         identities = [f"{'A' * 20}.{'A' * 100_000}.{'A' * 86};info=<https://certs.example.org/leaf-spc1234.pem>;alg=ES256;ppt=shaken"]
-    return Question(tuple(identities), (caller,), called, party(Uri.parse(sip["request_uri"])))
+    return Claimed(tuple(identities), (caller,), called, party(Uri.parse(sip["request_uri"])))
 
 
 def fetched(url: str, what: str) -> bytes | None:
@@ -64,7 +65,7 @@ def test_STI_cases(name: str) -> None:
     case = CASES[name]
     asked = question(case)
     chains = {url: octets for url in locations(asked) if (octets := fetched(url, case["x5u_fetch"][url])) is not None}
-    verdict = verify(asked, chains, trust(case), case["verify_at"])
+    verdict = verify(asked, chains, Credentials(trust(case)), case["verify_at"])
     expected = case["expect"]
     assert verdict.verstat == expected["verstat"], verdict
     refusal = verdict.refusal
@@ -95,8 +96,8 @@ def test_a_token_that_is_not_json() -> None:
 
 
 def test_nobody_to_ask_is_no_failure() -> None:
-    asked = Question((), ("12155550121",), "12155550131", "12155550131")
-    verdict = verify(asked, {}, Trust(()), 1767225600)
+    asked = Claimed((), ("12155550121",), "12155550131", "12155550131")
+    verdict = verify(asked, {}, Credentials(Trust(())), 1767225600)
     assert verdict.verstat == Verstat.NONE
     assert verdict.refusal is not None
     assert (verdict.refusal.status, verdict.refusal.reason) == (428, "Use Identity Header")

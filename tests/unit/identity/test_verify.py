@@ -15,7 +15,8 @@ from sbc.identity.faults import BadIdentityInfo, InvalidPassport, UnsupportedCre
 from sbc.identity.location import check_url, public
 from sbc.identity.parties import party
 from sbc.identity.passport import read, signed
-from sbc.identity.verify import MAX_HEADERS, Question, Verstat, locations, verify
+from sbc.identity.verdict import Claimed, Verstat
+from sbc.identity.verify import MAX_HEADERS, Credentials, locations, verify
 from sbc.sip.fields.signed_identity import SignedIdentity
 from sbc.sip.uri import Uri
 from tests.unit.identity import pki
@@ -38,12 +39,12 @@ def identity(claims: dict[str, Any] | None = None, *, key: ec.EllipticCurvePriva
     return str(SignedIdentity(signed(claims or CLAIMS, key, URL, ppt), URL, ppt=ppt))
 
 
-def asked(*identities: str, called: str = CALLED, request: str = CALLED) -> Question:
-    return Question(identities, (CALLER,), called, request)
+def asked(*identities: str, called: str = CALLED, request: str = CALLED) -> Claimed:
+    return Claimed(identities, (CALLER,), called, request)
 
 
 def verstat(*identities: str, chains: dict[str, bytes] = CHAINS, trust: Trust = ROOT.trust, now: float = NOW) -> Verstat:
-    return verify(asked(*identities), chains, trust, now).verstat
+    return verify(asked(*identities), chains, Credentials(trust), now).verstat
 
 
 def test_STI_02_what_is_signed_is_verified_and_in_canonical_form() -> None:
@@ -52,7 +53,7 @@ def test_STI_02_what_is_signed_is_verified_and_in_canonical_form() -> None:
     assert passport.signed.count(b".") == 1
     assert list(passport.header) == ["alg", "ppt", "typ", "x5u"]
     assert list(passport.claims) == ["attest", "dest", "iat", "orig", "origid"]
-    verdict = verify(asked(identity()), CHAINS, ROOT.trust, NOW)
+    verdict = verify(asked(identity()), CHAINS, Credentials(ROOT.trust), NOW)
     assert (verdict.verstat, verdict.attest, verdict.origid) == (Verstat.PASSED, "A", CLAIMS["origid"])
 
 
@@ -94,7 +95,7 @@ def test_STV_02_one_valid_header_is_enough_and_many_are_not_looked_at() -> None:
 
 @pytest.mark.parametrize(("seconds", "status"), [(60, None), (61, 403), (-60, None), (-61, 403)])
 def test_a_passport_is_fresh_for_a_minute_both_ways(seconds: int, status: int | None) -> None:
-    verdict = verify(asked(identity()), CHAINS, ROOT.trust, NOW + seconds)
+    verdict = verify(asked(identity()), CHAINS, Credentials(ROOT.trust), NOW + seconds)
     assert (verdict.refusal.status if verdict.refusal else None) == status
 
 
@@ -112,15 +113,15 @@ def test_a_compact_form_is_rebuilt_from_the_request() -> None:
     claims = {"dest": {"tn": [CALLED]}, "iat": NOW, "orig": {"tn": CALLER}}
     compact = ".." + signed(claims, KEY, URL, None).rpartition(".")[2]
     text = str(SignedIdentity(compact, URL))
-    question = Question((text,), (CALLER,), CALLED, CALLED, NOW)
-    assert verify(question, CHAINS, ROOT.trust, NOW).verstat == Verstat.PASSED
-    other = Question((text,), ("12155550122",), CALLED, CALLED, NOW)
-    assert verify(other, CHAINS, ROOT.trust, NOW).verstat == Verstat.FAILED
-    assert verify(asked(text), CHAINS, ROOT.trust, NOW).refusal is not None  # no Date
+    question = Claimed((text,), (CALLER,), CALLED, CALLED, NOW)
+    assert verify(question, CHAINS, Credentials(ROOT.trust), NOW).verstat == Verstat.PASSED
+    other = Claimed((text,), ("12155550122",), CALLED, CALLED, NOW)
+    assert verify(other, CHAINS, Credentials(ROOT.trust), NOW).verstat == Verstat.FAILED
+    assert verify(asked(text), CHAINS, Credentials(ROOT.trust), NOW).refusal is not None  # no Date
 
 
 def test_a_certificate_that_did_not_come_in_time_is_no_reason_to_wait() -> None:
-    verdict = verify(asked(identity()), {}, ROOT.trust, NOW)
+    verdict = verify(asked(identity()), {}, Credentials(ROOT.trust), NOW)
     assert verdict.refusal is not None
     assert (verdict.verstat, verdict.refusal.status) == (Verstat.FAILED, 436)
 

@@ -111,7 +111,7 @@ def test_STV_07_a_hundred_calls_are_one_fetch(tmp_path: Path) -> None:
         async with site(tmp_path) as (made, fetcher):
             made.paths["/a.pem"] = content(CHAIN)
             found = await asyncio.gather(*(fetcher.chains([url("/a.pem")], 2.0) for _ in range(100)))
-            assert all(each == {url("/a.pem"): CHAIN} for each in found)
+            assert all(each == ({url("/a.pem"): CHAIN}, False) for each in found)
             assert await fetcher.chains([url("/a.pem")], 2.0) == found[0]
             assert (made.asked, fetcher.fetched) == (["/a.pem"], 1)
 
@@ -133,7 +133,7 @@ def test_STV_06_what_is_no_certificate(tmp_path: Path, answer: Answer, why: str)
         async with site(tmp_path) as (made, fetcher):
             made.paths["/a.pem"] = answer
             for _ in range(2):  # the second time nobody is asked
-                assert await fetcher.chains([url("/a.pem")], 2.0) == {}
+                assert await fetcher.chains([url("/a.pem")], 2.0) == ({}, False)
             assert made.asked == ["/a.pem"]
             (said,) = made.failures
             assert why in said
@@ -149,9 +149,9 @@ def test_nobody_waits_longer_than_the_patience(tmp_path: Path) -> None:
             await fetcher.chains([url("/a.pem")], 2.0)
             loop = asyncio.get_running_loop()
             begun = loop.time()
-            found = await fetcher.chains([url("/slow.pem"), url("/a.pem")], 0.1)
+            found, late = await fetcher.chains([url("/slow.pem"), url("/a.pem")], 0.1)
             assert loop.time() - begun < 0.5
-            assert list(found) == [url("/a.pem")]
+            assert (list(found), late) == ([url("/a.pem")], True)
 
     asyncio.run(scene())
 
@@ -166,9 +166,9 @@ def test_what_comes_late_is_there_for_the_next_call(tmp_path: Path) -> None:
                 await content(CHAIN)(writer)
 
             made.paths["/a.pem"] = late
-            assert await fetcher.chains([url("/a.pem")], 0.05) == {}
+            assert await fetcher.chains([url("/a.pem")], 0.05) == ({}, True)
             go.set()
-            assert await fetcher.chains([url("/a.pem")], 2.0) == {url("/a.pem"): CHAIN}
+            assert await fetcher.chains([url("/a.pem")], 2.0) == ({url("/a.pem"): CHAIN}, False)
             assert made.asked == ["/a.pem"]
 
     asyncio.run(scene())
@@ -178,7 +178,7 @@ def test_STV_06_a_name_that_leads_inside(tmp_path: Path) -> None:
     async def scene() -> None:
         async with site(tmp_path, reachable=lambda address: not address.startswith("127.")) as (made, fetcher):
             made.paths["/a.pem"] = content(CHAIN)
-            assert await fetcher.chains([url("/a.pem")], 2.0) == {}
+            assert await fetcher.chains([url("/a.pem")], 2.0) == ({}, False)
             assert made.asked == []
             assert "leads inside" in made.failures[0]
 
@@ -189,7 +189,7 @@ def test_STV_06_the_server_must_be_who_it_says(tmp_path: Path) -> None:
     async def scene() -> None:
         async with site(tmp_path, names=("other.example.org",)) as (made, fetcher):
             made.paths["/a.pem"] = content(CHAIN)
-            assert await fetcher.chains([url("/a.pem")], 2.0) == {}
+            assert await fetcher.chains([url("/a.pem")], 2.0) == ({}, False)
             assert made.asked == []
             assert "certificate" in made.failures[0].lower()
 
@@ -199,7 +199,7 @@ def test_STV_06_the_server_must_be_who_it_says(tmp_path: Path) -> None:
 def test_STV_06_a_url_that_is_not_asked(tmp_path: Path) -> None:
     async def scene() -> None:
         async with site(tmp_path) as (made, fetcher):
-            assert await fetcher.chains(["https://10.0.0.1/a.pem", "http://x/a"], 2.0) == {}
+            assert await fetcher.chains(["https://10.0.0.1/a.pem", "http://x/a"], 2.0) == ({}, False)
             assert made.hosts == []
 
     asyncio.run(scene())
@@ -231,7 +231,7 @@ def test_a_chain_that_cannot_be_refreshed_is_still_there(tmp_path: Path) -> None
             await fetcher.chains([url("/a.pem")], 2.0)
             fetcher._keep(url("/a.pem"), CHAIN, 0.0)
             made.paths["/a.pem"] = status("503 Busy")
-            assert await fetcher.chains([url("/a.pem")], 2.0) == {url("/a.pem"): CHAIN}
+            assert await fetcher.chains([url("/a.pem")], 2.0) == ({url("/a.pem"): CHAIN}, False)
             assert made.asked == ["/a.pem", "/a.pem"]
 
     asyncio.run(scene())

@@ -1,0 +1,92 @@
+"""What a call does with proofs of who calls: asks about them, tells what came of it, refuses if the policy insists (RFC 8224 s6.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sbc.call.bridge import Invitation
+from sbc.call.causes import Cause
+from sbc.call.context import Context
+from sbc.call.neutral import numbered
+from sbc.clock import Now
+from sbc.effects import Verify
+from sbc.errors import ParseError, SipError
+from sbc.frozen import replace
+from sbc.identity.parties import party as named
+from sbc.identity.verdict import Claimed, Verdict
+from sbc.policy.decide import dialled, normalise
+from sbc.policy.snapshot import Party, Trunk
+from sbc.sip.fields.date import seconds_of
+from sbc.sip.fields.identity import parse_identities
+from sbc.sip.message import Request
+from sbc.sip.names import DATE, IDENTITY, P_ASSERTED_IDENTITY
+from sbc.sip.uri import Uri
+
+MOST_HEADERS = 10  # one for each diversion and kind; more are left alone
+
+
+def claimed(request: Request, party: Party) -> Claimed | None:
+    """What is to be verified of an INVITE of `party`; None: nothing, by its policy."""
+    if not isinstance(party, Trunk) or party.verify == "no":
+        return None
+    try:
+        asserted = parse_identities(request.headers.all(P_ASSERTED_IDENTITY))
+    except ParseError:
+        asserted = ()
+    callers = tuple([_canonical(each.uri, party) for each in asserted]) or (_canonical(request.from_.uri, party),)
+    date = request.headers.first(DATE)
+    return Claimed(
+        tuple(request.headers.all(IDENTITY)[:MOST_HEADERS]),
+        callers,
+        _canonical(request.to.uri, party),
+        _canonical(request.uri, party),
+        seconds_of(date) if date is not None else None,
+    )
+
+
+def ask(context: Context, asked: Claimed, patience: float, told: Callable[[Verdict, Now], None]) -> None:
+    question = context.ids.tag()
+    context.proofs[question] = told
+    context.emit(Verify(question, asked, patience))
+
+
+def with_verdict(invitation: Invitation, verdict: Verdict) -> Invitation:
+    """The caller's number with our verdict, instead of whatever was said before."""
+    said = invitation.said
+    identities = []
+    for identity in said.identities:
+        number = (identity.uri.user or "").partition(";")[0]
+        shown = numbered(number, verdict.verstat, identity.uri.scheme) if number.startswith("+") else identity.uri
+        identities.append(replace(identity, uri=shown))
+    return replace(invitation, said=replace(said, identities=tuple(identities), verstat=verdict.verstat.value), claimed=None)
+
+
+def refusal(party: Party, verdict: Verdict, *, emergency: bool) -> Cause | None:
+    """Why this call is not to be. Never one for help (STV-04)."""
+    failure = verdict.refusal
+    if failure is None or emergency or not isinstance(party, Trunk) or party.verify != "require":
+        return None
+    return Cause(failure.status, failure.reason, by="sbc", note=failure.detail)
+
+
+def as_json(verdict: Verdict) -> dict[str, object]:
+    """For the call record."""
+    return {
+        "verstat": verdict.verstat.value,
+        "attest": verdict.attest,
+        "origid": verdict.origid,
+        "signer": verdict.signer,
+        "diverted": list(verdict.diverted),
+        "name": verdict.name,
+        "late": verdict.late,
+        "failures": [f"{each.status} {each.reason}: {each.detail}" for each in verdict.failures],
+    }
+
+
+def _canonical(uri: Uri, party: Party) -> str:
+    """A number as the dial plan of `party` makes it a global one, without its plus."""
+    try:
+        number = normalise(party, dialled(uri))
+    except SipError:
+        return named(uri)
+    return number[1:] if number.startswith("+") else named(uri)
