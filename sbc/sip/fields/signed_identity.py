@@ -30,7 +30,8 @@ class SignedIdentity:
         found = _value.fullmatch(text) if len(text) <= MAX_LENGTH else None
         if found is None:
             raise ParseError("malformed Identity")
-        params = {name.lower(): value for name, value in reversed(_params.findall(found[2]))}
+        pairs: list[tuple[str, str]] = _params.findall(found[2])
+        params = {name.lower(): value for name, value in reversed(pairs)}
         info = params.get("info", "")
         if not info.startswith("<") or len(info) < 3:
             raise ParseError("Identity without info")
