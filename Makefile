@@ -8,15 +8,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 COMPILER := gcc libc6-dev libssl-dev
+XDP := clang libbpf-dev libxdp-dev ethtool
 PEERS := baresip-core linphone-cli sip-tester iproute2 nftables
 FETCHED := $(or $(SBC_PEERS),$(HOME)/.cache/sbc-peers)
 POLICIES := policies
 COMPILED_FIRST := $(CURDIR)/build/compiled:$(CURDIR)
 TRAINED_FIRST := $(CURDIR)/build/trained:$(CURDIR)
 NATIVE := $(wildcard media/native/*.[ch] sbc/native/*.[ch])
+EXPRESS := $(wildcard media/native/xdp/*.[chS] media/native/*.h)
 CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 
-.PHONY: help run test test-unprivileged test-compiled check compiled wheel interop interop-asterisk bench bench-media fuzz soak-media clean peers compiler root
+.PHONY: help run test express test-unprivileged test-compiled check compiled wheel interop interop-asterisk bench bench-media fuzz soak-media clean peers compiler root
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 26
@@ -24,7 +26,7 @@ help: ## this list
 run: $(VENV)/.run certs/edge.pem certs/alice.secret ## serve policies/ here, with a test peer to call; Ctrl-C drains and ends
 	@$(ignore-interrupt now)exec env --default-signal=INT $(BIN)/sbc run $(POLICIES) --testpeer
 
-test: root peers compiler $(VENV)/.dev ## everything, with real peers in network namespaces (root)
+test: root peers compiler express $(VENV)/.dev ## everything, with real peers in network namespaces (root)
 	@$(MAKE) check
 	@$(BIN)/python -m pytest
 	@$(MAKE) test-compiled
@@ -72,6 +74,7 @@ bench: build/trained/.built ## CPU per call and per relayed packet, half an hour
 bench-media: $(VENV)/.dev ## CPU per relayed packet, delay, growth, overload; beside rtpengine
 	@.ci/packages rtpengine-daemon 2>/dev/null || true
 	@$(BIN)/python -m tests.bench.media
+	@$(BIN)/python -m tests.bench.host
 
 fuzz: compiler $(VENV)/.dev ## the fuzz targets for longer than make test has time for
 	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800 --fuzz-seconds=60
@@ -90,6 +93,9 @@ compiler: # of the engine in C and what tests it; the sanitizers come with gcc
 	@.ci/packages $(COMPILER)
 	@python3 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || .ci/packages python3-dev
 
+express: # the compiler and the libraries of XDP
+	@.ci/packages $(XDP)
+
 root:
 	$(if $(filter 0,$(shell id -u)),@:,$(error the namespaces of make $(or $(firstword $(filter test interop interop-asterisk,$(MAKECMDGOALS))),test) need root; without it run: make test-unprivileged))
 
@@ -101,16 +107,18 @@ build/compiled/.built build/trained/.built: build/%/.built: $(shell find sbc med
 	@touch $@
 
 # What the product needs, and on top what its tests need. Both in one environment, with the media engine compiled where that can be.
-$(VENV)/.run: pyproject.toml $(NATIVE) | $(BIN)/python
+$(VENV)/.run: pyproject.toml $(NATIVE) $(EXPRESS) | $(BIN)/python
 	@$(compiler)
 	@echo "installing Python packages into $(VENV), which takes a minute …"
 	@$(PIP) install --editable .
+	@$(xdp)
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml $(NATIVE) | $(BIN)/python
+$(VENV)/.dev: pyproject.toml $(NATIVE) $(EXPRESS) | $(BIN)/python
 	@$(compiler)
 	@echo "installing Python packages and test tools into $(VENV), which takes a minute …"
 	@$(PIP) install --editable '.[dev]'
+	@$(xdp)
 	@touch $(VENV)/.run $@
 
 $(BIN)/python:
@@ -124,6 +132,12 @@ printf '#include <Python.h>\n#include <openssl/evp.h>\n' | \
 	$(CC) -E -I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" - >/dev/null 2>&1 || \
 	.ci/packages gcc libc6-dev libssl-dev python3-dev || \
 	echo "the media engine will not be compiled: the portable one serves, at several times the CPU" >&2
+endef
+
+# XDP, where clang and the libraries are: without them packets go through sockets, as they do unless a policy asks for more.
+define xdp
+if command -v clang >/dev/null && printf '#include <bpf/libbpf.h>\n#include <xdp/xsk.h>\n' | $(CC) -E - >/dev/null 2>&1; then \
+	$(MAKE) -C media/native/xdp PYTHON=$(CURDIR)/$(BIN)/python || echo "XDP was not compiled: packets go through sockets" >&2; fi
 endef
 
 certs/edge.pem certs/alice.secret &: | $(VENV)/.run

@@ -283,13 +283,29 @@ class MediaEvent:
     digit: Digit | None = None
 
 
+class Packets(StrEnum):
+    """How packets come and go at an interface."""
+
+    SOCKETS = "sockets"
+    XDP = "xdp"  # past the kernel's stack where that can be, else by sockets
+
+
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A local address with its port range (both ends included; RTP takes the even ports)."""
+    """A local address with its port range (both ends included; RTP takes the even ports), and how its packets are wanted."""
 
     address: str
     first_port: int
     last_port: int
+    packets: Packets = field(default=Packets.SOCKETS, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """How packets come and go at an interface: for people. `problem` says why not as was wanted, "" when it is."""
+
+    name: str
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +331,10 @@ class MediaEngine(Protocol):
 
     def provide(self, interfaces: Mapping[str, Interface]) -> None:
         """Set the interfaces by name (a realm). Relays already open keep their ports."""
+        ...
+
+    def tiers(self) -> Mapping[str, Tier]:
+        """Of the interfaces provided, by their names."""
         ...
 
     def on_event(self, listener: Callable[[MediaEvent], None]) -> None:

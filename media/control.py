@@ -15,11 +15,13 @@ from media.api import (
     Interface,
     MediaError,
     MediaEvent,
+    Packets,
     RelayPorts,
     RelayStats,
     Side,
     SideSpec,
     SideStats,
+    Tier,
 )
 from media.dtls import Associations, Workshop
 from media.forms import forms
@@ -48,6 +50,7 @@ class Control:
         self._clock = clock
         self._interfaces = Interfaces(clock, choose)
         self._listener: Callable[[MediaEvent], None] | None = None
+        self._tiers: Mapping[str, Tier] = {}
         self._associations = Associations(Identity(), workshop, clock, self)
         self._typing: dict[tuple[str, Side], None] = {}  # to whose peers digits are sent
 
@@ -85,6 +88,10 @@ class Control:
 
     def provide(self, interfaces: Mapping[str, Interface]) -> None:
         self._interfaces.provide(interfaces)
+        self._tiers = sockets_only(self._capabilities, interfaces)
+
+    def tiers(self) -> Mapping[str, Tier]:
+        return self._tiers
 
     def on_event(self, listener: Callable[[MediaEvent], None]) -> None:
         self._listener = listener
@@ -112,6 +119,13 @@ class Control:
         """It is closed."""
         for side in Side:
             self._typing.pop((relay, side), None)
+
+
+def sockets_only(capabilities: EngineCapabilities, interfaces: Mapping[str, Interface]) -> dict[str, Tier]:
+    """The tiers of an engine that has no other."""
+    name = capabilities.tiers[-1]
+    problem = f"XDP is for the compiled media engine, and this is {name}"
+    return {each: Tier(name, problem if interface.packets == Packets.XDP else "") for each, interface in interfaces.items()}
 
 
 class RelayControl(Control):

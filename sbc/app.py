@@ -8,13 +8,13 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from media import engines
-from media.api import MediaError
+from media.api import MediaError, Packets, Tier
 from sbc import __version__
 from sbc.clock import Ids
 from sbc.errors import ConfigError
@@ -78,6 +78,7 @@ class App:
         self._hurry = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._expiry = ExpiryWatch()
+        self._tiers: dict[str, Tier] = {}
         self.stats = Stats()
 
     async def run(self) -> None:
@@ -152,9 +153,18 @@ class App:
         self._network.apply(snapshot)
         self._resolver.apply(snapshot)
         self._media.provide({realm.name: realm.relay for realm in snapshot.realms.values()})
+        self._log_tiers()
         with suppress(OSError, ValueError):  # gone since it was loaded: the next policy will say so
             self._expiry.take(tls.certificates(snapshot))
         self._warn_of_expiry()
+
+    def _log_tiers(self) -> None:
+        """Those that are not as they were."""
+        for realm, tier in self._media.tiers().items():
+            if self._tiers.get(realm) != tier:
+                problem = {"problem": tier.problem} if tier.problem else {}
+                self._log.event("warning" if problem else "info", "media_packets", {"realm": realm, "by": tier.name, **problem})
+        self._tiers = dict(self._media.tiers())
 
     def _warn_of_expiry(self) -> None:
         for expiring in self._expiry.due():
@@ -236,7 +246,7 @@ class App:
             lines.append(f"  {each.realm:<12} {each.transport} {f'[{host}]' if ':' in host else host}:{port}")
         for name, realm in snapshot.realms.items():
             relay = realm.relay
-            lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port} ({media_name(self._choice)})"]
+            lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port} ({self._tiers[name].name})"]
         if self._settings.companion:  # the quick start, with passwords made for it: nowhere else are they ever shown
             program = sys.argv[0] if Path(sys.argv[0]).name == "sbc" else "sbc"
             lines += [f"  {user.name}'s password is {user.password}; try: {program} testcall" for user in snapshot.users.values()]
@@ -266,6 +276,13 @@ def choose_media(wanted: str) -> engines.Choice:
 
 def media_name(choice: engines.Choice) -> str:
     return ", ".join(choice.capabilities.tiers)
+
+
+def tier_lines(choice: engines.Choice, snapshot: Snapshot) -> Iterator[tuple[str, bool]]:
+    """How media would come and go where a policy says `packets: xdp`, and whether that is a warning."""
+    wanted = {name: realm.relay for name, realm in snapshot.realms.items() if realm.relay.packets == Packets.XDP}
+    for name, tier in choice.probe(wanted).items():
+        yield f"realm {name}: media by {tier.name}{f': {tier.problem} (warning)' if tier.problem else ''}", bool(tier.problem)
 
 
 def counts(snapshot: Snapshot) -> str:

@@ -74,6 +74,8 @@ def check(folder: _Folder = POLICIES) -> None:
         typer.echo(f"media engine: {media.passed_over}, so the portable one serves (warning)", err=True)
     else:
         typer.echo(f"media engine: {app.media_name(media)}")
+    for line, warns in app.tier_lines(media, loaded.snapshot):
+        typer.echo(line, err=warns)
 
 
 @_app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from media.alarm import Alarm
@@ -31,6 +31,7 @@ from media.interfaces import refusal
 from media.latch import SocketAddress
 from media.native import core
 from media.native.keys import NUMBERS, SUITES
+from media.native.tiers import AVAILABLE, DEFAULT, Express, Tiers
 from media.ports import Choice
 
 _EVENTS = (EventKind.FIRST_PACKET, EventKind.SILENCE, EventKind.KEY_FAILURE, EventKind.FLOOD)
@@ -43,7 +44,7 @@ _LONGEST_DIGIT = 60_000  # milliseconds; the core has room for some more, and ma
 
 _MACHINE = -1.0  # the clock of the machine
 
-CAPABILITIES = EngineCapabilities(SUITES, ("native/sockets",))
+CAPABILITIES = EngineCapabilities(SUITES, AVAILABLE)
 
 
 class _Relay(NamedTuple):
@@ -63,19 +64,29 @@ class NativeEngine(Control):
         clock: Callable[[], float] = time.monotonic,
         choose: Callable[[int], int] | None = None,
         sweep_every: float = 1.0,
+        express: Express = DEFAULT,
     ) -> None:
         super().__init__(CAPABILITIES, clock, choose or Choice(os.urandom), LoopWorkshop(loop))
         self._loop = loop
         self._core = core.Engine(workers, sweep_every, _MACHINE)
+        self._express = Tiers(self._core, workers, express)
         self._relays: dict[str, _Relay] = {}
         self._names: dict[int, str] = {}
         self._stopped = False
         self._alarm = Alarm(loop, clock, self.type)
         loop.add_reader(self._core.fileno(), self._deliver)
 
+    @property
+    def express(self) -> Tiers:
+        return self._express
+
     def set_clock(self, seconds: float) -> None:
         """Let the core stand at that time until the next call."""
         self._core.set_clock(seconds)
+
+    def provide(self, interfaces: Mapping[str, Interface]) -> None:
+        super().provide(interfaces)
+        self._tiers = self._express.provide(interfaces)
 
     def open(self, relay: str, interface_a: str, interface_b: str) -> RelayPorts:
         if relay in self._relays:
@@ -135,6 +146,7 @@ class NativeEngine(Control):
             self._stopped = True
             self._loop.remove_reader(self._core.fileno())
             self._core.stop()
+            self._express.close()
 
     def add_digit(self, relay: str, side: Side, digit: Digit) -> None:
         event, duration = KEYPAD.index(digit.key), min(digit.duration, _LONGEST_DIGIT)

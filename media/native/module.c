@@ -405,12 +405,23 @@ static PyObject *engine_fileno(PyObject *given, PyObject *unused) {
     return engine ? PyLong_FromLong(engine->events) : NULL;
 }
 
-static PyObject *engine_set_clock(PyObject *given, PyObject *seconds) {
+static PyObject *engine_set_clock_method(PyObject *given, PyObject *seconds) {
     double clock = PyFloat_AsDouble(seconds);
     struct engine *engine = PyErr_Occurred() ? NULL : running((EngineObject *)given);
     if (!engine)
         return NULL;
-    atomic_store(&engine->clock, clock);
+    engine_set_clock(engine, clock);
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_use_method(PyObject *given, PyObject *capsule) {
+    struct engine *engine = running((EngineObject *)given);
+    const struct tier *tier = engine ? PyCapsule_GetPointer(capsule, TIER_CAPSULE) : NULL;
+    if (!tier)
+        return NULL;
+    errno = engine_use(engine, tier);
+    if (errno)
+        return PyErr_SetFromErrno(PyExc_OSError);
     Py_RETURN_NONE;
 }
 
@@ -492,7 +503,11 @@ static PyObject *engine_stats(PyObject *given, PyObject *number) {
     struct relay *relay = PyErr_Occurred() ? NULL : entered((EngineObject *)given, handle);
     if (!relay)
         return NULL;
+    for (int side = 0; side < 2; side++)
+        flow_take(&relay->side[side]);
     struct relay copy = *relay; /* figures of one moment, and the lock not held while Python makes objects */
+    for (int side = 0; side < 2; side++)
+        flow_give(&relay->side[side]);
     worker_leave(relay->worker);
     copy.side[0].far = &copy.side[1];
     copy.side[1].far = &copy.side[0];
@@ -682,7 +697,8 @@ static PyObject *engine_send(PyObject *given, PyObject *arguments) {
 
 static PyMethodDef engine_methods[] = {
     {"fileno", engine_fileno, METH_NOARGS, "Readable when there are events to take."},
-    {"set_clock", engine_set_clock, METH_O, "Stand at that many seconds; negative: go with the machine's clock."},
+    {"set_clock", engine_set_clock_method, METH_O, "Stand at that many seconds; negative: go with the machine's clock."},
+    {"use", engine_use_method, METH_O, "Let packets take a tier (its capsule) that outlives the engine. Once. OSError."},
     {"bind", engine_bind, METH_VARARGS, "Bind (host, port) and the port after it: a pair of sockets. OSError."},
     {"unbind", engine_unbind, METH_O, "Close a pair that no relay took over."},
     {"open", engine_open, METH_VARARGS, "A relay between two pairs of sockets, which it takes over: its handle. OSError."},

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flow.h"
+
 /* What an Ethernet carries. Media packets are never longer. */
 #define MAX_PACKET 1500
 
@@ -17,11 +19,6 @@
 #define RECEIVER_REPORT 201
 #define REPORT_BLOCK 24
 #define SENDER_INFO 20
-
-/* RFC 3550 A.1: a jump forward of less than MAX_DROPOUT is loss, a step back of less than MAX_MISORDER is reordering,
- * anything else is a restarted stream once a second packet in sequence confirms it. */
-#define MAX_DROPOUT 3000
-#define MAX_MISORDER 100
 
 #define DEFAULT_CLOCK 8000 /* Hz, where nobody has said anything else */
 

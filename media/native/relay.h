@@ -57,6 +57,9 @@
 static inline bool is_stun(uint8_t first) { return first <= 3; }
 static inline bool is_dtls(uint8_t first) { return first >= 20 && first <= 63; }
 
+/* Expedited forwarding, ECN clear (RFC 3246, RFC 4594 s4.1). */
+#define TRAFFIC_CLASS (46 << 2)
+
 #define CACHE_LINE 64
 
 struct hosts {
@@ -145,11 +148,13 @@ struct spec {
 };
 
 struct relay;
+struct flow;
 
 /* One side of a relay: what arrives from its peer, and what the peer is sent. What every packet needs comes first, by cache lines. */
 struct half {
     struct half *far;
     struct relay *relay;
+    struct flow *flow; /* by which the kernel takes part (tier.h); NULL: it does not */
     int rtp, rtcp; /* sockets; -1: closed */
     bool mux, sending, udptl, started, silent;
     bool dtls;    /* keys come from a handshake: without them nothing passes */
@@ -192,6 +197,7 @@ struct worker;
 
 struct relay {
     struct worker *worker;
+    uint16_t worker_number;
     uint32_t index, generation;
     bool listed; /* among those with events */
     struct relay *next;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define STOP UINT64_MAX
+#define RINGS 0 /* of the tier; a relay's generation begins at 1 */
 #define NANOSECONDS 1000000000l
 
 /* Index, generation and socket of a relay, as epoll hands them back: a late event never meets the relay that came after. */
@@ -147,6 +148,7 @@ struct relay *relay_open(struct engine *engine, struct pair a, struct pair b) {
         return NULL;
     memset(relay, 0, sizeof *relay);
     struct worker *worker = relay->worker = &engine->worker[engine->next_worker++ % (uint32_t)engine->workers];
+    relay->worker_number = (uint16_t)worker->number;
     half_start(&relay->side[0], relay, &relay->side[1], a);
     half_start(&relay->side[1], relay, &relay->side[0], b);
     if (!worker_try_enter(worker))
@@ -188,6 +190,11 @@ static int reopen_rtcp(struct half *half, bool mux) {
     return 0;
 }
 
+static void end_flows(struct relay *relay) {
+    flow_end(relay->worker->tier, &relay->side[0]);
+    flow_end(relay->worker->tier, &relay->side[1]);
+}
+
 int relay_update(struct relay *relay, struct spec specs[2]) {
     int error = 0;
     for (int side = 0; !error && side < 2; side++)
@@ -196,6 +203,7 @@ int relay_update(struct relay *relay, struct spec specs[2]) {
         error = reopen_rtcp(&relay->side[side], specs[side].mux);
     if (error)
         return error;
+    end_flows(relay);
     double now = engine_now(relay->worker->engine);
     half_update(&relay->side[0], &specs[0], now);
     half_update(&relay->side[1], &specs[1], now);
@@ -216,6 +224,7 @@ static void unlist(struct worker *worker, struct relay *relay) {
 
 void relay_close(struct relay *relay) {
     struct worker *worker = relay->worker;
+    end_flows(relay);
     if (relay->listed)
         unlist(worker, relay);
     for (int side = 0; side < 2; side++) {
@@ -267,6 +276,13 @@ struct relay *worker_take_event(struct worker *worker) {
 
 /* The thread */
 
+static void tend_flows(const struct tier *tier, struct relay *relay) {
+    for (int side = 0; side < 2; side++) {
+        flow_follow(tier, &relay->side[side]);
+        flow_tend(tier, &relay->side[side]);
+    }
+}
+
 static void sweep(struct worker *worker, double now) {
     for (uint32_t index = 0; index < worker->room; index++) {
         struct relay *relay = worker->relays[index];
@@ -274,12 +290,16 @@ static void sweep(struct worker *worker, double now) {
             continue;
         for (int side = 0; side < 2; side++) {
             struct half *half = &relay->side[side];
+            flow_take(half);
             half_watch(half, now);
+            flow_give(half);
             if (half->mux_since && half->rtcp >= 0 && now - half->mux_since >= MUX_GRACE) {
                 drop(worker, half->rtcp);
                 half->rtcp = -1;
             }
         }
+        if (worker->tier)
+            tend_flows(worker->tier, relay);
         let_control_in(worker);
     }
 }
@@ -310,6 +330,13 @@ static struct half *half_of(const struct worker *worker, uint64_t data) {
     return relay ? &relay->side[(data & 3) >> 1] : NULL;
 }
 
+static void expect_keys(const struct half *half) {
+    if (half->inbound)
+        srtp_expect(half->inbound);
+    if (half->far->outbound)
+        srtp_expect(half->far->outbound);
+}
+
 /* Whether there was a datagram. */
 static bool receive(const struct half *half, bool at_rtcp, struct datagram *datagram) {
     socklen_t length = sizeof datagram->address;
@@ -318,10 +345,7 @@ static bool receive(const struct half *half, bool at_rtcp, struct datagram *data
     if (size < 0) /* gone again: a wrong checksum shows as ready until it is read */
         return false;
     datagram->size = (size_t)size;
-    if (half->inbound)
-        srtp_expect(half->inbound);
-    if (half->far->outbound)
-        srtp_expect(half->far->outbound);
+    expect_keys(half);
     return true;
 }
 
@@ -338,6 +362,21 @@ static void send_out(struct half *half, const struct datagram *datagram) {
 
 bool relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
     return send_to(half->rtp, packet, size, destination);
+}
+
+/* Through the rules, with the figures that the kernel may be counting at the same time. */
+static void relay_datagram(const struct worker *worker, struct half *half, bool at_rtcp, struct datagram *datagram, double now) {
+    bool shared = half->flow && half->flow->mode == FLOW_FORWARD;
+    if (shared)
+        flow_take(half);
+    if (at_rtcp)
+        half_receive_rtcp(half, datagram, now);
+    else
+        half_receive(half, datagram, now);
+    if (shared)
+        flow_give(half);
+    if (half->flow || half->far->flow)
+        flow_follow(worker->tier, half);
 }
 
 /* One datagram of every socket that has one: all are received, then relayed, then sent, for each step finds its code and the next relay's
@@ -358,12 +397,10 @@ static void serve(struct worker *worker, const struct epoll_event *events, int c
     }
     for (int each = 0; each < arrived; each++) {
         struct half *half = half_of(worker, of[each]);
-        if (!half)
-            datagrams[each].size = 0;
-        else if (of[each] & 1)
-            half_receive_rtcp(half, &datagrams[each], now);
+        if (half)
+            relay_datagram(worker, half, of[each] & 1, &datagrams[each], now);
         else
-            half_receive(half, &datagrams[each], now);
+            datagrams[each].size = 0;
         let_control_in(worker);
     }
     for (int each = 0; each < arrived; each++) {
@@ -374,6 +411,72 @@ static void serve(struct worker *worker, const struct epoll_event *events, int c
     }
 }
 
+/* Hold the lock of `owner` instead of that of `held`: the rings have packets of everybody's relays. */
+static struct worker *hold(struct worker *held, struct worker *owner) {
+    if (held != owner) {
+        worker_leave(held);
+        worker_enter(owner);
+    }
+    return owner;
+}
+
+static struct half *half_handed(const struct worker *owner, const struct handed *of) {
+    struct relay *relay = relay_find(owner, (uint32_t)of->relay, (uint32_t)(of->relay >> 32));
+    return relay ? &relay->side[of->side & 1] : NULL;
+}
+
+/* By the ring where the kernel knows the way, else by the socket. */
+static void send_on(const struct worker *worker, struct half *half, const struct datagram *datagram) {
+    const struct flow *flow = half->flow;
+    if (flow && flow_leads_to(flow, &datagram->address) && worker->tier->send(worker->tier->self, worker->number, flow, datagram))
+        half_sent(half->far, datagram);
+    else
+        send_out(half->far, datagram);
+}
+
+/* A group of datagrams out of the rings; how many there were. `worker` is whose thread this is, and holds its lock before and after. */
+static int serve_rings(struct worker *worker, double now) {
+    const struct tier *tier = worker->tier;
+    struct datagram datagrams[GROUP];
+    struct handed of[GROUP];
+    struct worker *held = worker;
+    int arrived = tier->receive(tier->self, worker->number, datagrams, of, GROUP);
+    for (int each = 0; each < arrived; each++)
+        if (of[each].worker == worker->number)
+            expect(worker, (uint64_t)(uint32_t)of[each].relay << 2 | (uint64_t)of[each].side << 1);
+    for (int each = 0; each < arrived; each++) {
+        const struct half *half = of[each].worker == worker->number ? half_handed(worker, &of[each]) : NULL;
+        if (half)
+            expect_keys(half);
+    }
+    for (int each = 0; each < arrived; each++) {
+        held = hold(held, &worker->engine->worker[of[each].worker]);
+        struct half *half = half_handed(held, &of[each]);
+        if (half)
+            relay_datagram(worker, half, false, &datagrams[each], now);
+        else
+            datagrams[each].size = 0;
+        let_control_in(held);
+    }
+    for (int each = 0; each < arrived; each++) {
+        held = hold(held, &worker->engine->worker[of[each].worker]);
+        struct half *half = datagrams[each].size ? half_handed(held, &of[each]) : NULL;
+        if (half)
+            send_on(worker, half, &datagrams[each]);
+        let_control_in(held);
+    }
+    hold(held, worker);
+    tier->flush(tier->self, worker->number);
+    return arrived;
+}
+
+static int serve_all_rings(struct worker *worker, double now) {
+    int arrived = GROUP, total = 0;
+    while (arrived == GROUP && total < BATCH)
+        total += arrived = serve_rings(worker, now);
+    return total;
+}
+
 static bool has_stop(const struct epoll_event *events, int count) {
     for (int each = 0; each < count; each++)
         if (events[each].data.u64 == STOP)
@@ -381,20 +484,29 @@ static bool has_stop(const struct epoll_event *events, int count) {
     return false;
 }
 
-/* Whether the engine goes on. */
-static bool serve_all(struct worker *worker, const struct epoll_event *events, int count) {
+static bool has_rings(const struct epoll_event *events, int count) {
+    for (int each = 0; each < count; each++)
+        if (events[each].data.u64 == RINGS)
+            return true;
+    return false;
+}
+
+/* How many datagrams there were; -1: the engine ends. */
+static int serve_all(struct worker *worker, const struct epoll_event *events, int count) {
     double now = engine_now(worker->engine), at = monotonic();
     if (has_stop(events, count))
-        return false;
+        return -1;
     pthread_mutex_lock(&worker->lock);
     for (int first = 0; first < count; first += GROUP)
         serve(worker, events + first, count - first < GROUP ? count - first : GROUP, now);
+    if (has_rings(events, count))
+        count += serve_all_rings(worker, now);
     if (at - worker->swept_at >= worker->engine->sweep_every) {
         worker->swept_at = at;
         sweep(worker, now);
     }
     pthread_mutex_unlock(&worker->lock);
-    return true;
+    return count;
 }
 
 static void coalesce(void) {
@@ -411,9 +523,8 @@ static void *work(void *argument) {
     for (;;) {
         double wait = worker->swept_at + worker->engine->sweep_every - monotonic();
         int count = epoll_wait(worker->epoll, events, BATCH, wait > 0 ? (int)(wait * 1000) + 1 : 0);
+        count = serve_all(worker, events, count > 0 ? count : 0);
         if (count < 0)
-            count = 0;
-        if (!serve_all(worker, events, count))
             return NULL;
         double now = monotonic();
         if (count > 0 && count < SMALL_BATCH && now - woken < DENSE)
@@ -424,6 +535,7 @@ static void *work(void *argument) {
 
 static int worker_start(struct engine *engine, struct worker *worker) {
     worker->engine = engine;
+    worker->number = (int)(worker - engine->worker);
     worker->swept_at = monotonic();
     pthread_mutex_init(&worker->lock, NULL);
     pthread_mutex_init(&worker->gate, NULL);
@@ -461,6 +573,31 @@ int engine_start(struct engine *engine, int workers, double sweep_every, double 
     if (error)
         engine_stop(engine);
     return error;
+}
+
+int engine_use(struct engine *engine, const struct tier *tier) {
+    for (int each = 0; each < engine->workers; each++) {
+        struct worker *worker = &engine->worker[each];
+        struct epoll_event event = {.events = EPOLLIN, .data.u64 = RINGS};
+        int descriptor = tier->descriptor(tier->self, each);
+        worker_enter(worker);
+        bool watched = worker->tier || epoll_ctl(worker->epoll, EPOLL_CTL_ADD, descriptor, &event) == 0;
+        int error = watched ? 0 : errno;
+        if (watched)
+            worker->tier = tier;
+        worker_leave(worker);
+        if (error)
+            return error;
+    }
+    engine_set_clock(engine, atomic_load(&engine->clock));
+    return 0;
+}
+
+void engine_set_clock(struct engine *engine, double clock) {
+    const struct tier *tier = engine->worker[0].tier;
+    atomic_store(&engine->clock, clock);
+    if (tier)
+        *tier->stopped_clock = clock < 0 ? 0 : (uint64_t)(clock * NANOSECONDS);
 }
 
 void engine_stop(struct engine *engine) {

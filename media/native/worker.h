@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "relay.h"
+#include "tier.h"
 
 /* Sockets served per wake-up, one packet each: a flood on one port costs the other calls a packet's time. */
 #define BATCH 256
@@ -30,9 +31,6 @@
 #define MAX_WORKERS 64
 #define MOST_SWEEP 60.0 /* seconds between looks for silent peers; an epoll counts milliseconds in an int */
 
-/* Expedited forwarding, ECN clear (RFC 3246, RFC 4594 s4.1). */
-#define TRAFFIC_CLASS (46 << 2)
-
 struct engine;
 
 struct worker {
@@ -41,6 +39,8 @@ struct worker {
     atomic_int waiting;
     int epoll;
     struct engine *engine;
+    const struct tier *tier; /* NULL: sockets alone */
+    int number;
     struct relay **relays; /* by index; NULL: free */
     uint32_t room, count, next_free;
     uint32_t generation;
@@ -66,6 +66,10 @@ struct pair {
 /* These return 0 or an errno. `engine_start` leaves nothing behind when it fails. */
 int engine_start(struct engine *engine, int workers, double sweep_every, double clock);
 void engine_stop(struct engine *engine);
+
+/* Let packets take `tier` where they can, which outlives the engine. Once. Returns 0 or an errno. */
+int engine_use(struct engine *engine, const struct tier *tier);
+void engine_set_clock(struct engine *engine, double clock);
 double engine_now(const struct engine *engine);
 
 /* Bind `address` and, for RTCP, the port after it. */

@@ -195,6 +195,13 @@ class _Checker:
                 if same and relay.ports.first <= other.ports.last and other.ports.first <= relay.ports.last:
                     self.error(path, f"overlaps with the ports of realm {other_name!r} on the same address")
             seen.append((name, relay))
+        self._express()
+
+    def _express(self) -> None:
+        """One network alone has it for calls that stay there."""
+        express = [name for name, realm in self._policy.realms.items() if realm.relay.packets == "xdp"]
+        if len(express) == 1 and len(self._policy.realms) > 1:
+            self.warn(("realms", express[0], "relay", "packets"), "xdp serves calls between networks that both have it; no other one does")
 
     def parties(self) -> None:
         for name in self._names["users"]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from media.api import Interface, Suite
+from media.api import Interface, Packets, Suite
 from sbc.policy import model
 from sbc.policy.check import Policy
 from sbc.policy.document import Document
@@ -105,7 +105,7 @@ def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, has_certi
         name=name,
         listeners=tuple(Listener(each.transport, each.address, each.port, told(each.address)) for each in realm.signalling),
         advertise=realm.advertise,
-        relay=Interface(realm.relay.address, realm.relay.ports.first, realm.relay.ports.last),
+        relay=Interface(realm.relay.address, realm.relay.ports.first, realm.relay.ports.last, Packets(realm.relay.packets or "sockets")),
         relay_advertise=told(realm.relay.address),
         certificates=tuple(_key_pair(certs, each) for each in realm.certificate or ()),
         client_ca=str(folder / realm.client_ca) if realm.client_ca is not None else None,

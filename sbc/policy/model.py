@@ -110,6 +110,11 @@ class RelayModel(Model):
 
     address: Address = Field(description="Our address for media in this network.")
     ports: Ports = Field(description="UDP ports for media. A call takes two of them. Open them in the firewall.")
+    packets: Literal["sockets", "xdp"] | None = Field(
+        None,
+        description="How packets come and go. sockets: the default. xdp: past the kernel's stack, at a fraction of the CPU, "
+        "where both networks of a call have it and the machine can; else by sockets, and `sbc check` says why.",
+    )
 
 
 class TermsModel(Model):

@@ -13,21 +13,27 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import uvloop
 
-from media.api import Interface, Keys, MediaEngine, SideSpec, Suite
+from media.api import Interface, Keys, MediaEngine, Packets, SideSpec, Suite
 from media.native.engine import NativeEngine
+from media.native.tiers import Express
 from media.portable import PortableEngine
 from tests.bench.packets import LOOPBACK, PAYLOAD_TYPE, ROOT, Network, Relay
 from tests.bench.process import usage
 
 Modes = tuple[Suite | None, Suite | None]  # what the peers of either side protect with
-OURS = {"native": (2, 3), "portable": (6, 7)}  # hosts of the network, facing the peers of side A and of side B
+OURS = {"native": (2, 3), "portable": (6, 7), "xdp": (2, 3)}  # hosts of the network, facing the peers of side A and of side B
 PORTS = 2048, 65535
-ENGINES = {"native": NativeEngine, "portable": PortableEngine}
+ENGINES: dict[str, Callable[[asyncio.AbstractEventLoop], MediaEngine]] = {
+    "native": NativeEngine,
+    "portable": PortableEngine,
+    "xdp": lambda loop: NativeEngine(loop, express=Express(native_pairs=True)),
+}
 
 
 def peer_keys(suite: Suite | None) -> Keys | None:
@@ -76,7 +82,7 @@ class Process:
         """`first`: before other work of this machine."""
         self.name = engine
         self.network = network
-        self.suites = frozenset(Suite) if engine == "native" else PORTABLE_SUITES
+        self.suites = PORTABLE_SUITES if engine == "portable" else frozenset(Suite)
         command = [
             sys.executable,
             "-m",
@@ -196,7 +202,11 @@ async def _serve(name: str, network: Network) -> None:
     loop = asyncio.get_running_loop()
     engine = ENGINES[name](loop)
     near, away = OURS[name]
-    engine.provide({"a": Interface(network.host(near), *PORTS), "b": Interface(network.host(away), *PORTS)})
+    packets = Packets.XDP if name == "xdp" else Packets.SOCKETS
+    engine.provide({"a": Interface(network.host(near), *PORTS, packets), "b": Interface(network.host(away), *PORTS, packets)})
+    for tier in engine.tiers().values():
+        if tier.problem:
+            sys.exit(tier.problem)
     server = _Server(engine, network)
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         print(json.dumps(server.do(json.loads(line))), flush=True)

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from media.api import Suite
+from sbc.frozen import replace
 from tests.fuzz.mutate import messages
 from tests.fuzz.native import build
+from tests.unit.media.frames import Frame
 from tests.unit.media.packets import rtcp, rtp
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -61,6 +63,9 @@ def inputs(target: str) -> list[bytes]:
         case "rows":  # heads, and the parameters in them
             heads = [message.partition(b"\r\n\r\n")[0] for message in messages()]
             return heads + [head[at:].partition(b"\r\n")[0] for head in heads[:400] if (at := head.find(b";")) >= 0]
+        case "frame":  # whole ones, with a tag and without a checksum
+            speech = Frame(bytes(6), ("10.0.0.1", 4000), ("10.0.0.2", 5000), rtp(1))
+            return [each.octets for each in (speech, replace(speech, vlan=7), replace(speech, check=None))]
         case _:  # and numbers of packets about to pass 2^32
             return [*known, b"\xff\xf0\1" + bytes(64)]
 

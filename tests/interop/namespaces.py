@@ -105,16 +105,17 @@ class Namespace:
     def within(self, action: Callable[[], T]) -> T:
         """Do `action` as this host: what it opens or starts belongs here. The test itself stays where it is."""
 
-        def enter() -> T:
-            # Only the calling thread changes its namespace, and this thread ends here.
-            libc = ctypes.CDLL(None, use_errno=True)
-            with open(f"/proc/{self.holder.pid}/ns/net", "rb") as namespace:
-                if libc.setns(namespace.fileno(), CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), "setns")
+        def act() -> T:
+            self.enter()
             return action()
 
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(enter).result()
+        with ThreadPoolExecutor(1) as thread:  # which ends here
+            return thread.submit(act).result()
+
+    def enter(self) -> None:
+        """The calling thread is here from now on."""
+        with open(f"/proc/{self.holder.pid}/ns/net", "rb") as namespace:
+            enter(namespace.fileno())
 
     def socket(self, kind: socket.SocketKind, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
         """A socket of this host."""
@@ -133,6 +134,13 @@ class Namespace:
     def _enter(self) -> list[str]:
         # pdeathsig: a killed test run takes its servers along. nsenter, not `ip netns exec`: no mounts needed.
         return ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net=/proc/{self.holder.pid}/ns/net"]
+
+
+def enter(namespace: int) -> None:
+    """The calling thread, and no other, goes to the network namespace of that descriptor."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from media.control import sockets_only
 from media.engines import Choice
 from media.fake import FakeEngine
 from sbc import app, devcerts, replay
@@ -71,7 +72,7 @@ class Stage:
         return App(settings, self.said.append, log=log, media=self.choice(), build_core=lambda *_: self.core)
 
     def choice(self) -> Choice:
-        return Choice(self.media.capabilities, lambda loop: self.media, "as told")
+        return Choice(self.media.capabilities, lambda loop: self.media, partial(sockets_only, self.media.capabilities), "as told")
 
     def play(self, scene: Callable[[App], object]) -> None:
         """Start, play the scene (a coroutine function), stop, and look that nothing is left."""
@@ -230,6 +231,20 @@ def test_sighup_takes_the_policy_and_the_record_file_anew(stage: Stage) -> None:
         assert any("policy_changed" in line for line in stage.logged)
 
     stage.play(scene)
+
+
+def test_how_media_goes_is_logged_when_it_changes(stage: Stage) -> None:
+    async def scene(it: App) -> None:
+        stage.write(POLICY.replace("21099}}", "21099, packets: xdp}}"))
+        for _ in range(2):
+            it.reload()
+            await until(lambda: any("policy_changed" in line for line in stage.logged))
+
+    stage.play(scene)
+    first, second = [line for line in stage.logged if "media_packets" in line]
+    assert "realm=outside by=memory" in first
+    assert "warning" in second
+    assert "XDP is for the compiled media engine" in second
 
 
 def test_a_wrong_new_policy_is_logged_and_changes_nothing(stage: Stage) -> None:

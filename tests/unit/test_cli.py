@@ -45,6 +45,19 @@ def test_check_says_everything_that_is_wrong(monkeypatch: pytest.MonkeyPatch, ca
     assert output.out == ""
 
 
+def test_check_says_how_media_would_go(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call(monkeypatch, "init", tmp_path, "sbc.example.net", "--address", "127.0.0.1") == 0
+    policy = tmp_path / "policies" / "sbc.yaml"
+    capsys.readouterr()
+    call(monkeypatch, "check", tmp_path / "policies")
+    assert "media by" not in capsys.readouterr().out
+    policy.write_text(policy.read_text().replace("20000-29999}", "20000-29999, packets: xdp}"))
+    assert call(monkeypatch, "check", tmp_path / "policies") == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "media by" in line]
+    assert line.startswith("realm outside: media by native/sockets: ")
+    assert line.endswith("packets go through sockets (warning)"), "nothing leaves by the loopback"
+
+
 def test_mistakes_show_no_traceback(tmp_path: Path) -> None:
     for arguments in (
         ("check", tmp_path / "none"),

@@ -25,6 +25,7 @@ TARGETS = {
     "srtp": (ENGINE / "packet.c", ENGINE / "srtp.c"),
     "relay": tuple(ENGINE / f"{part}.c" for part in ("packet", "srtp", "stun", "g711", "stream", "digits", "relay")),
     "rows": (ROWS / "rows.c",),
+    "frame": (ENGINE / "xdp/frame.c",),
     "planted": (),
 }
 
@@ -39,7 +40,7 @@ def compiler() -> list[str]:
 def compiled(name: str, sources: Sequence[Path], flags: Sequence[str], libraries: Sequence[str] = ()) -> Path:
     """`sources` as one file of that name, made again only when one of them changed."""
     made = BUILD / name
-    looked_at = [*sources, *ENGINE.glob("*.[ch]"), *ROWS.glob("*.[ch]"), *HERE.glob("*.[ch]"), Path(__file__)]
+    looked_at = [*sources, *ENGINE.rglob("*.[ch]"), *ROWS.glob("*.[ch]"), *HERE.glob("*.[ch]"), Path(__file__)]
     if not made.exists() or made.stat().st_mtime < max(each.stat().st_mtime for each in looked_at):
         BUILD.mkdir(parents=True, exist_ok=True)
         part = made.with_name(f"{name}.{os.getpid()}.part")
@@ -62,7 +63,7 @@ def driven_core() -> Path:
     """media.native.core whose packets come from and go to the test: see drive.c."""
     hidden = ("-Drelay_answer=answer_by_socket", "-Dengine_start=start_engine")
     worker = compiled("driven_worker.o", [ENGINE / "worker.c"], ("-c", "-fPIC", *hidden))
-    sources = [HERE / "drive.c", ENGINE / "module.c", *TARGETS["relay"]]
+    sources = [HERE / "drive.c", ENGINE / "module.c", ENGINE / "flows.c", *TARGETS["relay"]]
     include = f"-I{sysconfig.get_path('include')}"
     flags = ("-fPIC", "-shared", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-DPy_LIMITED_API=0x030B0000", include)
     return compiled("driven_core.abi3.so", sources, flags, (str(worker), "-lcrypto", "-lm"))

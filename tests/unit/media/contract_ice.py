@@ -57,12 +57,12 @@ class Lite:
         assert answer.mapped == (socket.inet_aton("127.0.0.10"), call.alice.address[1])
 
     def test_ICE_02_IPv6(self, world: World) -> None:
-        world.begin({"near": Interface("::1", 43000, 43099), "away": Interface("127.0.0.3", 43000, 43099)})
+        world.begin({"near": Interface(world.ours6, 43000, 43099), "away": Interface("127.0.0.3", 43000, 43099)})
         world.open()
-        call = Call(world, a={"ice": ICE, "remote": None, "remote_rtcp": None}, hosts=("::1", "127.0.0.11"))
+        call = Call(world, a={"ice": ICE, "remote": None, "remote_rtcp": None}, hosts=(world.theirs6, "127.0.0.11"))
         call.alice.send(stun.check(1, USERNAME, PASSWORD, nominate=True), call.ports.a)
         answer = stun.answer(world.expect(call.alice)[0].packet, PASSWORD)
-        assert answer.mapped == (socket.inet_pton(socket.AF_INET6, "::1"), call.alice.address[1])
+        assert answer.mapped == (socket.inet_pton(socket.AF_INET6, world.theirs6), call.alice.address[1])
         assert call.from_bob(rtp(1)).packet == rtp(1)
 
     @pytest.mark.parametrize(

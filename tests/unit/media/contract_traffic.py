@@ -344,10 +344,10 @@ class Traffic:
         assert call.stats.a.jitter_ms == 0
 
     def test_ipv6(self, world: World) -> None:
-        world.engine.provide({"six": Interface("::1", 42000, 42999)})
+        world.engine.provide({"six": Interface(world.ours6, 42000, 42999)})
         world.open(a="six", b="six")
-        call = Call(world, hosts=("::1", "::1"), a={"latch_from": ("0:0::1", "127.0.0.1")})
+        call = Call(world, hosts=(world.theirs6, world.theirs6), a={"latch_from": (world.theirs6_put_oddly, "127.0.0.1")})
         assert call.from_alice(rtp(1)) == (rtp(1), call.ports.b)
         assert call.from_bob(rtp(2)) == (rtp(2), call.ports.a)
         assert call.stats.a.latched == call.alice.address
-        call.dropped(world.peer("::1"), rtp(3), "wrong_source")
+        call.dropped(world.peer(world.theirs6), rtp(3), "wrong_source")

@@ -38,6 +38,8 @@ class World(ABC):
     """`near` (127.0.0.2) is the interface of the A sides, `away` (127.0.0.3) that of the B sides."""
 
     engine: MediaEngine
+    ours6 = theirs6 = "::1"
+    theirs6_put_oddly = "0:0::1"
 
     def __init__(self) -> None:
         self.events: list[MediaEvent] = []
@@ -153,9 +155,11 @@ class FakeWorld(World):
 
 
 class SocketPeer(Peer):
-    def __init__(self, host: str, port: int) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    """Takes the socket over."""
+
+    def __init__(self, made: socket.socket, host: str, port: int) -> None:
+        self.socket = made
+        self.socket.setblocking(False)
         self.socket.bind((host, port))
         self.address = self.socket.getsockname()[:2]
 
@@ -188,9 +192,16 @@ class LoopbackWorld(World):
         return PortableEngine(self._loop, clock=lambda: self._now, sweep_every=0.002)
 
     def peer(self, host: str = "127.0.0.10", port: int = 0) -> Peer:
-        peer = SocketPeer(host, port)
-        self._sockets.append(peer.socket)
-        return peer
+        made = self._socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self._sockets.append(made)
+        return self._peer(made, host, port)
+
+    def _socket(self, family: socket.AddressFamily) -> socket.socket:
+        """Where the peers are."""
+        return socket.socket(family, socket.SOCK_DGRAM)
+
+    def _peer(self, made: socket.socket, host: str, port: int) -> Peer:
+        return SocketPeer(made, host, port)
 
     def occupy(self, address: Address) -> None:
         taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

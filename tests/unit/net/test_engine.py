@@ -18,6 +18,7 @@ from media.api import (
     Side,
     SideSpec,
     Suite,
+    Tier,
 )
 from sbc.effects import (
     CloseFlow,
@@ -73,6 +74,9 @@ class Media:
     fingerprint = "sha-256 00"
 
     def provide(self, interfaces: object) -> None: ...
+
+    def tiers(self) -> dict[str, Tier]:
+        return {}
 
     def on_event(self, listener: Callable[[MediaEvent], None]) -> None:
         self.listener = listener

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from media.api import Interface, Suite
+from media.api import Interface, Packets, Suite
 from sbc.policy import values
 from sbc.policy.problems import PolicyErrors
 from sbc.policy.snapshot import KeyPair, LimitRules, Peer, Strangers
@@ -84,6 +84,13 @@ def test_wrong_digest_algorithms(folder: Folder, written: str, problem: str) -> 
 )
 def test_peers(text: str, peer: Peer) -> None:
     assert values.peer(text) == peer
+
+
+@pytest.mark.parametrize(("said", "meant"), [("", "sockets"), (", packets: sockets", "sockets"), (", packets: xdp", "xdp")])
+def test_how_packets_come_and_go(folder: Folder, said: str, meant: str) -> None:
+    realm = f"{{signalling: [udp://127.0.0.9:5060], relay: {{address: 127.0.0.9, ports: 20000-20999{said}}}}}"
+    snapshot = folder.load(MINIMAL, f"realms: {{r: {realm}}}").snapshot
+    assert snapshot.realms["r"].relay.packets == Packets(meant)
 
 
 def test_limits_media_and_strangers(folder: Folder) -> None:

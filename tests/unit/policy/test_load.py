@@ -208,6 +208,21 @@ def test_relay_ports(folder: Folder, address: str, ports: str, expected: str) ->
     assert any(error.startswith("b.yaml:1:") and expected in error for error in errors), errors
 
 
+def test_packets_come_and_go_in_ways_there_are(folder: Folder) -> None:
+    text = "realms: {r: {signalling: [udp://127.0.0.9:5060], relay: {address: 127.0.0.9, ports: 20000-20999, packets: dpdk}}}"
+    (error,) = folder.errors(MINIMAL, text)
+    assert error.startswith("b.yaml:1:")
+    assert "realms.r.relay.packets: must be 'sockets' or 'xdp'" in error
+
+
+def test_xdp_at_one_network_of_several(folder: Folder) -> None:
+    realm = "{{signalling: [udp://127.0.0.{0}:5060], relay: {{address: 127.0.0.{0}, ports: 20000-29999, packets: xdp}}}}"
+    one = "realms: {r: " + realm.format(9) + "}"
+    both = "realms: {r: " + realm.format(9) + ", s: " + realm.format(8) + "}"
+    assert any("no other one does" in warning for warning in folder.warnings(MINIMAL, one))
+    assert not any("no other one does" in warning for warning in folder.warnings(MINIMAL, both))
+
+
 @pytest.mark.parametrize(
     ("media", "expected"),
     [
