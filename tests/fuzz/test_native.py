@@ -62,10 +62,10 @@ def inputs(target: str) -> list[bytes]:
             return [update + speech + digits + speech + b"\1\xff" * 6 for update in updates] + [updates[0] + each for each in raw]
         case "rows":  # heads, and the parameters in them
             heads = [message.partition(b"\r\n\r\n")[0] for message in messages()]
-            return heads + [head[at:].partition(b"\r\n")[0] for head in heads[:400] if (at := head.find(b";")) >= 0]
+            return heads + [cut[at:].partition(b"\r\n")[0] for cut in heads[:400] if (at := cut.find(b";")) >= 0]
         case "frame":  # whole ones, with a tag and without a checksum
-            speech = Frame(bytes(6), ("10.0.0.1", 4000), ("10.0.0.2", 5000), rtp(1))
-            return [each.octets for each in (speech, replace(speech, vlan=7), replace(speech, check=None))]
+            whole = Frame(bytes(6), ("10.0.0.1", 4000), ("10.0.0.2", 5000), rtp(1))
+            return [each.octets for each in (whole, replace(whole, vlan=7), replace(whole, check=None))]
         case _:  # and numbers of packets about to pass 2^32
             return [*known, b"\xff\xf0\1" + bytes(64)]
 
