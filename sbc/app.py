@@ -23,12 +23,14 @@ from sbc.log import EventLog
 from sbc.net import tls
 from sbc.net.engine import Engine
 from sbc.net.expiry import ExpiryWatch
+from sbc.net.fetch import Certificates
 from sbc.net.network import Network
 from sbc.net.ports import CoreLike
 from sbc.net.resolver import Resolver
 from sbc.net.sockets import check_local
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
+from sbc.net.verifier import Verifier
 from sbc.policy.load import load_policy
 from sbc.policy.snapshot import Snapshot
 from sbc.recording.core import RecordingCore
@@ -105,7 +107,10 @@ class App:
             self._network = Network(loop, self._tasks, self._engine, self.stats)
             closing.push_async_callback(self._network.close)
             self._resolver = Resolver(loop, self._tasks, self._engine.receive)
-            self._engine.connect(self._network, self._resolver)
+            certificates = Certificates(loop, self._tasks, self._not_fetched)
+            closing.push_async_callback(certificates.close)
+            self._verifier = Verifier(self._tasks, certificates, SystemClock().now, self._engine.receive)
+            self._engine.connect(self._network, self._resolver, self._verifier)
             if registrations.found:
                 self._engine.receive(BindingsFound(registrations.found))
             self._apply(snapshot)
@@ -152,11 +157,15 @@ class App:
             check_local(realm.relay.address, f"realm {realm.name}: relay")
         self._network.apply(snapshot)
         self._resolver.apply(snapshot)
+        self._verifier.apply(snapshot)
         self._media.provide({realm.name: realm.relay for realm in snapshot.realms.values()})
         self._log_tiers()
         with suppress(OSError, ValueError):  # gone since it was loaded: the next policy will say so
             self._expiry.take(tls.certificates(snapshot))
         self._warn_of_expiry()
+
+    def _not_fetched(self, url: str, why: str) -> None:
+        self._log.event("warning", "certificate_not_fetched", {"url": url, "problem": why})
 
     def _log_tiers(self) -> None:
         """Those that are not as they were."""

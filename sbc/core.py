@@ -27,9 +27,9 @@ from sbc.inputs import (
     RelayOpened,
     RequestIn,
     Resolved,
-    Verified,
     ResponseIn,
     SendFailed,
+    Verified,
 )
 from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Snapshot

@@ -25,6 +25,7 @@ from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.subscriptions import Subscriptions
 from sbc.call.targets import NOT_SECURE
 from sbc.call.transfer import Transfers, number_of, takeover_of
+from sbc.call.verifying import claimed
 from sbc.call.voice_reports import accepted, is_for_us
 from sbc.call.words import Cause
 from sbc.clock import Now
@@ -320,6 +321,8 @@ class Reception:
         facts.route, facts.route_line = chosen.name, chosen.line
         invitation = invitation_of(request, party, facts.called, facts.caller, hops, emergency=facts.emergency)
         facts.asserted = asserted_number(invitation.said)
+        if not (facts.emergency or invitation.said.calls_back):  # who calls for help waits for nobody (STV-04)
+            invitation = replace(invitation, claimed=claimed(request, party))
         invitation = self._with_ways(with_priority(invitation, priority), party, meant, flow, now)
         call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._transfers, self._ended)
         if replaced is not None:

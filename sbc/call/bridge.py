@@ -7,6 +7,7 @@ from sbc.call.crossing import Said, for_help, hides_from, read_invite, rows_for
 from sbc.call.neutral import ANONYMOUS, ANONYMOUS_HOST, is_anonymous, numbered, user_part
 from sbc.errors import SipError
 from sbc.frozen import frozen
+from sbc.identity.verdict import Claimed
 from sbc.policy.snapshot import Party, Trunk
 from sbc.sip.fields.max_breadth import DEFAULT, max_breadth
 from sbc.sip.fields.nameaddr import NameAddr
@@ -33,6 +34,7 @@ class Invitation:
     urgent: bool = False  # somebody calls for help: nothing is ever kept back
     bodies: tuple[Body, ...] = ()  # what else the INVITE carries
     token: str = ""  # of the one binding of the callee that is meant; "": any
+    claimed: Claimed | None = None  # what is still to be verified of who calls
     home: str = ""  # the trunk that the caller is registered at
     home_route: tuple[str, ...] = ()  # and the way to it that its registrar has told (RFC 3608)
 

@@ -30,12 +30,14 @@ from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.successor import Successor, Transferring
 from sbc.call.targets import Awaited, Lookup, locate, when_found
 from sbc.call.transferee import Introduction, Takeover
+from sbc.call.verifying import as_json, ask, refusal, with_verdict
 from sbc.call.words import Answered, Asked, Cause, Changed, Named, Offered, Progressed, Referred, Released, Settled, Word
 from sbc.clock import Now
 from sbc.effects import Log, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
+from sbc.identity.verdict import Verdict
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, Snapshot
 from sbc.sip.timers import Timer
@@ -125,11 +127,27 @@ class Call:
     # Finding a callee
 
     def _find(self, leg: Leg, word: Offered, now: Now) -> None:
-        if self.takeover is not None:
+        claim = self.invitation.claimed
+        if claim is not None and self.snapshot.identity is not None:
+            ask(self.context, claim, self.snapshot.identity.patience, self._verified)
+        elif self.takeover is not None:
             self._servers = [self.takeover.target]
             self._prepare(now)
         else:
             self._try_next(now)
+
+    def _verified(self, verdict: Verdict, now: Now) -> None:
+        """Somebody trustworthy stands for the caller, or not."""
+        if self.state is CallState.ENDED or self.a is None:
+            return
+        self.facts.stir = as_json(verdict)
+        self.invitation = with_verdict(self.invitation, verdict)
+        cause = refusal(self.a.party, verdict)
+        if cause is None:
+            self._find(self.a, Offered(self.a.described), now)
+        else:
+            self._cause = cause
+            self._refuse(now)
 
     def _try_next(self, now: Now) -> None:
         """The next target of the route that can be reached, or the refusal."""

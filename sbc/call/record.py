@@ -76,6 +76,7 @@ class Facts:
     route_line: str | None = None
     emergency: bool = False
     identified_by: str | None = None  # what has proved whose call it is; None: nobody called, somebody was transferred
+    stir: dict[str, object] | None = None  # what came of verifying who calls; None: nobody looked
     asserted: str | None = None  # who the caller is, as trusted or proved, also of one who hides it
     transferred_by: str | None = None
     attempts: list[dict[str, object]] = field(default_factory=list)
@@ -105,6 +106,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "caller": facts.caller,
         "asserted": facts.asserted,
         "identified_by": facts.identified_by,
+        "stir": facts.stir,
         "called": facts.called,
         "dialled": facts.dialled,
         "emergency": facts.emergency,

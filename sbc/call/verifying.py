@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sbc.call.bridge import Invitation
-from sbc.call.causes import Cause
 from sbc.call.context import Context
 from sbc.call.neutral import numbered
+from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.effects import Verify
 from sbc.errors import ParseError, SipError
@@ -61,10 +61,10 @@ def with_verdict(invitation: Invitation, verdict: Verdict) -> Invitation:
     return replace(invitation, said=replace(said, identities=tuple(identities), verstat=verdict.verstat.value), claimed=None)
 
 
-def refusal(party: Party, verdict: Verdict, *, emergency: bool) -> Cause | None:
-    """Why this call is not to be. Never one for help (STV-04)."""
+def refusal(party: Party, verdict: Verdict) -> Cause | None:
+    """Why this call is not to be."""
     failure = verdict.refusal
-    if failure is None or emergency or not isinstance(party, Trunk) or party.verify != "require":
+    if failure is None or not isinstance(party, Trunk) or party.verify != "require":
         return None
     return Cause(failure.status, failure.reason, by="sbc", note=failure.detail)
 

@@ -26,13 +26,14 @@ from sbc.effects import (
     StoreBindings,
     TrustFlow,
     UpdateRelay,
+    Verify,
     WriteRecord,
 )
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.inputs import Input, MalformedIn, MediaHappened, RelayClosed, RelayFailed, RelayOpened, RequestIn, ResponseIn, SendFailed
 from sbc.log import EventLog
-from sbc.net.ports import Carrier, Clock, CoreLike, Questions, Recordings, Records, Registrations
+from sbc.net.ports import Carrier, Clock, CoreLike, Proofs, Questions, Recordings, Records, Registrations
 from sbc.net.stats import Stats
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import Malformed, parse_datagram, parse_message
@@ -41,10 +42,11 @@ _TICK = 0.001  # seconds; the resolution of libuv's timers, and what keeps a tim
 
 
 class Engine:
-    """Drives one core. `network` and `resolver` are given by `connect`, because they in turn need the engine to report to."""
+    """Drives one core. `network`, `resolver` and `verifier` are given by `connect`, because they in turn need the engine to report to."""
 
     _network: Carrier
     _resolver: Questions
+    _verifier: Proofs
 
     def __init__(
         self,
@@ -73,9 +75,10 @@ class Engine:
         self._timer_at = 0.0
         media.on_event(lambda event: self.receive(MediaHappened(event)))
 
-    def connect(self, network: Carrier, resolver: Questions) -> None:
+    def connect(self, network: Carrier, resolver: Questions, verifier: Proofs) -> None:
         self._network = network
         self._resolver = resolver
+        self._verifier = verifier
 
     def receive(self, event: Input) -> None:
         """Hand one input to the core and carry out what it asks for. Called during that: the input waits until it is done."""
@@ -210,6 +213,8 @@ class Engine:
                 self._network.keep_alive(flow, within)
             case Resolve(question, realm, wanted):
                 self._resolver.ask(question, realm, wanted)
+            case Verify(question, asked, patience):
+                self._verifier.ask(question, asked, patience)
             case _:
                 assert_never(effect)
 

@@ -9,6 +9,7 @@ from sbc.clock import Now
 from sbc.effects import Effect, Recorded, Send
 from sbc.errors import SipError
 from sbc.flow import Flow
+from sbc.identity.verdict import Claimed
 from sbc.inputs import Input
 from sbc.sip.locate import Wanted
 from sbc.sip.message import Request
@@ -69,6 +70,12 @@ class Carrier(Protocol):
 class Questions(Protocol):
     def ask(self, question: str, realm: str, wanted: Wanted) -> None:
         """The answer, exactly one `Resolved`, comes later as an input."""
+        ...
+
+
+class Proofs(Protocol):
+    def ask(self, question: str, asked: Claimed, patience: float) -> None:
+        """The answer, exactly one `Verified`, comes later as an input, not much later than `patience` seconds."""
         ...
 
 

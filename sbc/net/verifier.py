@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 from sbc.clock import Now
+from sbc.errors import ConfigError
 from sbc.identity.credential import Trust, read_chain_of_trust, read_revoked
 from sbc.identity.verdict import Claimed, Verdict, Verstat
 from sbc.identity.verify import Credentials, locations, verify
 from sbc.inputs import Verified
 from sbc.net.fetch import Certificates
 from sbc.net.tasks import Tasks
-from sbc.policy.snapshot import Snapshot
+from sbc.policy.snapshot import IdentityRules, Snapshot
 
 NOT_CHECKED = Verdict(Verstat.NONE, late=True)
 
 
 class Verifier:
-    """`answer` gets one Verified per question, never from within `ask`. What an earlier policy trusted counts until `apply`."""
+    """`answer` gets one Verified per question, never from within `ask`."""
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
         tasks: Tasks,
         certificates: Certificates,
         clock: Callable[[], Now],
         answer: Callable[[Verified], None],
     ) -> None:
-        self._loop = loop
         self._tasks = tasks
         self._certificates = certificates
         self._clock = clock
@@ -37,17 +35,23 @@ class Verifier:
         self._credentials = Credentials(Trust(()))
 
     def apply(self, snapshot: Snapshot) -> None:
-        """The authorities of a policy, which has been checked. OSError, ValueError: no longer readable."""
+        """The authorities of a policy that has been checked. ConfigError: they are not readable any more."""
         rules = snapshot.identity
         if rules is None:
             self._credentials = Credentials(Trust(()))
             return
+        try:
+            self._credentials = Credentials(self._trust(rules))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"identity: {error}") from error
+
+    def _trust(self, rules: IdentityRules) -> Trust:
         roots = tuple(read_chain_of_trust(Path(rules.roots).read_bytes()))
         revoked: frozenset[tuple[bytes, int]] = frozenset()
         if rules.revoked is not None:
             issuers = read_chain_of_trust(Path(rules.revoked_by).read_bytes()) if rules.revoked_by is not None else roots
             revoked, _ = read_revoked(Path(rules.revoked).read_bytes(), issuers, self._clock().wall)
-        self._credentials = Credentials(Trust(roots, revoked))
+        return Trust(roots, revoked)
 
     def ask(self, question: str, asked: Claimed, patience: float) -> None:
         self._tasks.start(self._verify(question, asked, patience))

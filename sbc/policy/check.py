@@ -14,6 +14,7 @@ from sbc.policy.document import Document, Plain
 from sbc.policy.inventory import OWNER, UNASSIGNED
 from sbc.policy.numbering import Entry, by_owner, check_owners
 from sbc.policy.problems import Path, Place, Problem, did_you_mean
+from sbc.policy.proofs import IdentityModel
 from sbc.policy.snapshot import Peer
 from sbc.policy.values import DEFAULT_PORTS
 
@@ -44,6 +45,7 @@ class Policy:
     emergency: Mapping[str, model.EmergencyModel]
     no_emergency: frozenset[str]
     strangers: model.StrangersModel
+    identity: IdentityModel | None
 
     def parties(self) -> Iterable[tuple[str, str, model.TrunkModel | model.UserModel]]:
         """(section, name, object) of all trunks and users."""
@@ -216,6 +218,7 @@ class _Checker:
             self._services((section, name), party)
         for name, trunk in self._policy.trunks.items():
             self._peer(name, trunk)
+            self._verifies(name, trunk)
             self._tls_keys(name, trunk)
             self._headers(name, trunk)
         self._listed_alone()
@@ -279,6 +282,10 @@ class _Checker:
             for index, event in enumerate(party.events or ()):
                 if event == "kpml":  # RFC 4730
                     self.error((*path, "events", index), f"tells digits, which media {party.media!r} withholds")
+
+    def _verifies(self, name: str, trunk: model.TrunkModel) -> None:
+        if trunk.verify in ("tag", "require") and self._policy.identity is None:
+            self.error(("trunks", name, "verify"), "by whose certificates? Say so under 'identity: {roots: FILE}'")
 
     def _peer(self, name: str, trunk: model.TrunkModel) -> None:
         path: Path = ("trunks", name, "peer")

@@ -14,6 +14,7 @@ from sbc.policy.document import Document
 from sbc.policy.inventory import OWNER
 from sbc.policy.numbering import Entry, by_owner, inventory_of, numbers_owned
 from sbc.policy.problems import Path as Keys
+from sbc.policy.proofs import rules_of
 from sbc.policy.snapshot import (
     RFC_TIMERS,
     Block,
@@ -88,6 +89,7 @@ def compile_policy(
         route_tables=_route_tables(routes, [*trunks.values(), *users.values()]),
         certified=certified,
         inventory=inventory_of(policy.numbers),
+        identity=rules_of(policy.identity, folder),
     )
 
 
@@ -176,6 +178,7 @@ def _trunk(
         authenticates=_authenticates(name, trunk, secrets),
         register_to=register_to,
         credentials=_credentials(name, trunk, register_to, secrets),
+        verify=trunk.verify or "no",
     )
 
 

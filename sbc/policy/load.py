@@ -20,6 +20,7 @@ from sbc.policy.material import check_certificates, read_secrets
 from sbc.policy.numbering import read_entries
 from sbc.policy.problems import Path as Keys
 from sbc.policy.problems import Place, PolicyErrors, Problem, did_you_mean
+from sbc.policy.proofs import IdentityModel, check_files
 from sbc.policy.snapshot import Snapshot
 
 M = TypeVar("M", bound=BaseModel)
@@ -48,6 +49,7 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loade
     secrets = read_secrets(document, policy, folder, problems)
     certs = folder.absolute().parent / "certs"
     check_certificates(document, policy, folder, certs, problems, warnings)
+    check_files(document, policy.identity, folder, problems, warnings)
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))
     snapshot = compile_policy(document, policy, secrets, digest, folder.absolute(), certs, suites)
@@ -101,6 +103,7 @@ def _validate(document: Document) -> Policy:
         emergency=_objects(document, raw, "emergency", model.EmergencyModel),
         no_emergency=_realms_without_emergency(raw.get("emergency")),
         strangers=_object(document, raw.get("strangers", {}), ("strangers",), model.StrangersModel) or model.StrangersModel(),
+        identity=_object(document, raw["identity"], ("identity",), IdentityModel) if raw.get("identity") is not None else None,
     )
 
 

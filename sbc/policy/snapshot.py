@@ -261,6 +261,7 @@ class Trunk:
     overload_control      it may say what share of our requests it is to be spared (RFC 7339)
     early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
     register_at           the trunk whose registrar knows its password; None: we do
+    verify                proofs of who calls (RFC 8224) are left alone, looked at, or demanded
     authenticates         its address alone does not count: it proves with this account who it is
     """
 
@@ -288,6 +289,7 @@ class Trunk:
     authenticates: Credentials | None = None
     register_to: RegisterTo | None = None
     credentials: Credentials | None = None
+    verify: Literal["no", "tag", "require"] = "no"
 
     @property
     def servers(self) -> tuple[Peer, ...]:
@@ -376,6 +378,16 @@ class RouteTable:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityRules:
+    """Files: authorities whose certificates count, what was revoked, who signs that. `patience`: how long a call waits, seconds."""
+
+    roots: str
+    revoked: str | None = None
+    revoked_by: str | None = None
+    patience: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """`digest` names the text it came from (12 hexadecimal digits of SHA-256). The last six fields are indexes for `decide`."""
 
@@ -393,6 +405,7 @@ class Snapshot:
     route_tables: Mapping[str, RouteTable] = field(repr=False)
     certified: Mapping[tuple[str, str], Trunk] = field(default_factory=dict, repr=False)  # by realm and name in the certificate
     inventory: Inventory = field(default=NOTHING_OURS, repr=False)
+    identity: IdentityRules | None = None
 
     def party(self, name: str) -> Party:
         """The trunk or user of that name; they share one name space. KeyError when there is none."""

@@ -30,9 +30,9 @@ from sbc.inputs import (
     RelayOpened,
     RequestIn,
     Resolved,
-    Verified,
     ResponseIn,
     SendFailed,
+    Verified,
 )
 from sbc.policy.snapshot import Snapshot
 from sbc.sip.server import ServerKey, server_key
