@@ -15,8 +15,6 @@ static uint64_t monotonic_ns(void) {
     return (uint64_t)now.tv_sec * NANOSECONDS + (uint64_t)now.tv_nsec;
 }
 
-static bool is_somewhere(const union address *address) { return address->any.sa_family != AF_UNSPEC; }
-
 static uint16_t octets_of(const union address *address, uint8_t octets[16]) {
     memset(octets, 0, 16);
     if (address->any.sa_family == AF_INET6)

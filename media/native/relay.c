@@ -5,66 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_somewhere(const union address *address) { return address->any.sa_family != AF_UNSPEC; }
-
-static bool same_address(const union address *one, const union address *other) {
-    if (one->any.sa_family != other->any.sa_family)
-        return false;
-    if (one->any.sa_family == AF_INET)
-        return one->in.sin_port == other->in.sin_port && one->in.sin_addr.s_addr == other->in.sin_addr.s_addr;
-    return one->in6.sin6_port == other->in6.sin6_port && one->in6.sin6_scope_id == other->in6.sin6_scope_id &&
-           memcmp(&one->in6.sin6_addr, &other->in6.sin6_addr, sizeof one->in6.sin6_addr) == 0;
-}
-
-static struct in6_addr host_of(const union address *address) {
-    struct in6_addr host = {0};
-    if (address->any.sa_family == AF_INET)
-        memcpy(&host, &address->in.sin_addr, sizeof address->in.sin_addr);
-    else
-        host = address->in6.sin6_addr;
-    return host;
-}
-
-static bool has_host(const struct hosts *hosts, const union address *address) {
-    struct in6_addr host = host_of(address);
-    for (size_t at = 0; at < hosts->count; at++)
-        if (memcmp(&hosts->of[at], &host, sizeof host) == 0)
-            return true;
-    return false;
-}
-
-static void allow_host(struct hosts *hosts, const union address *address) {
-    if (is_somewhere(address) && hosts->count < MAX_HOSTS && !has_host(hosts, address))
-        hosts->of[hosts->count++] = host_of(address);
-}
-
-/* The peer said it is at `remote` from now on. */
-static void redirect(struct latch *latch, const union address *remote, double now) {
-    if (is_somewhere(&latch->locked)) {
-        latch->former = latch->locked;
-        latch->former_until = now + IN_FLIGHT;
-    }
-    latch->remote = latch->destination = *remote;
-    latch->locked.any.sa_family = AF_UNSPEC;
-}
-
-static bool admits(const struct latch *latch, const union address *source) {
-    if (is_somewhere(&latch->locked))
-        return same_address(source, &latch->locked);
-    return has_host(&latch->hosts, source);
-}
-
-/* A valid packet came from an admitted source. */
-static void lock(struct latch *latch, const union address *source, double now) {
-    if (is_somewhere(&latch->locked))
-        return;
-    if (is_somewhere(&latch->former) && same_address(source, &latch->former) && now < latch->former_until &&
-        !same_address(source, &latch->remote))
-        return;
-    latch->former.any.sa_family = AF_UNSPEC;
-    latch->locked = latch->destination = *source;
-}
-
 static bool same_ice(const struct ice *one, const struct ice *other) {
     if (!one || !other)
         return one == other;
@@ -104,10 +44,10 @@ int half_prepare(const struct half *half, struct spec *spec) {
         return EAFNOSUPPORT;
     for (size_t each = 0; each < spec->from_count; each++)
         if (fits(half, &spec->from[each]))
-            allow_host(&spec->hosts, &spec->from[each]);
-    allow_host(&spec->hosts, &spec->remote);
+            hosts_add(&spec->hosts, &spec->from[each]);
+    hosts_add(&spec->hosts, &spec->remote);
     spec->rtcp_hosts = spec->hosts;
-    allow_host(&spec->rtcp_hosts, &spec->remote_rtcp);
+    hosts_add(&spec->rtcp_hosts, &spec->remote_rtcp);
     if (spec->ice) /* where the peer is comes from its checks */
         memset(&spec->remote, 0, sizeof spec->remote);
     return prepare_key(&spec->receive, half->inbound, false, &spec->inbound, &spec->same_inbound) &&
@@ -132,9 +72,9 @@ void half_update(struct half *half, struct spec *spec, double now) {
     bool moved = turned || !same_address(&spec->remote, &half->latch.remote);
     bool moved_rtcp = moved || !same_address(&spec->remote_rtcp, &half->control_latch.remote);
     if (moved)
-        redirect(&half->latch, &spec->remote, now);
+        latch_redirect(&half->latch, &spec->remote, now);
     if (moved_rtcp)
-        redirect(&half->control_latch, &spec->remote_rtcp, now);
+        latch_redirect(&half->control_latch, &spec->remote_rtcp, now);
     if (!spec->same_inbound) {
         srtp_free(half->before);
         half->before = spec->inbound ? half->inbound : NULL;
@@ -254,7 +194,7 @@ static bool open_packet(struct half *half, unprotect *run, uint8_t *packet, size
 
 static void accept_source(struct half *half, const union address *source, double now) {
     if (!half->ice)
-        lock(&half->latch, source, now);
+        latch_lock(&half->latch, source, now);
     if (!half->started) {
         half->started = true;
         relay_report(half, FIRST_PACKET);
@@ -344,7 +284,7 @@ static void receive_control(struct half *half, struct latch *latch, struct datag
     if (!is_allowed(half))
         return;
     if (!half->ice || latch == &half->control_latch)
-        lock(latch, &datagram->address, now);
+        latch_lock(latch, &datagram->address, now);
     half->counters[RTCP_RECEIVED]++;
     struct reports reports = read_reports(datagram->packet, size);
     note_reports(half, &reports, now);
@@ -502,7 +442,7 @@ void half_receive(struct half *half, struct datagram *datagram, double now) {
         receive_check(half, packet, size, source, now);
     else if (half->ice && !is_checked(&half->checked, source))
         half->counters[WRONG_SOURCE]++;
-    else if (!half->ice && !admits(&half->latch, source))
+    else if (!half->ice && !latch_admits(&half->latch, source))
         refuse_source(half);
     else if (half->dtls && size && is_dtls(packet[0]))
         queue_handshake(half, packet, size, source);
@@ -521,7 +461,7 @@ void half_receive_rtcp(struct half *half, struct datagram *datagram, double now)
     datagram->size = 0;
     if (half->dtls)
         return; /* the keys belong to the RTP port (RFC 5764 s4) */
-    if (admits(&half->control_latch, &datagram->address))
+    if (latch_admits(&half->control_latch, &datagram->address))
         receive_control(half, &half->control_latch, datagram, size, now);
     else
         refuse_source(half);

@@ -4,20 +4,18 @@
 #ifndef RELAY_H
 #define RELAY_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "digits.h"
 #include "g711.h"
+#include "latch.h"
 #include "packet.h"
 #include "srtp.h"
 #include "stream.h"
 #include "stun.h"
 
-/* Hosts one peer may send from: its own and what signalling adds behind NAT, two as a rule. */
-#define MAX_HOSTS 8
 #define MOST_FROM (MAX_HOSTS - 2) /* what signalling adds to the hosts of `remote` and `remote_rtcp` */
 
 /* Failures to authenticate before anything succeeded that make a KEY_FAILURE event: a wrong key, not noise. */
@@ -27,9 +25,6 @@
  * relays whose peers were said to be each other's ports would hand one packet round for ever. */
 #define MOST_PACKETS 1000
 #define ALLOWANCE_EVERY 1.0 /* seconds */
-
-/* After a new remote, packets from the source locked before may still be on the way: they pass, but cannot take the lock. Seconds. */
-#define IN_FLIGHT 0.5
 
 /* RFC 3550 s6.4.1 gives the round trip by clocks of two machines; what comes out longer than this is a wrong clock. Seconds. */
 #define LONGEST_ROUND_TRIP 10.0
@@ -61,18 +56,6 @@ static inline bool is_dtls(uint8_t first) { return first >= 20 && first <= 63; }
 #define TRAFFIC_CLASS (46 << 2)
 
 #define CACHE_LINE 64
-
-struct hosts {
-    size_t count;
-    struct in6_addr of[MAX_HOSTS]; /* of the relay's family; an IPv4 address in the first four octets */
-};
-
-/* Where one port's peer is: as signalled until its first valid packet, then where that came from. */
-struct latch {
-    union address locked, destination, remote, former;
-    double former_until;
-    struct hosts hosts;
-};
 
 /* Where valid checks came from, the latest last. */
 struct checked {

@@ -1,0 +1,54 @@
+/* Where the peer of one port is: as signalled, and as its packets show it. media/latch.py says the same in Python. */
+
+#ifndef LATCH_H
+#define LATCH_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "stun.h"
+
+/* Hosts one peer may send from: its own and what signalling adds behind NAT, two as a rule. */
+#define MAX_HOSTS 8
+
+/* After a new remote, packets from the source locked before may still be on the way: they pass, but cannot take the lock. Seconds. */
+#define IN_FLIGHT 0.5
+
+struct hosts {
+    size_t count;
+    struct in6_addr of[MAX_HOSTS]; /* of the relay's family; an IPv4 address in the first four octets */
+};
+
+/* Where one port's peer is: as signalled until its first valid packet, then where that came from. */
+struct latch {
+    union address locked, destination, remote, former;
+    double former_until;
+    struct hosts hosts;
+};
+
+static inline bool is_somewhere(const union address *address) { return address->any.sa_family != AF_UNSPEC; }
+
+static inline bool same_address(const union address *one, const union address *other) {
+    if (one->any.sa_family != other->any.sa_family)
+        return false;
+    if (one->any.sa_family == AF_INET)
+        return one->in.sin_port == other->in.sin_port && one->in.sin_addr.s_addr == other->in.sin_addr.s_addr;
+    return one->in6.sin6_port == other->in6.sin6_port && one->in6.sin6_scope_id == other->in6.sin6_scope_id &&
+           memcmp(&one->in6.sin6_addr, &other->in6.sin6_addr, sizeof one->in6.sin6_addr) == 0;
+}
+
+/* Once each, and as many as there is room for. */
+void hosts_add(struct hosts *hosts, const union address *address);
+
+/* The peer said it is at `remote` from now on. */
+void latch_redirect(struct latch *latch, const union address *remote, double now);
+
+/* May the peer send from `source`? */
+bool latch_admits(const struct latch *latch, const union address *source);
+
+/* A valid packet came from an admitted source. */
+void latch_lock(struct latch *latch, const union address *source, double now);
+
+#endif
