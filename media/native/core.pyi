@@ -23,6 +23,7 @@ _Spec: TypeAlias = tuple[
     tuple[int, int] | None,
     int,
     bool,
+    int,
 ]
 _Stats: TypeAlias = tuple[
     int,
@@ -48,6 +49,7 @@ _Stats: TypeAlias = tuple[
     float | None,
     int | None,
     float | None,
+    int,
 ]
 
 class Engine:

@@ -284,10 +284,10 @@ static bool parse_ice(PyObject *given, struct ice **made) {
 
 static bool parse_spec(PyObject *given, struct spec *spec) {
     PyObject *remote, *remote_rtcp, *hosts, *receive_keys, *send_keys, *types, *rates, *silence, *ice, *laws, *reported, *events;
-    int mux, send, udptl, dtls, one_stream;
+    int mux, send, udptl, dtls, one_stream, follow;
     unsigned long long ssrc;
-    if (!PyArg_ParseTuple(given, "OOpOOOOOpOppOOOOKp:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
-                          &send, &silence, &udptl, &dtls, &ice, &laws, &reported, &events, &ssrc, &one_stream) ||
+    if (!PyArg_ParseTuple(given, "OOpOOOOOpOppOOOOKpi:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
+                          &send, &silence, &udptl, &dtls, &ice, &laws, &reported, &events, &ssrc, &one_stream, &follow) ||
         !parse_destination(remote, &spec->remote) || !parse_destination(remote_rtcp, &spec->remote_rtcp) || !parse_hosts(hosts, spec) ||
         !parse_payload_types(types, rates, spec) || !parse_translate(laws, spec) || !parse_reported(reported, rates, spec) ||
         !parse_events(events, spec) || !parse_keys(receive_keys, &spec->receive) || !parse_keys(send_keys, &spec->transmit) ||
@@ -303,6 +303,7 @@ static bool parse_spec(PyObject *given, struct spec *spec) {
     spec->send = send;
     spec->udptl = udptl;
     spec->dtls = dtls;
+    spec->follow = (enum follow)follow;
     spec->silence = silence == Py_None ? -1 : PyFloat_AsDouble(silence);
     return !PyErr_Occurred();
 }
@@ -323,13 +324,13 @@ static PyObject *stats_of(const struct half *half) {
     PyObject *latched = address_or_none(&half->latch.locked);
     if (!latched)
         return NULL;
-    return Py_BuildValue("(KKKKKKLdKKKKKKKNKKKKNNN)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
+    return Py_BuildValue("(KKKKKKLdKKKKKKKNKKKKNNNK)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
                          counters[OCTETS_SENT], counters[RTCP_RECEIVED], counters[RTCP_SENT], lost > 0 ? lost : 0,
                          reception_jitter_ms(&half->reception), counters[WRONG_SOURCE], counters[SRTP_AUTH_FAILED], counters[REPLAYS],
                          counters[MALFORMED], counters[PAYLOAD_TYPE_MISMATCH], counters[OVER_RATE], counters[STUN_REFUSED], latched,
                          reception->reordered, reception->duplicates, reception->loss_runs, counters[AUTH_FAILING],
                          positive_or_none(half->round_trip * 1000), half->has_reported ? PyLong_FromLong(half->reported_lost) : none(),
-                         positive_or_none(reported_jitter));
+                         positive_or_none(reported_jitter), counters[SOURCE_CHANGES]);
 }
 
 static PyObject *both_stats(const struct relay *relay) {

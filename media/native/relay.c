@@ -65,7 +65,7 @@ void spec_end(struct spec *spec) {
 
 void half_update(struct half *half, struct spec *spec, double now) {
     if (!half->allowed_at)
-        half->allowed_at = half->sent_at = now;
+        half->allowed_at = half->sent_at = half->latch.heard_at = now;
     bool turned = use_ice(half, spec, now);
     half->latch.hosts = spec->hosts;
     half->control_latch.hosts = spec->rtcp_hosts;
@@ -104,6 +104,7 @@ void half_update(struct half *half, struct spec *spec, double now) {
     half->shaped = half->shaped || spec->one_stream || spec->has_events; /* numbers that were given stay given */
     half->far->shaped = half->far->shaped || spec->reports;
     typist_use(&half->typist, spec->has_events, spec->events, spec->events_clock);
+    half->follow = (uint8_t)spec->follow;
 }
 
 struct handshake *half_take_handshake(struct half *half) {
@@ -165,7 +166,7 @@ static enum verdict unprotect_rtcp(struct srtp *srtp, uint8_t *packet, size_t *s
 }
 
 /* Peers change keys while packets are in flight: the key before serves until the first packet under the new one. */
-static bool open_packet(struct half *half, unprotect *run, uint8_t *packet, size_t *size, size_t header) {
+static enum verdict open_packet(struct half *half, unprotect *run, uint8_t *packet, size_t *size, size_t header) {
     enum verdict verdict;
     if (!half->before) {
         verdict = run(half->inbound, packet, size, header);
@@ -183,13 +184,19 @@ static bool open_packet(struct half *half, unprotect *run, uint8_t *packet, size
             verdict = run(half->before, packet, size, header);
         }
     }
-    if (verdict != ACCEPTED) {
-        refuse(half, verdict);
-        return false;
+    if (verdict == ACCEPTED) {
+        half->unproven = KEY_FAILURES;
+        half->counters[AUTH_FAILING] = 0;
     }
-    half->unproven = KEY_FAILURES;
-    half->counters[AUTH_FAILING] = 0;
-    return true;
+    return verdict;
+}
+
+/* Whether the packet opened; what does not is counted. */
+static bool opens(struct half *half, unprotect *run, uint8_t *packet, size_t *size, size_t header) {
+    enum verdict verdict = open_packet(half, run, packet, size, header);
+    if (verdict != ACCEPTED)
+        refuse(half, verdict);
+    return verdict == ACCEPTED;
 }
 
 static void accept_source(struct half *half, const union address *source, double now) {
@@ -275,7 +282,7 @@ static void receive_control(struct half *half, struct latch *latch, struct datag
         half->counters[MALFORMED]++;
         return;
     }
-    if (half->inbound && !open_packet(half, unprotect_rtcp, datagram->packet, &size, 0))
+    if (half->inbound && !opens(half, unprotect_rtcp, datagram->packet, &size, 0))
         return;
     if (!well_formed_rtcp(datagram->packet, size)) {
         half->counters[MALFORMED]++;
@@ -308,15 +315,9 @@ static void receive_udptl(struct half *half, struct datagram *datagram, size_t s
     forward(half, datagram, size, 0, now);
 }
 
-static void receive_rtp(struct half *half, struct datagram *datagram, size_t size, double now) {
+/* A packet whose protection is off; `arrived` octets of it came. */
+static void receive_speech(struct half *half, struct datagram *datagram, size_t arrived, size_t size, size_t header, double now) {
     uint8_t *packet = datagram->packet;
-    size_t arrived = size, header = rtp_header(packet, size);
-    if (!header) {
-        half->counters[MALFORMED] += size > 0; /* an empty one keeps the way open (RFC 6263 s4.1) */
-        return;
-    }
-    if (half->inbound && !open_packet(half, srtp_unprotect, packet, &size, header))
-        return;
     if (packet[0] & 0x20 && !padding_fits(packet, size, header)) {
         half->counters[MALFORMED]++;
         return;
@@ -355,6 +356,43 @@ double half_type(struct half *half, double now) {
         half->counters[OCTETS_SENT] += size;
     }
     return typist_is_busy(&half->typist) ? half->typist.due : -1;
+}
+
+static void receive_rtp(struct half *half, struct datagram *datagram, size_t size, double now) {
+    size_t arrived = size, header = rtp_header(datagram->packet, size);
+    if (!header) {
+        half->counters[MALFORMED] += size > 0; /* an empty one keeps the way open (RFC 6263 s4.1) */
+        return;
+    }
+    if (half->inbound && !opens(half, srtp_unprotect, datagram->packet, &size, header))
+        return;
+    receive_speech(half, datagram, arrived, size, header, now);
+}
+
+/* What comes from elsewhere than the peer should send from: it is followed where it proves to be the peer, behind a NAT that gave it another
+ * address; all else is wrong. Only speech moves a source: while that is heard nobody else's can take its place. */
+static void receive_from_elsewhere(struct half *half, struct datagram *datagram, size_t size, double now) {
+    uint8_t *packet = datagram->packet;
+    const union address *source = &datagram->address;
+    size_t arrived = size, header = rtp_header(packet, size);
+    bool is_speech = header && !half->udptl && !(half->mux && is_rtcp_type(packet[1])) && half->types[packet[1] & 0x7F].leaving != NO_PAYLOAD_TYPE;
+    bool proven = false;
+    if (half->follow != NEVER && is_speech && latch_may_move(&half->latch, now)) {
+        if (half->inbound)
+            proven = open_packet(half, srtp_unprotect, packet, &size, header) == ACCEPTED;
+        else if (half->follow == SAME_ADDRESS && !half->dtls)
+            proven = latch_is_neighbour(&half->latch, source) && reception_continues(&half->reception, packet);
+    }
+    if (!proven) {
+        refuse_source(half);
+        return;
+    }
+    latch_move(&half->latch, source, now);
+    latch_reopen(&half->control_latch, source);
+    if (!half->counters[SOURCE_CHANGES])
+        relay_report(half, SOURCE_CHANGED);
+    half->counters[SOURCE_CHANGES]++;
+    receive_speech(half, datagram, arrived, size, header, now);
 }
 
 /* ICE and DTLS */
@@ -433,6 +471,22 @@ static void withdraw_consent(struct half *half) {
     relay_report(half, SILENCE);
 }
 
+/* From where the peer may send. */
+static void receive_admitted(struct half *half, struct datagram *datagram, size_t size, double now) {
+    const uint8_t *packet = datagram->packet;
+    half->latch.heard_at = now;
+    if (half->dtls && size && is_dtls(packet[0]))
+        queue_handshake(half, packet, size, &datagram->address);
+    else if (half->dtls && !half->inbound)
+        return; /* media that overtakes the handshake */
+    else if (half->udptl)
+        receive_udptl(half, datagram, size, now);
+    else if (half->mux && size > 1 && is_rtcp_type(packet[1]))
+        receive_control(half, &half->latch, datagram, size, now);
+    else
+        receive_rtp(half, datagram, size, now);
+}
+
 void half_receive(struct half *half, struct datagram *datagram, double now) {
     const uint8_t *packet = datagram->packet;
     const union address *source = &datagram->address;
@@ -443,17 +497,9 @@ void half_receive(struct half *half, struct datagram *datagram, double now) {
     else if (half->ice && !is_checked(&half->checked, source))
         half->counters[WRONG_SOURCE]++;
     else if (!half->ice && !latch_admits(&half->latch, source))
-        refuse_source(half);
-    else if (half->dtls && size && is_dtls(packet[0]))
-        queue_handshake(half, packet, size, source);
-    else if (half->dtls && !half->inbound)
-        return; /* media that overtakes the handshake */
-    else if (half->udptl)
-        receive_udptl(half, datagram, size, now);
-    else if (half->mux && size > 1 && is_rtcp_type(datagram->packet[1]))
-        receive_control(half, &half->latch, datagram, size, now);
+        receive_from_elsewhere(half, datagram, size, now);
     else
-        receive_rtp(half, datagram, size, now);
+        receive_admitted(half, datagram, size, now);
 }
 
 void half_receive_rtcp(struct half *half, struct datagram *datagram, double now) {

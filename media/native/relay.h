@@ -71,7 +71,10 @@ struct handshake {
     uint8_t octets[];
 };
 
-enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, HANDSHAKE, DIGIT, EVENTS };
+enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, SOURCE_CHANGED, HANDSHAKE, DIGIT, EVENTS };
+
+/* Whether a peer is followed that sends from elsewhere in the middle of a call, as media.api.Follow has it. */
+enum follow { NEVER, AUTHENTICATED, SAME_ADDRESS };
 
 /* Counters in the order of media.api.SideStats, as far as it has whole numbers; what has no place there comes after. */
 enum counter {
@@ -89,6 +92,7 @@ enum counter {
     OVER_RATE,
     STUN_REFUSED,
     AUTH_FAILING, /* since the last that did not */
+    SOURCE_CHANGES,
     DATAGRAMS_RECEIVED, /* of PACKETS_RECEIVED, those without sequence numbers to count losses by (UDPTL) */
     COUNTERS,
 };
@@ -117,6 +121,7 @@ struct spec {
     struct key receive, transmit;
     struct ice *ice; /* owned; NULL: none */
     bool mux, send, udptl, dtls;
+    enum follow follow;
     double silence; /* seconds; negative: never */
     struct type_rule types[128];
     bool has_events, one_stream;
@@ -143,6 +148,7 @@ struct half {
     bool dtls;    /* keys come from a handshake: without them nothing passes */
     bool shaped;  /* what is sent goes through `stream` */
     struct ice *ice;
+    uint8_t follow;  /* enum follow */
     uint8_t pending; /* events not yet taken, one bit each */
     int unproven;    /* failures to authenticate before the first success; KEY_FAILURES: reported or proven */
     int allowance;
