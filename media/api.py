@@ -148,6 +148,10 @@ class Digit:
             raise MediaError("not a key of a telephone")
 
 
+# Expedited forwarding (RFC 3246): what networks take speech for (RFC 4594 s4.1).
+EXPEDITED = 46
+
+
 class Follow(StrEnum):
     """Whether a peer is followed that sends from elsewhere in the middle of a call: a NAT on the way has given it another address."""
 
@@ -172,6 +176,7 @@ class SideSpec:
     clock_rates           payload type arriving from this peer -> RTP clock in Hz (for jitter)
     send                  False: the far side's packets are not sent to this peer (hold)
     silence               report `Silence` after that many seconds without a packet from this peer; None: never
+    dscp                  of the packets sent to this peer (RFC 2474), 0 to 63; ECN is clear
     udptl                 fax (ITU-T T.38): what arrives are UDPTL datagrams, sent on as they are, under the same source check and
                           counters; no payload types, keys or RTCP. Both sides of a relay alike
     dtls                  the keys come from a handshake on the RTP port, and not from `receive_keys` and `send_keys`. Until it is
@@ -207,6 +212,7 @@ class SideSpec:
     ssrc: int = 0
     one_stream: bool = False
     follow: Follow = Follow.NEVER
+    dscp: int = EXPEDITED
 
     @property
     def needs_user_space(self) -> bool:

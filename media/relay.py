@@ -190,6 +190,11 @@ class Half:
         self.over_rate = self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
         self.stun_refused = self.source_changes = 0
 
+    @property
+    def dscp(self) -> int:
+        """Of the packets to its peer."""
+        return self._spec.dscp
+
     def update(self, spec: SideSpec, route: Route, forms: dict[int, Form], now: float) -> None:
         """Take over `spec`; `route` and `forms` come from it. Cannot fail."""
         old, self._spec = self._spec, spec

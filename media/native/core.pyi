@@ -24,6 +24,7 @@ _Spec: TypeAlias = tuple[
     int,
     bool,
     int,
+    int,
 ]
 _Stats: TypeAlias = tuple[
     int,

@@ -222,6 +222,7 @@ def _told(spec: SideSpec) -> core._Spec:
         spec.ssrc,
         spec.one_stream,
         _FOLLOW[spec.follow],
+        spec.dscp,
     )
 
 

@@ -154,7 +154,7 @@ static void begin(const struct tier *tier, struct half *half) {
     flow->six = half->local.any.sa_family == AF_INET6;
     flow->from_six = half->far->local.any.sa_family == AF_INET6;
     flow->strict = !half->ice;
-    flow->traffic_class = TRAFFIC_CLASS;
+    flow->traffic_class = (uint8_t)(half->far->dscp << 2);
     flow->relay = (uint64_t)half->relay->generation << 32 | half->relay->index;
     flow->worker = half->relay->worker_number;
     flow->side = half == &half->relay->side[1];

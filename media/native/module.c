@@ -284,10 +284,10 @@ static bool parse_ice(PyObject *given, struct ice **made) {
 
 static bool parse_spec(PyObject *given, struct spec *spec) {
     PyObject *remote, *remote_rtcp, *hosts, *receive_keys, *send_keys, *types, *rates, *silence, *ice, *laws, *reported, *events;
-    int mux, send, udptl, dtls, one_stream, follow;
+    int mux, send, udptl, dtls, one_stream, follow, dscp;
     unsigned long long ssrc;
-    if (!PyArg_ParseTuple(given, "OOpOOOOOpOppOOOOKpi:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
-                          &send, &silence, &udptl, &dtls, &ice, &laws, &reported, &events, &ssrc, &one_stream, &follow) ||
+    if (!PyArg_ParseTuple(given, "OOpOOOOOpOppOOOOKpii:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
+                          &send, &silence, &udptl, &dtls, &ice, &laws, &reported, &events, &ssrc, &one_stream, &follow, &dscp) ||
         !parse_destination(remote, &spec->remote) || !parse_destination(remote_rtcp, &spec->remote_rtcp) || !parse_hosts(hosts, spec) ||
         !parse_payload_types(types, rates, spec) || !parse_translate(laws, spec) || !parse_reported(reported, rates, spec) ||
         !parse_events(events, spec) || !parse_keys(receive_keys, &spec->receive) || !parse_keys(send_keys, &spec->transmit) ||
@@ -304,6 +304,7 @@ static bool parse_spec(PyObject *given, struct spec *spec) {
     spec->udptl = udptl;
     spec->dtls = dtls;
     spec->follow = (enum follow)follow;
+    spec->dscp = (uint8_t)(dscp & 63);
     spec->silence = silence == Py_None ? -1 : PyFloat_AsDouble(silence);
     return !PyErr_Occurred();
 }

@@ -42,6 +42,9 @@
  * Seconds. */
 #define KEEP_ALIVE_EVERY 15.0
 
+/* DSCP of a side until it is told another: expedited forwarding (RFC 3246, RFC 4594 s4.1). */
+#define EXPEDITED 46
+
 /* Without a valid check for that long we have no consent to send (RFC 7675 s5.1). Seconds. */
 #define CONSENT 30.0
 
@@ -51,9 +54,6 @@
 /* First octets of what shares a media port (RFC 7983 s7) */
 static inline bool is_stun(uint8_t first) { return first <= 3; }
 static inline bool is_dtls(uint8_t first) { return first >= 20 && first <= 63; }
-
-/* Expedited forwarding, ECN clear (RFC 3246, RFC 4594 s4.1). */
-#define TRAFFIC_CLASS (46 << 2)
 
 #define CACHE_LINE 64
 
@@ -122,6 +122,7 @@ struct spec {
     struct ice *ice; /* owned; NULL: none */
     bool mux, send, udptl, dtls;
     enum follow follow;
+    uint8_t dscp;
     double silence; /* seconds; negative: never */
     struct type_rule types[128];
     bool has_events, one_stream;
@@ -149,6 +150,7 @@ struct half {
     bool shaped;  /* what is sent goes through `stream` */
     struct ice *ice;
     uint8_t follow;  /* enum follow */
+    uint8_t dscp;
     uint8_t pending; /* events not yet taken, one bit each */
     int unproven;    /* failures to authenticate before the first success; KEY_FAILURES: reported or proven */
     int allowance;
