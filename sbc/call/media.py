@@ -16,6 +16,7 @@ NO_KEYS = 'Q.850;cause=41;text="no media keys"'
 _WARNINGS: Mapping[EventKind, str] = {
     EventKind.SILENCE: "no media",
     EventKind.FLOOD: "more media than speech has",
+    EventKind.SOURCE_CHANGED: "media comes from another address now",
     EventKind.KEY_FAILURE: "SRTP does not authenticate",
     EventKind.FINGERPRINT_MISMATCH: "DTLS certificate is not the one that was signalled",
     EventKind.HANDSHAKE_TIMEOUT: "DTLS handshake does not come to an end",

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from media import api
-from media.api import Digit, EventKind, Keys, Role, Side, Suite
+from media.api import Digit, EventKind, Follow, Keys, Role, Side, Suite
 from sbc import inputs
 from sbc.errors import ConfigError
 from sbc.flow import Flow
@@ -198,6 +198,8 @@ KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
     "Keys": {"suite": Suite, "master": octets_of},
     "MalformedIn": {"flow": flow_of},
     "MediaEvent": {"side": Side, "kind": EventKind},
+    "MediaRules": {"follow": Follow},
+    "SideSpec": {"follow": Follow},
     "SideStats": {"suite": lambda value: Suite(value) if value is not None else None},
 }
 

@@ -506,8 +506,8 @@ def relay_sides(
     A leg that has not agreed yet gets a side that neither takes nor sends anything. `all_digits`: whatever the rules withhold.
     """
     digits_a, digits_b = all_digits or b.rules.hears_digits_of(a.rules), all_digits or a.rules.hears_digits_of(b.rules)
-    side_a = relay_side(a.agreed, b.agreed, latch_from=latch_a, silence=a.rules.silence, digits=digits_a)
-    side_b = relay_side(b.agreed, a.agreed, latch_from=latch_b, silence=b.rules.silence, digits=digits_b)
+    side_a = relay_side(a.agreed, b.agreed, a.rules, latch_from=latch_a, digits=digits_a)
+    side_b = relay_side(b.agreed, a.agreed, b.rules, latch_from=latch_b, digits=digits_b)
     return _shaped(side_a, a, b, hears=digits_b), _shaped(side_b, b, a, hears=digits_a)
 
 
