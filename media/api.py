@@ -52,6 +52,8 @@ KEY_LENGTHS: Mapping[Suite, int] = {
 }
 
 
+LARGEST_MKI = 128  # octets (RFC 4568 s6.1)
+
 # Those that a DTLS handshake can agree on (RFC 5764 s4.1.2, RFC 7714 s14.2).
 DTLS_SUITES = frozenset({
     Suite.AES_CM_128_HMAC_SHA1_80,
@@ -74,12 +76,20 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Master key and salt of one direction. Never printed."""
+    """Master key and salt of one direction. Never printed.
+
+    mki        octets that every packet carries to name the key (RFC 3711 s3.1); none: packets have no such field
+    lifetime   packets its owner says it is good for; None: as many as SRTP allows
+    """
 
     suite: Suite
     master: bytes = field(repr=False)
+    mki: bytes = b""
+    lifetime: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if len(self.mki) > LARGEST_MKI:
+            raise MediaError(f"an MKI has {LARGEST_MKI} octets at most")
         if len(self.master) != self.suite.key_length:
             raise MediaError(f"{self.suite} needs {self.suite.key_length} octets of key and salt")
 
@@ -287,6 +297,7 @@ class EventKind(StrEnum):
     KEY_FAILURE = "key_failure"  # the first 10 packets of a side failed to authenticate
     FLOOD = "flood"  # the first packet dropped because one side sends more of them than speech has; once a side
     SOURCE_CHANGED = "source_changed"  # a peer was followed to another address for the first time; once a side
+    KEY_WORN = "key_worn"  # as many packets came under a key as its owner said it is good for; they go on passing
     SECURED = "secured"  # a DTLS handshake is done, and its keys are in use
     FINGERPRINT_MISMATCH = "fingerprint_mismatch"  # the certificate of the handshake is not the one that was signalled
     HANDSHAKE_TIMEOUT = "handshake_timeout"  # no handshake came to an end for 20 s; again every 20 s until one does

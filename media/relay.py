@@ -279,11 +279,10 @@ class Half:
             return
         if self._inbound is not None:
             try:
-                packet = self._inbound.rtp(packet)
+                packet = self._opened(packet, self._inbound)
             except Refused as refusal:
                 self._refuse(refusal)
                 return
-            self._unproven, self.auth_failing = KEY_FAILURES, 0
         self._receive_speech(packet, size, source, now)
 
     def _receive_from_elsewhere(self, packet: bytes, source: SocketAddress, now: float) -> None:
@@ -298,8 +297,7 @@ class Half:
         if follow != Follow.NEVER and is_speech and latch.may_move(now):
             if self._inbound is not None:
                 with suppress(Refused):
-                    packet = self._inbound.rtp(packet)
-                    self._unproven, self.auth_failing, proven = KEY_FAILURES, 0, True
+                    packet, proven = self._opened(packet, self._inbound), True
             elif follow == Follow.SAME_ADDRESS and not self._dtls:
                 proven = latch.is_neighbour(source) and self._reception.continues(packet)
         if not proven:
@@ -311,6 +309,14 @@ class Half:
             self._report(self, EventKind.SOURCE_CHANGED)
         self.source_changes += 1
         self._receive_speech(packet, size, source, now)
+
+    def _opened(self, packet: bytes, inbound: Inbound) -> bytes:
+        """A packet of the peer's with its protection off. Raises Refused."""
+        packet = inbound.rtp(packet)
+        self._unproven, self.auth_failing = KEY_FAILURES, 0
+        if not inbound.left:
+            self._report(self, EventKind.KEY_WORN)
+        return packet
 
     def _receive_speech(self, packet: bytes, size: int, source: SocketAddress, now: float) -> None:
         """A packet whose protection is off; `size` octets of it came."""

@@ -139,22 +139,26 @@ static bool parse_hosts(PyObject *given, struct spec *spec) {
 
 /* Specs */
 
-/* None or (suite, master). */
+/* None or (suite, master, MKI, lifetime). */
 static bool parse_keys(PyObject *given, struct key *key) {
     int suite;
-    const char *master;
-    Py_ssize_t size;
+    const char *master, *mki;
+    Py_ssize_t size, mki_size;
+    unsigned long long lifetime;
     if (given == Py_None)
         return true;
-    if (!PyArg_ParseTuple(given, "iy#:keys", &suite, &master, &size))
+    if (!PyArg_ParseTuple(given, "iy#y#K:keys", &suite, &master, &size, &mki, &mki_size, &lifetime))
         return false;
-    if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite)) {
-        PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite");
+    if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite) || mki_size > MAX_MKI) {
+        PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite, or the MKI is too long");
         return false;
     }
     key->given = true;
     key->suite = (enum suite)suite;
     memcpy(key->master, master, (size_t)size);
+    memcpy(key->mki, mki, (size_t)mki_size);
+    key->mki_size = (size_t)mki_size;
+    key->lifetime = lifetime;
     return true;
 }
 
@@ -732,12 +736,12 @@ static PyType_Spec engine_spec = {"media.native.core.Engine", sizeof(EngineObjec
 static PyObject *context_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     (void)keywords;
     int suite, sending;
-    const char *master;
-    Py_ssize_t size;
-    if (!PyArg_ParseTuple(arguments, "iy#p:Context", &suite, &master, &size, &sending))
+    const char *master, *mki;
+    Py_ssize_t size, mki_size;
+    if (!PyArg_ParseTuple(arguments, "iy#y#p:Context", &suite, &master, &size, &mki, &mki_size, &sending))
         return NULL;
-    if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite)) {
-        PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite");
+    if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite) || mki_size > MAX_MKI) {
+        PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite, or the MKI is too long");
         return NULL;
     }
     ContextObject *self = (ContextObject *)PyType_GenericAlloc(type, 0);
@@ -748,6 +752,7 @@ static PyObject *context_new(PyTypeObject *type, PyObject *arguments, PyObject *
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
+    srtp_name(self->srtp, (const uint8_t *)mki, (size_t)mki_size, 0);
     return (PyObject *)self;
 }
 
@@ -801,7 +806,7 @@ static PyMethodDef context_methods[] = {
 };
 
 static PyType_Slot context_slots[] = {
-    {Py_tp_doc, "SRTP and SRTCP of one direction. Arguments: suite, master key and salt, whether it sends."},
+    {Py_tp_doc, "SRTP and SRTCP of one direction. Arguments: suite, master key and salt, MKI, whether it sends."},
     {Py_tp_new, context_new},
     {Py_tp_dealloc, context_dealloc},
     {Py_tp_methods, context_methods},

@@ -34,8 +34,10 @@ static bool fits(const struct half *half, const union address *address) {
 
 /* A new context, or that the present one has that very key. */
 static bool prepare_key(const struct key *key, const struct srtp *present, bool sending, struct srtp **made, bool *same) {
-    *same = key->given ? present && srtp_has_key(present, key->suite, key->master) : !present;
+    *same = key->given ? present && srtp_has_key(present, key->suite, key->master, key->mki, key->mki_size) : !present;
     *made = key->given && !*same ? srtp_new(key->suite, key->master, sending) : NULL;
+    if (*made)
+        srtp_name(*made, key->mki, key->mki_size, key->lifetime);
     return *made || *same || !key->given;
 }
 
@@ -191,9 +193,15 @@ static enum verdict open_packet(struct half *half, unprotect *run, uint8_t *pack
     return verdict;
 }
 
+static enum verdict open_speech(struct half *half, uint8_t *packet, size_t *size, size_t header) {
+    enum verdict verdict = open_packet(half, srtp_unprotect, packet, size, header);
+    if (verdict == ACCEPTED && srtp_is_worn(half->inbound))
+        relay_report(half, KEY_WORN);
+    return verdict;
+}
+
 /* Whether the packet opened; what does not is counted. */
-static bool opens(struct half *half, unprotect *run, uint8_t *packet, size_t *size, size_t header) {
-    enum verdict verdict = open_packet(half, run, packet, size, header);
+static bool opened(struct half *half, enum verdict verdict) {
     if (verdict != ACCEPTED)
         refuse(half, verdict);
     return verdict == ACCEPTED;
@@ -282,7 +290,7 @@ static void receive_control(struct half *half, struct latch *latch, struct datag
         half->counters[MALFORMED]++;
         return;
     }
-    if (half->inbound && !opens(half, unprotect_rtcp, datagram->packet, &size, 0))
+    if (half->inbound && !opened(half, open_packet(half, unprotect_rtcp, datagram->packet, &size, 0)))
         return;
     if (!well_formed_rtcp(datagram->packet, size)) {
         half->counters[MALFORMED]++;
@@ -364,22 +372,23 @@ static void receive_rtp(struct half *half, struct datagram *datagram, size_t siz
         half->counters[MALFORMED] += size > 0; /* an empty one keeps the way open (RFC 6263 s4.1) */
         return;
     }
-    if (half->inbound && !opens(half, srtp_unprotect, datagram->packet, &size, header))
+    if (half->inbound && !opened(half, open_speech(half, datagram->packet, &size, header)))
         return;
     receive_speech(half, datagram, arrived, size, header, now);
 }
 
-/* What comes from elsewhere than the peer should send from: it is followed where it proves to be the peer, behind a NAT that gave it another
- * address; all else is wrong. Only speech moves a source: while that is heard nobody else's can take its place. */
+/* What comes from elsewhere than the peer should send from: it is followed where it proves to be the peer, behind a NAT that gave it
+ * another address; all else is wrong. Only speech moves a source: while that is heard nobody else's can take its place. */
 static void receive_from_elsewhere(struct half *half, struct datagram *datagram, size_t size, double now) {
     uint8_t *packet = datagram->packet;
     const union address *source = &datagram->address;
     size_t arrived = size, header = rtp_header(packet, size);
-    bool is_speech = header && !half->udptl && !(half->mux && is_rtcp_type(packet[1])) && half->types[packet[1] & 0x7F].leaving != NO_PAYLOAD_TYPE;
+    bool is_speech = header && !half->udptl && !(half->mux && is_rtcp_type(packet[1])) &&
+                     half->types[packet[1] & 0x7F].leaving != NO_PAYLOAD_TYPE;
     bool proven = false;
     if (half->follow != NEVER && is_speech && latch_may_move(&half->latch, now)) {
         if (half->inbound)
-            proven = open_packet(half, srtp_unprotect, packet, &size, header) == ACCEPTED;
+            proven = open_speech(half, packet, &size, header) == ACCEPTED;
         else if (half->follow == SAME_ADDRESS && !half->dtls)
             proven = latch_is_neighbour(&half->latch, source) && reception_continues(&half->reception, packet);
     }

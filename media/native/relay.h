@@ -71,7 +71,7 @@ struct handshake {
     uint8_t octets[];
 };
 
-enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, SOURCE_CHANGED, HANDSHAKE, DIGIT, EVENTS };
+enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, SOURCE_CHANGED, KEY_WORN, HANDSHAKE, DIGIT, EVENTS };
 
 /* Whether a peer is followed that sends from elsewhere in the middle of a call, as media.api.Follow has it. */
 enum follow { NEVER, AUTHENTICATED, SAME_ADDRESS };
@@ -110,7 +110,9 @@ struct type_rule {
 struct key {
     bool given;
     enum suite suite;
-    uint8_t master[MAX_MASTER];
+    uint8_t master[MAX_MASTER], mki[MAX_MKI];
+    size_t mki_size;
+    uint64_t lifetime; /* packets; 0: as many as SRTP allows */
 };
 
 /* What one side is told by an update. */

@@ -66,7 +66,7 @@ class Plain:
             return self._bytes(value)
         if isinstance(value, Keys):
             self.classes["Keys"] = KEYS
-            return None, "Keys", value.suite, octets(self.secrets.key(value.master))
+            return None, "Keys", value.suite, octets(self.secrets.key(value.master)), octets(value.mki), value.lifetime
         if isinstance(value, Digit):
             self.classes["Digit"] = DIGIT
             return None, "Digit", BLANK, value.duration
@@ -142,7 +142,7 @@ def octets_of(text: str) -> bytes:
     return text.encode("latin-1")
 
 
-KEYS = ("suite", "master")
+KEYS = ("suite", "master", "mki", "lifetime")
 DIGIT = ("key", "duration")
 KEY_LENGTHS = frozenset(api.KEY_LENGTHS.values())
 
@@ -195,7 +195,7 @@ CLASSES = classes_of(api, inputs, inventory, limits, locate, rules, snapshot, ti
 KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
     "Dtls": {"role": Role},
     "FlowClosed": {"flow": flow_of},
-    "Keys": {"suite": Suite, "master": octets_of},
+    "Keys": {"suite": Suite, "master": octets_of, "mki": octets_of},
     "MalformedIn": {"flow": flow_of},
     "MediaEvent": {"side": Side, "kind": EventKind},
     "MediaRules": {"follow": Follow},

@@ -231,7 +231,8 @@ class Play:
         specs = dict(self.specs)
         side = random.choice(list(Side))
         suite = random.choice(KNOWN) if random.random() < 0.98 else Suite.AES_256_CM_HMAC_SHA1_80
-        key = None if random.random() < 0.2 else keys(random.randrange(3), suite)
+        mki, lifetime = random.choice((b"", b"", b"\1", b"\0\0\0\1")), random.choice((None, 1, 3))
+        key = None if random.random() < 0.2 else replace(keys(random.randrange(3), suite), mki=mki, lifetime=lifetime)
         changes: list[dict[str, Any]] = [
             {"receive_keys": key},
             {"receive_keys": key},

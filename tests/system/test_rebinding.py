@@ -5,7 +5,6 @@ And somebody who only pretends to be the phone, all the while.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import socket
@@ -16,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from media.api import Address, Keys, Suite
+from media.api import Address, Keys
 from media.keys import Inbound, Outbound, Refused
 from sbc import devcerts
+from sbc.frozen import replace
+from sbc.sdp.crypto import Crypto
 from sbc.sdp.parse import parse_session
 from sbc.sip.message import Request, Response
 from tests.system.peers import Phone, Sbc, description, running
@@ -52,7 +53,7 @@ media:
   kept: {{srtp: sdes, codecs: [PCMA], follow: never}}
   near: {{srtp: off, codecs: [PCMA], follow: same_address}}
 """
-OURS = keys(1)
+OURS = replace(keys(1), mki=b"\1")
 FRAME = 0.02
 
 
@@ -169,7 +170,7 @@ def connected(sbc: Sbc, who: str) -> Iterator[Call]:
             closing.enter_context(contextlib.closing(each))
         for media in (here, there):
             closing.callback(media.close)
-        crypto = f"a=crypto:1 {OURS.suite} inline:{base64.b64encode(OURS.master).decode()}"
+        crypto = f"a=crypto:{Crypto(1, OURS.suite, OURS).encode()}"
         port = here.sock.getsockname()[1]
         lines = (f"m=audio {port} RTP/SAVP 8", crypto) if encrypted else (f"m=audio {port} RTP/AVP 8",)
         uri = f"sip:100@{OUTSIDE}"
@@ -196,8 +197,7 @@ def media_of(message: Request | Response) -> tuple[Address, Keys | None]:
     connection = stream.connection or session.connection
     assert connection is not None
     crypto = stream.first("crypto")
-    master = base64.b64decode(crypto.split("inline:")[1].split("|")[0]) if crypto else b""
-    return (connection.address, stream.port), Keys(Suite(crypto.split()[1]), master) if crypto else None
+    return (connection.address, stream.port), Crypto.parse(crypto).keys if crypto else None
 
 
 def test_RTP_03_a_call_outlives_a_new_address_where_policy_lets_it(sbc: Sbc) -> None:

@@ -81,7 +81,8 @@ bool relay_answer(const struct half *half, const uint8_t *packet, size_t size, c
 void relay_report(struct half *half, enum event event) {
     struct memory *of = &memory[side_of(half)];
     of->events[event]++;
-    if (event == FIRST_PACKET || event == FLOOD || event == SOURCE_CHANGED || event == KEY_FAILURE) /* the last begins again with a new key */
+    /* The last two begin again with a new key */
+    if (event == FIRST_PACKET || event == FLOOD || event == SOURCE_CHANGED || event == KEY_FAILURE || event == KEY_WORN)
         CLAIM(of->events[event] == 1);
     if (event == SILENCE) {
         CLAIM(!of->quiet);
@@ -112,6 +113,8 @@ static void choose_key(struct input *input, struct key *key) {
     key->given = what & 1;
     key->suite = (what >> 1 & 7) % SUITES;
     memset(key->master, what >> 4 & 3, sizeof key->master);
+    key->mki_size = what & 0x80 ? 4 : 0;
+    key->lifetime = what & 0x40 ? 3 : 0;
 }
 
 static void fill(struct input *input, struct spec *spec, bool six, bool udptl) {
@@ -167,10 +170,12 @@ static void update(struct input *input) {
             remember(of, &specs[side].remote_rtcp);
             moved |= !equal(&specs[side].remote, &half->latch.remote);
             if (new) {
-                of->events[KEY_FAILURE] = 0;
+                of->events[KEY_FAILURE] = of->events[KEY_WORN] = 0;
                 srtp_free(peer[side]);
                 const struct key *key = &specs[side].receive;
                 peer[side] = key->given ? srtp_new(key->suite, key->master, true) : NULL;
+                if (peer[side])
+                    srtp_name(peer[side], key->mki, key->mki_size, 0);
             }
             if (moved)
                 of->quiet = false;
