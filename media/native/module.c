@@ -535,7 +535,7 @@ static PyObject *engine_close(PyObject *given, PyObject *number) {
 /* What happened to a relay. */
 struct report {
     uint64_t handle;
-    uint8_t pending[2];
+    uint16_t pending[2];
 };
 
 #define REPORTS 64 /* taken under the lock at once */

@@ -153,7 +153,7 @@ struct half {
     struct ice *ice;
     uint8_t follow;  /* enum follow */
     uint8_t dscp;
-    uint8_t pending; /* events not yet taken, one bit each */
+    uint16_t pending; /* events not yet taken, one bit each */
     int unproven;    /* failures to authenticate before the first success; KEY_FAILURES: reported or proven */
     int allowance;
     struct srtp *inbound, *outbound;

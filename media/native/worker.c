@@ -271,7 +271,7 @@ struct relay *relay_find(const struct worker *worker, uint32_t index, uint32_t g
 void relay_report(struct half *half, enum event event) {
     struct relay *relay = half->relay;
     struct worker *worker = relay->worker;
-    half->pending |= (uint8_t)(1u << event);
+    half->pending |= (uint16_t)(1u << event);
     if (relay->listed)
         return;
     relay->listed = true;
