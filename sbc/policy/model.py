@@ -6,87 +6,52 @@ A description is what an editor shows the operator while typing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-import netaddr
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
-from media.api import Suite
-from sbc.policy import numbering, values
+from sbc.policy import values
 from sbc.policy.snapshot import Peer
-from sbc.sip.digest import HASHES
-from sbc.sip.fields.resource_priority import NAMESPACES
-
-T = TypeVar("T")
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
-
-
-def _word(parse: Callable[[str], T], **schema: Any) -> tuple[PlainValidator, WithJsonSchema]:
-    """A scalar that `parse` understands. Plain decimals are text here: `112` is a number people dial."""
-
-    def validate(value: object) -> T:
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
-            raise ValueError("must be text")
-        return parse(str(value))
-
-    return PlainValidator(validate), WithJsonSchema({"type": "string", **schema})
-
-
-def _one_or_many(value: object) -> object:
-    return value if isinstance(value, list) else [value]
-
-
-_NUMBER_OR_TEXT: dict[str, Any] = {"type": ["string", "integer"]}
-
-Name = Annotated[str, *_word(values.name, **_NUMBER_OR_TEXT, pattern="^[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}$")]
-Text = Annotated[str, *_word(str, minLength=1)]
-Duration = Annotated[float, *_word(values.duration, pattern="^[0-9]+[smhd]$", examples=["60s", "2m", "4h"])]
-RoundTrip = Annotated[float, *_word(values.round_trip, pattern="^[0-9]+(ms|s)$", examples=["200ms", "500ms", "1s"])]
-Rate = Annotated[float, *_word(values.rate, pattern="^[0-9]+/[smh]$", examples=["20/s", "100/m"])]
-Address = Annotated[str, *_word(values.address, examples=["10.0.1.10", "2001:db8::10"])]
-Host = Annotated[str, *_word(values.host, examples=["sbc.example.net"])]
-Listener = Annotated[values.ListenerUrl, *_word(values.listener, pattern="^(udp|tcp|tls|ws|wss)://", examples=["tls://10.0.1.10:5061"])]
-Origin = Annotated[str, *_word(values.origin, pattern="^https?://[^/]+$", examples=["https://phone.example.com"])]
-Ports = Annotated[values.PortRange, *_word(values.port_range, pattern="^[0-9]+-[0-9]+$", examples=["20000-29999"])]
-Network = Annotated[netaddr.IPNetwork, *_word(values.network, examples=["10.20.0.0/24", "192.0.2.7"])]
-PeerUri = Annotated[Peer, *_word(values.peer, pattern="^sips?:", examples=["sip:gw.example.com", "sip:10.0.0.1:5080;transport=tcp"])]
-Statuses = Annotated[frozenset[int], *_word(values.statuses, **_NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
-Account = Annotated[str, *_word(values.account, **_NUMBER_OR_TEXT, pattern="^[A-Za-z0-9_.+*~!-]{1,64}$")]
-DigestUser = Annotated[str, *_word(values.digest_user, **_NUMBER_OR_TEXT, pattern="^[!-~]{1,128}$")]
-Pattern = Annotated[str, *_word(values.pattern, **_NUMBER_OR_TEXT, examples=["+49*", "+4930123456", "alice", "*"])]
-Patterns = Annotated[list[Pattern], BeforeValidator(_one_or_many), Field(min_length=1)]
-DialPrefix = Annotated[str, *_word(values.dial_prefix, pattern="^\\+?[0-9*#]*$")]
-DialReplacement = Annotated[str, *_word(values.dial_replacement, **_NUMBER_OR_TEXT, pattern="^\\+?[0-9]*$")]
-ShortNumber = Annotated[str, *_word(values.short_number, **_NUMBER_OR_TEXT, examples=["112"])]
-CryptoSuite = Annotated[Suite, *_word(values.suite, enum=[suite.value for suite in Suite])]
-DigestAlgorithm = Annotated[str, *_word(values.digest, enum=list(HASHES))]
-OwnNumbers = Annotated[
-    list[Annotated[str, *_word(values.own_number, **_NUMBER_OR_TEXT, examples=["+4930123456", "+4930123*"])]],
-    BeforeValidator(_one_or_many),
-    Field(min_length=1),
-]
-NumberRange = Annotated[str, *_word(numbering.number_range, pattern="^\\+[1-9][0-9]+(-\\+[1-9][0-9]+|\\*)?$")]
-UnwantedNumbers = Annotated[
-    list[Annotated[str, *_word(values.unwanted_number, **_NUMBER_OR_TEXT, examples=["+4990*", "+4930123456"])]],
-    BeforeValidator(_one_or_many),
-    Field(min_length=1),
-]
-RedressUrl = Annotated[str, *_word(values.redress_url, pattern="^https://", examples=["https://example.com/blocked"])]
-RedressTel = Annotated[str, *_word(values.redress_tel, **_NUMBER_OR_TEXT, examples=["+4930123456"])]
-RedressEmail = Annotated[str, *_word(values.redress_email, pattern="@", examples=["blocked@example.com"])]
-HeaderToken = Annotated[str, *_word(values.header_name, examples=["User-to-User", "Alert-Info", "X-Customer"])]
-BodyType = Annotated[str, *_word(values.body_type, pattern="^[^/]+/[^/]+$", examples=["application/pidf+xml", "application/isup"])]
-TranslatedStatuses = Annotated[frozenset[int], *_word(values.translated_statuses, **_NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
-Failure = Annotated[int, *_word(values.failure, **_NUMBER_OR_TEXT, pattern="^[4-6][0-9]{2}$")]
-Translation = dict[TranslatedStatuses, Failure]
-PriorityNamespace = Annotated[str, *_word(values.priority_namespace, enum=list(NAMESPACES))]
-Token = Annotated[str, *_word(values.token, examples=["dialog", "message-summary"])]
-Dscp = Annotated[int, *_word(values.dscp, **_NUMBER_OR_TEXT, examples=["ef", "cs3", "af31", "46"])]
-Codec = Annotated[str, *_word(values.codec, examples=["PCMA", "G729", "telephone-event"])]
+from sbc.policy.words import (
+    NUMBER_OR_TEXT,
+    Account,
+    Address,
+    BodyType,
+    Codec,
+    CryptoSuite,
+    DialPrefix,
+    DialReplacement,
+    DigestAlgorithm,
+    DigestUser,
+    Dscp,
+    Duration,
+    HeaderToken,
+    Host,
+    Listener,
+    Model,
+    Name,
+    Network,
+    NumberRange,
+    Origin,
+    OwnNumbers,
+    Patterns,
+    PeerUri,
+    Ports,
+    PriorityNamespace,
+    Rate,
+    RedressEmail,
+    RedressTel,
+    RedressUrl,
+    RoundTrip,
+    ShortNumber,
+    Statuses,
+    Text,
+    Token,
+    Translation,
+    UnwantedNumbers,
+    one_or_many,
+    word,
+)
 
 
 class SecretModel(Model):
@@ -149,7 +114,7 @@ class RealmModel(Model):
     )
     advertise: Address | None = Field(None, description="Behind 1:1 NAT: the public address that peers are told instead of ours.")
     relay: RelayModel = Field(description="Our media address and ports in this network.")
-    certificate: Annotated[list[Name], BeforeValidator(_one_or_many), Field(min_length=1)] | None = Field(
+    certificate: Annotated[list[Name], BeforeValidator(one_or_many), Field(min_length=1)] | None = Field(
         None,
         description="NAME of certs/NAME.pem (certificate and chain) and certs/NAME.key. Needed for tls:// and wss://. "
         "Of several, a client gets the one for the name it asks for (SNI), else the first.",
@@ -586,7 +551,7 @@ class StrangersModel(Model):
 
     answer: Annotated[
         int | None,
-        *_word(values.stranger_answer, **_NUMBER_OR_TEXT, pattern="^(nothing|[4-6][0-9]{2})$"),
+        *word(values.stranger_answer, **NUMBER_OR_TEXT, pattern="^(nothing|[4-6][0-9]{2})$"),
     ] = Field(None, description="nothing: silence, the default; or a final status such as 403.")
     limits: Name | None = Field(None, description="Which `limits` object applies to each source; it counts requests.")
 
