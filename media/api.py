@@ -52,6 +52,8 @@ KEY_LENGTHS: Mapping[Suite, int] = {
 }
 
 
+LARGEST_MKI = 128  # octets (RFC 4568 s6.1)
+
 # Those that a DTLS handshake can agree on (RFC 5764 s4.1.2, RFC 7714 s14.2).
 DTLS_SUITES = frozenset({
     Suite.AES_CM_128_HMAC_SHA1_80,
@@ -74,12 +76,20 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Master key and salt of one direction. Never printed."""
+    """Master key and salt of one direction. Never printed.
+
+    mki        octets that every packet carries to name the key (RFC 3711 s3.1); none: packets have no such field
+    lifetime   packets its owner says it is good for; None: as many as SRTP allows
+    """
 
     suite: Suite
     master: bytes = field(repr=False)
+    mki: bytes = b""
+    lifetime: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if len(self.mki) > LARGEST_MKI:
+            raise MediaError(f"an MKI has {LARGEST_MKI} octets at most")
         if len(self.master) != self.suite.key_length:
             raise MediaError(f"{self.suite} needs {self.suite.key_length} octets of key and salt")
 
@@ -148,6 +158,18 @@ class Digit:
             raise MediaError("not a key of a telephone")
 
 
+# Expedited forwarding (RFC 3246): what networks take speech for (RFC 4594 s4.1).
+EXPEDITED = 46
+
+
+class Follow(StrEnum):
+    """Whether a peer is followed that sends from elsewhere in the middle of a call: a NAT on the way has given it another address."""
+
+    NEVER = "never"
+    AUTHENTICATED = "authenticated"  # with SRTP, where its packets authenticate
+    SAME_ADDRESS = "same_address"  # the same; and plain RTP to another port of the same address, where its packets go on as before
+
+
 @dataclass(frozen=True, slots=True)
 class SideSpec:
     """How the relay talks to the peer of one side.
@@ -164,10 +186,13 @@ class SideSpec:
     clock_rates           payload type arriving from this peer -> RTP clock in Hz (for jitter)
     send                  False: the far side's packets are not sent to this peer (hold)
     silence               report `Silence` after that many seconds without a packet from this peer; None: never
+    dscp                  of the packets sent to this peer (RFC 2474), 0 to 63; ECN is clear
     udptl                 fax (ITU-T T.38): what arrives are UDPTL datagrams, sent on as they are, under the same source check and
                           counters; no payload types, keys or RTCP. Both sides of a relay alike
     dtls                  the keys come from a handshake on the RTP port, and not from `receive_keys` and `send_keys`. Until it is
                           done nothing passes; RTCP only with `rtcp_mux`. While it stays the same, so do the keys
+    follow                where packets of the peer's may come from besides: once nothing came for a second from where it was, and not
+                          for five seconds after it was followed last. Then that becomes the source, and RTCP may come from there too
     ice                   packets are taken from, and sent to, where valid checks came from on the RTP port, the nominated address
                           first; `remote` and `latch_from` do not count. None: as said above
     translate             payload types arriving from this peer that are G.711 -> the law in which they are sent on
@@ -196,6 +221,8 @@ class SideSpec:
     events: tuple[int, int] | None = None
     ssrc: int = 0
     one_stream: bool = False
+    follow: Follow = Follow.NEVER
+    dscp: int = EXPEDITED
 
     @property
     def needs_user_space(self) -> bool:
@@ -215,6 +242,7 @@ class SideStats:
     loss_runs          gaps in the sequence, each of one packet or more: lost / loss_runs is how long a gap is on average
     auth_failing       packets that failed to authenticate since the last one that did not
     rtt_ms             to this peer and back, by its last RTCP report on a sender report that went through us (RFC 3550 s6.4.1)
+    source_changes     how often the peer was followed to another address
     reported_lost      what the peer says is missing of what we sent it, and how much that jittered; None: it never said
     """
 
@@ -241,6 +269,7 @@ class SideStats:
     rtt_ms: float | None = None
     reported_lost: int | None = None
     reported_jitter_ms: float | None = None
+    source_changes: int = 0
     suite: Suite | None = None
 
 
@@ -267,6 +296,8 @@ class EventKind(StrEnum):
     SILENCE = "silence"  # no packet for as long as SideSpec says; with ICE also: no valid check for 30 s (RFC 7675), sending has stopped
     KEY_FAILURE = "key_failure"  # the first 10 packets of a side failed to authenticate
     FLOOD = "flood"  # the first packet dropped because one side sends more of them than speech has; once a side
+    SOURCE_CHANGED = "source_changed"  # a peer was followed to another address for the first time; once a side
+    KEY_WORN = "key_worn"  # as many packets came under a key as its owner said it is good for; they go on passing
     SECURED = "secured"  # a DTLS handshake is done, and its keys are in use
     FINGERPRINT_MISMATCH = "fingerprint_mismatch"  # the certificate of the handshake is not the one that was signalled
     HANDSHAKE_TIMEOUT = "handshake_timeout"  # no handshake came to an end for 20 s; again every 20 s until one does

@@ -101,6 +101,9 @@ class Control:
             raise MediaError("UDPTL on one side only")
         if any(spec.udptl and (spec.receive_keys or spec.send_keys or spec.payload_types or spec.needs_user_space) for spec in (a, b)):
             raise MediaError("UDPTL has neither keys nor payload types")
+        for spec in (a, b):
+            if not 0 <= spec.dscp < 64:
+                raise MediaError(f"DSCP {spec.dscp} does not exist")
         self._associations.update(relay, a, b)
 
     def send_digit(self, relay: str, side: Side, digit: Digit) -> None:
@@ -129,7 +132,7 @@ def sockets_only(capabilities: EngineCapabilities, interfaces: Mapping[str, Inte
 
 
 class RelayControl(Control):
-    """The MediaEngine protocol but for `_attach`, `_detach` and `_post`: for engines whose packets pass through media/relay.py."""
+    """The MediaEngine protocol but for `_attach`, `_detach`, `_mark` and `_post`: for engines whose packets pass through media/relay.py."""
 
     def __init__(
         self, capabilities: EngineCapabilities, clock: Callable[[], float], choose: Callable[[int], int], workshop: Workshop
@@ -143,6 +146,10 @@ class RelayControl(Control):
 
     def _detach(self, half: Half) -> None:
         """Undo `_attach`."""
+        raise NotImplementedError
+
+    def _mark(self, half: Half, dscp: int) -> None:
+        """Packets sent from both ports of `half` have that DSCP from now on."""
         raise NotImplementedError
 
     def _post(self, half: Half, kind: EventKind, digit: Digit | None = None, /) -> None:
@@ -169,6 +176,8 @@ class RelayControl(Control):
         checked = [(half, spec, Route.of(spec, _family(half.interface)), forms(spec)) for half, spec in zip(halves, (a, b), strict=True)]
         now = self._clock()
         for half, spec, route, table in checked:
+            if spec.dscp != half.dscp:
+                self._mark(half, spec.dscp)
             half.update(spec, route, table, now)
 
     def add_digit(self, relay: str, side: Side, digit: Digit) -> None:

@@ -69,6 +69,9 @@ class FakeEngine(RelayControl):
         self.in_use -= {(half.interface.address, half.port), (half.interface.address, half.port + 1)}
         del half.send_rtp, half.send_rtcp
 
+    def _mark(self, half: Half, dscp: int) -> None:
+        """What leaves here has no IP header."""
+
     def _post(self, half: Half, kind: EventKind, digit: Digit | None = None, /) -> None:
         self._events.append((half, kind, digit))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pylibsrtp import Error, Policy, Session
 
 from media.api import Keys, Suite
+from media.rtp import MAX_PACKET, RTCP_HEADER, RTP_HEADER
 
 # Packets a stream may be late by: 2.5 s of 20 ms audio. RFC 3711 s3.3.2 wants at least 64; libsrtp's own default is 128.
 REPLAY_WINDOW = 128
@@ -27,6 +28,15 @@ SUITES = frozenset(_PROFILES)
 # Of these libsrtp takes SRTCP in the clear, too, where the E bit says so; UNENCRYPTED_SRTCP is never agreed on (RFC 4568 s6.3.2).
 _GALOIS = frozenset({Suite.AEAD_AES_128_GCM, Suite.AEAD_AES_256_GCM})
 _ENCRYPTED = 0x80
+
+
+# Octets of the tag, and how many of a packet's stand behind the MKI (RFC 3711 s3.1, s3.4; RFC 7714 s8.2, s9.2).
+_TAGS = {Suite.AES_CM_128_HMAC_SHA1_80: 10, Suite.AES_CM_128_HMAC_SHA1_32: 4, Suite.AEAD_AES_128_GCM: 16, Suite.AEAD_AES_256_GCM: 16}
+_RTCP_TAG = 10
+_INDEX_WORD = 4
+
+# Packets under one key (RFC 3711 s9.2), which libsrtp sees to.
+_MOST_PACKETS = 1 << 48
 
 
 class Refused(Exception):
@@ -55,7 +65,7 @@ _REFUSALS: dict[str, type[Refused]] = {
 
 
 class _Context:
-    __slots__ = ("_session", "_sources")
+    __slots__ = ("_mki", "_rtcp_tail", "_rtcp_trailer", "_rtp_tail", "_rtp_trailer", "_session", "_sources")
 
     def __init__(self, keys: Keys, direction: int) -> None:
         policy = Policy(key=keys.master, ssrc_type=direction, srtp_profile=_PROFILES[keys.suite])
@@ -63,6 +73,11 @@ class _Context:
         policy.allow_repeat_tx = False
         self._session = Session(policy)
         self._sources: set[bytes] = set()
+        self._mki = keys.mki
+        galois, tag = keys.suite in _GALOIS, _TAGS[keys.suite]
+        self._rtp_tail, self._rtcp_tail = (0, 0) if galois else (tag, _RTCP_TAG)  # octets behind the MKI
+        self._rtp_trailer = tag + len(keys.mki)
+        self._rtcp_trailer = (tag if galois else _RTCP_TAG) + _INDEX_WORD + len(keys.mki)
 
     def _run(self, transform: Callable[[bytes], bytes], packet: bytes, source: bytes) -> bytes:
         known = source in self._sources
@@ -85,11 +100,12 @@ class Inbound(_Context):
     one says: under another suite a packet may look too short, or like SRTCP in the clear.
     """
 
-    __slots__ = ("_galois", "before")
+    __slots__ = ("_galois", "before", "left")
 
     def __init__(self, keys: Keys, before: Inbound | None = None) -> None:
         super().__init__(keys, Policy.SSRC_ANY_INBOUND)
         self._galois = keys.suite in _GALOIS
+        self.left = keys.lifetime or _MOST_PACKETS  # RTP packets
         self.before = before
         if before is not None:
             before.before = None
@@ -97,26 +113,40 @@ class Inbound(_Context):
     def rtp(self, packet: bytes) -> bytes:
         """Plain RTP of a well-formed SRTP packet. Raises Refused."""
         try:
-            plain = self._run(self._session.unprotect, packet, packet[8:12])
+            plain = self._run(self._session.unprotect, self._cut(packet, self._rtp_tail, RTP_HEADER), packet[8:12])
         except Refused:
             if self.before is None:
                 raise
             return self.before.rtp(packet)
         self.before = None
+        self.left -= 1
         return plain
 
     def rtcp(self, packet: bytes) -> bytes:
         """Plain RTCP of an SRTCP packet of at least eight octets. Raises Refused."""
         try:
-            if self._galois and not packet[-4] & _ENCRYPTED:
+            cut = self._cut(packet, self._rtcp_tail, RTCP_HEADER)
+            if self._galois and not cut[-4] & _ENCRYPTED:
                 raise Unusable
-            plain = self._run(self._session.unprotect_rtcp, packet, packet[4:8])
+            plain = self._run(self._session.unprotect_rtcp, cut, packet[4:8])
         except Refused:
             if self.before is None:
                 raise
             return self.before.rtcp(packet)
         self.before = None
         return plain
+
+    def _cut(self, packet: bytes, tail: int, least: int) -> bytes:
+        """Without the MKI, which is not authenticated. `least`: octets that stand before it."""
+        if not self._mki:
+            return packet
+        end = len(packet) - tail
+        start = end - len(self._mki)
+        if start < least:
+            raise Unusable
+        if packet[start:end] != self._mki:
+            raise AuthenticationFailed  # another key's
+        return packet[:start] + packet[end:]
 
 
 class Outbound(_Context):
@@ -129,8 +159,20 @@ class Outbound(_Context):
 
     def rtp(self, packet: bytes) -> bytes:
         """SRTP of a well-formed RTP packet. Raises Refused."""
-        return self._run(self._session.protect, packet, packet[8:12])
+        self._check_room(packet, self._rtp_trailer)
+        return self._named(self._run(self._session.protect, packet, packet[8:12]), self._rtp_tail)
 
     def rtcp(self, packet: bytes) -> bytes:
         """SRTCP of a well-formed RTCP packet. Raises Refused."""
-        return self._run(self._session.protect_rtcp, packet, packet[4:8])
+        self._check_room(packet, self._rtcp_trailer)
+        return self._named(self._run(self._session.protect_rtcp, packet, packet[4:8]), self._rtcp_tail)
+
+    def _check_room(self, packet: bytes, trailer: int) -> None:
+        """libsrtp does not know of the MKI."""
+        if self._mki and len(packet) + trailer > MAX_PACKET:
+            raise Unusable
+
+    def _named(self, packet: bytes, tail: int) -> bytes:
+        """With the MKI, which is not authenticated, before the last `tail` octets."""
+        end = len(packet) - tail
+        return packet[:end] + self._mki + packet[end:] if self._mki else packet

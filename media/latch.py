@@ -17,6 +17,13 @@ MOST_FROM = 6
 # After a new `remote`, packets from the source locked before may still be on the way: they pass, but cannot take the lock.
 IN_FLIGHT = 0.5
 
+# Nothing has to come from where a peer is for that long before it may have moved. While it is heard there, somebody who sees its packets
+# and is faster than they are could have them come from elsewhere. Seconds.
+FOLLOW_AFTER = 1.0
+
+# A NAT forgets its mappings once; whoever moves more often than that is not behind one. Seconds.
+FOLLOW_EVERY = 5.0
+
 MAX_USERNAME, MAX_PASSWORD = 512, 256  # octets: RFC 8489 s14.3, RFC 8839 s5.4
 
 
@@ -73,7 +80,7 @@ def _host(host: str, family: int) -> str:
 class Latch:
     """Where one port's peer is: as signalled until its first valid packet, then where that came from."""
 
-    __slots__ = ("_former", "_former_until", "_hosts", "_remote", "destination", "locked")
+    __slots__ = ("_former", "_former_until", "_hosts", "_moved_at", "_moved_host", "_remote", "destination", "heard_at", "locked")
 
     def __init__(self) -> None:
         self._remote: Address | None = None
@@ -82,6 +89,9 @@ class Latch:
         self._former_until = 0.0
         self.destination: SocketAddress | None = None
         self.locked: SocketAddress | None = None
+        self.heard_at = 0.0  # when something last came from where the peer is or may be, or that was last said
+        self._moved_at = -FOLLOW_EVERY
+        self._moved_host: str | None = None
 
     def allow(self, hosts: frozenset[str]) -> None:
         self._hosts = hosts
@@ -92,10 +102,15 @@ class Latch:
             self._former, self._former_until = self.locked, now + IN_FLIGHT
         self._remote = self.destination = remote
         self.locked = None
+        self._moved_host = None
+        self.heard_at = now
 
     def admits(self, source: SocketAddress) -> bool:
         """May the peer send from `source`? Asked while `source` is not the locked one."""
-        return self.locked is None and source[0].partition("%")[0] in self._hosts
+        if self.locked is not None:
+            return False
+        host = source[0].partition("%")[0]
+        return host in self._hosts or host == self._moved_host
 
     def lock(self, source: SocketAddress, now: float) -> None:
         """A valid packet came from an admitted source."""
@@ -103,3 +118,22 @@ class Latch:
             return
         self._former = None
         self.locked = self.destination = source
+
+    def may_move(self, now: float) -> bool:
+        """May the peer have gone elsewhere?"""
+        return now - self.heard_at >= FOLLOW_AFTER and now - self._moved_at >= FOLLOW_EVERY
+
+    def is_neighbour(self, source: SocketAddress) -> bool:
+        """Is `source` another port of where the peer was?"""
+        return self.locked is not None and source[0] == self.locked[0]
+
+    def move(self, source: SocketAddress, now: float) -> None:
+        """The peer is at `source` now."""
+        self._former = None
+        self.locked = self.destination = source
+        self.heard_at = self._moved_at = now
+
+    def reopen(self, source: SocketAddress) -> None:
+        """What the peer sends to its other port comes from `source` now, so that this may come from that host, too."""
+        self.locked = None
+        self._moved_host = source[0].partition("%")[0]

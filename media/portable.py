@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from media.alarm import Alarm
-from media.api import Digit, EngineCapabilities, EventKind
+from media.api import EXPEDITED, Digit, EngineCapabilities, EventKind
 from media.control import RelayControl
 from media.dtls import LoopWorkshop
 from media.keys import SUITES
@@ -21,9 +21,6 @@ from media.rtp import MAX_PACKET
 
 # Packets taken per wake-up of the loop: some 2 ms of work, after which signalling has its turn.
 BATCH = 64
-
-# Expedited forwarding, ECN clear (RFC 3246, RFC 4594 s4.1).
-TRAFFIC_CLASS = 46 << 2
 
 CAPABILITIES = EngineCapabilities(SUITES, ("portable",))
 
@@ -94,6 +91,10 @@ class PortableEngine(RelayControl):
             bound.close()
         del half.send_rtp, half.send_rtcp
 
+    def _mark(self, half: Half, dscp: int) -> None:
+        for bound in self._sockets[half]:
+            _set_dscp(bound, dscp)
+
     def _post(self, half: Half, kind: EventKind, digit: Digit | None = None, /) -> None:
         self._loop.call_soon(self._deliver, half, kind, digit)
 
@@ -121,16 +122,19 @@ class PortableEngine(RelayControl):
 
 def _bound(address: str, port: int) -> socket.socket:
     """A non-blocking UDP socket. Raises OSError."""
-    if ":" in address:
-        bound = socket.socket(socket.AF_INET6, _DATAGRAM)
-        level, option = socket.IPPROTO_IPV6, socket.IPV6_TCLASS
-    else:
-        bound = socket.socket(socket.AF_INET, _DATAGRAM)
-        level, option = socket.IPPROTO_IP, socket.IP_TOS
+    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, _DATAGRAM)
     try:
         bound.bind((address, port))
-        bound.setsockopt(level, option, TRAFFIC_CLASS)
+        _set_dscp(bound, EXPEDITED)
     except OSError:
         bound.close()
         raise
     return bound
+
+
+def _set_dscp(bound: socket.socket, dscp: int) -> None:
+    """ECN stays clear. Raises OSError."""
+    if bound.family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        bound.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, TypeAlias
 
-from media.api import Digit, EventKind, Ice, Interface, Side, SideSpec, SideStats, Suite
+from media.api import Digit, EventKind, Follow, Ice, Interface, Side, SideSpec, SideStats, Suite
 from media.digits import MOST_REPORTED, Reader, Typist
 from media.forms import Form
 from media.keys import AuthenticationFailed, Inbound, Outbound, Refused, Replayed
@@ -131,6 +131,7 @@ class Half:
         "send_rtcp",
         "send_rtp",
         "side",
+        "source_changes",
         "stun_refused",
         "wrong_source",
     )
@@ -187,12 +188,18 @@ class Half:
         self.packets_received = self.octets_received = self.packets_sent = self.octets_sent = 0
         self.rtcp_received = self.rtcp_sent = self.datagrams_received = 0
         self.over_rate = self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
-        self.stun_refused = 0
+        self.stun_refused = self.source_changes = 0
+
+    @property
+    def dscp(self) -> int:
+        """Of the packets to its peer."""
+        return self._spec.dscp
 
     def update(self, spec: SideSpec, route: Route, forms: dict[int, Form], now: float) -> None:
         """Take over `spec`; `route` and `forms` come from it. Cannot fail."""
         old, self._spec = self._spec, spec
-        self._allowed_at, self._sent_at = self._allowed_at or now, self._sent_at or now
+        if not self._allowed_at:
+            self._allowed_at = self._sent_at = self._latch.heard_at = now
         before, self._route = self._route, route
         self._use_ice(spec.ice, now)
         self._latch.allow(route.hosts)
@@ -251,8 +258,9 @@ class Half:
                 self.wrong_source += 1
                 return
         elif source != latch.locked and not latch.admits(source):
-            self._refuse_source()
+            self._receive_from_elsewhere(packet, source, now)
             return
+        latch.heard_at = now
         if self._dtls:
             if packet and FIRST_DTLS <= packet[0] <= LAST_DTLS:
                 self._handshake(self, packet, source)
@@ -271,11 +279,48 @@ class Half:
             return
         if self._inbound is not None:
             try:
-                packet = self._inbound.rtp(packet)
+                packet = self._opened(packet, self._inbound)
             except Refused as refusal:
                 self._refuse(refusal)
                 return
-            self._unproven, self.auth_failing = KEY_FAILURES, 0
+        self._receive_speech(packet, size, source, now)
+
+    def _receive_from_elsewhere(self, packet: bytes, source: SocketAddress, now: float) -> None:
+        """What comes from elsewhere than the peer should send from: it is followed where it proves to be the peer, behind a NAT that gave
+        it another address; all else is wrong. Only speech moves a source: while that is heard nobody else's can take its place.
+        """
+        latch, follow, size = self._latch, self._spec.follow, len(packet)
+        is_speech = well_formed_rtp(packet) and not self._udptl and packet[1] in self._forms
+        if self._mux and is_speech and FIRST_RTCP_TYPE <= packet[1] <= LAST_RTCP_TYPE:
+            is_speech = False
+        proven = False
+        if follow != Follow.NEVER and is_speech and latch.may_move(now):
+            if self._inbound is not None:
+                with suppress(Refused):
+                    packet, proven = self._opened(packet, self._inbound), True
+            elif follow == Follow.SAME_ADDRESS and not self._dtls:
+                proven = latch.is_neighbour(source) and self._reception.continues(packet)
+        if not proven:
+            self._refuse_source()
+            return
+        latch.move(source, now)
+        self._control_latch.reopen(source)
+        if not self.source_changes:
+            self._report(self, EventKind.SOURCE_CHANGED)
+        self.source_changes += 1
+        self._receive_speech(packet, size, source, now)
+
+    def _opened(self, packet: bytes, inbound: Inbound) -> bytes:
+        """A packet of the peer's with its protection off. Raises Refused."""
+        packet = inbound.rtp(packet)
+        self._unproven, self.auth_failing = KEY_FAILURES, 0
+        if not inbound.left:
+            self._report(self, EventKind.KEY_WORN)
+        return packet
+
+    def _receive_speech(self, packet: bytes, size: int, source: SocketAddress, now: float) -> None:
+        """A packet whose protection is off; `size` octets of it came."""
+        latch = self._latch
         if packet[0] & 0x20 and not padding_fits(packet):
             self.malformed += 1
             return
@@ -413,6 +458,7 @@ class Half:
             rtt_ms=None if self._round_trip is None else self._round_trip * 1000,
             reported_lost=self._reported_lost,
             reported_jitter_ms=self._reported_jitter * 1000 / rate if reported and (rate := self.far._reception.rate) else None,
+            source_changes=self.source_changes,
             suite=suite,
         )
 

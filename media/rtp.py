@@ -25,6 +25,9 @@ SENDER_INFO = 20
 MAX_DROPOUT = 3000
 MAX_MISORDER = 100
 
+# What 3000 packets of 20 ms take: a peer that was quiet for longer has to be heard from where it was. Seconds.
+LONGEST_PAUSE = 60
+
 _SEQUENCE_TIMESTAMP_SSRC = Struct("!HII").unpack_from
 _UINT16 = Struct("!H").unpack_from
 _UINT32 = Struct("!I").unpack_from
@@ -208,6 +211,14 @@ class Reception:
             self._jitter += (abs(difference) - self._jitter) / 16
         self._transit = transit
         self._timestamp = timestamp
+
+    def continues(self, packet: bytes) -> bool:
+        """Is this what the source that is counted would send next, or after a pause?"""
+        sequence, timestamp, ssrc = _SEQUENCE_TIMESTAMP_SSRC(packet, 2)
+        if ssrc != self._ssrc or not 0 < (sequence - self._highest) & 0xFFFF < MAX_DROPOUT:
+            return False
+        pause: int = (timestamp - self._timestamp) & 0xFFFFFFFF
+        return pause <= LONGEST_PAUSE * self._rate
 
     def _note_late(self, behind: int) -> None:
         if self._seen >> behind & 1:

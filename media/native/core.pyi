@@ -3,7 +3,7 @@
 from typing import TypeAlias
 
 _Address: TypeAlias = tuple[str, int]
-_Keys: TypeAlias = tuple[int, bytes]
+_Keys: TypeAlias = tuple[int, bytes, bytes, int]
 _Spec: TypeAlias = tuple[
     _Address | None,
     _Address | None,
@@ -23,6 +23,8 @@ _Spec: TypeAlias = tuple[
     tuple[int, int] | None,
     int,
     bool,
+    int,
+    int,
 ]
 _Stats: TypeAlias = tuple[
     int,
@@ -48,6 +50,7 @@ _Stats: TypeAlias = tuple[
     float | None,
     int | None,
     float | None,
+    int,
 ]
 
 class Engine:
@@ -70,7 +73,7 @@ class Engine:
     def stop(self) -> None: ...
 
 class Context:
-    def __new__(cls, suite: int, master: bytes, sending: bool, /) -> Context: ...
+    def __new__(cls, suite: int, master: bytes, mki: bytes, sending: bool, /) -> Context: ...
     def protect(self, packet: bytes, /) -> bytes | int: ...
     def unprotect(self, packet: bytes, /) -> bytes | int: ...
     def protect_rtcp(self, packet: bytes, /) -> bytes | int: ...

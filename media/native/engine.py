@@ -14,6 +14,7 @@ from media.api import (
     Digit,
     EngineCapabilities,
     EventKind,
+    Follow,
     Interface,
     Keys,
     Law,
@@ -34,9 +35,10 @@ from media.native.keys import NUMBERS, SUITES
 from media.native.tiers import AVAILABLE, DEFAULT, Express, Tiers
 from media.ports import Choice
 
-_EVENTS = (EventKind.FIRST_PACKET, EventKind.SILENCE, EventKind.KEY_FAILURE, EventKind.FLOOD)
+_EVENTS = (EventKind.FIRST_PACKET, EventKind.SILENCE, EventKind.KEY_FAILURE, EventKind.FLOOD, EventKind.SOURCE_CHANGED, EventKind.KEY_WORN)
 _HANDSHAKE = len(_EVENTS)  # not for the listener
 _DIGIT = _HANDSHAKE + 1
+_FOLLOW = {each: number for number, each in enumerate(Follow)}
 _SIDES = (Side.A, Side.B)
 
 _LAWS = {Law.A: 1, Law.MU: 2}
@@ -219,8 +221,10 @@ def _told(spec: SideSpec) -> core._Spec:
         spec.events,
         spec.ssrc,
         spec.one_stream,
+        _FOLLOW[spec.follow],
+        spec.dscp,
     )
 
 
-def _numbered(keys: Keys | None) -> tuple[int, bytes] | None:
-    return None if keys is None else (NUMBERS[keys.suite], keys.master)
+def _numbered(keys: Keys | None) -> tuple[int, bytes, bytes, int] | None:
+    return None if keys is None else (NUMBERS[keys.suite], keys.master, keys.mki, keys.lifetime or 0)

@@ -15,8 +15,6 @@ static uint64_t monotonic_ns(void) {
     return (uint64_t)now.tv_sec * NANOSECONDS + (uint64_t)now.tv_nsec;
 }
 
-static bool is_somewhere(const union address *address) { return address->any.sa_family != AF_UNSPEC; }
-
 static uint16_t octets_of(const union address *address, uint8_t octets[16]) {
     memset(octets, 0, 16);
     if (address->any.sa_family == AF_INET6)
@@ -156,7 +154,7 @@ static void begin(const struct tier *tier, struct half *half) {
     flow->six = half->local.any.sa_family == AF_INET6;
     flow->from_six = half->far->local.any.sa_family == AF_INET6;
     flow->strict = !half->ice;
-    flow->traffic_class = TRAFFIC_CLASS;
+    flow->traffic_class = (uint8_t)(half->far->dscp << 2);
     flow->relay = (uint64_t)half->relay->generation << 32 | half->relay->index;
     flow->worker = half->relay->worker_number;
     flow->side = half == &half->relay->side[1];

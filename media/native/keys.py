@@ -21,7 +21,7 @@ class Inbound:
     __slots__ = ("_context",)
 
     def __init__(self, keys: Keys) -> None:
-        self._context = Context(NUMBERS[keys.suite], keys.master, False)
+        self._context = Context(NUMBERS[keys.suite], keys.master, keys.mki, False)
 
     def rtp(self, packet: bytes) -> bytes:
         """Plain RTP of an SRTP packet. Raises Refused."""
@@ -38,7 +38,7 @@ class Outbound:
     __slots__ = ("_context",)
 
     def __init__(self, keys: Keys) -> None:
-        self._context = Context(NUMBERS[keys.suite], keys.master, True)
+        self._context = Context(NUMBERS[keys.suite], keys.master, keys.mki, True)
 
     def rtp(self, packet: bytes) -> bytes:
         """SRTP of an RTP packet. Raises Refused."""

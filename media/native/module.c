@@ -139,22 +139,26 @@ static bool parse_hosts(PyObject *given, struct spec *spec) {
 
 /* Specs */
 
-/* None or (suite, master). */
+/* None or (suite, master, MKI, lifetime). */
 static bool parse_keys(PyObject *given, struct key *key) {
     int suite;
-    const char *master;
-    Py_ssize_t size;
+    const char *master, *mki;
+    Py_ssize_t size, mki_size;
+    unsigned long long lifetime;
     if (given == Py_None)
         return true;
-    if (!PyArg_ParseTuple(given, "iy#:keys", &suite, &master, &size))
+    if (!PyArg_ParseTuple(given, "iy#y#K:keys", &suite, &master, &size, &mki, &mki_size, &lifetime))
         return false;
-    if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite)) {
-        PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite");
+    if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite) || mki_size > MAX_MKI) {
+        PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite, or the MKI is too long");
         return false;
     }
     key->given = true;
     key->suite = (enum suite)suite;
     memcpy(key->master, master, (size_t)size);
+    memcpy(key->mki, mki, (size_t)mki_size);
+    key->mki_size = (size_t)mki_size;
+    key->lifetime = lifetime;
     return true;
 }
 
@@ -284,10 +288,10 @@ static bool parse_ice(PyObject *given, struct ice **made) {
 
 static bool parse_spec(PyObject *given, struct spec *spec) {
     PyObject *remote, *remote_rtcp, *hosts, *receive_keys, *send_keys, *types, *rates, *silence, *ice, *laws, *reported, *events;
-    int mux, send, udptl, dtls, one_stream;
+    int mux, send, udptl, dtls, one_stream, follow, dscp;
     unsigned long long ssrc;
-    if (!PyArg_ParseTuple(given, "OOpOOOOOpOppOOOOKp:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
-                          &send, &silence, &udptl, &dtls, &ice, &laws, &reported, &events, &ssrc, &one_stream) ||
+    if (!PyArg_ParseTuple(given, "OOpOOOOOpOppOOOOKpii:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
+                          &send, &silence, &udptl, &dtls, &ice, &laws, &reported, &events, &ssrc, &one_stream, &follow, &dscp) ||
         !parse_destination(remote, &spec->remote) || !parse_destination(remote_rtcp, &spec->remote_rtcp) || !parse_hosts(hosts, spec) ||
         !parse_payload_types(types, rates, spec) || !parse_translate(laws, spec) || !parse_reported(reported, rates, spec) ||
         !parse_events(events, spec) || !parse_keys(receive_keys, &spec->receive) || !parse_keys(send_keys, &spec->transmit) ||
@@ -303,6 +307,8 @@ static bool parse_spec(PyObject *given, struct spec *spec) {
     spec->send = send;
     spec->udptl = udptl;
     spec->dtls = dtls;
+    spec->follow = (enum follow)follow;
+    spec->dscp = (uint8_t)(dscp & 63);
     spec->silence = silence == Py_None ? -1 : PyFloat_AsDouble(silence);
     return !PyErr_Occurred();
 }
@@ -323,13 +329,13 @@ static PyObject *stats_of(const struct half *half) {
     PyObject *latched = address_or_none(&half->latch.locked);
     if (!latched)
         return NULL;
-    return Py_BuildValue("(KKKKKKLdKKKKKKKNKKKKNNN)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
+    return Py_BuildValue("(KKKKKKLdKKKKKKKNKKKKNNNK)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
                          counters[OCTETS_SENT], counters[RTCP_RECEIVED], counters[RTCP_SENT], lost > 0 ? lost : 0,
                          reception_jitter_ms(&half->reception), counters[WRONG_SOURCE], counters[SRTP_AUTH_FAILED], counters[REPLAYS],
                          counters[MALFORMED], counters[PAYLOAD_TYPE_MISMATCH], counters[OVER_RATE], counters[STUN_REFUSED], latched,
                          reception->reordered, reception->duplicates, reception->loss_runs, counters[AUTH_FAILING],
                          positive_or_none(half->round_trip * 1000), half->has_reported ? PyLong_FromLong(half->reported_lost) : none(),
-                         positive_or_none(reported_jitter));
+                         positive_or_none(reported_jitter), counters[SOURCE_CHANGES]);
 }
 
 static PyObject *both_stats(const struct relay *relay) {
@@ -529,7 +535,7 @@ static PyObject *engine_close(PyObject *given, PyObject *number) {
 /* What happened to a relay. */
 struct report {
     uint64_t handle;
-    uint8_t pending[2];
+    uint16_t pending[2];
 };
 
 #define REPORTS 64 /* taken under the lock at once */
@@ -730,12 +736,12 @@ static PyType_Spec engine_spec = {"media.native.core.Engine", sizeof(EngineObjec
 static PyObject *context_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     (void)keywords;
     int suite, sending;
-    const char *master;
-    Py_ssize_t size;
-    if (!PyArg_ParseTuple(arguments, "iy#p:Context", &suite, &master, &size, &sending))
+    const char *master, *mki;
+    Py_ssize_t size, mki_size;
+    if (!PyArg_ParseTuple(arguments, "iy#y#p:Context", &suite, &master, &size, &mki, &mki_size, &sending))
         return NULL;
-    if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite)) {
-        PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite");
+    if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite) || mki_size > MAX_MKI) {
+        PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite, or the MKI is too long");
         return NULL;
     }
     ContextObject *self = (ContextObject *)PyType_GenericAlloc(type, 0);
@@ -746,6 +752,7 @@ static PyObject *context_new(PyTypeObject *type, PyObject *arguments, PyObject *
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
+    srtp_name(self->srtp, (const uint8_t *)mki, (size_t)mki_size, 0);
     return (PyObject *)self;
 }
 
@@ -799,7 +806,7 @@ static PyMethodDef context_methods[] = {
 };
 
 static PyType_Slot context_slots[] = {
-    {Py_tp_doc, "SRTP and SRTCP of one direction. Arguments: suite, master key and salt, whether it sends."},
+    {Py_tp_doc, "SRTP and SRTCP of one direction. Arguments: suite, master key and salt, MKI, whether it sends."},
     {Py_tp_new, context_new},
     {Py_tp_dealloc, context_dealloc},
     {Py_tp_methods, context_methods},

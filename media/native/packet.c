@@ -2,6 +2,9 @@
 
 #include <math.h>
 
+/* What 3000 packets of 20 ms take: a peer that was quiet for longer has to be heard from where it was. Seconds. */
+#define LONGEST_PAUSE 60ull
+
 size_t rtp_header(const uint8_t *packet, size_t size) {
     if (size < RTP_HEADER || size > MAX_PACKET || (packet[0] & 0xC0) != 0x80)
         return 0;
@@ -159,6 +162,13 @@ static bool follow(struct reception *reception, uint16_t sequence, uint32_t ssrc
         reception->seen = 3;
     }
     return true;
+}
+
+bool reception_continues(const struct reception *reception, const uint8_t *packet) {
+    uint16_t ahead = (uint16_t)(read16(packet + 2) - reception->highest);
+    if (!reception->started || read32(packet + 8) != reception->ssrc || ahead == 0 || ahead >= MAX_DROPOUT)
+        return false;
+    return (uint32_t)(read32(packet + 4) - reception->timestamp) <= LONGEST_PAUSE * reception->rate;
 }
 
 void reception_count(struct reception *reception, const uint8_t *packet, uint32_t rate, double arrival) {

@@ -5,66 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_somewhere(const union address *address) { return address->any.sa_family != AF_UNSPEC; }
-
-static bool same_address(const union address *one, const union address *other) {
-    if (one->any.sa_family != other->any.sa_family)
-        return false;
-    if (one->any.sa_family == AF_INET)
-        return one->in.sin_port == other->in.sin_port && one->in.sin_addr.s_addr == other->in.sin_addr.s_addr;
-    return one->in6.sin6_port == other->in6.sin6_port && one->in6.sin6_scope_id == other->in6.sin6_scope_id &&
-           memcmp(&one->in6.sin6_addr, &other->in6.sin6_addr, sizeof one->in6.sin6_addr) == 0;
-}
-
-static struct in6_addr host_of(const union address *address) {
-    struct in6_addr host = {0};
-    if (address->any.sa_family == AF_INET)
-        memcpy(&host, &address->in.sin_addr, sizeof address->in.sin_addr);
-    else
-        host = address->in6.sin6_addr;
-    return host;
-}
-
-static bool has_host(const struct hosts *hosts, const union address *address) {
-    struct in6_addr host = host_of(address);
-    for (size_t at = 0; at < hosts->count; at++)
-        if (memcmp(&hosts->of[at], &host, sizeof host) == 0)
-            return true;
-    return false;
-}
-
-static void allow_host(struct hosts *hosts, const union address *address) {
-    if (is_somewhere(address) && hosts->count < MAX_HOSTS && !has_host(hosts, address))
-        hosts->of[hosts->count++] = host_of(address);
-}
-
-/* The peer said it is at `remote` from now on. */
-static void redirect(struct latch *latch, const union address *remote, double now) {
-    if (is_somewhere(&latch->locked)) {
-        latch->former = latch->locked;
-        latch->former_until = now + IN_FLIGHT;
-    }
-    latch->remote = latch->destination = *remote;
-    latch->locked.any.sa_family = AF_UNSPEC;
-}
-
-static bool admits(const struct latch *latch, const union address *source) {
-    if (is_somewhere(&latch->locked))
-        return same_address(source, &latch->locked);
-    return has_host(&latch->hosts, source);
-}
-
-/* A valid packet came from an admitted source. */
-static void lock(struct latch *latch, const union address *source, double now) {
-    if (is_somewhere(&latch->locked))
-        return;
-    if (is_somewhere(&latch->former) && same_address(source, &latch->former) && now < latch->former_until &&
-        !same_address(source, &latch->remote))
-        return;
-    latch->former.any.sa_family = AF_UNSPEC;
-    latch->locked = latch->destination = *source;
-}
-
 static bool same_ice(const struct ice *one, const struct ice *other) {
     if (!one || !other)
         return one == other;
@@ -94,8 +34,10 @@ static bool fits(const struct half *half, const union address *address) {
 
 /* A new context, or that the present one has that very key. */
 static bool prepare_key(const struct key *key, const struct srtp *present, bool sending, struct srtp **made, bool *same) {
-    *same = key->given ? present && srtp_has_key(present, key->suite, key->master) : !present;
+    *same = key->given ? present && srtp_has_key(present, key->suite, key->master, key->mki, key->mki_size) : !present;
     *made = key->given && !*same ? srtp_new(key->suite, key->master, sending) : NULL;
+    if (*made)
+        srtp_name(*made, key->mki, key->mki_size, key->lifetime);
     return *made || *same || !key->given;
 }
 
@@ -104,10 +46,10 @@ int half_prepare(const struct half *half, struct spec *spec) {
         return EAFNOSUPPORT;
     for (size_t each = 0; each < spec->from_count; each++)
         if (fits(half, &spec->from[each]))
-            allow_host(&spec->hosts, &spec->from[each]);
-    allow_host(&spec->hosts, &spec->remote);
+            hosts_add(&spec->hosts, &spec->from[each]);
+    hosts_add(&spec->hosts, &spec->remote);
     spec->rtcp_hosts = spec->hosts;
-    allow_host(&spec->rtcp_hosts, &spec->remote_rtcp);
+    hosts_add(&spec->rtcp_hosts, &spec->remote_rtcp);
     if (spec->ice) /* where the peer is comes from its checks */
         memset(&spec->remote, 0, sizeof spec->remote);
     return prepare_key(&spec->receive, half->inbound, false, &spec->inbound, &spec->same_inbound) &&
@@ -125,16 +67,16 @@ void spec_end(struct spec *spec) {
 
 void half_update(struct half *half, struct spec *spec, double now) {
     if (!half->allowed_at)
-        half->allowed_at = half->sent_at = now;
+        half->allowed_at = half->sent_at = half->latch.heard_at = now;
     bool turned = use_ice(half, spec, now);
     half->latch.hosts = spec->hosts;
     half->control_latch.hosts = spec->rtcp_hosts;
     bool moved = turned || !same_address(&spec->remote, &half->latch.remote);
     bool moved_rtcp = moved || !same_address(&spec->remote_rtcp, &half->control_latch.remote);
     if (moved)
-        redirect(&half->latch, &spec->remote, now);
+        latch_redirect(&half->latch, &spec->remote, now);
     if (moved_rtcp)
-        redirect(&half->control_latch, &spec->remote_rtcp, now);
+        latch_redirect(&half->control_latch, &spec->remote_rtcp, now);
     if (!spec->same_inbound) {
         srtp_free(half->before);
         half->before = spec->inbound ? half->inbound : NULL;
@@ -164,6 +106,7 @@ void half_update(struct half *half, struct spec *spec, double now) {
     half->shaped = half->shaped || spec->one_stream || spec->has_events; /* numbers that were given stay given */
     half->far->shaped = half->far->shaped || spec->reports;
     typist_use(&half->typist, spec->has_events, spec->events, spec->events_clock);
+    half->follow = (uint8_t)spec->follow;
 }
 
 struct handshake *half_take_handshake(struct half *half) {
@@ -225,7 +168,7 @@ static enum verdict unprotect_rtcp(struct srtp *srtp, uint8_t *packet, size_t *s
 }
 
 /* Peers change keys while packets are in flight: the key before serves until the first packet under the new one. */
-static bool open_packet(struct half *half, unprotect *run, uint8_t *packet, size_t *size, size_t header) {
+static enum verdict open_packet(struct half *half, unprotect *run, uint8_t *packet, size_t *size, size_t header) {
     enum verdict verdict;
     if (!half->before) {
         verdict = run(half->inbound, packet, size, header);
@@ -243,18 +186,30 @@ static bool open_packet(struct half *half, unprotect *run, uint8_t *packet, size
             verdict = run(half->before, packet, size, header);
         }
     }
-    if (verdict != ACCEPTED) {
-        refuse(half, verdict);
-        return false;
+    if (verdict == ACCEPTED) {
+        half->unproven = KEY_FAILURES;
+        half->counters[AUTH_FAILING] = 0;
     }
-    half->unproven = KEY_FAILURES;
-    half->counters[AUTH_FAILING] = 0;
-    return true;
+    return verdict;
+}
+
+static enum verdict open_speech(struct half *half, uint8_t *packet, size_t *size, size_t header) {
+    enum verdict verdict = open_packet(half, srtp_unprotect, packet, size, header);
+    if (verdict == ACCEPTED && srtp_is_worn(half->inbound))
+        relay_report(half, KEY_WORN);
+    return verdict;
+}
+
+/* Whether the packet opened; what does not is counted. */
+static bool opened(struct half *half, enum verdict verdict) {
+    if (verdict != ACCEPTED)
+        refuse(half, verdict);
+    return verdict == ACCEPTED;
 }
 
 static void accept_source(struct half *half, const union address *source, double now) {
     if (!half->ice)
-        lock(&half->latch, source, now);
+        latch_lock(&half->latch, source, now);
     if (!half->started) {
         half->started = true;
         relay_report(half, FIRST_PACKET);
@@ -335,7 +290,7 @@ static void receive_control(struct half *half, struct latch *latch, struct datag
         half->counters[MALFORMED]++;
         return;
     }
-    if (half->inbound && !open_packet(half, unprotect_rtcp, datagram->packet, &size, 0))
+    if (half->inbound && !opened(half, open_packet(half, unprotect_rtcp, datagram->packet, &size, 0)))
         return;
     if (!well_formed_rtcp(datagram->packet, size)) {
         half->counters[MALFORMED]++;
@@ -344,7 +299,7 @@ static void receive_control(struct half *half, struct latch *latch, struct datag
     if (!is_allowed(half))
         return;
     if (!half->ice || latch == &half->control_latch)
-        lock(latch, &datagram->address, now);
+        latch_lock(latch, &datagram->address, now);
     half->counters[RTCP_RECEIVED]++;
     struct reports reports = read_reports(datagram->packet, size);
     note_reports(half, &reports, now);
@@ -368,15 +323,9 @@ static void receive_udptl(struct half *half, struct datagram *datagram, size_t s
     forward(half, datagram, size, 0, now);
 }
 
-static void receive_rtp(struct half *half, struct datagram *datagram, size_t size, double now) {
+/* A packet whose protection is off; `arrived` octets of it came. */
+static void receive_speech(struct half *half, struct datagram *datagram, size_t arrived, size_t size, size_t header, double now) {
     uint8_t *packet = datagram->packet;
-    size_t arrived = size, header = rtp_header(packet, size);
-    if (!header) {
-        half->counters[MALFORMED] += size > 0; /* an empty one keeps the way open (RFC 6263 s4.1) */
-        return;
-    }
-    if (half->inbound && !open_packet(half, srtp_unprotect, packet, &size, header))
-        return;
     if (packet[0] & 0x20 && !padding_fits(packet, size, header)) {
         half->counters[MALFORMED]++;
         return;
@@ -415,6 +364,44 @@ double half_type(struct half *half, double now) {
         half->counters[OCTETS_SENT] += size;
     }
     return typist_is_busy(&half->typist) ? half->typist.due : -1;
+}
+
+static void receive_rtp(struct half *half, struct datagram *datagram, size_t size, double now) {
+    size_t arrived = size, header = rtp_header(datagram->packet, size);
+    if (!header) {
+        half->counters[MALFORMED] += size > 0; /* an empty one keeps the way open (RFC 6263 s4.1) */
+        return;
+    }
+    if (half->inbound && !opened(half, open_speech(half, datagram->packet, &size, header)))
+        return;
+    receive_speech(half, datagram, arrived, size, header, now);
+}
+
+/* What comes from elsewhere than the peer should send from: it is followed where it proves to be the peer, behind a NAT that gave it
+ * another address; all else is wrong. Only speech moves a source: while that is heard nobody else's can take its place. */
+static void receive_from_elsewhere(struct half *half, struct datagram *datagram, size_t size, double now) {
+    uint8_t *packet = datagram->packet;
+    const union address *source = &datagram->address;
+    size_t arrived = size, header = rtp_header(packet, size);
+    bool is_speech = header && !half->udptl && !(half->mux && is_rtcp_type(packet[1])) &&
+                     half->types[packet[1] & 0x7F].leaving != NO_PAYLOAD_TYPE;
+    bool proven = false;
+    if (half->follow != NEVER && is_speech && latch_may_move(&half->latch, now)) {
+        if (half->inbound)
+            proven = open_speech(half, packet, &size, header) == ACCEPTED;
+        else if (half->follow == SAME_ADDRESS && !half->dtls)
+            proven = latch_is_neighbour(&half->latch, source) && reception_continues(&half->reception, packet);
+    }
+    if (!proven) {
+        refuse_source(half);
+        return;
+    }
+    latch_move(&half->latch, source, now);
+    latch_reopen(&half->control_latch, source);
+    if (!half->counters[SOURCE_CHANGES])
+        relay_report(half, SOURCE_CHANGED);
+    half->counters[SOURCE_CHANGES]++;
+    receive_speech(half, datagram, arrived, size, header, now);
 }
 
 /* ICE and DTLS */
@@ -493,6 +480,22 @@ static void withdraw_consent(struct half *half) {
     relay_report(half, SILENCE);
 }
 
+/* From where the peer may send. */
+static void receive_admitted(struct half *half, struct datagram *datagram, size_t size, double now) {
+    const uint8_t *packet = datagram->packet;
+    half->latch.heard_at = now;
+    if (half->dtls && size && is_dtls(packet[0]))
+        queue_handshake(half, packet, size, &datagram->address);
+    else if (half->dtls && !half->inbound)
+        return; /* media that overtakes the handshake */
+    else if (half->udptl)
+        receive_udptl(half, datagram, size, now);
+    else if (half->mux && size > 1 && is_rtcp_type(packet[1]))
+        receive_control(half, &half->latch, datagram, size, now);
+    else
+        receive_rtp(half, datagram, size, now);
+}
+
 void half_receive(struct half *half, struct datagram *datagram, double now) {
     const uint8_t *packet = datagram->packet;
     const union address *source = &datagram->address;
@@ -502,18 +505,10 @@ void half_receive(struct half *half, struct datagram *datagram, double now) {
         receive_check(half, packet, size, source, now);
     else if (half->ice && !is_checked(&half->checked, source))
         half->counters[WRONG_SOURCE]++;
-    else if (!half->ice && !admits(&half->latch, source))
-        refuse_source(half);
-    else if (half->dtls && size && is_dtls(packet[0]))
-        queue_handshake(half, packet, size, source);
-    else if (half->dtls && !half->inbound)
-        return; /* media that overtakes the handshake */
-    else if (half->udptl)
-        receive_udptl(half, datagram, size, now);
-    else if (half->mux && size > 1 && is_rtcp_type(datagram->packet[1]))
-        receive_control(half, &half->latch, datagram, size, now);
+    else if (!half->ice && !latch_admits(&half->latch, source))
+        receive_from_elsewhere(half, datagram, size, now);
     else
-        receive_rtp(half, datagram, size, now);
+        receive_admitted(half, datagram, size, now);
 }
 
 void half_receive_rtcp(struct half *half, struct datagram *datagram, double now) {
@@ -521,7 +516,7 @@ void half_receive_rtcp(struct half *half, struct datagram *datagram, double now)
     datagram->size = 0;
     if (half->dtls)
         return; /* the keys belong to the RTP port (RFC 5764 s4) */
-    if (admits(&half->control_latch, &datagram->address))
+    if (latch_admits(&half->control_latch, &datagram->address))
         receive_control(half, &half->control_latch, datagram, size, now);
     else
         refuse_source(half);

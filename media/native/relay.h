@@ -4,20 +4,18 @@
 #ifndef RELAY_H
 #define RELAY_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "digits.h"
 #include "g711.h"
+#include "latch.h"
 #include "packet.h"
 #include "srtp.h"
 #include "stream.h"
 #include "stun.h"
 
-/* Hosts one peer may send from: its own and what signalling adds behind NAT, two as a rule. */
-#define MAX_HOSTS 8
 #define MOST_FROM (MAX_HOSTS - 2) /* what signalling adds to the hosts of `remote` and `remote_rtcp` */
 
 /* Failures to authenticate before anything succeeded that make a KEY_FAILURE event: a wrong key, not noise. */
@@ -27,9 +25,6 @@
  * relays whose peers were said to be each other's ports would hand one packet round for ever. */
 #define MOST_PACKETS 1000
 #define ALLOWANCE_EVERY 1.0 /* seconds */
-
-/* After a new remote, packets from the source locked before may still be on the way: they pass, but cannot take the lock. Seconds. */
-#define IN_FLIGHT 0.5
 
 /* RFC 3550 s6.4.1 gives the round trip by clocks of two machines; what comes out longer than this is a wrong clock. Seconds. */
 #define LONGEST_ROUND_TRIP 10.0
@@ -47,6 +42,9 @@
  * Seconds. */
 #define KEEP_ALIVE_EVERY 15.0
 
+/* DSCP of a side until it is told another: expedited forwarding (RFC 3246, RFC 4594 s4.1). */
+#define EXPEDITED 46
+
 /* Without a valid check for that long we have no consent to send (RFC 7675 s5.1). Seconds. */
 #define CONSENT 30.0
 
@@ -57,22 +55,7 @@
 static inline bool is_stun(uint8_t first) { return first <= 3; }
 static inline bool is_dtls(uint8_t first) { return first >= 20 && first <= 63; }
 
-/* Expedited forwarding, ECN clear (RFC 3246, RFC 4594 s4.1). */
-#define TRAFFIC_CLASS (46 << 2)
-
 #define CACHE_LINE 64
-
-struct hosts {
-    size_t count;
-    struct in6_addr of[MAX_HOSTS]; /* of the relay's family; an IPv4 address in the first four octets */
-};
-
-/* Where one port's peer is: as signalled until its first valid packet, then where that came from. */
-struct latch {
-    union address locked, destination, remote, former;
-    double former_until;
-    struct hosts hosts;
-};
 
 /* Where valid checks came from, the latest last. */
 struct checked {
@@ -88,7 +71,10 @@ struct handshake {
     uint8_t octets[];
 };
 
-enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, HANDSHAKE, DIGIT, EVENTS };
+enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, SOURCE_CHANGED, KEY_WORN, HANDSHAKE, DIGIT, EVENTS };
+
+/* Whether a peer is followed that sends from elsewhere in the middle of a call, as media.api.Follow has it. */
+enum follow { NEVER, AUTHENTICATED, SAME_ADDRESS };
 
 /* Counters in the order of media.api.SideStats, as far as it has whole numbers; what has no place there comes after. */
 enum counter {
@@ -106,6 +92,7 @@ enum counter {
     OVER_RATE,
     STUN_REFUSED,
     AUTH_FAILING, /* since the last that did not */
+    SOURCE_CHANGES,
     DATAGRAMS_RECEIVED, /* of PACKETS_RECEIVED, those without sequence numbers to count losses by (UDPTL) */
     COUNTERS,
 };
@@ -123,7 +110,9 @@ struct type_rule {
 struct key {
     bool given;
     enum suite suite;
-    uint8_t master[MAX_MASTER];
+    uint8_t master[MAX_MASTER], mki[MAX_MKI];
+    size_t mki_size;
+    uint64_t lifetime; /* packets; 0: as many as SRTP allows */
 };
 
 /* What one side is told by an update. */
@@ -134,6 +123,8 @@ struct spec {
     struct key receive, transmit;
     struct ice *ice; /* owned; NULL: none */
     bool mux, send, udptl, dtls;
+    enum follow follow;
+    uint8_t dscp;
     double silence; /* seconds; negative: never */
     struct type_rule types[128];
     bool has_events, one_stream;
@@ -160,7 +151,9 @@ struct half {
     bool dtls;    /* keys come from a handshake: without them nothing passes */
     bool shaped;  /* what is sent goes through `stream` */
     struct ice *ice;
-    uint8_t pending; /* events not yet taken, one bit each */
+    uint8_t follow;  /* enum follow */
+    uint8_t dscp;
+    uint16_t pending; /* events not yet taken, one bit each */
     int unproven;    /* failures to authenticate before the first success; KEY_FAILURES: reported or proven */
     int allowance;
     struct srtp *inbound, *outbound;

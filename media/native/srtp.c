@@ -75,7 +75,10 @@ struct srtp {
     enum suite suite;
     bool sending;
     uint8_t master[MAX_MASTER];
+    size_t mki_size;
+    uint64_t left; /* RTP packets the key is good for */
     struct protocol rtp, rtcp;
+    uint8_t mki[MAX_MKI];
 };
 
 bool srtp_library_start(void) {
@@ -93,8 +96,9 @@ bool srtp_library_start(void) {
 
 size_t suite_key_length(enum suite suite) { return (size_t)PROFILES[suite].key + PROFILES[suite].salt; }
 
-bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *master) {
-    return srtp->suite == suite && CRYPTO_memcmp(srtp->master, master, suite_key_length(suite)) == 0;
+bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *master, const uint8_t *mki, size_t mki_size) {
+    return srtp->suite == suite && srtp->mki_size == mki_size && memcmp(srtp->mki, mki, mki_size) == 0 &&
+           CRYPTO_memcmp(srtp->master, master, suite_key_length(suite)) == 0;
 }
 
 static void hmac_half(SHA_LONG state[5], const uint8_t block[BLOCK]) {
@@ -229,8 +233,18 @@ struct srtp *srtp_new(enum suite suite, const uint8_t *master, bool sending) {
         srtp_free(srtp);
         return NULL;
     }
+    srtp_name(srtp, NULL, 0, 0);
     return srtp; /* RTCP may never come: its keys are derived when it does */
 }
+
+void srtp_name(struct srtp *srtp, const uint8_t *mki, size_t size, uint64_t lifetime) {
+    srtp->left = lifetime ? lifetime : MAX_RTP_INDEX + 1;
+    srtp->mki_size = size;
+    if (size)
+        memcpy(srtp->mki, mki, size);
+}
+
+bool srtp_is_worn(const struct srtp *srtp) { return srtp->left == 0; }
 
 void srtp_free(struct srtp *srtp) {
     if (!srtp)
@@ -357,6 +371,32 @@ static bool galois_open(const struct protocol *protocol, uint8_t *data, size_t s
            EVP_CipherFinal_ex(protocol->cipher, data + made, &made) == 1;
 }
 
+/* The MKI stands before the tag, and is not authenticated itself (RFC 3711 s3.1, s3.4); where that is part of the cipher text it is the end
+ * of the packet (RFC 7714 s8.2, s9.2). `tail`: octets behind it. */
+
+static void add_mki(const struct srtp *srtp, uint8_t *packet, size_t *size, size_t tail) {
+    uint8_t *at = packet + *size - tail;
+    if (!srtp->mki_size)
+        return;
+    memmove(at + srtp->mki_size, at, tail);
+    memcpy(at, srtp->mki, srtp->mki_size);
+    *size += srtp->mki_size;
+}
+
+/* `least`: octets that stand before it. */
+static enum verdict cut_mki(const struct srtp *srtp, uint8_t *packet, size_t *size, size_t tail, size_t least) {
+    if (!srtp->mki_size)
+        return ACCEPTED;
+    if (*size < least + srtp->mki_size + tail)
+        return UNUSABLE;
+    uint8_t *at = packet + *size - tail - srtp->mki_size;
+    if (memcmp(at, srtp->mki, srtp->mki_size) != 0)
+        return AUTHENTICATION_FAILED; /* another key's */
+    memmove(at, at + srtp->mki_size, tail);
+    *size -= srtp->mki_size;
+    return ACCEPTED;
+}
+
 /* RTP */
 
 enum verdict srtp_protect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header) {
@@ -364,7 +404,7 @@ enum verdict srtp_protect(struct srtp *srtp, uint8_t *packet, size_t *size, size
     uint32_t ssrc = read32(packet + 8);
     struct stream *stream = find(&rtp->streams, ssrc);
     uint64_t index = estimate(stream, read16(packet + 2));
-    if (*size + srtp->profile->tag > MAX_PACKET || index > MAX_RTP_INDEX || (!stream && !has_room(&rtp->streams)))
+    if (*size + srtp->profile->tag + srtp->mki_size > MAX_PACKET || index > MAX_RTP_INDEX || (!stream && !has_room(&rtp->streams)))
         return UNUSABLE;
     if (is_replay(stream, index))
         return REPLAYED;
@@ -382,12 +422,16 @@ enum verdict srtp_protect(struct srtp *srtp, uint8_t *packet, size_t *size, size
         memcpy(tag, sum, srtp->profile->tag);
     }
     *size += srtp->profile->tag;
+    add_mki(srtp, packet, size, srtp->profile->gcm ? 0 : srtp->profile->tag);
     commit(&rtp->streams, stream, ssrc, index);
     return ACCEPTED;
 }
 
 enum verdict srtp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header) {
     struct protocol *rtp = &srtp->rtp;
+    enum verdict named = cut_mki(srtp, packet, size, srtp->profile->gcm ? 0 : srtp->profile->tag, RTP_HEADER);
+    if (named != ACCEPTED)
+        return named;
     uint32_t ssrc = read32(packet + 8);
     struct stream *stream = find(&rtp->streams, ssrc);
     uint64_t index = estimate(stream, read16(packet + 2));
@@ -413,6 +457,7 @@ enum verdict srtp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size, si
             return UNUSABLE;
     }
     *size = plain;
+    srtp->left--;
     commit(&rtp->streams, stream, ssrc, index);
     return ACCEPTED;
 }
@@ -427,7 +472,8 @@ enum verdict srtcp_protect(struct srtp *srtp, uint8_t *packet, size_t *size) {
     uint32_t ssrc = read32(packet + 4);
     struct stream *stream = find(&rtcp->streams, ssrc);
     uint64_t index = stream ? stream->highest + 1 : 1;
-    if (*size + tag_size + INDEX_WORD > MAX_PACKET || index > MAX_RTCP_INDEX || !rtcp_ready(srtp) || (!stream && !has_room(&rtcp->streams)))
+    if (*size + tag_size + INDEX_WORD + srtp->mki_size > MAX_PACKET || index > MAX_RTCP_INDEX || !rtcp_ready(srtp) ||
+        (!stream && !has_room(&rtcp->streams)))
         return UNUSABLE;
     uint8_t word[INDEX_WORD];
     write32(word, (uint32_t)index | ENCRYPTED);
@@ -446,6 +492,7 @@ enum verdict srtcp_protect(struct srtp *srtp, uint8_t *packet, size_t *size) {
         memcpy(packet + *size + INDEX_WORD, sum, TAG_RTCP);
     }
     *size += tag_size + INDEX_WORD;
+    add_mki(srtp, packet, size, srtp->profile->gcm ? 0 : TAG_RTCP);
     commit(&rtcp->streams, stream, ssrc, index);
     return ACCEPTED;
 }
@@ -453,6 +500,9 @@ enum verdict srtcp_protect(struct srtp *srtp, uint8_t *packet, size_t *size) {
 enum verdict srtcp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size) {
     struct protocol *rtcp = &srtp->rtcp;
     size_t tag_size = srtp->profile->gcm ? TAG_GCM : TAG_RTCP;
+    enum verdict named = cut_mki(srtp, packet, size, srtp->profile->gcm ? 0 : TAG_RTCP, RTCP_HEADER);
+    if (named != ACCEPTED)
+        return named;
     if (*size < RTCP_HEADER + tag_size + INDEX_WORD || !rtcp_ready(srtp))
         return UNUSABLE;
     size_t plain = *size - tag_size - INDEX_WORD;

@@ -21,8 +21,10 @@ enum suite {
 
 #define MAX_MASTER 46 /* octets of key and salt */
 
-/* What protection adds at most: a GCM tag and the SRTCP index. A buffer given to `protect` has that much room behind the packet. */
-#define MAX_TRAILER 20
+#define MAX_MKI 128 /* octets (RFC 4568 s6.1) */
+
+/* What protection adds at most: a GCM tag, the SRTCP index and an MKI. A buffer given to `protect` has that much room behind the packet. */
+#define MAX_TRAILER (20 + MAX_MKI)
 
 /* Packets a stream may be late by: 2.5 s of 20 ms audio. RFC 3711 s3.3.2 wants at least 64. */
 #define REPLAY_WINDOW 128
@@ -48,7 +50,14 @@ size_t suite_key_length(enum suite suite);
 /* NULL: libcrypto or memory failed. `srtp_free` zeroes all key material. */
 struct srtp *srtp_new(enum suite suite, const uint8_t *master, bool sending);
 void srtp_free(struct srtp *srtp);
-bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *master);
+/* Before the first packet: octets that every packet carries to name the key (RFC 3711 s3.1), none as a rule; and how many packets its
+ * owner says it is good for, 0: as many as SRTP allows. */
+void srtp_name(struct srtp *srtp, const uint8_t *mki, size_t size, uint64_t lifetime);
+
+/* The RTP packet that was just accepted is the last the key is good for. */
+bool srtp_is_worn(const struct srtp *srtp);
+
+bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *master, const uint8_t *mki, size_t mki_size);
 
 /* Have what `srtp_protect` and `srtp_unprotect` will need brought near. */
 void srtp_expect(const struct srtp *srtp);

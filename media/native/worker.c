@@ -57,15 +57,19 @@ static void let_control_in(struct worker *worker) {
 
 /* Sockets */
 
-static int bound(const union address *address, int *descriptor) {
+/* ECN stays clear. */
+static bool set_dscp(int descriptor, bool six, uint8_t dscp) {
+    int class = dscp << 2;
+    return setsockopt(descriptor, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_TCLASS : IP_TOS, &class, sizeof class) == 0;
+}
+
+static int bound(const union address *address, uint8_t dscp, int *descriptor) {
     bool six = address->any.sa_family == AF_INET6;
     int made = socket(address->any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (made < 0)
         return errno;
-    int class = TRAFFIC_CLASS;
     socklen_t size = six ? sizeof address->in6 : sizeof address->in;
-    if (bind(made, &address->any, size) < 0 ||
-        setsockopt(made, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_TCLASS : IP_TOS, &class, sizeof class) < 0) {
+    if (bind(made, &address->any, size) < 0 || !set_dscp(made, six, dscp)) {
         int error = errno;
         close(made);
         return error;
@@ -82,10 +86,10 @@ static union address rtcp_address(const union address *rtp) {
 
 int pair_bind(const union address *address, struct pair *pair) {
     union address next = rtcp_address(address);
-    int error = bound(address, &pair->rtp);
+    int error = bound(address, EXPEDITED, &pair->rtp);
     if (error)
         return error;
-    error = bound(&next, &pair->rtcp);
+    error = bound(&next, EXPEDITED, &pair->rtcp);
     if (error)
         close(pair->rtp);
     return error;
@@ -137,6 +141,7 @@ static void half_start(struct half *half, struct relay *relay, struct half *far,
     half->silence = half->round_trip = -1;
     half->allowance = MOST_PACKETS;
     half->reader.allowed = MOST_REPORTED;
+    half->dscp = EXPEDITED;
     for (int type = 0; type < 128; type++)
         half->types[type].leaving = NO_PAYLOAD_TYPE;
     getsockname(pair.rtp, &half->local.any, &size);
@@ -178,7 +183,7 @@ static int reopen_rtcp(struct half *half, bool mux) {
     if (mux || half->rtcp >= 0)
         return 0;
     union address address = rtcp_address(&half->local);
-    int made, error = bound(&address, &made);
+    int made, error = bound(&address, half->dscp, &made);
     if (error)
         return error;
     if (!watch(half->relay, made, half == half->relay->side ? A_RTCP : B_RTCP)) {
@@ -195,6 +200,17 @@ static void end_flows(struct relay *relay) {
     flow_end(relay->worker->tier, &relay->side[1]);
 }
 
+/* Packets sent from both ports have that DSCP from now on. */
+static void mark(struct half *half, uint8_t dscp) {
+    bool six = half->local.any.sa_family == AF_INET6;
+    if (dscp == half->dscp)
+        return;
+    half->dscp = dscp;
+    set_dscp(half->rtp, six, dscp);
+    if (half->rtcp >= 0)
+        set_dscp(half->rtcp, six, dscp);
+}
+
 int relay_update(struct relay *relay, struct spec specs[2]) {
     int error = 0;
     for (int side = 0; !error && side < 2; side++)
@@ -203,6 +219,8 @@ int relay_update(struct relay *relay, struct spec specs[2]) {
         error = reopen_rtcp(&relay->side[side], specs[side].mux);
     if (error)
         return error;
+    for (int side = 0; side < 2; side++)
+        mark(&relay->side[side], specs[side].dscp);
     end_flows(relay);
     double now = engine_now(relay->worker->engine);
     half_update(&relay->side[0], &specs[0], now);
@@ -253,7 +271,7 @@ struct relay *relay_find(const struct worker *worker, uint32_t index, uint32_t g
 void relay_report(struct half *half, enum event event) {
     struct relay *relay = half->relay;
     struct worker *worker = relay->worker;
-    half->pending |= (uint8_t)(1u << event);
+    half->pending |= (uint16_t)(1u << event);
     if (relay->listed)
         return;
     relay->listed = true;

@@ -170,6 +170,7 @@ def heard_json(stats: SideStats) -> dict[str, object]:
         "rtt_ms": _rounded(stats.rtt_ms, 1),
         "reported_lost": stats.reported_lost,
         "reported_jitter_ms": _rounded(stats.reported_jitter_ms, 2),
+        "source_changes": stats.source_changes,
         "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
     }
 

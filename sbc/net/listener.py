@@ -14,6 +14,7 @@ from sbc.net.admission import Admission, Ticket
 from sbc.net.connection import StreamConnection
 from sbc.net.framing import Framing, PlainFraming
 from sbc.net.limits import ACCEPT_PAUSE, ACCEPTS_PER_WAKEUP, StreamLimits
+from sbc.net.sockets import set_dscp
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 
@@ -50,6 +51,10 @@ class StreamListener:
         self._limits = limits
         self._stats = stats
         self._pause: asyncio.TimerHandle | None = None
+
+    def mark(self, dscp: int) -> None:
+        """Also of what is accepted from now on, which inherits it."""
+        set_dscp(self._sock, dscp)
 
     def start(self) -> None:
         self._pause = None

@@ -82,7 +82,7 @@ class Network:
                     undo.callback(opened[key].close)
             undo.pop_all()
         # From here on nothing can fail. New ones are open before old ones close.
-        self._pool.trust(clients)
+        self._pool.trust(clients, {realm.name: realm.dscp for realm in snapshot.realms.values()})
         for key in [key for key in self._listeners if key not in wanted]:
             self._listeners.pop(key).close()
         self._listeners.update(opened)
@@ -146,6 +146,7 @@ class Network:
     @staticmethod
     def _adapt(listener: UdpListener | StreamListener, realm: Realm, contexts: dict[tuple[str, Transport], ssl.SSLContext]) -> None:
         listener.realm = realm.name
+        listener.mark(realm.dscp)
         if isinstance(listener, StreamListener):
             listener.context = contexts.get((realm.name, listener.transport))
             if listener.transport in WEB_SOCKETS:

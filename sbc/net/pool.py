@@ -18,6 +18,7 @@ from sbc.net.framing import Framing, PlainFraming
 from sbc.net.identity import Expected
 from sbc.net.limits import StreamLimits
 from sbc.net.ports import Receiver
+from sbc.net.sockets import set_dscp
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.net.tls import Outward
@@ -48,6 +49,7 @@ class Pool:
         self._limits = limits
         self._stats = stats
         self._outward: Mapping[str, Outward] = {}
+        self._dscp: Mapping[str, int] = {}
         self._numbers = itertools.count(1)
         self._connections: dict[int, StreamConnection] = {}
         self._peers: dict[_Peer, list[StreamConnection]] = {}
@@ -64,9 +66,9 @@ class Pool:
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._limits.sweep, self._sweep)
 
-    def trust(self, outward: Mapping[str, Outward]) -> None:
-        """The TLS side of connections opened from now on, by realm."""
-        self._outward = outward
+    def trust(self, outward: Mapping[str, Outward], dscp: Mapping[str, int]) -> None:
+        """The TLS side of connections opened from now on, and how they are marked, by realm."""
+        self._outward, self._dscp = outward, dscp
 
     def accept(self, flow: Flow, ticket: Ticket, framing: Framing) -> StreamConnection:
         """The protocol of a connection somebody opened to us."""
@@ -208,7 +210,7 @@ class Pool:
 
     async def _connect(self, connection: StreamConnection, context: ssl.SSLContext | None) -> None:
         flow = connection.flow
-        sock = _outward_socket(flow)
+        sock = _outward_socket(flow, self._dscp.get(flow.realm, 0))
         try:
             async with asyncio.timeout(self._limits.connect_time):
                 await self._loop.sock_connect(sock, flow.remote)
@@ -249,7 +251,7 @@ def _remove(table: dict[_Peer, list[StreamConnection]], peer: _Peer, connection:
         del table[peer]
 
 
-def _outward_socket(flow: Flow) -> socket.socket:
+def _outward_socket(flow: Flow, dscp: int) -> socket.socket:
     """From the address of the listener, so that we leave by the right network, and any port. Raises OSError."""
     host = flow.local[0]
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
@@ -257,6 +259,7 @@ def _outward_socket(flow: Flow) -> socket.socket:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        set_dscp(sock, dscp)
         sock.bind((host, 0))
     except OSError:
         sock.close()

@@ -39,6 +39,14 @@ def _bound(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
     return sock
 
 
+def set_dscp(sock: socket.socket, dscp: int) -> None:
+    """Have what is sent from now on marked with it (RFC 2474). ECN is the kernel's. Raises OSError."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+
+
 def check_local(address: str, what: str) -> None:
     """Raises ConfigError when this machine does not have that address."""
     try:

@@ -16,6 +16,7 @@ from sbc.flow import Address, Flow
 from sbc.net import stun
 from sbc.net.limits import DATAGRAM, DATAGRAMS_PER_WAKEUP, STUN_IN_ALL, STUN_PER_SOURCE, UDP_BUFFER
 from sbc.net.ports import Receiver
+from sbc.net.sockets import set_dscp
 from sbc.net.stats import Stats
 from sbc.shield.budgets import Budget, source_key
 from sbc.sip.parse import is_keepalive
@@ -53,6 +54,9 @@ class UdpListener:
         # deaf with one closed port. An epoll descriptor in between is only ever readable, never in error.
         self._poll = select.epoll()
         self._poll.register(sock.fileno(), select.EPOLLIN)
+
+    def mark(self, dscp: int) -> None:
+        set_dscp(self._sock, dscp)
 
     def start(self) -> None:
         self._loop.add_reader(self._poll.fileno(), self._readable)

@@ -501,6 +501,10 @@ class _Checker:
             self._digits(name, media, folded)
             if media.g711 == "translate" and not {"pcma", "pcmu"} & set(folded):
                 self.error(("media", name, "g711"), "neither PCMA nor PCMU is among the codecs: there is nothing to translate")
+            if media.follow == "authenticated" and media.srtp == "off":
+                self.error(("media", name, "follow"), "plain RTP authenticates nothing: 'never', or 'same_address'")
+            if media.follow == "same_address" and not isinstance(media.srtp, str):
+                self.error(("media", name, "follow"), f"is for plain RTP: with 'srtp: {', '.join(media.srtp)}' it is 'authenticated'")
 
     def _digits(self, name: str, media: model.MediaModel, codecs: Sequence[str]) -> None:
         """What is withheld has to be told from speech."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from media.api import Interface, Packets, Suite
+from media.api import EXPEDITED, Follow, Interface, Packets, Suite
 from sbc.policy import model
 from sbc.policy.check import Policy
 from sbc.policy.document import Document
@@ -46,6 +46,7 @@ DEFAULT_NEXT_ON = frozenset({408, *range(500, 600)})  # the far end is dead or o
 EMERGENCY_NEXT_ON = frozenset(range(300, 700))  # nothing that one trunk says ends an emergency call
 DEFAULT_RING_FOR = 180.0  # RFC 3261 s16.6: timer C is more than 3 minutes at a proxy; we give up before it
 DEFAULT_EXPIRES_S = 600.0  # a registrar over UDP that has lost us is noticed within five minutes or so; an hour, RFC 3261's, is too long
+SIGNALLING_DSCP = 24  # CS3: what most networks have for it, whatever RFC 4594 s4.2 (CS5) says
 DEFAULT_DIGEST = ("SHA-256", "MD5")  # strongest first (RFC 8760 s2.4): a phone takes the topmost it knows
 
 
@@ -56,7 +57,11 @@ def compile_policy(
     those of the media engine.
     """
     limits = {name: _limits(name, rules) for name, rules in policy.limits.items()}
-    media = {name: _media(rules, suites) for name, rules in policy.media.items()}
+    media = {
+        (network, name): _media(rules, suites, realm.dscp)
+        for network, realm in policy.realms.items()
+        for name, rules in policy.media.items()
+    }
     blocks = {name: _block(name, rules) for name, rules in policy.blocks.items()}
     owned = by_owner(policy.numbers)
     trunks = {name: _trunk(name, trunk, media, limits, blocks, owned, secrets, certs) for name, trunk in policy.trunks.items()}
@@ -119,6 +124,7 @@ def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, has_certi
         name_servers=tuple(realm.name_servers or ()),
         origins=tuple(realm.origins or ()),
         terms=_terms(realm.registration),
+        dscp=realm.dscp.signalling if realm.dscp is not None and realm.dscp.signalling is not None else SIGNALLING_DSCP,
     )
 
 
@@ -136,7 +142,7 @@ def _key_pair(certs: Path, name: str) -> KeyPair:
 def _trunk(
     name: str,
     trunk: model.TrunkModel,
-    media: Mapping[str, MediaRules],
+    media: Mapping[tuple[str, str], MediaRules],
     limits: Mapping[str, LimitRules],
     blocks: Mapping[str, Block],
     owned: Mapping[str, Sequence[Entry]],
@@ -152,7 +158,7 @@ def _trunk(
         accept_from=tuple(map(str, trunk.accept_from or ())),
         peer=trunk.peer or (register_to.registrar if register_to is not None else None),
         registers=Credentials(account.user, secrets.get(("trunks", name, "accepts_registration", "password"), "")) if account else None,
-        media=media[trunk.media],
+        media=media[trunk.realm, trunk.media],
         limits=limits[trunk.limits] if trunk.limits is not None else None,
         dial_plan=_dial_plan(trunk.dial_plan),
         timers=TimerValues(t1),
@@ -214,7 +220,7 @@ def _authenticates(name: str, trunk: model.TrunkModel, secrets: Mapping[Keys, st
 def _user(
     name: str,
     user: model.UserModel,
-    media: Mapping[str, MediaRules],
+    media: Mapping[tuple[str, str], MediaRules],
     limits: Mapping[str, LimitRules],
     blocks: Mapping[str, Block],
     owned: Mapping[str, Sequence[Entry]],
@@ -224,7 +230,7 @@ def _user(
         name=name,
         realm=user.realm,
         password=secrets.get(("users", name, "password"), ""),
-        media=media[user.media],
+        media=media[user.realm, user.media],
         limits=limits[user.limits] if user.limits is not None else None,
         dial_plan=_dial_plan(user.dial_plan),
         headers=_headers(user, blocks, owned.get(name, ())),
@@ -292,7 +298,9 @@ def _block(name: str, rules: model.BlockModel) -> Block:
     return Block(name, _patterns(rules.callers), rules.answer or 603, redress)
 
 
-def _media(rules: model.MediaModel, available: Collection[Suite]) -> MediaRules:
+def _media(rules: model.MediaModel, available: Collection[Suite], marks: model.MarksModel | None) -> MediaRules:
+    """`marks`: of the realm the party is in."""
+    marked = marks.media if marks is not None and marks.media is not None else EXPEDITED
     codecs = [codec for codec in rules.codecs if rules.digits != "info" or codec.lower() != "telephone-event"]
     return MediaRules(
         codecs=tuple(codecs),
@@ -307,6 +315,8 @@ def _media(rules: model.MediaModel, available: Collection[Suite]) -> MediaRules:
         ssrc=rules.ssrc or "keep",
         digits_from=rules.digits_from or "pass",
         digits_to=rules.digits_to or "pass",
+        follow=Follow(rules.follow) if rules.follow is not None else Follow.AUTHENTICATED,
+        dscp=rules.dscp if rules.dscp is not None else marked,
     )
 
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJso
 from sbc.policy import values
 from sbc.policy.proofs import IdentityModel
 from sbc.policy.snapshot import Peer
-from sbc.policy.vocabulary import (
+from sbc.policy.words import (
     NUMBER_OR_TEXT,
     Account,
     Address,
@@ -24,6 +24,7 @@ from sbc.policy.vocabulary import (
     DialReplacement,
     DigestAlgorithm,
     DigestUser,
+    Dscp,
     Duration,
     HeaderToken,
     Host,
@@ -92,6 +93,20 @@ class TermsModel(Model):
     )
 
 
+class MarksModel(Model):
+    """What our packets tell the network of their kind (DSCP, RFC 2474)."""
+
+    media: Dscp | None = Field(None, description="Of speech and its reports. Default: ef. `dscp` of a media object counts more.")
+    signalling: Dscp | None = Field(None, description="Of SIP, whatever carries it. Default: cs3.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _marks_something(cls, value: object) -> object:
+        if isinstance(value, dict) and not value:
+            raise ValueError("marks nothing: give media or signalling")
+        return value
+
+
 class RealmModel(Model):
     """A network we stand in."""
 
@@ -133,7 +148,7 @@ class RealmModel(Model):
         description="Hash algorithms of our password challenges, in the order they are offered. Default: [SHA-256, MD5]. "
         "[MD5] for phones that refuse a challenge they do not know.",
     )
-
+    dscp: MarksModel | None = Field(None, description="How what we send into this network is marked.")
     registration: TermsModel | None = Field(None, description="For how long phones and PBXs of this network are registered.")
 
     @field_validator("digest")
@@ -456,6 +471,12 @@ class MediaModel(Model):
         description="SRTP crypto suites in order of preference. Default: AES-GCM, 256 and 128 bits, then AES-CM, 256 and 128.",
     )
     silence: Duration | None = Field(None, description="A call is ended when no packet came for this time. Default: never.")
+    follow: Literal["never", "authenticated", "same_address"] | None = Field(
+        None,
+        description="A peer whose NAT gives it another address in the middle of a call. never: not heard until a re-INVITE. authenticated: "
+        "followed where its SRTP authenticates, the default. same_address: plain RTP, too, to another port of the same address.",
+    )
+    dscp: Dscp | None = Field(None, description="How what we send to such a party is marked: ef, cs0 to cs7, af11 to af43, 0 to 63.")
     early_media: Literal["both", "listen", "none"] | None = Field(
         None,
         description="Media of its before it has answered. both: as in a call, the default. listen: the caller hears it, and it hears "

@@ -11,7 +11,7 @@ from sbc.identity.credential import read_chain_of_trust, read_revoked
 from sbc.policy.document import Document
 from sbc.policy.problems import Problem
 from sbc.policy.snapshot import IdentityRules
-from sbc.policy.vocabulary import Model, RoundTrip
+from sbc.policy.words import Model, RoundTrip
 
 LONGEST_S = 2.0  # a caller is waiting, and has waited for DNS perhaps
 

@@ -66,6 +66,7 @@ class Realm:
     name_servers        numeric addresses, asked about the hosts of this network in that order; none: the system's
     origins             of the web pages that may open a WebSocket here
     terms               of who registers here
+    dscp                of our signalling (RFC 2474)
     """
 
     name: str
@@ -83,6 +84,7 @@ class Realm:
     name_servers: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     terms: Terms = Terms()
+    dscp: int = 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,16 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061, "WS": 80, "WSS": 443}
 FIRST_FREE_PORT = 1024  # media on privileged ports is refused by peers, and by us (RFC 6335 s6)
 
+# Per-hop behaviours by name: RFC 2474, 2597, 3246, 5865, 8622.
+DSCP = {
+    "ef": 46,
+    "va": 44,
+    "le": 1,
+    "df": 0,
+    **{f"cs{number}": 8 * number for number in range(8)},
+    **{f"af{number}{drop}": 8 * number + 2 * drop for number in range(1, 5) for drop in range(1, 4)},
+}
+
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
 _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _FRACTION = re.compile(r"([0-9]{1,5})(ms|s)")
@@ -201,6 +211,17 @@ def network(text: str) -> netaddr.IPNetwork:
     if parsed.prefixlen == 0:
         raise ValueError("would accept calls from everyone: name the networks of this peer")
     return parsed
+
+
+def dscp(text: str) -> int:
+    """`ef`, `cs3`, `af31`, or the number."""
+    if text.lower() in DSCP:
+        return DSCP[text.lower()]
+    if not re.fullmatch(r"[0-9]{1,2}", text) or int(text) > 63:
+        raise ValueError(
+            f"{text!r} is no DSCP{did_you_mean(text.lower(), DSCP)}: write ef, cs0 to cs7, af11 to af43, or a number from 0 to 63"
+        )
+    return int(text)
 
 
 def peer(text: str) -> Peer:

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from media import api
-from media.api import Digit, EventKind, Keys, Role, Side, Suite
+from media.api import Digit, EventKind, Follow, Keys, Role, Side, Suite
 from sbc import inputs
 from sbc.errors import ConfigError
 from sbc.flow import Flow
@@ -67,7 +67,7 @@ class Plain:
             return self._bytes(value)
         if isinstance(value, Keys):
             self.classes["Keys"] = KEYS
-            return None, "Keys", value.suite, octets(self.secrets.key(value.master))
+            return None, "Keys", value.suite, octets(self.secrets.key(value.master)), octets(value.mki), value.lifetime
         if isinstance(value, Digit):
             self.classes["Digit"] = DIGIT
             return None, "Digit", BLANK, value.duration
@@ -143,7 +143,7 @@ def octets_of(text: str) -> bytes:
     return text.encode("latin-1")
 
 
-KEYS = ("suite", "master")
+KEYS = ("suite", "master", "mki", "lifetime")
 DIGIT = ("key", "duration")
 KEY_LENGTHS = frozenset(api.KEY_LENGTHS.values())
 
@@ -196,9 +196,11 @@ CLASSES = classes_of(api, inputs, verdict, inventory, limits, locate, rules, sna
 KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
     "Dtls": {"role": Role},
     "FlowClosed": {"flow": flow_of},
-    "Keys": {"suite": Suite, "master": octets_of},
+    "Keys": {"suite": Suite, "master": octets_of, "mki": octets_of},
     "MalformedIn": {"flow": flow_of},
     "MediaEvent": {"side": Side, "kind": EventKind},
+    "MediaRules": {"follow": Follow},
+    "SideSpec": {"follow": Follow},
     "SideStats": {"suite": lambda value: Suite(value) if value is not None else None},
 }
 

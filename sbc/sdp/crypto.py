@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import field
 
-from media.api import Keys, Suite
+from media.api import LARGEST_MKI, Keys, Suite
 from sbc.frozen import frozen
 from sbc.sdp.parse import SdpError
 from sbc.sdp.text import is_number
@@ -32,7 +32,6 @@ ALIASES = {
     "AES_CM_256_HMAC_SHA1_32": "AES_256_CM_HMAC_SHA1_32",
 }
 LARGEST_LIFETIME = 2**48  # packets (RFC 4568 s6.1)
-LARGEST_MKI = 128  # octets (RFC 4568 s6.1)
 LARGEST_KDR = 24  # as a power of two (RFC 4568 s6.3.1)
 SMALLEST_WINDOW = 64  # packets (RFC 4568 s6.3.6)
 
@@ -44,8 +43,8 @@ class Crypto:
     """One valid a=crypto line.
 
     suite         as spelled by the peer
-    keys          None when the line is valid but not for us: a suite we do not have, several keys or an MKI (which
-                  would have to be cut off each packet), a session parameter that weakens SRTP or that we do not know
+    keys          None when the line is valid but not for us: a suite we do not have, several keys, a session parameter that
+                  weakens SRTP or that we do not know
     lifetime      packets, None when not stated
     mki           value and octets in each packet, None when packets carry none
     parameters    the session parameters as written (FEC_KEY is a key, too)
@@ -73,10 +72,13 @@ class Crypto:
         inlines = [_parse_inline(text, length) for text in key_text.split(";")]
         if len(inlines) > 1 and any(mki is None for _, _, mki in inlines):
             raise SdpError("crypto: several keys need an MKI each")
+        if len({mki[1] for _, _, mki in inlines if mki is not None}) > 1:
+            raise SdpError("crypto: MKIs of several lengths")  # "the length MUST be the same" (RFC 4568 s6.1)
         master, lifetime, mki = inlines[0]
         supported = [_parameter_supported(parameter) for parameter in parameters]
-        ours = _SUITES.get(ALIASES.get(suite, suite)) if all(supported) and mki is None else None
-        return cls(int(tag), suite, Keys(ours, master) if ours is not None else None, lifetime, mki, tuple(parameters))
+        ours = _SUITES.get(ALIASES.get(suite, suite)) if all(supported) and len(inlines) == 1 else None
+        keys = Keys(ours, master, mki[0].to_bytes(mki[1], "big") if mki else b"", lifetime) if ours is not None else None
+        return cls(int(tag), suite, keys, lifetime, mki, tuple(parameters))
 
     def encode(self) -> str:
         """The attribute value, key included. Raises ValueError for a line whose key was not kept."""
@@ -85,6 +87,8 @@ class Crypto:
         text = f"{self.tag} {self.suite} inline:{base64.b64encode(self.keys.master).decode()}"
         if self.lifetime is not None:
             text += f"|{self.lifetime}"
+        if self.keys.mki:
+            text += f"|{int.from_bytes(self.keys.mki, 'big')}:{len(self.keys.mki)}"
         return " ".join((text, *self.parameters))
 
 

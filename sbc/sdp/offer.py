@@ -166,7 +166,9 @@ class MediaLeg:
                 raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
             protocol, keyed = self._offered_protocol(secure_hop)
             sdes = keyed == "sdes"
-            keys = {suite: state.keys.get(suite) or _fresh(suite, ids) for suite in self.rules.suites} if sdes else state.keys
+            in_force = state.agreed.send_keys if state.agreed is not None else None
+            mki = in_force.mki if in_force is not None else b""
+            keys = {suite: state.keys.get(suite) or _fresh(suite, ids, mki) for suite in self.rules.suites} if sdes else state.keys
             # A stream that multiplexes RTCP keeps doing so; of our own accord we ask for it only with DTLS.
             mux = state.agreed.rtcp_mux if state.agreed is not None else keyed == "dtls"
             direction = far.direction if far else Direction.SENDRECV
@@ -449,14 +451,15 @@ class MediaLeg:
     def _answering_crypto(self, ids: Ids) -> Crypto | None:
         """Our half of the line taken: the key in force as long as the peer keeps its own, else a fresh one.
 
-        A peer with a new key starts a new context (RFC 4568 s7.1.4); it may be another device that never saw our old one.
+        A peer with a new key starts a new context (RFC 4568 s7.1.4); it may be another device that never saw our old one. Where its packets
+        carry an MKI ours do, too: it need not (RFC 4568 s5.1.2), but those who use one know nothing else.
         """
         taken, agreed = self._state.crypto, self._state.agreed
         if taken is None or taken.keys is None:
             return None
         same = agreed is not None and agreed.receive_keys == taken.keys
         keys = agreed.send_keys if agreed is not None and same else None
-        return Crypto(taken.tag, taken.suite, keys or _fresh(taken.keys.suite, ids))
+        return Crypto(taken.tag, taken.suite, keys or _fresh(taken.keys.suite, ids, taken.keys.mki))
 
     def _answered_keys(self, peer: Description) -> tuple[Keys | None, Keys | None]:
         """Our key and the peer's; `check_answer` has seen that its line is one of those offered."""
@@ -506,8 +509,8 @@ def relay_sides(
     A leg that has not agreed yet gets a side that neither takes nor sends anything. `all_digits`: whatever the rules withhold.
     """
     digits_a, digits_b = all_digits or b.rules.hears_digits_of(a.rules), all_digits or a.rules.hears_digits_of(b.rules)
-    side_a = relay_side(a.agreed, b.agreed, latch_from=latch_a, silence=a.rules.silence, digits=digits_a)
-    side_b = relay_side(b.agreed, a.agreed, latch_from=latch_b, silence=b.rules.silence, digits=digits_b)
+    side_a = relay_side(a.agreed, b.agreed, a.rules, latch_from=latch_a, digits=digits_a)
+    side_b = relay_side(b.agreed, a.agreed, b.rules, latch_from=latch_b, digits=digits_b)
     return _shaped(side_a, a, b, hears=digits_b), _shaped(side_b, b, a, hears=digits_a)
 
 
@@ -526,5 +529,5 @@ def fit_together(offered: Description, far: Description) -> bool:
     return offered.kind == far.kind != FAX and is_audible(answer_codecs(offered, far))
 
 
-def _fresh(suite: Suite, ids: Ids) -> Keys:
-    return Keys(suite, ids.random(suite.key_length))
+def _fresh(suite: Suite, ids: Ids, mki: bytes) -> Keys:
+    return Keys(suite, ids.random(suite.key_length), mki)

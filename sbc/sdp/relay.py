@@ -11,6 +11,7 @@ from sbc.sdp.codecs import find, is_audible
 from sbc.sdp.describe import Description
 from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.model import Codec, Direction
+from sbc.sdp.rules import MediaRules
 from sbc.sdp.translation import EVENT, law_of, other_law
 
 DIGITS = frozenset(("telephone-event", "TONE"))  # what RFC 4733 sends keys and tones as
@@ -49,19 +50,20 @@ class Agreement:
 
 
 def relay_side(
-    here: Agreement | None, there: Agreement | None, *, latch_from: tuple[str, ...], silence: float | None, digits: bool = True
+    here: Agreement | None, there: Agreement | None, rules: MediaRules, *, latch_from: tuple[str, ...], digits: bool = True
 ) -> SideSpec:
-    """The relay's side towards the peer of `here`. Without an agreement it neither takes nor sends anything.
+    """The relay's side towards the peer of `here`, which `rules` are about. Without an agreement it neither takes nor sends anything.
 
     `digits`: the ones that peer types go on. Else they are dropped on the way: were the events not agreed on, they would be tones.
     """
     if here is None:
-        return SideSpec(send=False)
+        return SideSpec(send=False, dscp=rules.dscp)
     peer = here.peer
     if peer.kind == FAX:
-        return _fax_side(here, there, latch_from, silence)
+        return _fax_side(here, there, rules, latch_from)
     pairs = here.pairs if digits else tuple([pair for pair in here.pairs if pair[0].name not in DIGITS])
     types = _payload_maps(here, there, pairs)
+    silence = rules.silence
     if not here.direction.sends:
         silence = None
     elif silence is not None and peer.silence_suppression:
@@ -81,10 +83,12 @@ def relay_side(
         ice=here.ice,
         translate=types.translate,
         reported=tuple(types.reported),
+        follow=rules.follow,
+        dscp=rules.dscp,
     )
 
 
-def _fax_side(here: Agreement, there: Agreement | None, latch_from: tuple[str, ...], silence: float | None) -> SideSpec:
+def _fax_side(here: Agreement, there: Agreement | None, rules: MediaRules, latch_from: tuple[str, ...]) -> SideSpec:
     """While one side speaks of fax already and the other not yet, nothing passes."""
     if there is not None and there.peer.kind != FAX:
         there = None
@@ -94,7 +98,8 @@ def _fax_side(here: Agreement, there: Agreement | None, latch_from: tuple[str, .
         udptl=there is not None,
         send=there is not None and here.direction.receives and there.direction.sends,
         # While one machine sends a page the other is silent
-        silence=silence * _SUPPRESSED_SILENCE if silence is not None and here.direction.sends else None,
+        silence=rules.silence * _SUPPRESSED_SILENCE if rules.silence is not None and here.direction.sends else None,
+        dscp=rules.dscp,
     )
 
 

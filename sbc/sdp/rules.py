@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from media.api import Suite
+from media.api import EXPEDITED, Follow, Suite
 from sbc.frozen import frozen
 
 # Strongest first; with AES-NI the GCM suites are the cheapest as well.
@@ -32,6 +32,8 @@ class MediaRules:
     digits    how it says digits: "info" only, "rfc4733": as telephone-events only; "pass": as they come
     ssrc      "rewrite": it is sent one stream, whoever is heard
     digits_from, digits_to  whether the digits it types go on to whom it talks to, and those of the other one to it (PCI DSS)
+    follow    whether it is followed where a NAT gives it another address in the middle of a call
+    dscp      of the packets sent to it (RFC 2474)
     """
 
     codecs: tuple[str, ...] = ("PCMA", "PCMU", "G729", "telephone-event")
@@ -46,6 +48,8 @@ class MediaRules:
     g711: Literal["pass", "translate"] = "pass"
     digits: Literal["pass", "rfc4733", "info"] = "pass"
     ssrc: Literal["keep", "rewrite"] = "keep"
+    follow: Follow = Follow.AUTHENTICATED
+    dscp: int = EXPEDITED
 
     @property
     def dtls(self) -> bool:

@@ -13,7 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.api import KEYPAD, Address, Digit, EventKind, Interface, Keys, Law, MediaError, MediaEvent, RelayStats, Side, SideSpec, Suite
+from media.api import (
+    KEYPAD,
+    Address,
+    Digit,
+    EventKind,
+    Follow,
+    Interface,
+    Keys,
+    Law,
+    MediaError,
+    MediaEvent,
+    RelayStats,
+    Side,
+    SideSpec,
+    Suite,
+)
 from media.fake import FakeEngine
 from media.keys import SUITES, Outbound, Refused
 from media.relay import MOST_PACKETS
@@ -66,7 +81,7 @@ class Play:
             *(self.type, self.type, self.type, self.hear_of_a_digit, self.hear_of_a_digit),
             *(self.report_much,) * 4,
             *(self.report, self.report, self.speak_strangely, self.litter, self.spoil, self.spoil),
-            *(self.repeat, self.repeat, self.change, self.change, self.wait, self.wait, self.flood),
+            *(self.repeat, self.repeat, self.change, self.change, self.wait, self.wait, self.flood, self.wander),
         )
 
     def hear(self, event: MediaEvent) -> None:
@@ -216,7 +231,8 @@ class Play:
         specs = dict(self.specs)
         side = random.choice(list(Side))
         suite = random.choice(KNOWN) if random.random() < 0.98 else Suite.AES_256_CM_HMAC_SHA1_80
-        key = None if random.random() < 0.2 else keys(random.randrange(3), suite)
+        mki, lifetime = random.choice((b"", b"", b"\1", b"\0\0\0\1")), random.choice((None, 1, 3))
+        key = None if random.random() < 0.2 else replace(keys(random.randrange(3), suite), mki=mki, lifetime=lifetime)
         changes: list[dict[str, Any]] = [
             {"receive_keys": key},
             {"receive_keys": key},
@@ -226,6 +242,8 @@ class Play:
             {"latch_from": tuple(place(random.choice((side, side, side.other)), random)[0] for _ in range(random.randrange(4)))},
             {"rtcp_mux": random.random() < 0.5},
             {"send": random.random() < 0.7},
+            {"follow": random.choice(list(Follow))},
+            {"follow": random.choice(list(Follow))},
             {"silence": random.choice((None, 1.0, 5.0))},
             {"payload_types": random.choice(({}, {8: 8}, {8: 127, 9: 8, 101: 0}, {72: 72, 8: 72}))},
             {"clock_rates": random.choice(({}, {8: 8000, 9: 48000}, {8: 1}, {101: 48000, 102: 8000}))},
@@ -257,6 +275,17 @@ class Play:
         assert self.native.advance_to(self.fake.now) == self.left()
         self.compare()
 
+    def wander(self, random: Random) -> None:
+        """A NAT gives a peer another address, or somebody pretends that."""
+        side, ssrc = random.choice(list(Side)), random.choice((1, 1, 1, 2))
+        self.fake.advance(random.choice((0.9, 1.0, 1.1, 5.0)))
+        assert self.native.advance_to(self.fake.now) == self.left()
+        self.compare()
+        sequence = self.sequences[side, ssrc] = self.sequences.get((side, ssrc), 0) + random.choice((1, 1, 1, 2, 0, 2999, 3000))
+        packet = self.sealed(side, rtp(sequence, ssrc=ssrc), random, is_rtcp=False)
+        for _ in range(random.choice((1, 1, 2))):
+            self.deliver(side, packet, random, is_rtcp=False, source=place(side, random))
+
     def flood(self, random: Random) -> None:
         """As many packets as make it one, more or less: mostly too few."""
         side = random.choice(list(Side))
@@ -275,7 +304,7 @@ def assert_same(native: RelayStats, fake: RelayStats) -> None:
 
 
 @settings(max_examples=max(20, settings().max_examples // 10))
-@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 1 << 32)), max_size=100))
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 1 << 32)), max_size=100))
 def test_both_engines_do_the_same(script: list[tuple[int, int]]) -> None:
     play = Play()
     try:

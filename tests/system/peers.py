@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -33,12 +34,14 @@ class Sbc:
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    options: tuple[str, ...] = ()
 
     def start(self) -> None:
         self.starts += 1
         log = self.folder / f"log{self.starts}"
         with log.open("wb") as sink:
-            command = (sys.executable, "-m", "sbc", "run", self.folder / "policies", "--records", self.folder / "records.jsonl")
+            files = (self.folder / "policies", "--records", self.folder / "records.jsonl")
+            command: tuple[str | Path, ...] = (sys.executable, "-m", "sbc", "run", *files, *self.options)
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT)
         end = time.monotonic() + START_S
         while b"stop with Ctrl-C" not in log.read_bytes():
@@ -57,12 +60,12 @@ class Sbc:
 
 
 @contextlib.contextmanager
-def running(folder: Path, policy: str) -> Iterator[Sbc]:
+def running(folder: Path, policy: str, *options: str) -> Iterator[Sbc]:
     """An SBC with that policy in the empty `folder`; it must not have logged a fault at the end."""
     (folder / "policies").mkdir(parents=True)
     (folder / "policies" / "sbc.yaml").write_text(policy)
     devcerts.write_new(folder / "policies" / "alice.secret", f"{PASSWORD}\n".encode(), devcerts.PRIVATE_MODE)
-    sbc = Sbc(folder)
+    sbc = Sbc(folder, options=options)
     try:
         sbc.start()
         yield sbc
@@ -97,6 +100,13 @@ class Phone:
         """It says that it is behind a NAT."""
         sock = socket.create_connection((server, 5060), 5, source_address=(host, 0))
         return cls(name, sock, f"<sip:{name}@192.168.1.9:{sock.getsockname()[1]};transport=tcp>", "TCP")
+
+    @classmethod
+    def tls(cls, name: str, host: str, server: str, authority: Path) -> Phone:
+        context = ssl.create_default_context(cafile=authority)
+        plain = socket.create_connection((server, 5061), 5, source_address=(host, 0))
+        sock = context.wrap_socket(plain, server_hostname=server)
+        return cls(name, sock, f"<sip:{name}@{host}:{sock.getsockname()[1]};transport=tls>", "TLS")
 
     def send(self, message: Request | Response) -> None:
         self.sock.sendall(message.encode())
@@ -149,8 +159,12 @@ class Phone:
 
     def call(self, uri: str) -> None:
         host = self.sock.getsockname()[0]
-        body = f"v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
-        self.send(self.request("INVITE", uri, f"<{uri}>", body=body.encode()))
+        self.send(self.request("INVITE", uri, f"<{uri}>", body=description(host, "m=audio 40000 RTP/AVP 8")))
 
     def close(self) -> None:
         self.sock.close()
+
+
+def description(host: str, *lines: str) -> bytes:
+    """SDP of somebody at `host`; `lines` from m= on."""
+    return "\r\n".join(("v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0", *lines, "")).encode()

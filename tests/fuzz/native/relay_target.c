@@ -14,6 +14,7 @@ struct memory {
     size_t count;
     uint64_t counters[COUNTERS];
     int events[EVENTS];
+    double moved_at, heard_at;
     bool quiet; /* reported silent, and not heard or told of since */
     uint64_t typed;
 };
@@ -80,7 +81,8 @@ bool relay_answer(const struct half *half, const uint8_t *packet, size_t size, c
 void relay_report(struct half *half, enum event event) {
     struct memory *of = &memory[side_of(half)];
     of->events[event]++;
-    if (event == FIRST_PACKET || event == FLOOD || event == KEY_FAILURE) /* the last begins again with a new key */
+    /* The last two begin again with a new key */
+    if (event == FIRST_PACKET || event == FLOOD || event == SOURCE_CHANGED || event == KEY_FAILURE || event == KEY_WORN)
         CLAIM(of->events[event] == 1);
     if (event == SILENCE) {
         CLAIM(!of->quiet);
@@ -111,6 +113,8 @@ static void choose_key(struct input *input, struct key *key) {
     key->given = what & 1;
     key->suite = (what >> 1 & 7) % SUITES;
     memset(key->master, what >> 4 & 3, sizeof key->master);
+    key->mki_size = what & 0x80 ? 4 : 0;
+    key->lifetime = what & 0x40 ? 3 : 0;
 }
 
 static void fill(struct input *input, struct spec *spec, bool six, bool udptl) {
@@ -129,6 +133,7 @@ static void fill(struct input *input, struct spec *spec, bool six, bool udptl) {
     spec->send = !(what & 0x20);
     spec->silence = what & 0x40 ? (what & 0x80 ? 5 : 0) : -1;
     spec->udptl = udptl;
+    spec->follow = (enum follow)((where >> 2 & 3) % 3);
     if (udptl)
         return;
     choose_key(input, &spec->receive);
@@ -165,10 +170,12 @@ static void update(struct input *input) {
             remember(of, &specs[side].remote_rtcp);
             moved |= !equal(&specs[side].remote, &half->latch.remote);
             if (new) {
-                of->events[KEY_FAILURE] = 0;
+                of->events[KEY_FAILURE] = of->events[KEY_WORN] = 0;
                 srtp_free(peer[side]);
                 const struct key *key = &specs[side].receive;
                 peer[side] = key->given ? srtp_new(key->suite, key->master, true) : NULL;
+                if (peer[side])
+                    srtp_name(peer[side], key->mki, key->mki_size, 0);
             }
             if (moved)
                 of->quiet = false;
@@ -177,6 +184,17 @@ static void update(struct input *input) {
         }
         spec_end(&specs[side]);
     }
+}
+
+/* The peer was followed to `source`: not while it was heard elsewhere, and not sooner than promised after the last time. */
+static void follow(const struct half *half, const union address *source) {
+    struct memory *of = &memory[side_of(half)];
+    CLAIM(half->follow != NEVER && !half->udptl && equal(&half->latch.locked, source));
+    CLAIM(half->inbound || half->follow == SAME_ADDRESS);
+    CLAIM(!of->moved_at || now - of->moved_at >= FOLLOW_EVERY);
+    CLAIM(now - of->heard_at >= FOLLOW_AFTER);
+    of->moved_at = of->heard_at = now;
+    remember(of, source);
 }
 
 /* A packet as a peer makes it, or any octets. */
@@ -244,11 +262,22 @@ static void receive(struct input *input) {
             if (equal(&host, &source))
                 remember(&memory[side], &source);
         }
+        union address moved = latch->moved;
+        moved.in.sin_port = source.in.sin_port; /* where in6 has it, too */
+        if (moved.any.sa_family != AF_UNSPEC && equal(&moved, &source))
+            remember(&memory[side], &source);
         bool known = knows(&memory[side], &source);
         uint64_t before = half->counters[PACKETS_RECEIVED] + half->counters[RTCP_RECEIVED];
+        uint64_t moves = half->counters[SOURCE_CHANGES];
         (control ? half_receive_rtcp : half_receive)(half, datagram, now);
         if (datagram->size)
             leave(!side, datagram);
+        if (half->counters[SOURCE_CHANGES] != moves) {
+            follow(half, &source);
+            known = true;
+        } else if (half->counters[PACKETS_RECEIVED] + half->counters[RTCP_RECEIVED] != before && !control) {
+            memory[side].heard_at = now;
+        }
         CLAIM(known || half->counters[PACKETS_RECEIVED] + half->counters[RTCP_RECEIVED] == before);
         free(datagram);
         check();

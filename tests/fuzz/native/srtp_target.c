@@ -40,8 +40,19 @@ static enum verdict open_sealed(struct srtp *receiver, const uint8_t *sealed, si
     return verdict;
 }
 
-static void any_octets(enum suite suite, struct input input) {
-    struct srtp *receiver = srtp_new(suite, master, false), *sender = srtp_new(suite, master, true);
+static const uint8_t MKI[MAX_MKI] = {1, 2, 3, 4};
+
+/* `name`: which MKI its packets have. */
+static struct srtp *context(enum suite suite, bool sending, uint8_t name) {
+    static const size_t sizes[] = {0, 0, 4, MAX_MKI};
+    struct srtp *made = srtp_new(suite, master, sending);
+    CLAIM(made);
+    srtp_name(made, MKI, sizes[name & 3], 0);
+    return made;
+}
+
+static void any_octets(enum suite suite, uint8_t name, struct input input) {
+    struct srtp *receiver = context(suite, false, name), *sender = context(suite, true, name);
     for (int rtcp = 0; rtcp < 2; rtcp++) {
         uint8_t *plain;
         size_t size = input.left;
@@ -123,7 +134,7 @@ static void deliver(struct srtp *receiver, struct srtp *calm, struct kept *kept)
 }
 
 static void deliver_changed(struct srtp *receiver, enum suite suite, struct input *input, struct kept *kept) {
-    uint8_t changed[MAX_PACKET + 64], *opened;
+    uint8_t changed[MAX_PACKET + 64 + MAX_MKI], *opened;
     uint8_t how = take8(input);
     size_t size = kept->sealed_size, at = take16(input) % size;
     memcpy(changed, kept->sealed, size);
@@ -141,9 +152,9 @@ static void deliver_changed(struct srtp *receiver, enum suite suite, struct inpu
     free(opened);
 }
 
-static void play(enum suite suite, struct input input) {
-    struct srtp *sender = srtp_new(suite, master, true), *receiver = srtp_new(suite, master, false);
-    struct srtp *calm = srtp_new(suite, master, false);
+static void play(enum suite suite, uint8_t name, struct input input) {
+    struct srtp *sender = context(suite, true, name), *receiver = context(suite, false, name);
+    struct srtp *calm = context(suite, false, name);
     struct kept kept[KEPT] = {0};
     uint16_t sequence = take16(&input);
     while (input.left) {
@@ -168,10 +179,11 @@ static void play(enum suite suite, struct input input) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct input input = {data, size};
     uint8_t what = take8(&input);
-    enum suite suite = (what & 0x7F) % SUITES;
+    enum suite suite = (what & 0x0F) % SUITES;
+    uint8_t name = what >> 4 & 3;
     if (what & 0x80)
-        play(suite, input);
+        play(suite, name, input);
     else
-        any_octets(suite, input);
+        any_octets(suite, name, input);
     return 0;
 }

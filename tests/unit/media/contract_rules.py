@@ -86,6 +86,7 @@ class LifeOfARelay:
             SideSpec(remote=("127.0.0.1", 0)),
             SideSpec(remote_rtcp=("127.0.0.1", 70000)),
             SideSpec(remote=("127.0.0.1", 1 << 40)),
+            SideSpec(dscp=64),
             SideSpec(latch_from=("127.0.0.0/8",)),
             SideSpec(latch_from=("127.0.0.1\0",)),
             SideSpec(latch_from=tuple(f"127.0.0.{number}" for number in range(7))),

@@ -9,8 +9,9 @@ import pytest
 from media.api import EventKind, Keys, MediaError, Side, Suite
 from media.keys import Inbound, Outbound
 from media.relay import MOST_PACKETS
+from sbc.frozen import replace
 from tests.unit.media.calls import Call
-from tests.unit.media.oracle import protect_rtcp, protect_rtp
+from tests.unit.media.oracle import named, protect_rtcp, protect_rtp
 from tests.unit.media.packets import keys, rtcp, rtp
 from tests.unit.media.worlds import World
 
@@ -259,6 +260,47 @@ class Encryption:
             call.dropped(call.alice, Outbound(keys(9)).rtp(rtp(sequence + 101)), "srtp_auth_failed")
         world.turn()
         assert call.events(EventKind.KEY_FAILURE) == [Side.A]
+
+    @pytest.mark.parametrize("suite", [Suite.AES_CM_128_HMAC_SHA1_32, Suite.AEAD_AES_128_GCM])
+    def test_SRTP_05_keys_with_a_name_on_both_sides(self, world: World, suite: Suite) -> None:
+        theirs, ours = replace(keys(1, suite), mki=b"\1"), replace(keys(2, suite), mki=b"\0\0\0\1")
+        call = Call(world, a={"receive_keys": theirs, "send_keys": ours})
+        assert call.from_alice(named(theirs, protect_rtp(theirs, 0, rtp(1)))).packet == rtp(1)
+        assert call.from_bob(rtp(1)).packet == named(ours, protect_rtp(ours, 0, rtp(1)))
+        call.alice_rtcp.send(named(theirs, protect_rtcp(theirs, 1, rtcp()), is_rtcp=True), call.rtcp_ports[0])
+        assert world.expect(call.bob_rtcp)[0].packet == rtcp()
+        call.bob_rtcp.send(rtcp(), call.rtcp_ports[1])
+        assert world.expect(call.alice_rtcp)[0].packet == named(ours, protect_rtcp(ours, 1, rtcp()), is_rtcp=True)
+        call.dropped(call.alice, protect_rtp(theirs, 0, rtp(2)), "srtp_auth_failed")
+        for sequence in (30000, 60000, 65540):
+            assert call.from_bob(rtp(sequence)).packet == named(ours, protect_rtp(ours, sequence >> 16, rtp(sequence)))
+            call.change(a={"receive_keys": replace(theirs), "send_keys": replace(ours)})
+
+    def test_SRTP_06_the_key_before_serves_under_its_name(self, world: World) -> None:
+        before, after = replace(ALICE, mki=b"\1"), replace(keys(11), mki=b"\2")
+        call = Call(world, a={"receive_keys": before})
+        call.change(a={"receive_keys": after})
+        assert call.from_alice(named(before, protect_rtp(before, 0, rtp(1)))).packet == rtp(1)
+        assert call.from_alice(named(after, protect_rtp(after, 0, rtp(2)))).packet == rtp(2)
+        call.dropped(call.alice, named(before, protect_rtp(before, 0, rtp(3))), "srtp_auth_failed")
+
+    def test_SRTP_04_a_key_that_is_used_for_too_long_is_told_of_once(self, world: World) -> None:
+        call = Call(world, a={"receive_keys": replace(ALICE, lifetime=3)})
+        alice = Outbound(ALICE)
+        for sequence in (1, 2):
+            call.from_alice(alice.rtp(rtp(sequence)))
+        world.turn()
+        assert call.events(EventKind.KEY_WORN) == []
+        for sequence in (3, 4, 5):
+            call.from_alice(alice.rtp(rtp(sequence)))
+            call.alice_rtcp.send(alice.rtcp(rtcp()), call.rtcp_ports[0])
+            world.expect(call.bob_rtcp)
+        world.turn()
+        assert call.events(EventKind.KEY_WORN) == [Side.A]
+        call.change(a={"receive_keys": replace(keys(11), lifetime=1)})
+        call.from_alice(Outbound(keys(11)).rtp(rtp(6)))
+        world.turn()
+        assert call.events(EventKind.KEY_WORN) == [Side.A, Side.A]
 
     def test_SRTP_07_keys_are_not_shown(self, world: World) -> None:
         call = encrypted(world)

@@ -128,6 +128,15 @@ class Traffic:
         call.alice_rtcp.send(rtcp(), call.rtcp_ports[0])
         assert world.expect(call.bob) == [(rtcp(), call.ports.b)]
 
+    def test_XR_01_extended_reports_pass_as_they_came(self, world: World) -> None:
+        """VoIP metrics and a block nobody knows (RFC 3611 s4.7, s4.8), after the receiver report they travel with."""
+        call = Call(world)
+        blocks = bytes((7, 0, 0, 8)) + bytes(range(32)) + bytes((99, 0, 0, 1)) + b"what"
+        packet = rtcp() + struct.pack("!BBHI", 0x80, 207, 1 + len(blocks) // 4, 0x1111) + blocks
+        call.alice_rtcp.send(packet, call.rtcp_ports[0])
+        assert world.expect(call.bob_rtcp)[0].packet == packet
+        assert call.stats.a.malformed == 0
+
     def test_rtp_on_the_rtcp_port(self, world: World) -> None:
         call = Call(world)
         call.dropped(call.alice_rtcp, rtp(1), "malformed", call.rtcp_ports[0])

@@ -68,6 +68,13 @@ def protect_rtcp(keys: Keys, index: int, packet: bytes) -> bytes:
     return sealed + hmac.digest(derive(key, salt, 4, 20), sealed, hashlib.sha1)[:10]
 
 
+def named(keys: Keys, packet: bytes, *, is_rtcp: bool = False) -> bytes:
+    """With the MKI: before the tag (RFC 3711 s3.1, s3.4), or at the end where that is part of the cipher text (RFC 7714 s8.2, s9.2)."""
+    tail = 0 if keys.suite in SALT else 4 if keys.suite.endswith("_32") and not is_rtcp else 10
+    end = len(packet) - tail
+    return packet[:end] + keys.mki + packet[end:]
+
+
 def split(keys: Keys) -> tuple[bytes, bytes]:
     salt = SALT.get(keys.suite, 14)
     return keys.master[:-salt], keys.master[-salt:]

@@ -10,6 +10,8 @@ from media import keys as libsrtp
 from media.api import Keys, MediaError, Suite
 from media.keys import MAX_SOURCES, REPLAY_WINDOW, AuthenticationFailed, Replayed, Unusable
 from media.native import keys as native
+from media.rtp import MAX_PACKET
+from sbc.frozen import replace
 from tests.unit.media import oracle
 from tests.unit.media.packets import keys, rtcp, rtp
 
@@ -41,13 +43,14 @@ GENERATED = [each for each in vectors("generated_packets.json", "suites") if eac
 LIBSRTP = [
     each
     for each in vectors("libsrtp_packets.json", "cases")
-    if each["suite"] in list(Suite) and not each.keys() & {"rfc6904_encrypted_ext_ids"} and not each.get("mki")
+    if each["suite"] in list(Suite) and not each.keys() & {"rfc6904_encrypted_ext_ids"}
 ]
 RFC_7714 = [each for each in vectors("rfc7714_gcm.json", "cases") if each["suite"] in list(Suite) and each["kind"].endswith("_encrypt")]
 
 
 def keys_of(case: dict[str, Any]) -> Keys:
-    return Keys(Suite(case["suite"]), bytes.fromhex(case["master_key"] + case["master_salt"]))
+    mki = bytes.fromhex(case.get("mki") or "")
+    return Keys(Suite(case["suite"]), bytes.fromhex(case["master_key"] + case["master_salt"]), mki)
 
 
 def test_every_suite_has_vectors() -> None:
@@ -185,6 +188,52 @@ def test_only_the_last_key_is_kept_beside_the_new_one() -> None:
     assert third.rtcp(libsrtp.Outbound(keys(3)).rtcp(rtcp())) == rtcp()
     with pytest.raises(AuthenticationFailed):
         third.rtp(libsrtp.Outbound(keys(2)).rtp(rtp(1)))
+
+
+@EVERY_SUITE
+@pytest.mark.parametrize("mki", [b"\1", b"\0\0\0\7", bytes(range(128))])
+def test_SRTP_05_keys_with_a_name(engine: Any, case: dict[str, Any], mki: bytes) -> None:
+    named = replace(keys(1, Suite(case["suite"])), mki=mki)
+    inbound, outbound = engine.Inbound(named), engine.Outbound(named)
+    for sequence in (65534, 65535, 65536):
+        packet = oracle.named(named, oracle.protect_rtp(named, sequence >> 16, rtp(sequence)))
+        assert outbound.rtp(rtp(sequence)) == packet
+        assert inbound.rtp(packet) == rtp(sequence)
+        with pytest.raises(Replayed):
+            inbound.rtp(packet)
+    packet = oracle.named(named, oracle.protect_rtcp(named, 1, rtcp()), is_rtcp=True)
+    assert outbound.rtcp(rtcp()) == packet
+    assert inbound.rtcp(packet) == rtcp()
+
+
+@EVERY_SUITE
+def test_SRTP_05_packets_of_another_name_or_none(engine: Any, case: dict[str, Any]) -> None:
+    plain = keys(1, Suite(case["suite"]))
+    ours, theirs = replace(plain, mki=b"\7\1"), replace(plain, mki=b"\7\2")
+    inbound = engine.Inbound(ours)
+    for other in (plain, theirs):
+        sender = engine.Outbound(other)
+        for packet, receive in ((sender.rtp(rtp(1)), inbound.rtp), (sender.rtcp(rtcp()), inbound.rtcp)):
+            with pytest.raises(AuthenticationFailed):
+                receive(packet)
+    sender = engine.Outbound(ours)
+    assert inbound.rtp(sender.rtp(rtp(1))) == rtp(1)
+    assert inbound.rtcp(sender.rtcp(rtcp())) == rtcp()
+
+
+@EVERY_SUITE
+def test_SRTP_05_a_name_needs_room(engine: Any, case: dict[str, Any]) -> None:
+    named = replace(keys(1, Suite(case["suite"])), mki=bytes(128))
+    inbound, outbound = engine.Inbound(named), engine.Outbound(named)
+    for size in (12, 20, 139):
+        with pytest.raises(Unusable):
+            inbound.rtp(rtp(1)[:12] + bytes(size - 12))
+    with pytest.raises(Unusable):
+        inbound.rtcp(rtcp()[:8] + bytes(120))
+    room = MAX_PACKET - len(outbound.rtp(rtp(1, payload=b"")))
+    with pytest.raises(Unusable):
+        outbound.rtp(rtp(2, payload=bytes(room + 1)))
+    assert inbound.rtp(outbound.rtp(rtp(2))) == rtp(2), "a refusal has used nothing up"
 
 
 def test_SRTP_07_secrets_stay_secret(engine: Any) -> None:

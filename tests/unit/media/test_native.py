@@ -54,7 +54,8 @@ handle = engine.open(engine.bind("127.0.0.2", 43000), engine.bind("127.0.0.3", 4
 peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 peer.bind(("127.0.0.4", 0))
 def spec(silence):
-    return peer.getsockname(), None, False, (), None, None, {8: 8}, {}, True, silence, False, False, None, {}, (), None, 0, False
+    rest = None, {}, (), None, 0, False, 0, 46
+    return peer.getsockname(), None, False, (), None, None, {8: 8}, {}, True, silence, False, False, *rest
 def happen():
     engine.update(handle, spec(None), spec(None))
     for host in ("127.0.0.2", "127.0.0.3"):

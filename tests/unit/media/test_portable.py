@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 
 from media import portable
-from media.api import Address, Interface, MediaError, PortsExhausted, SideSpec
+from media.api import Address, MediaError, PortsExhausted, SideSpec
 from media.portable import BATCH, PortableEngine
 from media.relay import MOST_PACKETS
 from tests.unit.media.packets import keys, rtp
@@ -51,23 +51,6 @@ def test_no_room_in_the_epoll_is_temporary_and_leaves_nothing_behind(world: Loop
         world.open()
     assert len(os.listdir("/proc/self/fd")) == before
     world.open()
-
-
-def test_RTP_10_packets_are_marked_for_expedited_forwarding(world: LoopbackWorld) -> None:
-    world.engine.provide({"near": Interface("127.0.0.2", 42000, 42999), "away": Interface("::1", 42000, 42999)})
-    ports = world.open()
-    bob = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    bob.bind(("::1", 0))
-    bob.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
-    alice = world.peer()
-    world.engine.update(
-        "call", SideSpec(remote=alice.address, payload_types={8: 8}), SideSpec(remote=bob.getsockname()[:2], payload_types={8: 8})
-    )
-    alice.send(rtp(1), ports.a)
-    world.until(lambda: world.engine.stats("call").b.packets_sent == 1)
-    _, ancillary, _, _ = bob.recvmsg(2048, 64)
-    bob.close()
-    assert [int.from_bytes(data[:4], sys.byteorder) for _, _, data in ancillary] == [46 << 2]
 
 
 def test_one_wake_up_takes_one_packet_of_each_socket(world: LoopbackWorld) -> None:

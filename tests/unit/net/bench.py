@@ -166,6 +166,7 @@ def realm(
     more: tuple[Path, ...] = (),
     origins: tuple[str, ...] = (),
     address: str = LOCALHOST,
+    dscp: int = 24,
 ) -> Realm:
     return Realm(
         name=name,
@@ -185,6 +186,7 @@ def realm(
         digest_algorithms=("MD5",),
         has_digest_users=False,
         origins=origins,
+        dscp=dscp,
     )
 
 

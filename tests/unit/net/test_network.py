@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 import socket
+import sys
 
 import pytest
 
 from sbc.effects import Send
 from sbc.errors import ConfigError
-from sbc.flow import Flow
+from sbc.flow import Address, Flow
 from tests.unit.net.bench import LOCALHOST, Authority, bench, free_port, message, realm, run, until
 
 
@@ -110,6 +112,53 @@ def test_ipv6() -> None:
             peer = await it.connect("TCP")
             peer.send(message())
             await until(lambda: it.ear.messages)
+
+    run(scene())
+
+
+def mark(address: Address, option: tuple[int, int]) -> int:
+    """That `option` of the one socket here that is connected to `address`."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            with socket.socket(fileno=os.dup(int(name))) as each:
+                if each.getpeername()[:2] == address:
+                    found.append(each.getsockopt(*option))
+        except OSError:  # no socket, or not connected
+            continue
+    (value,) = found
+    return value
+
+
+@pytest.mark.parametrize(
+    ("address", "option", "receive"),
+    [
+        (LOCALHOST, (socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IP, socket.IP_RECVTOS)),
+        ("::1", (socket.IPPROTO_IPV6, socket.IPV6_TCLASS), (socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS)),
+    ],
+)
+def test_RTP_10_signalling_is_marked(address: str, option: tuple[int, int], receive: tuple[int, int]) -> None:
+    async def scene() -> None:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        async with bench(realm(("UDP", 0), ("TCP", 0), address=address)) as it:
+            with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as phone:
+                phone.bind((address, 0))
+                phone.setsockopt(*receive, 1)
+                for dscp in (24, 40):
+                    it.reload(realm(("UDP", 0), ("TCP", 0), address=address, dscp=dscp))
+                    it.network.send(Send(b"y", it.flow("UDP", phone.getsockname()[:2])))
+                    _, ((_, _, octet),), _, _ = phone.recvmsg(10, 64)
+                    assert int.from_bytes(octet[:4], sys.byteorder) == dscp << 2
+            accepted = await it.connect("TCP")
+            accepted.send(message())
+            await until(lambda: it.ear.messages)
+            assert mark(accepted.address, option) == 40 << 2
+            with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as server:
+                server.bind((address, 0))
+                server.listen()
+                it.network.send(Send(b"x", it.flow("TCP", server.getsockname()[:2])))
+                await until(lambda: it.stats.connections_opened)
+                assert mark(server.getsockname()[:2], option) == 40 << 2
 
     run(scene())
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from media.api import Interface, Packets, Suite
+from media.api import Follow, Interface, Packets, Suite
 from sbc.policy import values
 from sbc.policy.problems import PolicyErrors
 from sbc.policy.snapshot import KeyPair, LimitRules, Peer, Strangers
@@ -266,3 +266,38 @@ def test_recordings_are_for_those_who_ask(folder: Folder) -> None:
     assert (trunks["kept"].record, trunks["other"].record) == ("failed", "never")
     (error,) = folder.errors(text.replace("record: failed", "record: sometimes"))
     assert "trunks.kept.record: " in error
+
+
+MARKED = """
+realms:
+  marked:
+    signalling: [udp://127.0.0.9:5060]
+    relay: {address: 127.0.0.9, ports: 30000-30999}
+    dscp: {media: AF41, signalling: cs5}
+media:
+  usual: {srtp: optional, codecs: [PCMA]}
+  own: {srtp: off, codecs: [PCMA], dscp: 0, follow: same_address}
+  still: {srtp: sdes, codecs: [PCMA], follow: never}
+trunks:
+  a: {realm: inside, media: usual}
+  b: {realm: marked, media: usual}
+  c: {realm: marked, media: own}
+  d: {realm: inside, media: still}
+"""
+
+
+def test_RTP_10_the_media_object_marks_before_the_realm_does(folder: Folder) -> None:
+    snapshot = folder.load(MINIMAL, MARKED).snapshot
+    assert {name: trunk.media.dscp for name, trunk in snapshot.trunks.items()} == {"a": 46, "b": 34, "c": 0, "d": 46}
+    assert {name: realm.dscp for name, realm in snapshot.realms.items()} == {"inside": 24, "outside": 24, "marked": 40}
+
+
+def test_RTP_03_who_is_followed(folder: Folder) -> None:
+    snapshot = folder.load(MINIMAL, MARKED).snapshot
+    follow = {name: trunk.media.follow for name, trunk in snapshot.trunks.items()}
+    assert follow == {"a": Follow.AUTHENTICATED, "b": Follow.AUTHENTICATED, "c": Follow.SAME_ADDRESS, "d": Follow.NEVER}
+
+
+@pytest.mark.parametrize(("text", "number"), [("ef", 46), ("CS7", 56), ("af11", 10), ("af43", 38), ("va", 44), ("0", 0), ("63", 63)])
+def test_dscp_by_name_and_number(text: str, number: int) -> None:
+    assert values.dscp(text) == number

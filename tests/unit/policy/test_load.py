@@ -244,6 +244,17 @@ def test_xdp_at_one_network_of_several(folder: Folder) -> None:
         ("{srtp: off, codecs: [PCMA], fax: yes}", "media.m.fax: "),
         ("{srtp: off, codecs: [PCMA], early_media: one-way}", "media.m.early_media: "),
         ("{srtp: off, codecs: [PCMA, telephone-event], digits_to: refuse}", "media.m.digits_to: must be 'pass' or 'withhold'"),
+        ("{srtp: off, codecs: [PCMA], follow: always}", "media.m.follow: must be 'never', 'authenticated' or 'same_address'"),
+        (
+            "{srtp: off, codecs: [PCMA], follow: authenticated}",
+            "media.m.follow: plain RTP authenticates nothing: 'never', or 'same_address'",
+        ),
+        ("{srtp: [dtls, sdes], codecs: [PCMA], follow: same_address}", "with 'srtp: dtls, sdes' it is 'authenticated'"),
+        ("{srtp: off, codecs: [PCMA], dscp: eff}", "media.m.dscp: 'eff' is no DSCP, did you mean 'ef'?"),
+        (
+            "{srtp: off, codecs: [PCMA], dscp: 64}",
+            "media.m.dscp: '64' is no DSCP: write ef, cs0 to cs7, af11 to af43, or a number from 0 to 63",
+        ),
         ("{srtp: off, codecs: [PCMA], digits_to: withhold}", "media.m.digits_to: without telephone-event"),
         ("{srtp: off, codecs: [PCMA, Telephone-Event, RED], digits_from: withhold}", "media.m.digits_from: RED (RFC 2198) carries"),
         ("{srtp: off, codecs: [PCMA], digits: rfc2833}", "media.m.digits: must be 'pass', 'rfc4733' or 'info'"),

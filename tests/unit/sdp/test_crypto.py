@@ -10,13 +10,13 @@ import pytest
 from media.api import Keys, Suite
 from sbc.sdp.crypto import ALIASES, Crypto, choose, read_cryptos
 from sbc.sdp.parse import SdpError
-from tests.unit.sdp.bodies import KEY_A, vectors
+from tests.unit.sdp.bodies import KEY_A, KEY_B, vectors
 
 DATA = vectors("crypto_attributes.json")
 LINES = DATA["attributes"]
 BASIC = f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY_A}"
 # Valid by the grammar, but not for us; see the reason of each vector.
-NOT_FOR_US = ("FEC_ORDER", "UNENCRYPTED_SRTCP", "UNAUTHENTICATED_SRTP", " FOO=1", "|1:")
+NOT_FOR_US = ("FEC_ORDER", "UNENCRYPTED_SRTCP", "UNAUTHENTICATED_SRTP", " FOO=1", ";")
 
 
 @pytest.mark.parametrize("vector", LINES, ids=[line["line"][9:60] for line in LINES])
@@ -103,6 +103,32 @@ def test_what_is_parsed_can_be_written_again() -> None:
     assert Crypto.parse(value).encode() == value
     with pytest.raises(ValueError, match="no key"):
         Crypto.parse(f"{BASIC} FOO").encode()
+
+
+@pytest.mark.parametrize(
+    ("options", "mki", "lifetime"),
+    [
+        ("", b"", None),
+        ("|2^20", b"", 1 << 20),
+        ("|1:4", b"\0\0\0\1", None),
+        ("|2^31|1:1", b"\1", 1 << 31),
+        ("|2^48|0:1", b"\0", 1 << 48),
+        ("|65535:2", b"\xff\xff", None),
+        ("|7:128", bytes(127) + b"\7", None),
+    ],
+)
+def test_SRTP_05_the_name_and_the_lifetime_of_a_key(options: str, mki: bytes, lifetime: int | None) -> None:
+    crypto = Crypto.parse(BASIC + options)
+    assert crypto.keys is not None
+    assert (crypto.keys.mki, crypto.keys.lifetime) == (mki, lifetime)
+    assert Crypto.parse(crypto.encode()) == crypto
+
+
+def test_SRTP_05_several_keys_in_a_line_are_left_to_others() -> None:
+    crypto = Crypto.parse(f"{BASIC}|2^20|1:4;inline:{KEY_B}|2^20|2:4")
+    assert (crypto.keys, crypto.mki) == (None, (1, 4))
+    with pytest.raises(SdpError):
+        Crypto.parse(f"{BASIC}|1:4;inline:{KEY_B}|2:2")
 
 
 def test_SRTP_07_keys_show_in_no_repr() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.api import SideSpec
+from media.api import Follow, SideSpec
 from sbc.errors import NotAcceptableHere, SipError
 from sbc.sdp.answer import check_answer
 from sbc.sdp.model import Direction
@@ -67,6 +67,7 @@ def test_SDP_08_a_plain_call_shows_each_side_only_us() -> None:
         latch_from=("192.0.2.99",),
         payload_types={8: 8, 101: 101},
         clock_rates={8: 8000, 101: 8000},
+        follow=Follow.AUTHENTICATED,
     )
     assert (b.remote, b.payload_types) == ((OTHER, 50000), {8: 8, 101: 101})
 
@@ -268,6 +269,7 @@ def test_SDP_05_the_old_hold_and_resume(host: str) -> None:
         remote_rtcp=("192.0.2.10", 40001),
         payload_types={8: 8, 101: 101},
         clock_rates={8: 8000, 101: 8000},
+        follow=Follow.AUTHENTICATED,
     )
 
 

@@ -115,6 +115,48 @@ def test_SRTP_06_a_new_key_of_the_peer_gets_a_new_key_of_ours() -> None:
     assert (a.receive_keys, a.send_keys) == (KEYS_B, lines(after)[0].keys)
 
 
+def test_SRTP_05_who_names_its_key_gets_one_with_a_name() -> None:
+    call = Call(SRTP)
+    offer = body(*audio("8 101", crypto_line(3) + "|2^31|1:4", protocol="RTP/SAVP"))
+    _, back = call.exchange(offer, ANSWER)
+    (line,) = stream(back).all("crypto")
+    assert (line.split()[0], line.split("|")[1:]) == ("3", ["1:4"])
+    a, _ = relay_sides(call.a, call.b, latch_a=(), latch_b=())
+    assert a.receive_keys == Keys(CM80, KEYS_A.master, b"\0\0\0\1")
+    assert a.send_keys == lines(back)[0].keys
+    _, again = call.exchange(offer, ANSWER)
+    assert lines(again) == lines(back), "hold and resume keep it"
+    to_a = call.a.make_offer(None, call.ids)
+    assert stream(to_a).all("crypto") == [line]
+    call.a.rollback()
+    call.a.rekey()
+    (fresh,) = lines(call.a.make_offer(None, call.ids))
+    assert fresh.keys is not None
+    assert lines(back)[0].keys is not None
+    assert fresh.keys.mki == b"\0\0\0\1"
+    assert fresh.keys != lines(back)[0].keys
+
+
+def test_SRTP_05_an_answer_may_name_its_key() -> None:
+    call = Call(rules_b=SRTP)
+    sent = call.b.make_offer(call.a.receive_offer(OFFER, False), call.ids)
+    assert all("|" not in value for value in stream(sent).all("crypto")), "we ask nobody for it"
+    call.a.make_answer(call.b.receive_answer(answer_to(sent, CM80, KEY_B + "|2^20|1:1")), call.ids)
+    _, b = relay_sides(call.a, call.b, latch_a=(), latch_b=())
+    assert b.receive_keys == Keys(CM80, KEYS_B.master, b"\1")
+    assert b.receive_keys is not None
+    assert b.receive_keys.lifetime == 1 << 20
+    assert b.send_keys in [each.keys for each in lines(sent)]
+
+
+def test_SRTP_05_a_line_with_several_keys_is_passed_over() -> None:
+    several = crypto_line(1) + f"|2^20|1:4;inline:{KEY_B}|2^20|2:4"
+    _, back = Call(SRTP).exchange(body(*audio("8 101", several, crypto_line(2, CM32, KEY_B), protocol="RTP/SAVP")), ANSWER)
+    assert [(line.tag, line.suite) for line in lines(back)] == [(2, CM32)]
+    with pytest.raises(NotAcceptableHere):
+        leg(SRTP).receive_offer(body(*audio("8 101", several, protocol="RTP/SAVP")), True)
+
+
 def test_SRTP_06_a_refused_rekeying_leaves_the_keys_in_force() -> None:
     call = Call(SRTP)
     call.exchange(SECURE_OFFER, ANSWER)
@@ -151,11 +193,11 @@ def test_SRTP_05_our_own_key_sent_back_is_refused(echo: str) -> None:
         lambda good: good.replace(b"a=crypto:1", b"a=ignored:1"),
         lambda good: good + b"a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:" + KEY_A.encode() + b"\r\n",
         lambda good: good.replace(KEY_B.encode(), KEY_B.encode() + b" UNENCRYPTED_SRTP"),
-        lambda good: good.replace(KEY_B.encode(), KEY_B.encode() + b"|2^20|1:4"),
+        lambda good: good.replace(KEY_B.encode(), KEY_B.encode() + b"|1:4;inline:" + KEY_B.encode() + b"|2:4"),
         lambda good: good.replace(KEY_B.encode(), KEY_B.encode()[:-4]),
         lambda good: good.replace(b"RTP/SAVP", b"RTP/AVP"),
     ],
-    ids=["tag", "suite", "none", "two", "parameter", "MKI", "short key", "protocol"],
+    ids=["tag", "suite", "none", "two", "parameter", "several keys", "short key", "protocol"],
 )
 def test_SRTP_05_answers_that_take_up_no_line_are_refused(wrong: object) -> None:
     call = Call(rules_b=SRTP)

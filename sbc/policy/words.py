@@ -1,4 +1,4 @@
-"""The words of the policy language: kinds of scalars, each with what an editor may know of it. `model` makes objects of them."""
+"""The words of the policy language: scalars, and what all its objects have in common."""
 
 from __future__ import annotations
 
@@ -81,4 +81,5 @@ Failure = Annotated[int, *word(values.failure, **NUMBER_OR_TEXT, pattern="^[4-6]
 Translation = dict[TranslatedStatuses, Failure]
 PriorityNamespace = Annotated[str, *word(values.priority_namespace, enum=list(NAMESPACES))]
 Token = Annotated[str, *word(values.token, examples=["dialog", "message-summary"])]
+Dscp = Annotated[int, *word(values.dscp, **NUMBER_OR_TEXT, examples=["ef", "cs3", "af31", "46"])]
 Codec = Annotated[str, *word(values.codec, examples=["PCMA", "G729", "telephone-event"])]
