@@ -38,10 +38,13 @@ from sbc.effects import (
     StoreBindings,
     TrustFlow,
     UpdateRelay,
+    Verify,
     WriteRecord,
 )
 from sbc.flow import Address, Flow, Transport
 from sbc.frozen import replace
+from sbc.identity.credential import Trust
+from sbc.identity.verify import Credentials, verify
 from sbc.inputs import (
     Begun,
     DrainBegun,
@@ -58,6 +61,7 @@ from sbc.inputs import (
     Resolved,
     ResponseIn,
     SendFailed,
+    Verified,
 )
 from sbc.policy.load import load_policy
 from sbc.policy.snapshot import Snapshot
@@ -212,6 +216,9 @@ class World:
         self.zone: Answers | None = {}  # what DNS knows; None: it takes its time
         self.unreachable: set[Address | tuple[Transport, Address]] = set()  # by every transport, or by that one
         self.unanswered: list[str] = []  # questions to DNS
+        self.chains: dict[str, bytes] | None = {}  # certificates of signers, by URL; None: they take their time
+        self.credentials = Credentials(Trust(()))
+        self.unverified: list[str] = []  # questions about callers
         self.records: list[dict[str, object]] = []
         self.logs: list[Log] = []
         self.stored: dict[str, str] = {}  # bindings, by account
@@ -315,6 +322,11 @@ class World:
                     self.unanswered.append(question)
                 else:
                     self._inputs.append(Resolved(question, ask(wanted, self.zone)[0]))
+            case Verify(question, asked, _):
+                if self.chains is None:
+                    self.unverified.append(question)
+                else:
+                    self._inputs.append(Verified(question, verify(asked, self.chains, self.credentials, self.now.wall)))
             case WriteRecord(record):
                 self.records.append(record)
             case KeepRecording(recording):

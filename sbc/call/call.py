@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from media.api import RelayStats, Side
-from sbc.call.blocking import blocked_by
+from sbc.call.blocking import kept_from, unwelcome
 from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
@@ -154,14 +154,18 @@ class Call:
         self._drop_attempt(now)
         while self._remaining:
             party = self.snapshot.party(self._remaining.pop(0))
-            blocked = self._blocked(party)
+            blocked = kept_from(party, self.route, self.invitation, self.facts)
             if blocked is not None:
                 self._note_attempt(party, blocked)
                 if may_go_on(blocked, self.route):
                     continue
                 self._refuse(now)
                 return
-            found = self._unwelcome(party) or self._reserve(party, now) or locate(self.context, self.snapshot, party, self.invitation, now)
+            found = (
+                unwelcome(party, self.route, self.invitation)
+                or self._reserve(party, now)
+                or locate(self.context, self.snapshot, party, self.invitation, now)
+            )
             if isinstance(found, Cause):
                 self.places.release(Side.B)
                 self._note_attempt(party, found)
@@ -174,19 +178,6 @@ class Call:
                 return
         if not self._take_detour(now):
             self._refuse(now)
-
-    def _blocked(self, party: Party) -> Cause | None:
-        """Callers the callee does not get: never one who calls for help, nor an emergency service that calls back."""
-        if not party.headers.blocks or self.route.emergency or self.invitation.said.calls_back:
-            return None
-        return blocked_by(party.headers.blocks, (self.facts.caller, self.facts.asserted or ""), self.facts.id)
-
-    def _unwelcome(self, party: Party) -> Cause | None:
-        """Callers who hide who they are, when the callee wants none of those (RFC 5079)."""
-        anonymous = self.invitation.anonymous or self.invitation.said.hidden
-        if not (party.headers.refuse_anonymous and anonymous) or self.route.emergency or self.invitation.said.calls_back:
-            return None
-        return Cause(433, by="sbc", note=f"{party.name} refuses anonymous calls")
 
     def _reserve(self, party: Party, now: Now) -> Cause | None:
         """A place among the callee's limits; an emergency call gets one whatever they say."""

@@ -201,6 +201,7 @@ KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
     "MediaEvent": {"side": Side, "kind": EventKind},
     "MediaRules": {"follow": Follow},
     "SideSpec": {"follow": Follow},
+    "Verdict": {"verstat": verdict.Verstat},
     "SideStats": {"suite": lambda value: Suite(value) if value is not None else None},
 }
 

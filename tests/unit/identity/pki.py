@@ -66,6 +66,16 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         return key, self.issue(key, "SHAKEN 1234", extensions=((TN_AUTH_LIST, numbers, False),))
 
+    def revoked(self, *certificates: x509.Certificate, ends: int = 3600) -> bytes:
+        """A list of them, DER. `ends`: when the next one is due, seconds from NOW."""
+        begins = datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=min(ends, 0) - 3600)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.name).last_update(begins)
+        builder = builder.next_update(datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=ends))
+        for each in certificates:
+            entry = x509.RevokedCertificateBuilder().serial_number(each.serial_number).revocation_date(begins).build()
+            builder = builder.add_revoked_certificate(entry)
+        return builder.sign(self.key, SHA256()).public_bytes(Encoding.DER)
+
     @property
     def trust(self) -> Trust:
         return Trust((self.certificate,))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc.identity.authority import TN_AUTH_LIST, Authority, Numbers
-from sbc.identity.credential import MAX_CHAIN, Trust, credential, read_chain
+from sbc.identity.credential import MAX_CHAIN, Trust, credential, read_chain, read_revoked
 from sbc.identity.faults import BadIdentityInfo, InvalidPassport, UnsupportedCredential
 from sbc.identity.location import check_url, public
 from sbc.identity.parties import party
@@ -94,12 +94,12 @@ def test_STV_02_one_valid_header_is_enough_and_many_are_not_looked_at() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(60, None), (61, 403), (-60, None), (-61, 403)])
-def test_a_passport_is_fresh_for_a_minute_both_ways(seconds: int, status: int | None) -> None:
+def test_TMD_15_a_passport_is_fresh_for_a_minute_both_ways(seconds: int, status: int | None) -> None:
     verdict = verify(asked(identity()), CHAINS, Credentials(ROOT.trust), NOW + seconds)
     assert (verdict.refusal.status if verdict.refusal else None) == status
 
 
-def test_whole_chains_on_port_8443_and_no_date() -> None:
+def test_TRAP_06_whole_chains_on_port_8443_and_no_date() -> None:
     middle = pki.Authority("middle", ROOT)
     key, leaf = middle.leaf()
     url = "https://certs.example.org:8443/1234.pem"
@@ -187,6 +187,19 @@ def test_STV_15_a_delegate_gives_away_no_more_than_it_has() -> None:
     assert not have.encompasses(Authority((), (Numbers("12155550150", 51),)))
     assert not have.encompasses(Authority(("1234",)))
     assert Authority(("1234",)).encompasses(Authority((), (Numbers("1"),)))
+
+
+def test_STV_08_what_was_revoked() -> None:
+    """Entries that name no issuer are of whoever signs the list."""
+    revoked, late = read_revoked(ROOT.revoked(LEAF), [ROOT.certificate], NOW)
+    assert not late
+    with pytest.raises(UnsupportedCredential, match="revoked"):
+        credential([LEAF], Trust((ROOT.certificate,), revoked), NOW)
+    _, other = ROOT.leaf()
+    assert credential([other], Trust((ROOT.certificate,), revoked), NOW)
+    assert read_revoked(ROOT.revoked(LEAF), [ROOT.certificate], NOW + 3601)[1]
+    with pytest.raises(ValueError, match="signed"):
+        read_revoked(ROOT.revoked(LEAF), [pki.Authority().certificate], NOW)
 
 
 def test_numbers_of_other_length_are_others() -> None:

@@ -38,6 +38,7 @@ from sbc.effects import (
     WriteRecord,
 )
 from sbc.flow import Flow
+from sbc.identity.verdict import Claimed
 from sbc.inputs import (
     DrainBegun,
     Input,
@@ -139,6 +140,10 @@ class Stage:
             def ask(self, question: str, realm: str, wanted: Wanted) -> None:
                 stage.sent.append(f"{question} {realm} {wanted.host}")
 
+        class Proofs:
+            def ask(self, question: str, asked: Claimed, patience: float) -> None:
+                stage.sent.append(f"{question} {asked.callers} {patience}")
+
         class Records:
             def write(self, record: object) -> None:
                 stage.records.append(record)
@@ -157,7 +162,7 @@ class Stage:
         loop = asyncio.get_running_loop()
         log = EventLog(self.lines.append)
         engine = Engine(loop, self.core, SystemClock(), self.media, Records(), log, self.stats, Recordings(), Registrations())
-        engine.connect(Network(), Questions())
+        engine.connect(Network(), Questions(), Proofs())
         return engine
 
 

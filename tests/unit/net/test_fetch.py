@@ -6,17 +6,28 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sbc import devcerts
+from sbc.clock import Now
+from sbc.identity.passport import signed
+from sbc.identity.verdict import Claimed, Verstat
+from sbc.inputs import Verified
 from sbc.net.fetch import Certificates
 from sbc.net.tasks import Tasks
+from sbc.net.verifier import Verifier
+from sbc.policy.snapshot import IdentityRules, Snapshot
+from sbc.sip.fields.signed_identity import SignedIdentity
 from tests.unit.identity import pki
+from tests.world import POLICY, snapshot_of
 
 HOST = "certs.example.org"
-CHAIN = pki.pem(pki.Authority().certificate)
+AUTHORITY = pki.Authority()
+KEY, LEAF = AUTHORITY.leaf()
+CHAIN = pki.pem(LEAF, AUTHORITY.certificate)
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -235,3 +246,31 @@ def test_a_chain_that_cannot_be_refreshed_is_still_there(tmp_path: Path) -> None
             assert made.asked == ["/a.pem", "/a.pem"]
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("answer", "patience", "verstat", "late"), [
+    (content(CHAIN), 2.0, Verstat.PASSED, False),
+    (status("404 Not Found"), 2.0, Verstat.FAILED, False),
+    (silent, 0.05, Verstat.NONE, True),
+])  # fmt: skip
+def test_TMD_19_the_verifier_always_answers(tmp_path: Path, answer: Answer, patience: float, verstat: Verstat, late: bool) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as (made, fetcher):
+            made.paths["/a.pem"] = answer
+            loop, answers = asyncio.get_running_loop(), asyncio.Queue[Verified]()
+            tasks = Tasks(loop, lambda error: None)
+            verifier = Verifier(tasks, fetcher, lambda: Now(loop.time(), pki.NOW), answers.put_nowait)
+            (tmp_path / "roots.pem").write_bytes(pki.pem(AUTHORITY.certificate))
+            verifier.apply(snapshot_with(IdentityRules(str(tmp_path / "roots.pem"))))
+            claims = {"attest": "A", "dest": {"tn": ["2"]}, "iat": pki.NOW, "orig": {"tn": "1"}, "origid": "x"}
+            header = SignedIdentity(signed(claims, KEY, url("/a.pem"), "shaken"), url("/a.pem"), ppt="shaken")
+            verifier.ask("question", Claimed((str(header),), ("1",), "2", "2"), patience)
+            told = await asyncio.wait_for(answers.get(), 5)
+            assert (told.question, told.verdict.verstat, told.verdict.late) == ("question", verstat, late)
+            await tasks.close()
+
+    asyncio.run(scene())
+
+
+def snapshot_with(rules: IdentityRules) -> Snapshot:
+    return replace(snapshot_of(POLICY), identity=rules)
