@@ -387,7 +387,7 @@ SLIPS = 'routes: [{name: r, when: {trunk: t, to: "*", not_to: "+882*"}, send_to:
         (
             MINIMAL
             + 'trunks: {t: {realm: inside, media: plain, peer: sip:x}}\nroutes: [{name: r, when: {trunk: t, to: "*"}, send_to: [t]}]',
-            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has no accept_from, accept_certificate, accepts_registration or authenticates"],
+            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has no accept_from, accept_certificate, accepts_registration, authenticates or"],
         ),
         (
             MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80]"),
