@@ -29,7 +29,7 @@ def test_the_example_of_the_guide(folder: Folder) -> None:
         ("route: []", "a.yaml:7:1: route: unknown key, did you mean 'routes'?"),
         ("headers: {}", "a.yaml:7:1: headers: unknown key"),
         ("number: {}", "a.yaml:7:1: number: unknown key, did you mean 'numbers'?"),
-        ("identity: {}", "a.yaml:7:1: identity: unknown key"),
+        ("identities: {}", "a.yaml:7:1: identities: unknown key, did you mean 'identity'?"),
         ("trunks: {t: {realm: insid, media: plain}}", "a.yaml:7:21: trunks.t.realm: there is no realm 'insid', did you mean 'inside'?"),
         ("trunks: {t: {realm: inside, media: plan}}", "a.yaml:7:36: trunks.t.media: there is no media 'plan', did you mean 'plain'?"),
         ("trunks: {t: {realm: inside, media: plain, limits: x}}", "a.yaml:7:51: trunks.t.limits: there is no limits 'x'"),
