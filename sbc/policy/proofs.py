@@ -13,8 +13,6 @@ from sbc.policy.problems import Problem
 from sbc.policy.snapshot import IdentityRules
 from sbc.policy.words import Model, RoundTrip
 
-LONGEST_S = 2.0  # a caller is waiting, and has waited for DNS perhaps
-
 
 class IdentityModel(Model):
     """STIR/SHAKEN: what it takes to verify who calls. Trunks say whether (`verify`)."""
@@ -35,7 +33,7 @@ def rules_of(identity: IdentityModel | None, folder: Path) -> IdentityRules | No
         str(folder / identity.roots),
         str(folder / identity.revoked) if identity.revoked is not None else None,
         str(folder / identity.revoked_by) if identity.revoked_by is not None else None,
-        min(identity.patience if identity.patience is not None else default.patience, LONGEST_S),
+        identity.patience if identity.patience is not None else default.patience,
     )
 
 

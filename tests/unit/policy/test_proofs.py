@@ -29,9 +29,11 @@ def test_whose_signatures_count(folder: Folder) -> None:
 
 
 def test_nobody_waits_for_long(folder: Folder) -> None:
-    snapshot = folder.load(MINIMAL + identity(roots=PKI / "root.cert.pem", patience="30s")).snapshot
+    snapshot = folder.load(MINIMAL + identity(roots=PKI / "root.cert.pem")).snapshot
     assert snapshot.identity is not None
-    assert snapshot.identity.patience == 2.0
+    assert snapshot.identity.patience == 0.5
+    with pytest.raises(PolicyErrors, match="from 100ms to 2s"):
+        folder.load(MINIMAL + identity(roots=PKI / "root.cert.pem", patience="30s"))
 
 
 @pytest.mark.parametrize(
