@@ -55,7 +55,7 @@ struct flow {
     __u16 worker;
     __u8 side;
     __u8 six, from_six; /* it comes by IPv6; it leaves by IPv6 */
-    __u8 strict;        /* what comes from elsewhere is wrong, and nobody else's to look at */
+    __u8 strict;        /* what comes from elsewhere is wrong, and not for the engine to look at */
     __u8 traffic_class;
     __u8 spare;
     __u32 hop;

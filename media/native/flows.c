@@ -79,6 +79,7 @@ static void fold(struct half *half) {
     half->allowance = flow->allowance;
     half->counters[PACKETS_RECEIVED] += flow->packets;
     half->counters[OCTETS_RECEIVED] += flow->octets;
+    half->latch.passed |= flow->packets > 0;
     half->far->counters[PACKETS_SENT] += flow->packets;
     half->far->counters[OCTETS_SENT] += flow->octets;
     if (flow->over_rate && !half->counters[OVER_RATE])
@@ -138,6 +139,11 @@ static enum flow_mode wanted(const struct tier *tier, const struct half *half) {
     return plain && from->any.sa_family == to->any.sa_family && tier->forwards ? FLOW_FORWARD : FLOW_USER;
 }
 
+/* Whether packets from elsewhere may be the peer's; else the kernel drops them. */
+static bool may_be_followed(const struct half *half) {
+    return half->follow != NEVER && (half->inbound || (half->follow == SAME_ADDRESS && !half->dtls));
+}
+
 static void begin(const struct tier *tier, struct half *half) {
     uint8_t leaving[128], clock[128];
     uint32_t rates[MAX_CLOCKS] = {0};
@@ -153,7 +159,7 @@ static void begin(const struct tier *tier, struct half *half) {
     memcpy(flow->rates, rates, sizeof rates);
     flow->six = half->local.any.sa_family == AF_INET6;
     flow->from_six = half->far->local.any.sa_family == AF_INET6;
-    flow->strict = !half->ice;
+    flow->strict = !half->ice && !may_be_followed(half);
     flow->traffic_class = (uint8_t)(half->far->dscp << 2);
     flow->relay = (uint64_t)half->relay->generation << 32 | half->relay->index;
     flow->worker = half->relay->worker_number;

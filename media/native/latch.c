@@ -56,7 +56,14 @@ void latch_lock(struct latch *latch, const union address *source, double now) {
     latch->locked = latch->destination = *source;
 }
 
-bool latch_may_move(const struct latch *latch, double now) {
+void latch_note_passed(struct latch *latch, double now) {
+    if (latch->passed)
+        latch->heard_at = now;
+    latch->passed = false;
+}
+
+bool latch_may_move(struct latch *latch, double now) {
+    latch_note_passed(latch, now);
     return now - latch->heard_at >= FOLLOW_AFTER && (!latch->moved_at || now - latch->moved_at >= FOLLOW_EVERY);
 }
 

@@ -32,6 +32,7 @@ struct hosts {
 struct latch {
     union address locked;
     double heard_at; /* when something last came from where the peer is or may be, or that was last said */
+    bool passed;     /* and since then something has come past us, nobody knows when */
     union address destination, remote, former;
     double former_until;
     double moved_at;      /* 0: never */
@@ -62,8 +63,11 @@ bool latch_admits(const struct latch *latch, const union address *source);
 /* A valid packet came from an admitted source. */
 void latch_lock(struct latch *latch, const union address *source, double now);
 
+/* Take what came past us for heard now: at each look, so that it is late by no more than the time between two. */
+void latch_note_passed(struct latch *latch, double now);
+
 /* May the peer have gone elsewhere? */
-bool latch_may_move(const struct latch *latch, double now);
+bool latch_may_move(struct latch *latch, double now);
 
 /* Is `source` another port of where the peer was? */
 bool latch_is_neighbour(const struct latch *latch, const union address *source);

@@ -545,6 +545,7 @@ void half_watch(struct half *half, double now) {
         relay_report(half, DIGIT);
     if (half->ice && half->consent && now - half->checked_at >= CONSENT)
         withdraw_consent(half);
+    latch_note_passed(&half->latch, now);
     keep_alive(half, now);
     if (half->silence < 0)
         return;

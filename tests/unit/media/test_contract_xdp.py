@@ -11,6 +11,7 @@ from tests.unit.media.contract_digits import Reported, Typed
 from tests.unit.media.contract_dtls import Handshakes
 from tests.unit.media.contract_fax import Fax
 from tests.unit.media.contract_figures import Figures
+from tests.unit.media.contract_follow import Following
 from tests.unit.media.contract_g711 import Laws
 from tests.unit.media.contract_ice import Lite
 from tests.unit.media.contract_rules import LifeOfARelay
@@ -70,6 +71,10 @@ class TestFax(Fax):
 
 
 class TestFigures(Figures):
+    pass
+
+
+class TestFollowing(Following):
     pass
 
 

@@ -127,14 +127,14 @@ def away(wires: Cable) -> Iterator[Wire]:
 
 
 def test_plain_rtp_never_meets_the_stack(world: Wired, near: Wire, away: Wire) -> None:
-    call = joined(world, a={"payload_types": {96: 101, 8: 8}, "clock_rates": {96: 8000, 8: 8000}})
+    call = joined(world, a={"payload_types": {96: 101, 8: 8}, "clock_rates": {96: 8000, 8: 8000}}, b={"dscp": 26})
     before = world.stack()
     while away.next().payload != rtp(1):
         continue
     near.send(Frame(mac_of(world.cable, "near"), call.alice.address, call.ports.a, rtp(2, payload_type=96, marker=True)).octets)
     assert world.expect(call.bob) == [(rtp(2, payload_type=101, marker=True), call.ports.b)]
     seen = away.next()
-    assert (seen.intact, seen.hops, seen.traffic_class) == (True, 64, 46 << 2)
+    assert (seen.intact, seen.hops, seen.traffic_class) == (True, 64, 26 << 2)
     assert call.from_bob(rtp(2)) == (rtp(2), call.ports.a)
     assert world.stack() == before
     call.from_alice(rtp(5))
