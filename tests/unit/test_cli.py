@@ -74,5 +74,5 @@ def test_mistakes_show_no_traceback(tmp_path: Path) -> None:
 def test_help_names_every_command() -> None:
     done = sbc("--help")
     assert done.returncode == 0
-    for command in ("run", "check", "init", "testpeer", "testcall", "version"):
+    for command in ("run", "check", "init", "testpeer", "testcall", "calls", "call", "registrations", "trunks", "version"):
         assert command in done.stdout
