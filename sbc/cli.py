@@ -201,6 +201,23 @@ def trunks(
 
 
 @_app.command()
+def pbx_config(
+    make: Annotated[str, typer.Argument(help="asterisk, freepbx or 3cx.")],
+    trunk: Annotated[str, typer.Argument(help="Name of the trunk that the PBX is.")],
+    folder: Annotated[Path, typer.Option("--policies", help="Folder with the *.yaml files of the policy.")] = POLICIES,
+    show_password: Annotated[bool, typer.Option("--show-password", help="Print the password, and not where it is kept.")] = False,
+    ca_file: Annotated[
+        str, typer.Option(help="Asterisk: where it will have the certificate of our authority.")
+    ] = "/etc/asterisk/keys/sbc-ca.pem",
+) -> None:
+    """Print what a PBX needs to be that trunk: a file to paste, or the fields of its screens."""
+    from sbc import pbx
+    from sbc.policy.load import load_policy
+
+    typer.echo(pbx.text(make, load_policy(folder), trunk, show_password=show_password, authority=ca_file), nl=False)
+
+
+@_app.command()
 def version() -> None:
     """Which version this is."""
     typer.echo(f"sbc {__version__}")

@@ -16,7 +16,7 @@ from sbc.policy import model, values
 from sbc.policy.check import Policy, check
 from sbc.policy.compile import compile_policy
 from sbc.policy.document import Document
-from sbc.policy.material import check_certificates, read_secrets
+from sbc.policy.material import check_certificates, kept_in, read_secrets
 from sbc.policy.numbering import read_entries
 from sbc.policy.problems import Path as Keys
 from sbc.policy.problems import Place, PolicyErrors, Problem, did_you_mean
@@ -27,10 +27,14 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`warnings` do not keep the policy from being used, but the operator should see them."""
+    """`warnings` do not keep the policy from being used, but the operator should see them.
+
+    kept_in   by trunk that registers with a password we know: where that is, for people
+    """
 
     snapshot: Snapshot
     warnings: tuple[Problem, ...]
+    kept_in: Mapping[str, str]
 
 
 def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loaded:
@@ -51,7 +55,14 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loade
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))
     snapshot = compile_policy(document, policy, secrets, digest, folder.absolute(), certs, suites)
-    return Loaded(snapshot, tuple(_in_order(warnings)))
+    return Loaded(snapshot, tuple(_in_order(warnings)), _kept_in(policy, folder))
+
+
+def _kept_in(policy: Policy, folder: Path) -> dict[str, str]:
+    passwords = {
+        name: trunk.accepts_registration.password for name, trunk in policy.trunks.items() if trunk.accepts_registration is not None
+    }
+    return {name: kept_in(password, folder) for name, password in passwords.items() if password is not None}
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

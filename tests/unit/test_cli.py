@@ -36,6 +36,19 @@ def test_init_then_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert "overwritten" in capsys.readouterr().err
 
 
+def test_pbx_config(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call(monkeypatch, "init", tmp_path, "sbc.example.net", "--address", "127.0.0.1") == 0
+    capsys.readouterr()
+    policies = ("--policies", tmp_path / "policies")
+    assert call(monkeypatch, "pbx-config", "asterisk", "office", *policies, "--show-password", "--ca-file", "/ca.pem") == 0
+    password = (tmp_path / "certs" / "office.secret").read_text().strip()
+    output = capsys.readouterr().out
+    assert f"\npassword={password}\n" in output
+    assert "\nca_list_file=/ca.pem\n" in output
+    assert call(monkeypatch, "pbx-config", "asterisk", "carrierr", *policies) == 1
+    assert "there is no trunk 'carrierr'" in capsys.readouterr().err
+
+
 def test_check_says_everything_that_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "sbc.yaml").write_text("version: 1\nrealmz: {}\ntrunks: {a: {rea: b}}\n")
     assert call(monkeypatch, "check", tmp_path) == 1
@@ -74,5 +87,5 @@ def test_mistakes_show_no_traceback(tmp_path: Path) -> None:
 def test_help_names_every_command() -> None:
     done = sbc("--help")
     assert done.returncode == 0
-    for command in ("run", "check", "init", "testpeer", "testcall", "calls", "call", "registrations", "trunks", "version"):
+    for command in ("run", "check", "init", "testpeer", "testcall", "calls", "call", "registrations", "trunks", "pbx-config", "version"):
         assert command in done.stdout
