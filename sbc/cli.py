@@ -79,6 +79,8 @@ def check(folder: _Folder = POLICIES) -> None:
     for warning in loaded.warnings:
         typer.echo(f"{warning} (warning)", err=True)
     typer.echo(f"{folder}: good: {app.counts(loaded.snapshot)}")
+    for name, inherited in loaded.inherited.items():
+        typer.echo(f"trunk {name}: profile {inherited.profile} ({inherited.file}) gives {', '.join(inherited.keys) or 'nothing'}")
     if media.passed_over:
         typer.echo(f"media engine: {media.passed_over}, so the portable one serves (warning)", err=True)
     else:

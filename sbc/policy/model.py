@@ -322,9 +322,20 @@ class PartyModel(Model):
     )
 
 
+def _media_or_profile(schema: dict[str, Any]) -> None:
+    schema["required"].remove("media")
+    schema["anyOf"] = [{"required": ["media"]}, {"required": ["profile"]}]
+
+
 class TrunkModel(PartyModel):
     """A peer that sends us calls, takes calls from us, or both."""
 
+    model_config = ConfigDict(json_schema_extra=_media_or_profile)
+    profile: Name | None = Field(
+        None,
+        description="What kind of peer it is: asterisk, freepbx, 3cx, teams, generic-carrier, or one of yours in profiles/. "
+        "Its keys hold where this trunk has none.",
+    )
     trusted: bool | None = Field(
         None,
         description="true: it belongs to our trust domain (RFC 3325). What it asserts of callers is believed, "

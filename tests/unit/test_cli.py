@@ -36,6 +36,19 @@ def test_init_then_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert "overwritten" in capsys.readouterr().err
 
 
+def test_check_says_what_comes_from_a_profile(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call(monkeypatch, "init", tmp_path, "sbc.example.net", "--address", "127.0.0.1") == 0
+    policy = tmp_path / "policies" / "sbc.yaml"
+    policy.write_text(
+        policy.read_text().replace("    media: encrypted\n    limits: office\n", "    profile: freepbx\n    limits: office\n")
+    )
+    capsys.readouterr()
+    assert call(monkeypatch, "check", tmp_path / "policies") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("trunk office"))
+    assert line.startswith("trunk office: profile freepbx (")
+    assert line.endswith("freepbx.yaml) gives transfers, redirects, media")
+
+
 def test_pbx_config(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert call(monkeypatch, "init", tmp_path, "sbc.example.net", "--address", "127.0.0.1") == 0
     capsys.readouterr()
