@@ -220,6 +220,18 @@ def pbx_config(
 
 
 @_app.command()
+def doctor(
+    trunk: Annotated[str, typer.Argument(help="Which trunk to look at.")],
+    folder: Annotated[Path, typer.Option("--policies", help="Folder with the *.yaml files of the policy.")] = POLICIES,
+    socket: _Socket = SOCKET,
+) -> None:
+    """Look at everything that can be wrong with a trunk, and say what to change. Exit status 1: something is."""
+    from sbc.doctor import examination
+
+    raise typer.Exit(examination.main(folder, trunk, socket))
+
+
+@_app.command()
 def version() -> None:
     """Which version this is."""
     typer.echo(f"sbc {__version__}")

@@ -92,6 +92,24 @@ def test_what_is_seen_while_a_call_is_on(sbc: Sbc) -> None:
     assert "no such call" in run("call", "none", "--socket", sbc.folder / "sbc.sock").stderr
 
 
+def test_the_doctor_looks_at_a_peer_that_is_there_and_at_one_that_is_not(sbc: Sbc) -> None:
+    look_at = ("doctor", "carrier", "--policies", sbc.folder / "policies", "--socket", sbc.folder / "sbc.sock")
+    ill = run(*look_at)
+    assert ill.returncode == 1
+    assert f"wrong UDP {CARRIER}:5060: no connection (Connection refused)" in ill.stdout
+    assert ill.stdout.splitlines()[-1] == "trunk carrier: 1 wrong"
+    peer = subprocess.Popen([sys.executable, "-m", "sbc", "testpeer", "--address", f"{CARRIER}:5060"], cwd=ROOT, stdout=subprocess.PIPE)
+    with peer:
+        assert peer.stdout is not None
+        peer.stdout.readline()
+        well = run(*look_at)
+        peer.terminate()
+    assert well.returncode == 0, well.stdout
+    assert f"good  UDP {CARRIER}:5060: OPTIONS is answered 200" in well.stdout
+    assert "good  0 calls in progress, of 7" in well.stdout
+    assert well.stdout.splitlines()[-1] == "trunk carrier: nothing wrong found"
+
+
 def test_a_killed_process_leaves_a_socket_that_the_next_one_replaces(sbc: Sbc) -> None:
     sbc.kill()
     done = run("calls", "--socket", sbc.folder / "sbc.sock")

@@ -100,5 +100,18 @@ def test_mistakes_show_no_traceback(tmp_path: Path) -> None:
 def test_help_names_every_command() -> None:
     done = sbc("--help")
     assert done.returncode == 0
-    for command in ("run", "check", "init", "testpeer", "testcall", "calls", "call", "registrations", "trunks", "pbx-config", "version"):
+    for command in (
+        "run",
+        "check",
+        "init",
+        "testpeer",
+        "testcall",
+        "calls",
+        "call",
+        "registrations",
+        "trunks",
+        "pbx-config",
+        "doctor",
+        "version",
+    ):
         assert command in done.stdout
