@@ -308,7 +308,7 @@ def _leg(facts: LegFacts, leg: Leg | None) -> LegView:
         facts.speech(),
         tuple(agreed.names) if agreed is not None else (),
         "dtls" if by_dtls else "sdes" if keys is not None else "",
-        keys.suite.value if keys is not None and not by_dtls else "",
+        keys.suite.value if keys is not None else "",
     )
 
 

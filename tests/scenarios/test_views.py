@@ -122,6 +122,12 @@ def test_registrations_and_a_flow_that_is_lost(world: World, alice: Agent) -> No
     assert registered(world).registrations == ()
 
 
+def test_a_contact_without_what_may_be_secret_in_it(world: World, alice: Agent) -> None:
+    register(alice, "<sip:alice:geheim@203.0.113.7:40123;line=7?Subject=geheim>")
+    (one,) = registered(world).registrations
+    assert one.contact == "sip:alice@203.0.113.7:40123;line=7"
+
+
 def test_looking_changes_nothing(world: World, alice: Agent) -> None:
     register(alice)
     world.after(4000)
@@ -156,14 +162,15 @@ def test_health_of_a_trunk(world: World, office: Agent, carrier: Agent, backup: 
     assert (server.status, server.state, server.shunned_for) == (200, "up", 0)
 
 
-def register(alice: Agent) -> None:
+def register(alice: Agent, contact: str = "") -> None:
     """With the password, as phones do it."""
 
     def request(cseq: int, *more: tuple[str, str]) -> Request:
-        uri, headers = "sip:sbc.example.com", (("Expires", "3600"), *more)
-        return alice.request(
-            "REGISTER", uri, to="<sip:alice@sbc.example.com>", call_id="r", cseq=cseq, headers=(("Expires", "3600"), *headers)
-        )
+        uri, to = "sip:sbc.example.com", "<sip:alice@sbc.example.com>"
+        made = alice.request("REGISTER", uri, to=to, call_id="r", cseq=cseq, headers=(("Expires", "3600"), *more))
+        if contact:
+            made.headers.set("Contact", contact)
+        return made
 
     alice.send(request(1))
     challenge = [Challenge.parse(row) for row in alice.expect_response(401).headers.all("WWW-Authenticate")]

@@ -160,11 +160,13 @@ def test_a_question_has_its_length_and_its_time(stage: Stage, monkeypatch: pytes
 def test_more_clients_than_there_may_be_are_sent_away(stage: Stage) -> None:
     async def scene(server: AdminServer) -> None:
         with wire.short_path(stage.path) as name:
-            idle = [await asyncio.open_unix_connection(name) for _ in range(CLIENTS)]
-            reader, writer = await asyncio.open_unix_connection(name)
-        assert await reader.read() == b""
-        for _, each in [*idle, (reader, writer)]:
-            each.close()
+            clients = [await asyncio.open_unix_connection(name) for _ in range(CLIENTS + 1)]
+        try:
+            async with asyncio.timeout(wire.PATIENCE / 2):
+                assert await clients[-1][0].read() == b"", "at once, not when its time is over"
+        finally:
+            for _, each in clients:
+                each.close()
         await until(lambda: server._clients == 0)
         assert (await stage.tell({"ask": "calls"}))["total"] == 0
 

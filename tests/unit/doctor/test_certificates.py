@@ -35,6 +35,12 @@ def test_an_authority_that_nobody_here_knows(place: Place) -> None:
     assert "it does not verify here (unable to get local issuer certificate)" in line
 
 
+def test_an_authority_beside_it_that_has_not_signed_it(place: Place) -> None:
+    snapshot = place.snapshot()
+    (place.folder / "certs" / "ca.pem").write_bytes((place.folder / "others" / "ca.pem").read_bytes())
+    assert "it does not verify here" in found(snapshot)[0]
+
+
 def test_a_name_that_is_not_in_it(place: Place) -> None:
     line = found(place.snapshot(change=lambda text: text.replace("[sbc.example.net]", "[other.example.net]")))[1]
     assert line.startswith("wrong our certificate is for ")
