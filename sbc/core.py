@@ -74,7 +74,7 @@ class Core:
             tap=tap,
         )
         self._reception = Reception(self._context, self._bindings)
-        self._views = Views(self._context, self._reception.calls, self._bindings)
+        self._views = Views(self._context, self._reception.calls, self._bindings, self._reception.carriers)
 
     def receive(self, happened: Input, now: Now) -> None:
         context = self._context

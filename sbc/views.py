@@ -17,6 +17,8 @@ from sbc.frozen import frozen
 from sbc.policy.snapshot import Party, Trunk, User
 from sbc.registrar.binding import Binding
 from sbc.registrar.bindings import Bindings
+from sbc.registrar.carriers import Carriers
+from sbc.registrar.outbound_rules import Outlook
 from sbc.sip.uri import format_host
 
 
@@ -127,11 +129,12 @@ class RegistrationView:
 
 @frozen
 class RegistrationsView:
-    """`total`: Contacts of all accounts, as far as they have not expired."""
+    """`total`: Contacts of all accounts, as far as they have not expired. `out`: our own registrations at carriers."""
 
     registrations: tuple[RegistrationView, ...]
     matching: int
     total: int
+    out: tuple[Outlook, ...] = ()
 
 
 @frozen
@@ -162,7 +165,7 @@ class TrunkView:
     """A trunk as it is now.
 
     peer          where it is reached; "": where it registers from
-    registration  registered, flow lost, not registered; "": it does not register
+    registration  registered, flow lost, not registered; of ours there: registering, registered, waiting, refused; "": none
     health        up, down (all its servers failed last), partly (some of them), unknown (nothing was sent to it lately)
     calls         in progress, its own
     limit         of calls at a time; `counted` of them are taken, by others too when the limits are shared
@@ -193,10 +196,11 @@ Answer = CallsView | CallView | RegistrationsView | TrunksView | None
 
 
 class Views:
-    def __init__(self, context: Context, calls: Mapping[Call, object], bindings: Bindings) -> None:
+    def __init__(self, context: Context, calls: Mapping[Call, object], bindings: Bindings, carriers: Carriers) -> None:
         self._context = context
         self._calls = calls
         self._bindings = bindings
+        self._carriers = carriers
 
     def answer(self, question: Question, now: Now) -> Answer:
         """None: there is no such call."""
@@ -222,7 +226,8 @@ class Views:
         listed = [(account, binding) for account in wanted for binding in self._bindings.listed(account, now)]
         total = len(self._bindings)
         views = tuple([self._registration(account, binding, now) for account, binding in listed[: asked.most]])
-        return RegistrationsView(views, len(listed) if asked.account else total, total)
+        out = tuple([each for each in self._carriers.outlooks() if asked.account in ("", each.trunk)])
+        return RegistrationsView(views, len(listed) if asked.account else total, total, out[: asked.most])
 
     def _registration(self, account: str, binding: Binding, now: Now) -> RegistrationView:
         uri, flow = binding.contact.uri, binding.flow
@@ -241,9 +246,11 @@ class Views:
     def _trunks(self, asked: TrunksAsked, now: Now) -> TrunksView:
         trunks = self._context.snapshot.trunks
         wanted = [trunk for trunk in trunks.values() if asked.trunk in ("", trunk.name)]
-        return TrunksView(tuple([self._trunk(trunk, now) for trunk in wanted[: asked.most]]), len(wanted), len(trunks))
+        out: dict[str, str] = {each.trunk: each.state for each in self._carriers.outlooks()}
+        views = tuple([self._trunk(trunk, out.get(trunk.name, ""), now) for trunk in wanted[: asked.most]])
+        return TrunksView(views, len(wanted), len(trunks))
 
-    def _trunk(self, trunk: Trunk, now: Now) -> TrunkView:
+    def _trunk(self, trunk: Trunk, out: str, now: Now) -> TrunkView:
         context, bindings = self._context, self._bindings.listed(trunk.name, now)
         servers = tuple([self._server(outcome, now) for outcome in context.outcomes.servers(trunk.name)])
         failures = [
@@ -255,7 +262,7 @@ class Views:
             trunk.realm,
             trunk.peer.uri if trunk.peer is not None else "",
             trunk.accept_from,
-            _registration_of(trunk, bindings),
+            out or _registration_of(trunk, bindings),
             len(bindings),
             _health_of(servers),
             context.limits.calls(trunk.name),

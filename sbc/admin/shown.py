@@ -96,7 +96,26 @@ def registrations(answer: Shown) -> RenderableType:
             each["state"],
             each["registrar"] or "we",
         )
-    return Group(table, _line(_more(len(answer["registrations"]), answer["matching"], answer["total"], "registration")))
+    last = _line(_more(len(answer["registrations"]), answer["matching"], answer["total"], "registration"))
+    return Group(table, last, *([_line(""), _registrations_out(answer["out"])] if answer["out"] else []))
+
+
+def _registrations_out(rows: list[Shown]) -> RenderableType:
+    table = _table("ours at trunk", "server", "state", "since", "expires in", "last answer", "next REGISTER in")
+    now = time.time()
+    for each in rows:
+        expires, following = each["expires_at"], each["next_at"]
+        _row(
+            table,
+            each["trunk"],
+            each["server"],
+            each["state"],
+            _clock(each["since"]),
+            "" if expires is None else _span(expires - now),
+            each["last"],
+            "" if following is None else _span(following - now),
+        )
+    return table
 
 
 def trunks(answer: Shown) -> RenderableType:

@@ -19,7 +19,7 @@ def state(trunk: Trunk, socket: Path) -> Iterator[Finding]:
     """Registration, health and limits; a note when nobody can be asked."""
     try:
         trunks = ask(socket, {"ask": "trunks", "most": 1, "trunk": trunk.name})["trunks"]
-        registrations = ask(socket, {"ask": "registrations", "most": USUAL, "account": trunk.name})["registrations"]
+        registrations = ask(socket, {"ask": "registrations", "most": USUAL, "account": trunk.name})
     except NotRunning as error:
         yield note("whether it is registered and how its calls go could not be looked at", str(error))
         return
@@ -30,7 +30,9 @@ def state(trunk: Trunk, socket: Path) -> Iterator[Finding]:
         yield wrong(f"the running process does not know trunk {trunk.name}", "it has another policy: send it SIGHUP, and look at its log")
         return
     if trunk.registers is not None:
-        yield from _registration(trunk, registrations)
+        yield from _registration(trunk, registrations["registrations"])
+    if trunk.register_to is not None:
+        yield from _registered_there(registrations["out"])
     yield from _health(trunk, trunks[0])
 
 
@@ -49,6 +51,18 @@ def _registration(trunk: Trunk, registrations: list[dict[str, Any]]) -> Iterator
         else:
             change = "does it send OPTIONS or keep-alives, so that it notices? `sbc pbx-config` prints what makes it come back"
             yield wrong(f"the connection it registered over from {where} is gone, and it has not come back", change)
+
+
+def _registered_there(out: list[dict[str, Any]]) -> Iterator[Finding]:
+    for each in out:
+        where = f"at {each['server'] or 'no server yet'}: the last answer was {each['last'] or 'none'}"
+        if each["state"] == "registered":
+            yield good(f"we are registered {where}")
+        elif each["state"] == "refused":
+            change = "are user and password in 'register_to' those of the carrier, and is the account open?"
+            yield wrong(f"our registration is refused {where}", change)
+        else:
+            yield wrong(f"we are not registered ({each['state']}) {where}", "is the registrar reachable? what is said of its servers above")
 
 
 def _behind_nat(registration: dict[str, Any]) -> str:

@@ -322,15 +322,10 @@ class PartyModel(Model):
     )
 
 
-def _media_or_profile(schema: dict[str, Any]) -> None:
-    schema["required"].remove("media")
-    schema["anyOf"] = [{"required": ["media"]}, {"required": ["profile"]}]
-
-
 class TrunkModel(PartyModel):
     """A peer that sends us calls, takes calls from us, or both."""
 
-    model_config = ConfigDict(json_schema_extra=_media_or_profile)
+    model_config = ConfigDict(json_schema_extra=values.media_or_profile)
     profile: Name | None = Field(
         None,
         description="What kind of peer it is: asterisk, freepbx, 3cx, teams, generic-carrier, or one of yours in profiles/. "

@@ -21,6 +21,7 @@ from sbc.views import (
     TrunksView,
     TrunkView,
 )
+from tests.scenarios.outbound import Carrier, with_account
 from tests.world import Agent, World, connect, sdp, secure_answer
 
 NUMBER = "+4930123456"
@@ -126,6 +127,20 @@ def test_a_contact_without_what_may_be_secret_in_it(world: World, alice: Agent) 
     register(alice, "<sip:alice:geheim@203.0.113.7:40123;line=7?Subject=geheim>")
     (one,) = registered(world).registrations
     assert one.contact == "sip:alice@203.0.113.7:40123;line=7"
+
+
+def test_our_own_registration_at_a_carrier() -> None:
+    world = World(with_account())
+    tel = Carrier(world)
+    assert trunk(world, "tel").registration == "", "nothing is sent yet"
+    tel.registered(600)
+    view = registered(world)
+    assert (view.registrations, view.total) == ((), 0)
+    (out,) = view.out
+    assert (out.trunk, out.server, out.state, out.last) == ("tel", "UDP 10.1.7.1:5060", "registered", "200")
+    assert out == registered(world, "tel").out[0]
+    assert registered(world, "carrier").out == ()
+    assert (trunk(world, "tel").registration, trunk(world, "carrier").registration) == ("registered", "")
 
 
 def test_looking_changes_nothing(world: World, alice: Agent) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from media.api import SideStats
 from sbc.admin import shown, wire
 from sbc.call.record import Times, heard_json, judged_json
+from sbc.registrar.outbound_rules import Outlook
 from sbc.views import (
     CallsView,
     CallView,
@@ -69,6 +70,15 @@ def test_registrations() -> None:
     cells = [cell.strip() for cell in row(told, "user alice")]
     assert cells[1:] == ["sip:alice@192.168.1.9", "TLS 203.0.113.7:40123", "outside", "59:59", "flow lost", "we"]
     assert told.splitlines()[-1].strip() == "1 registration"
+
+
+def test_our_own_registrations() -> None:
+    now = time.time()
+    out = (Outlook("tel", "TLS 192.0.2.1:5061", "waiting", 1_800_000_000.0, None, "503", now + 61),)
+    told = text(shown.registrations(wire.plain(RegistrationsView((), 0, 0, out))))
+    assert "no registrations" in told
+    cells = [cell.strip() for cell in row(told, "tel")]
+    assert cells[1:] in (["TLS 192.0.2.1:5061", "waiting", "08:00:00Z", "503", each] for each in ("1:00", "1:01"))
 
 
 def test_trunks() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ BINDING = {
     "state": "registered",
 }
 
+plain = Place.snapshot
+
 
 def found(place: Place, monkeypatch: pytest.MonkeyPatch, trunk: str, view: object, bindings: list[dict[str, Any]]) -> list[str]:
     def ask(path: Path, question: dict[str, object]) -> dict[str, Any]:
         if isinstance(view, Exception):
             raise view
-        return {"trunks": [view] if view else [], "registrations": bindings}
+        return {"trunks": [view] if view else [], "registrations": bindings, "out": bindings}
 
     monkeypatch.setattr(running, "ask", ask)
     return [str(finding) for finding in running.state(place.snapshot().trunks[trunk], Path("sbc.sock"))]
@@ -60,6 +63,20 @@ def test_servers_that_failed_and_limits_that_are_reached(place: Place, monkeypat
     assert last == "note  the last call to it that failed: 408 timeout UDP 192.0.2.1:5060"
     assert limit.startswith("wrong all 1 calls of its limits are taken: raise 'calls'")
     assert "good  calls to it get answers" in found(place, monkeypatch, "peer", TRUNK | {"health": "up"}, [])
+
+
+def test_our_registration_at_a_carrier(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def registering(text: str) -> str:
+        account = 'register_to: {registrar: sip:127.0.0.42, user: "1", password: {env: SBC_TEST_SECRET}}'
+        return re.sub(r'peer: "[^"]+", media', f"{account}, media", text)
+
+    monkeypatch.setattr(Place, "snapshot", lambda self: plain(self, change=registering))
+    out = {"server": "UDP 127.0.0.42:5060", "state": "registered", "last": "200"}
+    assert found(place, monkeypatch, "peer", TRUNK, [out])[0] == "good  we are registered at UDP 127.0.0.42:5060: the last answer was 200"
+    refused = found(place, monkeypatch, "peer", TRUNK, [out | {"state": "refused", "last": "403"}])[0]
+    assert refused.startswith("wrong our registration is refused at UDP 127.0.0.42:5060: the last answer was 403")
+    waiting = found(place, monkeypatch, "peer", TRUNK, [out | {"state": "waiting", "server": "", "last": ""}])[0]
+    assert waiting.startswith("wrong we are not registered (waiting) at no server yet: the last answer was none")
 
 
 def test_nobody_to_ask(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
