@@ -16,6 +16,7 @@ from pathlib import Path
 from media import engines
 from media.api import MediaError, Packets, Tier
 from sbc import __version__
+from sbc.admin.server import AdminServer
 from sbc.clock import Ids
 from sbc.errors import ConfigError
 from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, PolicyChanged
@@ -48,7 +49,7 @@ BUSY_POLL = 0.05  # seconds between looks at the calls in progress while drainin
 class Settings:
     """drain: seconds that calls in progress get after SIGTERM or SIGINT. companion: a program started and stopped with us.
 
-    registrations: None: registrations.db beside the call records.
+    registrations, socket: None: registrations.db and sbc.sock beside the call records.
     """
 
     policies: Path
@@ -57,6 +58,7 @@ class Settings:
     companion: tuple[str, ...] = ()
     recordings: Path = Path("var/recordings")
     registrations: Path | None = None
+    socket: Path | None = None
 
 
 class App:
@@ -115,6 +117,7 @@ class App:
                 self._engine.receive(BindingsFound(registrations.found))
             self._apply(snapshot)
             self._tasks.start(self._watch_expiry())
+            await self._open_views(closing)
             await self._start_companion(closing)
             self._engine.receive(Begun())
             self._take_signals(loop, closing)
@@ -210,6 +213,13 @@ class App:
                 continue
         self._log.event("info", "drain_ended", {"calls": self._core.busy()})
         self._engine.receive(DrainEnded())
+
+    async def _open_views(self, closing: AsyncExitStack) -> None:
+        clock = SystemClock()
+        path = self._settings.socket or self._settings.records.with_name("sbc.sock")
+        server = AdminServer(path, lambda question: self._core.ask(question, clock.now()), self._media, clock.now, self._tasks.start)
+        closing.callback(server.close)
+        await server.open()
 
     async def _start_companion(self, closing: AsyncExitStack) -> None:
         if not self._settings.companion:

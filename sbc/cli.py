@@ -14,6 +14,7 @@ from sbc.identity_cli import app as _identity
 
 POLICIES = Path("policies")
 RECORDINGS = Path("var/recordings")
+SOCKET = Path("var/sbc.sock")
 
 _app = typer.Typer(
     help="A session border controller: SIP over TLS, SRTP media anchor, YAML policies.",
@@ -25,6 +26,11 @@ _app = typer.Typer(
 _app.add_typer(_identity, name="identity")
 
 _Folder = Annotated[Path, typer.Argument(help="Folder with the *.yaml files of the policy.", show_default=True)]
+
+_Socket = Annotated[Path, typer.Option("--socket", help="Socket of the running process: sbc.sock beside its call records.")]
+_Json = Annotated[bool, typer.Option("--json", help="One line of JSON instead of a table.")]
+_Watch = Annotated[bool, typer.Option("--watch", help="Again every 2 s, until Ctrl-C.")]
+_Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="How many to show.")]
 
 
 def main() -> None:
@@ -48,6 +54,9 @@ def run(
     registrations: Annotated[
         Path | None, typer.Option(help="File that keeps who is registered. Default: registrations.db beside the call records.")
     ] = None,
+    socket: Annotated[
+        Path | None, typer.Option(help="Socket for the live views (sbc calls and its like). Default: sbc.sock beside the call records.")
+    ] = None,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that calls in progress get when we are told to stop.")] = 5.0,
     media: Annotated[str, typer.Option(help="Media engine: auto, native or portable.")] = "auto",
     testpeer: Annotated[bool, typer.Option("--testpeer", help="Start `sbc testpeer` with us: somebody to call.")] = False,
@@ -56,7 +65,7 @@ def run(
     from sbc import app
 
     companion = app.companion("testpeer") if testpeer else ()
-    app.run(app.Settings(folder, records, drain, companion, recordings, registrations), app.choose_media(media), typer.echo)
+    app.run(app.Settings(folder, records, drain, companion, recordings, registrations, socket), app.choose_media(media), typer.echo)
 
 
 @_app.command()
@@ -70,6 +79,8 @@ def check(folder: _Folder = POLICIES) -> None:
     for warning in loaded.warnings:
         typer.echo(f"{warning} (warning)", err=True)
     typer.echo(f"{folder}: good: {app.counts(loaded.snapshot)}")
+    for name, inherited in loaded.inherited.items():
+        typer.echo(f"trunk {name}: profile {inherited.profile} ({inherited.file}) gives {', '.join(inherited.keys) or 'nothing'}")
     if media.passed_over:
         typer.echo(f"media engine: {media.passed_over}, so the portable one serves (warning)", err=True)
     else:
@@ -133,6 +144,91 @@ def replay(
     from sbc.recording.ladder import Shown
 
     raise typer.Exit(replaying.main(file, Shown.MESSAGES if verbose else Shown.LADDER if ladder else Shown.NOTHING, policy))
+
+
+@_app.command()
+def calls(
+    trunk: Annotated[str, typer.Option(help="Only calls of this trunk or user.")] = "",
+    number: Annotated[str, typer.Option(help="Only calls that have this in one of their numbers.")] = "",
+    limit: _Limit = 50,
+    socket: _Socket = SOCKET,
+    as_json: _Json = False,
+    watch: _Watch = False,
+) -> None:
+    """The calls in progress, newest first, and how their media is."""
+    from sbc.admin import terminal
+
+    terminal.show(socket, {"ask": "calls", "most": limit, "party": trunk, "number": number}, as_json=as_json, watch=watch)
+
+
+@_app.command()
+def call(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="Of a call in progress, as `sbc calls` has it.")],
+    socket: _Socket = SOCKET,
+    as_json: _Json = False,
+    watch: _Watch = False,
+) -> None:
+    """All there is to know of one call in progress: both sides, and what is heard of them."""
+    from sbc.admin import terminal
+
+    terminal.show(socket, {"ask": "call", "id": identifier}, as_json=as_json, watch=watch)
+
+
+@_app.command()
+def registrations(
+    account: Annotated[str, typer.Option(help="Only this account.")] = "",
+    limit: _Limit = 50,
+    socket: _Socket = SOCKET,
+    as_json: _Json = False,
+    watch: _Watch = False,
+) -> None:
+    """Who is registered, from where, and for how long."""
+    from sbc.admin import terminal
+
+    terminal.show(socket, {"ask": "registrations", "most": limit, "account": account}, as_json=as_json, watch=watch)
+
+
+@_app.command()
+def trunks(
+    trunk: Annotated[str, typer.Option(help="Only this one.")] = "",
+    limit: _Limit = 50,
+    socket: _Socket = SOCKET,
+    as_json: _Json = False,
+    watch: _Watch = False,
+) -> None:
+    """The trunks: where they are, whether they answer, and how many calls they have."""
+    from sbc.admin import terminal
+
+    terminal.show(socket, {"ask": "trunks", "most": limit, "trunk": trunk}, as_json=as_json, watch=watch)
+
+
+@_app.command()
+def pbx_config(
+    make: Annotated[str, typer.Argument(help="asterisk, freepbx or 3cx.")],
+    trunk: Annotated[str, typer.Argument(help="Name of the trunk that the PBX is.")],
+    folder: Annotated[Path, typer.Option("--policies", help="Folder with the *.yaml files of the policy.")] = POLICIES,
+    show_password: Annotated[bool, typer.Option("--show-password", help="Print the password, and not where it is kept.")] = False,
+    ca_file: Annotated[
+        str, typer.Option(help="Asterisk: where it will have the certificate of our authority.")
+    ] = "/etc/asterisk/keys/sbc-ca.pem",
+) -> None:
+    """Print what a PBX needs to be that trunk: a file to paste, or the fields of its screens."""
+    from sbc import pbx
+    from sbc.policy.load import load_policy
+
+    typer.echo(pbx.text(make, load_policy(folder), trunk, show_password=show_password, authority=ca_file), nl=False)
+
+
+@_app.command()
+def doctor(
+    trunk: Annotated[str, typer.Argument(help="Which trunk to look at.")],
+    folder: Annotated[Path, typer.Option("--policies", help="Folder with the *.yaml files of the policy.")] = POLICIES,
+    socket: _Socket = SOCKET,
+) -> None:
+    """Look at everything that can be wrong with a trunk, and say what to change. Exit status 1: something is."""
+    from sbc.doctor import examination
+
+    raise typer.Exit(examination.main(folder, trunk, socket))
 
 
 @_app.command()

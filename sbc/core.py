@@ -43,6 +43,7 @@ from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
 from sbc.sip.validate import check_response
 from sbc.tap import NoTap, Tap
+from sbc.views import Answer, Question, Views
 
 
 class Core:
@@ -74,6 +75,7 @@ class Core:
             tap=tap,
         )
         self._reception = Reception(self._context, self._bindings)
+        self._views = Views(self._context, self._reception.calls, self._bindings, self._reception.carriers)
 
     def receive(self, happened: Input, now: Now) -> None:
         context = self._context
@@ -161,6 +163,10 @@ class Core:
             "timers": len(self._timers),
         }
         return {name: count for name, count in tables.items() if count}
+
+    def ask(self, question: Question, now: Now) -> Answer:
+        """How things are. Nothing comes of it: it is no input, and no recording has it."""
+        return self._views.answer(question, now)
 
     def _send(self, data: bytes, flow: Flow, key: str) -> None:
         name = self._peers.expected(flow) if flow.transport == "TLS" else ""

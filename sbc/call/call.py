@@ -156,7 +156,7 @@ class Call:
             party = self.snapshot.party(self._remaining.pop(0))
             blocked = kept_from(party, self.route, self.invitation, self.facts)
             if blocked is not None:
-                self._note_attempt(party, blocked)
+                self._note_attempt(party, blocked, now)
                 if may_go_on(blocked, self.route):
                     continue
                 self._refuse(now)
@@ -168,7 +168,7 @@ class Call:
             )
             if isinstance(found, Cause):
                 self.places.release(Side.B)
-                self._note_attempt(party, found)
+                self._note_attempt(party, found, now)
             elif isinstance(found, (Lookup, Awaited)):
                 when_found(self.context, self.snapshot, party, self.invitation, found, partial(self._found, party), now)
                 return
@@ -197,7 +197,7 @@ class Call:
             self._servers = found
             self._prepare(now)
         else:
-            self._note_attempt(party, found)
+            self._note_attempt(party, found, now)
             self._try_next(now)
 
     def _prepare(self, now: Now) -> None:
@@ -215,6 +215,11 @@ class Call:
     @property
     def identifier(self) -> str:
         return self.facts.id
+
+    @property
+    def relay(self) -> str | None:
+        """The one its media goes through; None while there is none."""
+        return self._relaying.name
 
     def relay_ready(self, now: Now) -> None:
         self._dial(now)
@@ -295,7 +300,7 @@ class Call:
         if self.state is not CallState.DIALLING or not self._servers:
             self._next(word.cause, now)
             return
-        self._note_attempt(target.party, word.cause)
+        self._note_attempt(target.party, word.cause, now)
         self.b = None
         self.a.tell(Settled(None, GLARE), now)  # whatever it wanted of this server, it will not get
         self._prepare(now)
@@ -303,7 +308,7 @@ class Call:
     def _next(self, cause: Cause, now: Now) -> None:
         """The attempt failed: the next target if the route says so for this status, else the caller hears it."""
         assert self._target is not None
-        self._note_attempt(self._target.party, cause)
+        self._note_attempt(self._target.party, cause, now)
         if self._remaining and may_go_on(cause, self.route):
             self._try_next(now)
         elif cause.status >= 600 or not self._take_detour(now):
@@ -339,6 +344,7 @@ class Call:
         assert self.a is not None and self.b is not None
         self._stop_timer()
         server_answered(self.context, leg.flow)
+        self.context.outcomes.answered(leg.party, leg.flow, now)
         self.state = CallState.CONNECTED
         self.facts.attempts.append({"target": self.b.party.name, "status": 200, "server": server_of(self.b.flow)})
         if self.facts.times.progressed is None:
@@ -488,9 +494,11 @@ class Call:
 
     # The end
 
-    def _note_attempt(self, party: Party, cause: Cause) -> None:
+    def _note_attempt(self, party: Party, cause: Cause, now: Now) -> None:
         self._cause = better(self._cause, cause) if self.facts.attempts else cause
-        self.facts.attempts.append(attempt_of(party, cause, self.b.flow if self.b is not None else None))
+        server = self.b.flow if self.b is not None else None
+        self.facts.attempts.append(attempt_of(party, cause, server))
+        self.context.outcomes.failed(party, cause.status, cause.note or cause.reason, server, now)
 
     def _drop_attempt(self, now: Now, cause: Cause = NO_LONGER_WANTED) -> None:
         """CANCEL whatever is under way; from now on the leg speaks to nobody."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.call.homes import Homes
+from sbc.call.outcomes import Outcomes
 from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
 from sbc.call.voice_reports import VoiceReports
@@ -110,6 +111,7 @@ class Context:
     peers: Peers = field(default_factory=Peers)
     homes: Homes = field(default_factory=Homes)
     penalties: Penalties = field(default_factory=Penalties)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     voice_reports: VoiceReports = field(default_factory=VoiceReports)
     closed: ClosedConnections = field(default_factory=ClosedConnections)
     tap: Tap = field(default_factory=NoTap)

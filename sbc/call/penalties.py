@@ -39,6 +39,11 @@ class Penalties:
         """It answered. Whether that is news: it had failed before."""
         return self._until.pop(server, None) is not None
 
+    def left(self, server: Flow, now: Now) -> float | None:
+        """Seconds until its penalty is over, 0 if it was not heard of since, inf while it is asked; None: it has none. To be shown."""
+        until = self._until.get(server)
+        return None if until is None else max(0.0, until[0] - now.monotonic)
+
     def extend(self, server: Flow) -> None:
         """Until it failed or passed."""
         self._until[server] = (inf, self._until.get(server, (0.0, 0.0))[1])

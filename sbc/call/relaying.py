@@ -62,6 +62,10 @@ class Relaying:
         self._dictations = {side: Dictation(context, call, side) for side in Side}
 
     @property
+    def name(self) -> str | None:
+        return self._relay if self._ports is not None else None
+
+    @property
     def is_open(self) -> bool:
         return self._relay is not None and self._ports is not None
 

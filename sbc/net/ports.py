@@ -13,6 +13,7 @@ from sbc.identity.verdict import Claimed
 from sbc.inputs import Input
 from sbc.sip.locate import Wanted
 from sbc.sip.message import Request
+from sbc.views import Answer, Question
 
 
 class CoreLike(Protocol):
@@ -31,6 +32,8 @@ class CoreLike(Protocol):
     def is_leaving(self) -> bool: ...
 
     def leftovers(self) -> dict[str, int]: ...
+
+    def ask(self, question: Question, now: Now) -> Answer: ...
 
 
 class Clock(Protocol):

@@ -25,7 +25,7 @@ def server_context(realm: Realm, presented: Presented) -> ssl.SSLContext:
     if len(contexts) > 1:
         by_name: dict[str, ssl.SSLContext] = {}
         for context, pair in zip(contexts, realm.certificates, strict=True):
-            for name in _names(pair):
+            for name in alternative_names(pair):
                 by_name.setdefault(name, context)
         contexts[0].sni_callback = _Chooser(by_name)
     return contexts[0]
@@ -86,8 +86,8 @@ class _Chooser:
             connection.context = chosen
 
 
-def _names(pair: KeyPair) -> tuple[str, ...]:
-    """What a client may ask for to be shown this certificate."""
+def alternative_names(pair: KeyPair) -> tuple[str, ...]:
+    """What our certificate is for, SIP URIs first; and so what a client may ask for to be shown it."""
     ours = x509.load_pem_x509_certificate(Path(pair.certificate).read_bytes())
     try:
         alternatives = ours.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -95,6 +95,7 @@ def _names(pair: KeyPair) -> tuple[str, ...]:
         return ()
     uris = [("URI", uri) for uri in alternatives.get_values_for_type(x509.UniformResourceIdentifier)]
     hosts = [("DNS", name) for name in alternatives.get_values_for_type(x509.DNSName)]
+    hosts += [("IP Address", str(address)) for address in alternatives.get_values_for_type(x509.IPAddress)]
     return names({"subjectAltName": tuple(uris)}) + names({"subjectAltName": tuple(hosts)})
 
 

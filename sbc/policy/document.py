@@ -81,6 +81,24 @@ class Document:
         for section, node in root.nodes.items():
             self._merge(section, root.keys[section], node)
 
+    def read_apart(self, file: str, data: bytes) -> Table:
+        """A file that is no part of the policy, but lends parts to it. Its problems are problems of the policy."""
+        reader = _Reader(file, self.problems)
+        root = reader.read(data)
+        self.broken |= reader.broken
+        if isinstance(root, Table):
+            return root
+        if root is not None:
+            self.problems.append(Problem(root.place, (), "must be a mapping: 'key: value'"))
+        return Table(Place(file))
+
+    def provide(self, section: str, name: str, node: Node) -> None:
+        """An object, unless there is one of that name."""
+        objects = self.root.nodes.setdefault(section, Table(node.place))
+        self.root.keys.setdefault(section, node.place)
+        if isinstance(objects, Table) and name not in objects.nodes:
+            objects.nodes[name], objects.keys[name] = node, node.place
+
     def plain(self, path: Path = ()) -> Plain:
         """The value at `path` (which exists) as plain text, numbers, lists and dictionaries."""
         node, _, depth = self._find(path)

@@ -82,6 +82,11 @@ class Limits:
         """Calls in progress of the trunk or user `name`."""
         return self._calls.get(name, 0)
 
+    def counted(self, party: Party) -> int:
+        """Calls in progress that count against the `calls` of its limits: its own, or those of the whole pool."""
+        rules = party.limits
+        return self.calls(_pool(rules) if rules is not None and rules.shared else party.name)
+
     def _take(self, name: str, rate: float, now: float) -> bool:
         """A token bucket kept as one time: when the bucket would be full again (generic cell rate algorithm, ITU-T I.371)."""
         burst = max(1.0, rate)

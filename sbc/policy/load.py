@@ -16,10 +16,11 @@ from sbc.policy import model, values
 from sbc.policy.check import Policy, check
 from sbc.policy.compile import compile_policy
 from sbc.policy.document import Document
-from sbc.policy.material import check_certificates, read_secrets
+from sbc.policy.material import check_certificates, kept_in, read_secrets
 from sbc.policy.numbering import read_entries
 from sbc.policy.problems import Path as Keys
 from sbc.policy.problems import Place, PolicyErrors, Problem, did_you_mean
+from sbc.policy.profile import Inherited, inherit
 from sbc.policy.proofs import IdentityModel, check_files
 from sbc.policy.snapshot import Snapshot
 
@@ -28,10 +29,16 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`warnings` do not keep the policy from being used, but the operator should see them."""
+    """`warnings` do not keep the policy from being used, but the operator should see them.
+
+    kept_in     by trunk that registers with a password we know: where that is, for people
+    inherited   by trunk that has a profile: what comes from that
+    """
 
     snapshot: Snapshot
     warnings: tuple[Problem, ...]
+    kept_in: Mapping[str, str]
+    inherited: Mapping[str, Inherited]
 
 
 def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loaded:
@@ -42,9 +49,13 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loade
     Raises PolicyErrors with every problem found. Reads files; touches no network.
     """
     document, digest = _read(folder)
+    inherited, lent = inherit(document, folder)
+    for data in lent:
+        digest.update(b"%d:%s" % (len(data), data))
     if document.broken:
         raise PolicyErrors(_in_order(document.problems))
     policy = _validate(document)
+    _excuse(document)
     problems, warnings = check(document, policy, suites)
     secrets = read_secrets(document, policy, folder, problems)
     certs = folder.absolute().parent / "certs"
@@ -52,15 +63,22 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loade
     check_files(document, policy.identity, folder, problems, warnings)
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))
-    snapshot = compile_policy(document, policy, secrets, digest, folder.absolute(), certs, suites)
-    return Loaded(snapshot, tuple(_in_order(warnings)))
+    snapshot = compile_policy(document, policy, secrets, digest.hexdigest()[:12], folder.absolute(), certs, suites)
+    return Loaded(snapshot, tuple(_in_order(warnings)), _kept_in(policy, folder), inherited)
+
+
+def _kept_in(policy: Policy, folder: Path) -> dict[str, str]:
+    passwords = {
+        name: trunk.accepts_registration.password for name, trunk in policy.trunks.items() if trunk.accepts_registration is not None
+    }
+    return {name: kept_in(password, folder) for name, password in passwords.items() if password is not None}
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(set(problems), key=lambda problem: (problem.place, problem.what))
 
 
-def _read(folder: Path) -> tuple[Document, str]:
+def _read(folder: Path) -> tuple[Document, hashlib._Hash]:
     document, digest = Document(str(folder)), hashlib.sha256()
     files = sorted(file for file in folder.glob("*.yaml") if not file.name.startswith("."))
     if not files:
@@ -74,7 +92,13 @@ def _read(folder: Path) -> tuple[Document, str]:
             continue
         digest.update(b"%d:%s" % (len(data), data))
         document.read(str(file), data)
-    return document, digest.hexdigest()[:12]
+    return document, digest
+
+
+def _excuse(document: Document) -> None:
+    """A trunk whose profile is not there lacks what that would have given it: one mistake, one error."""
+    astray = {problem.path[:-1] for problem in document.problems if problem.path[-1:] == ("profile",)}
+    document.problems = [problem for problem in document.problems if problem.path not in astray or problem.what != "needs 'media'"]
 
 
 def _validate(document: Document) -> Policy:

@@ -28,6 +28,11 @@ class _UnusableError(Exception):
     """The text completes "NAME …" and never contains what the file contains."""
 
 
+def kept_in(secret: SecretModel, folder: Path) -> str:
+    """Where it is, for people."""
+    return f"environment variable {secret.env}" if secret.env is not None else os.path.normpath(folder / (secret.file or ""))
+
+
 def read_secrets(document: Document, policy: Policy, folder: Path, problems: list[Problem]) -> Secrets:
     """All passwords by the path they stand at."""
     wanted: dict[Keys, SecretModel] = {

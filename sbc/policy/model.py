@@ -306,6 +306,12 @@ class PartyModel(Model):
 class TrunkModel(PartyModel):
     """A peer that sends us calls, takes calls from us, or both."""
 
+    model_config = ConfigDict(json_schema_extra=values.media_or_profile)
+    profile: Name | None = Field(
+        None,
+        description="What kind of peer it is: asterisk, freepbx, 3cx, teams, generic-carrier, or one of yours in profiles/. "
+        "Its keys hold where this trunk has none.",
+    )
     verify: Literal["no", "tag", "require"] | None = Field(
         None,
         description="Proofs of who calls (STIR/SHAKEN) in its INVITEs. no (default): they pass as they are. tag: they are verified, and "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import netaddr
 
@@ -390,3 +390,9 @@ def stranger_answer(text: str) -> int | None:
     if not re.fullmatch(r"[4-6][0-9][0-9]", text):
         raise ValueError("write nothing, or a final status from 400 to 699 such as 403")
     return int(text)
+
+
+def media_or_profile(schema: dict[str, Any]) -> None:
+    """A trunk needs `media`, or a profile that has one."""
+    schema["required"].remove("media")
+    schema["anyOf"] = [{"required": ["media"]}, {"required": ["profile"]}]

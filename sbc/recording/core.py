@@ -10,6 +10,7 @@ from sbc.policy.snapshot import Party, Snapshot
 from sbc.recording.recording import Recorded
 from sbc.recording.tape import Recorder, Tape
 from sbc.registrar.outbound_rules import Outlook
+from sbc.views import Answer, Question
 
 SECRET = 32  # octets of what keys are replaced with the help of
 
@@ -99,6 +100,9 @@ class RecordingCore:
 
     def leftovers(self) -> dict[str, int]:
         return self.core.leftovers()
+
+    def ask(self, question: Question, now: Now) -> Answer:
+        return self.core.ask(question, now)
 
     def _finish(self, tape: Tape) -> None:
         self._recorder.forget(tape)

@@ -39,6 +39,14 @@ class Bindings:
             self._store(account, live)
         return live
 
+    def listed(self, account: str, now: Now) -> list[Binding]:
+        """The same, for whoever only looks: nothing is dropped."""
+        return [binding for binding in self._of.get(account, ()) if binding.expires_at > now.monotonic]
+
+    def accounts(self) -> tuple[str, ...]:
+        """Names, in no order; some may have expired meanwhile."""
+        return tuple(self._of)
+
     def bind(self, account: str, bindings: list[Binding], now: Now) -> None:
         """From now on the account has these, after a restart, too. Connections that close and times that run out need not be stored."""
         self._store(account, bindings)

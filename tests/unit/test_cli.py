@@ -36,6 +36,32 @@ def test_init_then_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert "overwritten" in capsys.readouterr().err
 
 
+def test_check_says_what_comes_from_a_profile(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call(monkeypatch, "init", tmp_path, "sbc.example.net", "--address", "127.0.0.1") == 0
+    policy = tmp_path / "policies" / "sbc.yaml"
+    policy.write_text(
+        policy.read_text().replace("    media: encrypted\n    limits: office\n", "    profile: freepbx\n    limits: office\n")
+    )
+    capsys.readouterr()
+    assert call(monkeypatch, "check", tmp_path / "policies") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("trunk office"))
+    assert line.startswith("trunk office: profile freepbx (")
+    assert line.endswith("freepbx.yaml) gives transfers, redirects, media")
+
+
+def test_pbx_config(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call(monkeypatch, "init", tmp_path, "sbc.example.net", "--address", "127.0.0.1") == 0
+    capsys.readouterr()
+    policies = ("--policies", tmp_path / "policies")
+    assert call(monkeypatch, "pbx-config", "asterisk", "office", *policies, "--show-password", "--ca-file", "/ca.pem") == 0
+    password = (tmp_path / "certs" / "office.secret").read_text().strip()
+    output = capsys.readouterr().out
+    assert f"\npassword={password}\n" in output
+    assert "\nca_list_file=/ca.pem\n" in output
+    assert call(monkeypatch, "pbx-config", "asterisk", "carrierr", *policies) == 1
+    assert "there is no trunk 'carrierr'" in capsys.readouterr().err
+
+
 def test_check_says_everything_that_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "sbc.yaml").write_text("version: 1\nrealmz: {}\ntrunks: {a: {rea: b}}\n")
     assert call(monkeypatch, "check", tmp_path) == 1
@@ -74,5 +100,18 @@ def test_mistakes_show_no_traceback(tmp_path: Path) -> None:
 def test_help_names_every_command() -> None:
     done = sbc("--help")
     assert done.returncode == 0
-    for command in ("run", "check", "init", "testpeer", "testcall", "version"):
+    for command in (
+        "run",
+        "check",
+        "init",
+        "testpeer",
+        "testcall",
+        "calls",
+        "call",
+        "registrations",
+        "trunks",
+        "pbx-config",
+        "doctor",
+        "version",
+    ):
         assert command in done.stdout

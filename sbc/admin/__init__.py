@@ -1,0 +1,1 @@
+"""What an operator asks of a running process: a local socket, the questions, and how the answers are shown."""

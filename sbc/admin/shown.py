@@ -1,0 +1,215 @@
+"""Answers as people read them. What peers have sent is shown as text and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sbc.call.record import timestamp
+from sbc.recording.ladder import printable
+
+Shown = dict[str, Any]
+PIPED_WIDTH = 220  # columns where there is no terminal that would say
+
+FIGURES = (
+    ("packets received", "packets_received"),
+    ("packets sent", "packets_sent"),
+    ("lost", "lost"),
+    ("jitter ms", "jitter_ms"),
+    ("round trip ms", "rtt_ms"),
+    ("lost, says the peer", "reported_lost"),
+    ("from", "source"),
+    ("dropped: wrong source", "wrong_source"),
+    ("dropped: not authentic", "srtp_auth_failed"),
+    ("dropped: payload type", "payload_type_mismatch"),
+    ("verdict", "verdict"),
+    ("MOS listening", "mos_lq"),
+    ("MOS conversation", "mos_cq"),
+)
+
+
+def console() -> Console:
+    screen = Console(highlight=False, markup=False, emoji=False)
+    return screen if screen.is_terminal else Console(highlight=False, markup=False, emoji=False, width=PIPED_WIDTH)
+
+
+def calls(answer: Shown) -> RenderableType:
+    table = _table("call", "since", "for", "state", "from → to", "parties", "codec", "caller heard", "callee heard")
+    now = time.time()
+    for call in answer["calls"]:
+        a, b, media = call["a"], call["b"], call["media"] or {}
+        _row(
+            table,
+            call["id"],
+            _clock(call["began"]),
+            _span(now - (call["answered"] or call["began"])),
+            call["state"] + (" EMERGENCY" if call["emergency"] else ""),
+            f"{call['caller'] or '?'} → {call['called']}",
+            f"{a['party']} → {b['party'] if b else '?'}",
+            _both(a["speech"], b["speech"] if b else ""),
+            _judged(media.get("a")),
+            _judged(media.get("b")),
+        )
+    return Group(table, _line(_more(len(answer["calls"]), answer["matching"], answer["total"], "call")))
+
+
+def call(answer: Shown) -> RenderableType:
+    it = answer["call"]
+    a, b, media = it["a"], it["b"], it["media"] or {}
+    answered = f", answered {_clock(it['answered'])} ({_span(time.time() - it['answered'])})" if it["answered"] else ""
+    dialled = f" (dialled {it['dialled']})" if it["dialled"] != it["called"] else ""
+    head = [
+        f"call {it['id']}: {it['state']} since {timestamp(it['began'])}{answered}",
+        f"{it['caller'] or '?'} → {it['called']}{dialled}, route {it['route'] or 'none'}{', EMERGENCY' if it['emergency'] else ''}",
+    ]
+    legs = _table("", "caller", "callee")
+    for name, of in (
+        ("party", lambda leg: f"{leg['kind']} {leg['party']}"),
+        ("realm", lambda leg: leg["realm"]),
+        ("signalling", lambda leg: f"{leg['transport']} {leg['peer']} (we: {leg['ours']})"),
+        ("Call-ID", lambda leg: leg["call_id"]),
+        ("codecs", lambda leg: ", ".join(leg["codecs"]) or "not agreed on yet"),
+    ):
+        _row(legs, name, *[of(leg) if leg else "" for leg in (a, b)])
+    _row(legs, "keys", *[_keys(leg, media.get(side)) for side, leg in (("a", a), ("b", b))])
+    for title, key in FIGURES if media else ():
+        _row(legs, title, *[_figure(media[side][key]) for side in ("a", "b")])
+    tried = [_attempt(each) for each in it["attempts"]]
+    return Group(*map(_line, head), legs, *map(_line, tried))
+
+
+def registrations(answer: Shown) -> RenderableType:
+    table = _table("account", "contact", "from", "realm", "expires in", "state", "registrar")
+    for each in answer["registrations"]:
+        _row(
+            table,
+            f"{each['kind']} {each['account']}",
+            each["contact"],
+            f"{each['transport']} {each['source']}",
+            each["realm"],
+            _span(each["expires_in"]),
+            each["state"],
+            each["registrar"] or "we",
+        )
+    last = _line(_more(len(answer["registrations"]), answer["matching"], answer["total"], "registration"))
+    return Group(table, last, *([_line(""), _registrations_out(answer["out"])] if answer["out"] else []))
+
+
+def _registrations_out(rows: list[Shown]) -> RenderableType:
+    table = _table("ours at trunk", "server", "state", "since", "expires in", "last answer", "next REGISTER in")
+    now = time.time()
+    for each in rows:
+        expires, following = each["expires_at"], each["next_at"]
+        _row(
+            table,
+            each["trunk"],
+            each["server"],
+            each["state"],
+            _clock(each["since"]),
+            "" if expires is None else _span(expires - now),
+            each["last"],
+            "" if following is None else _span(following - now),
+        )
+    return table
+
+
+def trunks(answer: Shown) -> RenderableType:
+    table = _table("trunk", "realm", "reached at", "registration", "health", "calls", "limit", "servers", "last failures")
+    for each in answer["trunks"]:
+        limit = "" if each["limit"] is None else f"{each['counted']} of {each['limit']}"
+        _row(
+            table,
+            each["name"],
+            each["realm"],
+            each["peer"] or ("where it registers" if each["registration"] else "nowhere"),
+            each["registration"] or "none",
+            each["health"],
+            str(each["calls"]),
+            limit or "none",
+            "\n".join(_server(server) for server in each["servers"]),
+            "\n".join(_failure(failure) for failure in each["failures"]),
+        )
+    return Group(table, _line(_more(len(answer["trunks"]), answer["matching"], answer["total"], "trunk")))
+
+
+TABLES: Mapping[str, Callable[[Shown], RenderableType]] = {
+    "calls": calls,
+    "call": call,
+    "registrations": registrations,
+    "trunks": trunks,
+}
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(Text(column), overflow="fold", no_wrap=column in ("call", "since", "for", "expires in"))
+    return table
+
+
+def _row(table: Table, *cells: str) -> None:
+    table.add_row(*[Text("\n".join(map(printable, cell.split("\n")))) for cell in cells])
+
+
+def _line(text: str) -> Text:
+    return Text(printable(text), overflow="fold")
+
+
+def _more(shown: int, matching: int, total: int, what: str) -> str:
+    if not total:
+        return f"no {what}s"
+    of = "" if matching == total else f" that match, of {total}"
+    more = f"; {matching - shown} more are not shown (--limit)" if matching > shown else ""
+    return f"{matching} {what}{'' if matching == 1 else 's'}{of}{more}"
+
+
+def _clock(seconds: float) -> str:
+    """UTC, as in logs and records."""
+    return (timestamp(seconds) or "")[11:19] + "Z"
+
+
+def _span(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    minutes, left = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def _both(a: str, b: str) -> str:
+    return a if a == b or not b else f"{a} → {b}" if a else b
+
+
+def _judged(figures: Shown | None) -> str:
+    if figures is None or figures["verdict"] is None:
+        return ""
+    score = figures["mos_cq"] or figures["mos_lq"]
+    return str(figures["verdict"]) + (f" {score:.1f}" if score else "")
+
+
+def _keys(leg: Shown | None, figures: Shown | None) -> str:
+    if leg is None:
+        return ""
+    suite = figures["suite"] if figures else leg["suite"]
+    return f"{leg['keying']} {suite}".strip() or "none (RTP)"
+
+
+def _figure(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _attempt(attempt: Mapping[str, object]) -> str:
+    return "tried " + " ".join(str(attempt[key]) for key in ("target", "server", "status", "note") if attempt.get(key))
+
+
+def _server(server: Shown) -> str:
+    left = f" tried last for {_span(server['shunned_for'])}" if server["shunned_for"] else ""
+    return f"{server['server']} {server['state']} {server['status']} {_clock(server['at'])}{left}"
+
+
+def _failure(failure: Shown) -> str:
+    return " ".join(filter(None, (_clock(failure["at"]), str(failure["status"]), failure["note"])))

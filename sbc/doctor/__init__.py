@@ -1,0 +1,1 @@
+"""`sbc doctor TRUNK`: everything that can be wrong between us and one peer, looked at, and what to change."""
