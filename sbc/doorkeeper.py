@@ -130,7 +130,7 @@ class Doorkeeper:
         outcome = digest.verify(credentials, request.method, request.body, secret_for, source, now, request.uri)
         if isinstance(outcome, Verified):
             party = account(self._context.snapshot, realm.name, outcome.user)
-            return self._at_its_address(party, request, flow, now) if party is not None else None
+            return self._at_its_address(party, user, request, flow, now) if party is not None else None
         # Used twice, but right: whoever knows the password is told that only the nonce has to be another one (RFC 7616 s3.3)
         stale = outcome.reason in ("stale", "replay")
         if not stale:
@@ -139,12 +139,12 @@ class Doorkeeper:
                 self._log("wrong password", user, flow)
         return self._challenge(request, realm, flow, now, stale=stale)
 
-    def _at_its_address(self, party: Party, request: Request, flow: Flow, now: Now) -> Admitted | Response | None:
+    def _at_its_address(self, party: Party, user: str, request: Request, flow: Flow, now: Now) -> Admitted | Response | None:
         """The password is right. A trunk whose address is known, too, has to be there: passwords are stolen."""
         wants_address = isinstance(party, Trunk) and party.authenticates is not None and party.accept_from
         if not wants_address or party.name in trunks_from(self._context.snapshot, flow.realm, flow.remote[0]):
             return Admitted(party, "digest")
-        self._log("password from elsewhere", account_name(party), flow)
+        self._log("password from elsewhere", user, flow)
         return self._context.answer(request, 403) if self.may_answer(flow, now) else None
 
     def _log(self, event: str, user: str, flow: Flow) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sbc.sip.message import Request, Response
-from tests.scenarios import through
+from tests.scenarios import outbound, through
 from tests.scenarios.cast import Cast
 from tests.scenarios.test_registration import credentials
 from tests.world import POLICY, Agent, World, sdp
@@ -27,7 +27,7 @@ TRUNKS = """
   north:
     realm: outside
     accept_from: [10.0.0.30, 10.0.9.0/24]
-    authenticates: {user: north, password: {file: alice.secret}}
+    authenticates: {user: north-1, password: {file: alice.secret}}
     peer: sip:10.0.0.30
     media: plain
   south:
@@ -48,6 +48,7 @@ routes:
   - {name: any, when: {realm: outside, to: "+1*"}, send_to: [carrier]}
 """
 NUMBER = "+12025550143"
+ACCOUNTS = {"north": "north-1", "south": "south"}
 
 
 def with_trunks(text: str = POLICY) -> str:
@@ -162,7 +163,7 @@ def test_AUTH_08_two_trunks_behind_one_address_are_told_apart_by_their_passwords
     world = World(with_trunks())
     caller = at(world, "10.0.0.30")
     first = invite(caller)
-    again = invite(caller, credentials(caller.expect_response(401), first, user=trunk), cseq=2)
+    again = invite(caller, credentials(caller.expect_response(401), first, user=ACCOUNTS[trunk]), cseq=2)
     assert again.cseq.number == 2
     assert whose(world) == (trunk, "digest")
 
@@ -192,25 +193,25 @@ def test_AUTH_08_whoever_is_known_is_challenged_as_often_as_it_calls_and_pings_w
 def test_AUTH_08_a_password_from_elsewhere_than_accept_from_is_403(source: str) -> None:
     world = World(with_trunks())
     caller = at(world, source)
-    with_password(caller, "north")
+    with_password(caller, "north-1")
     caller.expect_response(403)
     assert not world.records
-    assert (world.logs[-1].event, world.logs[-1].facts["user"]) == ("password from elsewhere", "north")
+    assert (world.logs[-1].event, world.logs[-1].facts["user"]) == ("password from elsewhere", "north-1")
 
 
 def test_AUTH_08_each_of_its_addresses_will_do() -> None:
     world = World(with_trunks())
-    with_password(at(world, "10.0.9.200"), "north")
+    with_password(at(world, "10.0.9.200"), "north-1")
     assert whose(world) == ("north", "digest")
 
 
 def test_an_account_that_only_authenticates_does_not_register() -> None:
     world = World(with_trunks())
     caller = at(world, "10.0.0.30")
-    first = caller.request("REGISTER", "sip:sbc.example.com", to="<sip:north@sbc.example.com>", headers=(("User-Agent", "x" * 300),))
+    first = caller.request("REGISTER", "sip:sbc.example.com", to="<sip:north-1@sbc.example.com>", headers=(("User-Agent", "x" * 300),))
     caller.send(first)
-    row = credentials(caller.expect_response(401), first, user="north")
-    caller.send(caller.request("REGISTER", "sip:sbc.example.com", to="<sip:north@sbc.example.com>", cseq=2, headers=(row,)))
+    row = credentials(caller.expect_response(401), first, user="north-1")
+    caller.send(caller.request("REGISTER", "sip:sbc.example.com", to="<sip:north-1@sbc.example.com>", cseq=2, headers=(row,)))
     caller.expect_response(403)
 
 
@@ -220,7 +221,7 @@ def test_both_of_one_address_are_obeyed_in_their_own_calls(trunk: str, source: s
     """Also from another address of theirs, and from no other trunk's."""
     cast = Cast(with_trunks())
     caller = at(cast.world, "10.0.0.30")
-    with_password(caller, trunk)
+    with_password(caller, ACCOUNTS[trunk])
     caller.expect_response(100)
     received = cast.carrier.expect_request("INVITE")
     cast.carrier.answer(received, 200, body=sdp("10.1.0.2", 50000))
@@ -274,3 +275,27 @@ def test_OUT_11_a_certificate_counts_more_than_a_registration() -> None:
     pbx = registered_through(world, "203.0.113.5")
     invite(world.agent("pbx", pbx.flow.remote, "outside", "TLS", 9, ("pbx.example",)))
     assert whose(world) == ("certified", "certificate")
+
+
+# We are registered there
+
+
+def called_by(carrier: outbound.Carrier, line: str, names: tuple[str, ...] = ()) -> None:
+    server = carrier.world.agent("a", ("10.1.7.1", 5060), "inside", names=names)
+    server.send(server.request("INVITE", f"sip:{NUMBER}@10.1.0.1:5060{line}", body=sdp(server.host, 50000)))
+
+
+@pytest.mark.parametrize(("with_line", "expected"), [(True, ("tel", "registration")), (False, ("backup", "address"))])
+def test_AUTH_08_the_line_of_our_registration_counts_more_than_an_address(with_line: bool, expected: tuple[str, str]) -> None:
+    carrier = outbound.Carrier(World(outbound.with_account().replace("[10.1.0.3/32]", "[10.1.0.3/32, 10.1.7.0/24]")))
+    request = carrier.registered()
+    called_by(carrier, f";line={outbound.line_of(request)}" if with_line else "")
+    assert whose(carrier.world) == expected
+
+
+def test_TLS_05_a_certificate_counts_more_than_the_line_of_our_registration() -> None:
+    text = outbound.with_tls(outbound.with_account()).replace("[10.1.0.3/32]", "[10.1.0.3/32]\n    accept_certificate: [b.example]")
+    carrier = outbound.Carrier(World(text))
+    request = carrier.registered()
+    called_by(carrier, f";line={outbound.line_of(request)}", names=("b.example",))
+    assert whose(carrier.world) == ("backup", "certificate")
