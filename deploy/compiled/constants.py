@@ -45,5 +45,7 @@ def _begins_with_float(node: ast.stmt) -> bool:
     match node:
         case ast.Assign(value=ast.Tuple(elts=[ast.Constant(value=float()), *_])):
             return True
+        case ast.AnnAssign(value=ast.Tuple(elts=[ast.Constant(value=float()), *_])):
+            return True
         case _:
             return False

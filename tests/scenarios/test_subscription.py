@@ -247,6 +247,7 @@ def test_EVT_01_to_and_from_a_phone(world: World, alice: Agent, carrier: Agent) 
     carrier.expect_response(403)
 
 
+@pytest.mark.interpreted
 def test_EVT_01_as_many_as_a_party_may_have(world: World, office: Agent, carrier: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sbc.call.subscriptions.MAX_SUBSCRIPTIONS", 1)
     subscribed(office, carrier)

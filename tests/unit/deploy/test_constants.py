@@ -37,6 +37,7 @@ def test_a_constant(line: str, settled: str) -> None:
         "a, b = 1, 2\n",
         "COUNT: int\n",
         "RATE = (0.5, 2)  # which mypyc gets wrong\n",
+        "RATE: tuple[float, float] = (0.5, 2)\n",
     ],
 )
 def test_what_is_none(source: str) -> None:
