@@ -98,8 +98,8 @@ class WebPhone:
         return tones.heard(self.samples, frequencies)
 
     def pieces(self) -> int:
-        """How often sound began."""
-        return int(str(self.run("audio.pieces")))
+        """How often sound began: with each call, and after each hold."""
+        return int(str(self.run("audio.pieces"))) + self.events().count("resumed")
 
 
 def trusted_key(certificate: Path) -> str:
