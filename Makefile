@@ -36,7 +36,7 @@ test-unprivileged: compiler $(VENV)/.dev ## all that needs neither root nor netw
 	@$(BIN)/python -m pytest -m "not namespaces"
 
 test-compiled: build/compiled/.built ## what has no sockets of its own, once more with the compiled core
-	@PYTHONPATH=$(COMPILED_FIRST) $(BIN)/python -P -m pytest --import-mode=append -m "not interpreted" --core=compiled $(CORE_TESTS)
+	@PYTHONPATH=$(COMPILED_FIRST) $(BIN)/python -P -m pytest --import-mode=append -m "not interpreted and not namespaces" --core=compiled $(CORE_TESTS)
 
 check: $(VENV)/.dev ## ruff, mypy strict, import contracts, size limits, rows of the standards without a test
 	@$(BIN)/ruff check --quiet .
