@@ -27,6 +27,8 @@ COMPILED = (
     "media/native/*.py",
     "sbc/*.py",
     "sbc/call/*.py",
+    "sbc/identity/parties.py",
+    "sbc/identity/verdict.py",
     "sbc/net/engine.py",
     "sbc/net/udp.py",
     "sbc/policy/decide.py",

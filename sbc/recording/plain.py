@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from media import api
-from media.api import Digit, EventKind, Follow, Keys, Role, Side, Suite
+from media.api import Digit, EventKind, Follow, Keys, Packets, Role, Side, Suite
 from sbc import inputs
 from sbc.errors import ConfigError
 from sbc.flow import Flow
@@ -196,6 +196,7 @@ CLASSES = classes_of(api, inputs, verdict, inventory, limits, locate, rules, sna
 KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
     "Dtls": {"role": Role},
     "FlowClosed": {"flow": flow_of},
+    "Interface": {"packets": Packets},
     "Keys": {"suite": Suite, "master": octets_of, "mki": octets_of},
     "MalformedIn": {"flow": flow_of},
     "MediaEvent": {"side": Side, "kind": EventKind},
