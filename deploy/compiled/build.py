@@ -57,6 +57,7 @@ INTERPRETED = frozenset({
 })  # fmt: skip
 _GIVEN = {"sbc/frozen.py": "frozen.py", "media/value.py": "value.py"}  # what the written-out values need, from this folder
 
+_XDP = "media/native/xdp"
 _ANY_PYTHON = """\
 [tool.distutils.bdist_wheel]
 py-limited-api = "cp311"
@@ -82,6 +83,8 @@ def prepare(folder: Path, level: str) -> None:
     """Fill the empty `folder` with everything `setup.py` there needs."""
     for package in ("sbc", "media"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    for made in (ROOT / _XDP).glob("*.so"):  # of no version of Python, and not built here
+        shutil.copy(made, folder / _XDP)
     for target, source in _GIVEN.items():
         shutil.copy(HERE / source, folder / target)
     shutil.copy(ROOT / "README.md", folder)
