@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -294,13 +295,13 @@ def test_a_wrong_source_is_counted_and_not_forwarded(world: Wired) -> None:
 
 
 def test_a_flood_is_cut_in_the_kernel(world: Wired) -> None:
+    """Some of it may be lost on the way, on a busy machine."""
     call = joined(world)
     before = world.stack()
-    for sequence in range(2, 1500):
+    for sequence in range(2, 2000):
         call.alice.send(rtp(sequence), call.ports.a)
-    world.until(lambda: call.stats.a.packets_received + call.stats.a.over_rate == 1499)
-    assert call.stats.a.over_rate == 1499 - 1000
-    assert world.stack() == before
+    world.until(lambda: call.stats.a.over_rate > 0)
+    assert (call.stats.a.packets_received, world.stack()) == (1000, before)
 
 
 def test_rtcp_and_strange_payload_types_go_by_the_socket_and_disturb_nothing(world: Wired) -> None:
@@ -347,26 +348,34 @@ def test_a_peer_that_shows_up_elsewhere_is_followed(world: Wired) -> None:
 def test_another_neighbour_in_mid_call(world: Wired, wires: Cable, away: Wire) -> None:
     call = joined(world)
     moved = bytes.fromhex("02aabbccdd01")
+    sequences = itertools.count(2)
     wires.near.run(["ip", "neigh", "replace", BOB, "lladdr", "02:aa:bb:cc:dd:01", "dev", "away", "nud", "permanent"])
     try:
-        before, sequence = world.stack(), 2
+        before = world.stack()
 
         def arrives() -> bool:
-            nonlocal sequence
-            sequence += 1
-            call.alice.send(rtp(sequence), call.ports.a)
+            call.alice.send(rtp(next(sequences)), call.ports.a)
             return away.next().to == moved
 
         world.until(arrives)
         assert world.stack() == before
     finally:
         wires.near.run(["ip", "neigh", "del", BOB, "dev", "away"])
-    assert call.from_alice(rtp(100)).packet == rtp(100), "by the stack, which looks for him"
-    assert world.stack() > before
-    world.until(lambda: world.engine.express.flows() == (2, 0, 0))
-    before = world.stack()
-    assert call.from_alice(rtp(101)).packet == rtp(101)
-    assert world.stack() == before
+    ways_until(world, call, sequences, "stack")  # which looks for him
+    ways_until(world, call, sequences, "kernel")
+
+
+def ways_until(world: Wired, call: Call, sequences: Iterator[int], wanted: str) -> None:
+    """Packets, until one arrives that way."""
+    ways: list[str] = []
+    deadline = time.monotonic() + DEADLINE
+    while wanted not in ways:
+        assert time.monotonic() < deadline, ways
+        before, packet = world.stack(), rtp(next(sequences))
+        call.alice.send(packet, call.ports.a)
+        world.turn()
+        if packet in [arrival.packet for arrival in call.bob.pending()]:
+            ways.append("kernel" if world.stack() == before else "stack")
 
 
 @pytest.mark.parametrize("secret", [{}, {"send_keys": keys(4)}], ids=["forwarded", "af_xdp"])
