@@ -43,7 +43,7 @@ def freepbx(setup: Setup) -> str:
                 ("Permanent Auth Rejection", "No"),
                 ("Forbidden Retry Interval", str(asterisk.RETRY_S)),
                 ("Fatal Retry Interval", str(asterisk.RETRY_S)),
-                ("General Retry Interval", str(asterisk.RETRY_S)),
+                ("General Retry Interval", str(asterisk.AGAIN_S)),
                 ("Expiration", str(setup.expires)),
                 ("Max Retries", str(asterisk.LAST_RETRY)),
                 ("Qualify Frequency", str(asterisk.ASK_S)),

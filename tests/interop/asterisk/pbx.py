@@ -68,7 +68,7 @@ class Pbx:
 
     def registration(self) -> str:
         """`Registered`, `Rejected` (and tried again), `Stopped` …"""
-        rows = [line.split() for line in self.console("pjsip show registrations").splitlines() if line.startswith(" sbc/")]
+        rows = [line.split() for line in self.console("pjsip show registrations").splitlines() if line.startswith(" office-registration/")]
         return rows[0][2] if rows else ""
 
     def registered(self, seconds: float) -> None:
@@ -76,7 +76,7 @@ class Pbx:
 
     def call(self, number: str) -> None:
         """From the PBX, which plays and records as soon as it is answered."""
-        self.console(f"channel originate PJSIP/{number}@sbc extension s@talking")
+        self.console(f"channel originate PJSIP/{number}@office extension s@talking")
 
     def channels(self) -> int:
         return int(self.console("core show channels count").split()[0])
@@ -122,9 +122,3 @@ def pbx(host: Namespace, folder: Path, sid: Sid, pjsip: str) -> Iterator[Pbx]:
     finally:
         if running.process is not None and running.process.poll() is None:
             running.kill()
-
-
-def configuration(*, host: str, port: int, domain: str, user: str, password: str, ca: Path) -> str:
-    """pjsip.conf for this SBC and account."""
-    text = Template((HERE / "pjsip.conf").read_text())
-    return text.substitute(host=host, port=port, domain=domain, user=user, password=password, ca=ca)
