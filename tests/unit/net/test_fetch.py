@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from sbc.inputs import Verified
 from sbc.net.fetch import Certificates
 from sbc.net.tasks import Tasks
 from sbc.net.verifier import Verifier
-from sbc.policy.snapshot import IdentityRules, Snapshot
 from sbc.sip.fields.signed_identity import SignedIdentity
 from tests.unit.identity import pki
 from tests.world import POLICY, snapshot_of
@@ -261,7 +259,7 @@ def test_TMD_19_the_verifier_always_answers(tmp_path: Path, answer: Answer, pati
             tasks = Tasks(loop, lambda error: None)
             verifier = Verifier(tasks, fetcher, lambda: Now(loop.time(), pki.NOW), answers.put_nowait)
             (tmp_path / "roots.pem").write_bytes(pki.pem(AUTHORITY.certificate))
-            verifier.apply(snapshot_with(IdentityRules(str(tmp_path / "roots.pem"))))
+            verifier.apply(snapshot_of(f"{POLICY}identity: {{roots: {tmp_path / 'roots.pem'}}}\n"))
             claims = {"attest": "A", "dest": {"tn": ["2"]}, "iat": pki.NOW, "orig": {"tn": "1"}, "origid": "x"}
             header = SignedIdentity(signed(claims, KEY, url("/a.pem"), "shaken"), url("/a.pem"), ppt="shaken")
             verifier.ask("question", Claimed((str(header),), ("1",), "2", "2"), patience)
@@ -270,7 +268,3 @@ def test_TMD_19_the_verifier_always_answers(tmp_path: Path, answer: Answer, pati
             await tasks.close()
 
     asyncio.run(scene())
-
-
-def snapshot_with(rules: IdentityRules) -> Snapshot:
-    return replace(snapshot_of(POLICY), identity=rules)
