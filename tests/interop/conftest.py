@@ -13,7 +13,7 @@ from tests.interop.namespaces import Lab
 from tests.interop.server import POLICY, Server
 
 HERE = Path(__file__).parent
-FETCHED = ("aiortc", "asterisk", "browser", "secure_sipp")  # folders of tests whose peers are not in our Debian
+FETCHED = ("aiortc", "asterisk", "browser", "carrier", "secure_sipp")  # folders of tests whose peers `make test` does not install
 
 
 @pytest.hookimpl(tryfirst=True)

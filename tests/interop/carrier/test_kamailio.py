@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.interop.kamailio import kamailio
+from tests.interop.carrier.kamailio import kamailio
 from tests.interop.namespaces import Lab
 from tests.interop.server import PASSWORD, POLICY, serve
 from tests.interop.sipp import sipp
@@ -45,8 +44,6 @@ def policy(transport: str) -> str:
     return POLICY.replace(_BEFORE, _REGISTERED.format(transport=transport)).replace("routes:\n", _ROUTES, 1)
 
 
-# Not among the packages of `make test`: Debian's starts a server on port 5060 of every address when it is installed
-@pytest.mark.skipif(shutil.which("kamailio") is None, reason="needs the program kamailio")
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_registered_called_calling_refreshed_and_gone(lab: Lab, tmp_path: Path, transport: str) -> None:
     host = lab.carrier.address
