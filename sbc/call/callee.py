@@ -358,7 +358,7 @@ class CalleeLeg(Leg):
             self._read_answer(response)
         except SipError as error:
             self._unanswered = None if self._body or self.settled else response
-            self.give_up(Cause(error.status, error.reason, by="sbc", note="bad answer"), now)
+            self.give_up(Cause(error.status, error.reason, by="sbc", note=f"bad answer: {error}"), now)
             return
         self.settled = True
         self._timer.agree_as_client(response, self.takes_update)

@@ -215,7 +215,7 @@ class Changing(Usage):
             self.described = self.media.receive_answer(sdp_of(response) or b"")
         except SipError as error:
             self.media.retract()
-            self._fail_change(change, Cause(error.status, error.reason, by="sbc", note="bad answer"), now)
+            self._fail_change(change, Cause(error.status, error.reason, by="sbc", note=f"bad answer: {error}"), now)
             if change.purpose == "asked":
                 self._restore(now)
             return

@@ -37,6 +37,7 @@ from sbc.net.ports import Carrier, Clock, CoreLike, Proofs, Questions, Recording
 from sbc.net.stats import Stats
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import Malformed, parse_datagram, parse_message
+from sbc.sip.uri import format_host
 
 _TICK = 0.001  # seconds; the resolution of libuv's timers, and what keeps a timer that is always due from spinning
 
@@ -118,6 +119,11 @@ class Engine:
         self._stats.sends_failed += 1
         if key:
             self.receive(SendFailed(key, reason))
+
+    def handshake_failed(self, flow: Flow, reason: str) -> None:
+        """Somebody wanted to connect and could not, which nobody would know of otherwise: a wrong authority, an old version of TLS."""
+        facts: dict[str, object] = {"realm": flow.realm, "remote": format_host(*flow.remote), "problem": reason}
+        self._log.event("info", "tls_handshake_failed", facts)
 
     def close(self) -> None:
         """No more timers. What still arrives is handed to the core, but nothing wakes it up any more."""

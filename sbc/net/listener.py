@@ -36,7 +36,9 @@ class StreamListener:
         admission: Admission,
         limits: StreamLimits,
         stats: Stats,
+        failed: Callable[[Flow, str], None],
     ) -> None:
+        """`failed` is told of handshakes that were not finished."""
         name = sock.getsockname()
         self.realm = ""
         self.context: ssl.SSLContext | None = None
@@ -50,6 +52,7 @@ class StreamListener:
         self._admission = admission
         self._limits = limits
         self._stats = stats
+        self._failed = failed
         self._pause: asyncio.TimerHandle | None = None
 
     def mark(self, dscp: int) -> None:
@@ -102,8 +105,9 @@ class StreamListener:
             await self._loop.connect_accepted_socket(
                 lambda: connection, sock, ssl=context, ssl_handshake_timeout=handshake, ssl_shutdown_timeout=shutdown
             )
-        except OSError:  # ssl.SSLError, ConnectionError and TimeoutError are all of them
+        except OSError as error:  # ssl.SSLError, ConnectionError and TimeoutError are all of them
             self._stats.handshakes_failed += 1
+            self._failed(flow, getattr(error, "reason", None) or str(error) or type(error).__name__)
         finally:
             if not connection.made:
                 ticket.leave()

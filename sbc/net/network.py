@@ -141,6 +141,7 @@ class Network:
             admission=self._admission,
             limits=self._limits,
             stats=self._stats,
+            failed=self._receiver.handshake_failed,
         )
 
     @staticmethod

@@ -57,6 +57,8 @@ class Receiver(Protocol):
         """A `Send` with that key did not get out, or not through; with an empty key it is only counted."""
         ...
 
+    def handshake_failed(self, flow: Flow, reason: str) -> None: ...
+
 
 class Carrier(Protocol):
     """Who takes octets out: the network."""

@@ -158,6 +158,8 @@ class _Checker:
                 self.error((*path, "origins"), "is about WebSockets, but no listener is ws:// or wss://")
             if realm.origins is None and transports & WEB:
                 self.warn((*path, "signalling"), "browsers will be refused: say in 'origins' from which pages they may come")
+            if realm.digest is not None and "MD5" in realm.digest[:-1] and transports & WEB:
+                self.warn((*path, "digest"), "JsSIP and SIP.js read the last challenge only, and know none but MD5: put it last")
             families = {_version(listener.address) for listener in realm.signalling}
             if realm.advertise is not None and _version(realm.advertise) not in families:
                 self.error((*path, "advertise"), "no listener has an address of this family")

@@ -89,6 +89,7 @@ class Ear:
         self.messages: list[tuple[bytes, bytes, Flow]] = []
         self.malformed: list[tuple[SipError, Flow]] = []
         self.failures: list[tuple[str, str]] = []
+        self.handshakes: list[tuple[Flow, str]] = []
         self.closed: list[Flow] = []
         self.on_message: Callable[[bytes, Flow], bool] = lambda head, flow: True
         self.on_malformed: Callable[[SipError, Flow], None] = lambda error, flow: None
@@ -107,6 +108,9 @@ class Ear:
     def receive_malformed(self, error: SipError, request: Request | None, flow: Flow) -> None:
         self.malformed.append((error, flow))
         self.on_malformed(error, flow)
+
+    def handshake_failed(self, flow: Flow, reason: str) -> None:
+        self.handshakes.append((flow, reason))
 
     def receive_failure(self, key: str, reason: str) -> None:
         self.failures.append((key, reason))

@@ -420,3 +420,14 @@ def test_messages_come_with_the_octets_they_were_read_from() -> None:
         assert second.octets == message(body=b"abc")
 
     run(scene())
+
+
+def test_a_handshake_that_fails_is_logged() -> None:
+    async def scene() -> None:
+        stage = Stage(ScriptedCore())
+        stage.engine().handshake_failed(FLOW, "NO_SHARED_CIPHER")
+        (line,) = stage.lines
+        assert "info tls_handshake_failed" in line
+        assert "problem=NO_SHARED_CIPHER" in line
+
+    asyncio.run(scene())

@@ -59,6 +59,9 @@ def test_TLS_01_an_old_version_gets_nowhere(authority: Authority) -> None:
                 await it.connect("TLS", context)
             await until(lambda: it.stats.handshakes_failed == 1)
             assert it.network.connections() == 0
+            ((flow, reason),) = it.ear.handshakes
+            assert flow.remote[0] == "127.0.0.1"
+            assert "cipher" in reason.lower()
 
     run(scene())
 

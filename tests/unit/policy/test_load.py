@@ -395,6 +395,10 @@ SLIPS = 'routes: [{name: r, when: {trunk: t, to: "*", not_to: "+882*"}, send_to:
         ),
         (MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80], origins: [https://a.example]"), []),
         (
+            MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80], origins: [https://a.example], digest: [MD5, SHA-256]"),
+            ["a.yaml:3:84: realms.outside.digest: JsSIP and SIP.js read the last challenge only"],
+        ),
+        (
             MINIMAL + "trunks: {c: {realm: inside, media: plain, peer: sip:x}}\nusers: {u: {realm: outside, media: plain, register_at: c}}",
             ["a.yaml:8:56: users.u.register_at: trunk 'c' has no accept_from, accept_certificate or authenticates"],
         ),
