@@ -297,7 +297,8 @@ class Half:
         if follow != Follow.NEVER and is_speech and latch.may_move(now):
             if self._inbound is not None:
                 with suppress(Refused):
-                    packet, proven = self._opened(packet, self._inbound), True
+                    if not self._reception.is_past(packet):
+                        packet, proven = self._opened(packet, self._inbound), True
             elif follow == Follow.SAME_ADDRESS and not self._dtls:
                 proven = latch.is_neighbour(source) and self._reception.continues(packet)
         if not proven:

@@ -220,6 +220,11 @@ class Reception:
         pause: int = (timestamp - self._timestamp) & 0xFFFFFFFF
         return pause <= LONGEST_PAUSE * self._rate
 
+    def is_past(self, packet: bytes) -> bool:
+        """Has its source been heard further on already? Whoever holds back what got lost on its way to us could bring it later."""
+        sequence, _, ssrc = _SEQUENCE_TIMESTAMP_SSRC(packet, 2)
+        return ssrc == self._ssrc and not 0 < (sequence - self._highest) & 0xFFFF < 0x8000
+
     def _note_late(self, behind: int) -> None:
         if self._seen >> behind & 1:
             self.duplicates += 1

@@ -171,6 +171,11 @@ bool reception_continues(const struct reception *reception, const uint8_t *packe
     return (uint32_t)(read32(packet + 4) - reception->timestamp) <= LONGEST_PAUSE * reception->rate;
 }
 
+bool reception_is_past(const struct reception *reception, const uint8_t *packet) {
+    uint16_t ahead = (uint16_t)(read16(packet + 2) - reception->highest);
+    return reception->started && read32(packet + 8) == reception->ssrc && (ahead == 0 || ahead >= 0x8000);
+}
+
 void reception_count(struct reception *reception, const uint8_t *packet, uint32_t rate, double arrival) {
     if (!follow(reception, read16(packet + 2), read32(packet + 8)) || !rate)
         return;

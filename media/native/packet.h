@@ -88,6 +88,7 @@ double reception_jitter_ms(const struct reception *reception);
 
 /* Is this what the source that is counted would send next, or after a pause? */
 bool reception_continues(const struct reception *reception, const uint8_t *packet);
+bool reception_is_past(const struct reception *reception, const uint8_t *packet);
 
 /* One valid packet that arrived at `arrival` (seconds); `rate` is the clock of its payload type in Hz, 0: unknown. */
 void reception_count(struct reception *reception, const uint8_t *packet, uint32_t rate, double arrival);

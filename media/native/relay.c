@@ -388,7 +388,7 @@ static void receive_from_elsewhere(struct half *half, struct datagram *datagram,
     bool proven = false;
     if (half->follow != NEVER && is_speech && latch_may_move(&half->latch, now)) {
         if (half->inbound)
-            proven = open_speech(half, packet, &size, header) == ACCEPTED;
+            proven = !reception_is_past(&half->reception, packet) && open_speech(half, packet, &size, header) == ACCEPTED;
         else if (half->follow == SAME_ADDRESS && !half->dtls)
             proven = latch_is_neighbour(&half->latch, source) && reception_continues(&half->reception, packet);
     }

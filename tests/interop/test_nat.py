@@ -65,7 +65,7 @@ def home(lab: Lab) -> Iterator[Namespace]:
         )
         router.run(["ip", "-batch", "-"], text=f"link set lo up\nlink set outside up\naddr add {ROUTER}/24 dev outside\n")
         router.run(["ip", "-batch", "-"], text=PLUGS.format(phone=phone.holder.pid))
-        router.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+        router.run(["tee", "/proc/sys/net/ipv4/ip_forward"], text="1")
         router.run(["nft", "-f", "-"], text=MASQUERADE)
         phone.run(["ip", "-batch", "-"], text=PHONE)
         yield phone

