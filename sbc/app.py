@@ -158,9 +158,10 @@ class App:
     def _apply(self, snapshot: Snapshot) -> None:
         for realm in snapshot.realms.values():
             check_local(realm.relay.address, f"realm {realm.name}: relay")
+        credentials = self._verifier.read(snapshot)
         self._network.apply(snapshot)
         self._resolver.apply(snapshot)
-        self._verifier.apply(snapshot)
+        self._verifier.apply(credentials)
         self._media.provide({realm.name: realm.relay for realm in snapshot.realms.values()})
         self._log_tiers()
         with suppress(OSError, ValueError):  # gone since it was loaded: the next policy will say so

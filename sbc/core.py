@@ -159,6 +159,7 @@ class Core:
             "dialogs": len(context.dialogs),
             "relays": len(context.relays),
             "questions": len(context.questions),
+            "proofs": len(context.proofs),
             "transactions": len(context.transactions),
             "timers": len(self._timers),
         }

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -19,6 +18,7 @@ from sbc.identity.parties import party
 from sbc.identity.passport import canonical, read, signed
 from sbc.identity.verdict import Claimed, Verstat
 from sbc.identity.verify import Credentials, locations, verify
+from sbc.sip.fields.date import seconds_of
 from sbc.sip.fields.identity import parse_identities
 from sbc.sip.fields.signed_identity import SignedIdentity
 from sbc.sip.message import Request
@@ -127,10 +127,13 @@ def _request(path: Path) -> Request:
 
 
 def _question(request: Request) -> Claimed:
-    asserted = parse_identities(request.headers.all(P_ASSERTED_IDENTITY))
+    try:
+        asserted = parse_identities(request.headers.all(P_ASSERTED_IDENTITY))
+    except SipError as error:
+        raise ConfigError(f"P-Asserted-Identity: {error}") from error
     callers = tuple(party(each.uri) for each in asserted) or (party(request.from_.uri),)
-    dates = request.headers.all(DATE)
-    date = round(parsedate_to_datetime(dates[0]).timestamp()) if dates else None
+    said = request.headers.first(DATE)
+    date = seconds_of(said) if said is not None else None
     return Claimed(tuple(request.headers.all(IDENTITY)), callers, party(request.to.uri), party(request.uri), date)
 
 

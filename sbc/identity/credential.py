@@ -55,11 +55,6 @@ def read_chain(octets: bytes) -> list[x509.Certificate]:
         raise BadIdentityInfo("no certificate where one should be") from error
 
 
-def read_chain_of_trust(octets: bytes) -> list[x509.Certificate]:
-    """PEM of authorities, of any number of them. ValueError."""
-    return x509.load_pem_x509_certificates(octets)
-
-
 def credential(chain: Sequence[x509.Certificate], trust: Trust, now: float) -> Credential:
     """What the first of the chain may vouch for at `now` (seconds since 1970). UnsupportedCredential."""
     try:

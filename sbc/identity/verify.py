@@ -66,15 +66,18 @@ def verify(question: Claimed, chains: Mapping[str, bytes], credentials: Credenti
     """`chains`: PEM by URL, as far as it could be had. `now`: seconds since 1970. One valid header is enough (s6.2.1)."""
     valid: list[_Proof] = []
     failures: list[Failure] = []
+    diverts = False
     for text in question.identities[:MAX_HEADERS]:
         try:
-            valid.append(_verified(text, question, chains, credentials, now))
+            header = _header(text)
+            diverts |= header.ppt == "div"
+            valid.append(_verified(header, question, chains, credentials, now))
         except IdentityFault as fault:
             failures.append(Failure(fault.status, fault.reason, str(fault)))
     supported = [each for each in failures if each.status != NoSupportedFormat.status]
     proofs = [proof for proof in valid if proof.passport.ppt != "div"]
     diverted: tuple[str, ...] = ()
-    if any(_kind(text) == "div" for text in question.identities[:MAX_HEADERS]) or (proofs and not _called(proofs, question)):
+    if diverts or (proofs and not _called(proofs, question)):
         diverted = _diversions(proofs, valid, question)
         if not diverted:
             supported.append(
@@ -92,12 +95,15 @@ class _Proof:
     credential: Credential
 
 
-def _verified(text: str, question: Claimed, chains: Mapping[str, bytes], credentials: Credentials, now: float) -> _Proof:
-    """The steps of s6.2 in their order. IdentityFault."""
+def _header(text: str) -> SignedIdentity:
     try:
-        header = SignedIdentity.parse(text)
+        return SignedIdentity.parse(text)
     except ParseError as error:
         raise InvalidIdentity(str(error)) from error
+
+
+def _verified(header: SignedIdentity, question: Claimed, chains: Mapping[str, bytes], credentials: Credentials, now: float) -> _Proof:
+    """The steps of s6.2 in their order. IdentityFault."""
     passport = _passport(header, question)
     _check_parties(passport, question)
     check_url(header.info)
@@ -156,13 +162,6 @@ def _check_parties(passport: Passport, question: Claimed) -> None:
 
 def _called(proofs: Sequence[_Proof], question: Claimed) -> bool:
     return any({question.called, question.request} & set(proof.passport.dest) for proof in proofs)
-
-
-def _kind(text: str) -> str | None:
-    try:
-        return SignedIdentity.parse(text).ppt
-    except ParseError:
-        return None
 
 
 def _diversions(proofs: Sequence[_Proof], valid: Iterable[_Proof], question: Claimed) -> tuple[str, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from cryptography.x509 import load_pem_x509_certificates
+
 from sbc.clock import Now
 from sbc.errors import ConfigError
-from sbc.identity.credential import Trust, read_chain_of_trust, read_revoked
+from sbc.identity.credential import Trust, read_revoked
 from sbc.identity.verdict import Claimed, Verdict, Verstat
 from sbc.identity.verify import Credentials, locations, verify
 from sbc.inputs import Verified
@@ -34,22 +36,22 @@ class Verifier:
         self._answer = answer
         self._credentials = Credentials(Trust(()))
 
-    def apply(self, snapshot: Snapshot) -> None:
+    def read(self, snapshot: Snapshot) -> Credentials:
         """The authorities of a policy that has been checked. ConfigError: they are not readable any more."""
-        rules = snapshot.identity
-        if rules is None:
-            self._credentials = Credentials(Trust(()))
-            return
         try:
-            self._credentials = Credentials(self._trust(rules))
+            return Credentials(self._trust(snapshot.identity) if snapshot.identity is not None else Trust(()))
         except (OSError, ValueError) as error:
             raise ConfigError(f"identity: {error}") from error
 
+    def apply(self, credentials: Credentials) -> None:
+        """They count from now on."""
+        self._credentials = credentials
+
     def _trust(self, rules: IdentityRules) -> Trust:
-        roots = tuple(read_chain_of_trust(Path(rules.roots).read_bytes()))
+        roots = tuple(load_pem_x509_certificates(Path(rules.roots).read_bytes()))
         revoked: frozenset[tuple[bytes, int]] = frozenset()
         if rules.revoked is not None:
-            issuers = read_chain_of_trust(Path(rules.revoked_by).read_bytes()) if rules.revoked_by is not None else roots
+            issuers = load_pem_x509_certificates(Path(rules.revoked_by).read_bytes()) if rules.revoked_by is not None else roots
             revoked, _ = read_revoked(Path(rules.revoked).read_bytes(), issuers, self._clock().wall)
         return Trust(roots, revoked)
 

@@ -16,12 +16,12 @@ from sbc.policy import model, values
 from sbc.policy.check import Policy, check
 from sbc.policy.compile import compile_policy
 from sbc.policy.document import Document
-from sbc.policy.material import check_certificates, kept_in, read_secrets
+from sbc.policy.material import check_authorities, check_certificates, kept_in, read_secrets
 from sbc.policy.numbering import read_entries
 from sbc.policy.problems import Path as Keys
 from sbc.policy.problems import Place, PolicyErrors, Problem, did_you_mean
 from sbc.policy.profile import Inherited, inherit
-from sbc.policy.proofs import IdentityModel, check_files
+from sbc.policy.proofs import IdentityModel
 from sbc.policy.snapshot import Snapshot
 
 M = TypeVar("M", bound=BaseModel)
@@ -60,7 +60,7 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loade
     secrets = read_secrets(document, policy, folder, problems)
     certs = folder.absolute().parent / "certs"
     check_certificates(document, policy, folder, certs, problems, warnings)
-    check_files(document, policy.identity, folder, problems, warnings)
+    check_authorities(document, policy, folder, problems, warnings)
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))
     snapshot = compile_policy(document, policy, secrets, digest.hexdigest()[:12], folder.absolute(), certs, suites)

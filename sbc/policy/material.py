@@ -11,6 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from sbc.identity.credential import read_revoked
 from sbc.policy.check import Policy
 from sbc.policy.document import Document
 from sbc.policy.model import SecretModel
@@ -84,6 +85,36 @@ def check_certificates(
                 _certificates(folder / realm.client_ca)
             except _UnusableError as error:
                 problems.append(Problem(document.place(path), path, str(error)))
+
+
+def check_authorities(document: Document, policy: Policy, folder: Path, problems: list[Problem], warnings: list[Problem]) -> None:
+    """Whose signatures count: each file can be read, and what was revoked was so by one of them."""
+    identity = policy.identity
+    if identity is None:
+        return
+
+    def note(key: str, what: str, into: list[Problem]) -> None:
+        path = document.trim(("identity", key))
+        into.append(Problem(document.place(path), path, what))
+
+    issuers: list[x509.Certificate] = []
+    for key, file in (("roots", identity.roots), ("revoked_by", identity.revoked_by)):
+        try:
+            issuers = _certificates(folder / file) if file is not None else issuers
+        except _UnusableError as error:
+            note(key, str(error), problems)
+    if identity.revoked is None or not issuers:
+        return
+    revoked = folder / identity.revoked
+    try:
+        _, late = read_revoked(_contents(revoked, MAX_PEM_OCTETS)[0], issuers, datetime.now(UTC).timestamp())
+    except _UnusableError as error:
+        note("revoked", str(error), problems)
+    except ValueError as error:
+        note("revoked", f"{revoked}: no list of revoked certificates that counts: {error}", problems)
+    else:
+        if late:
+            note("revoked", "is out of date: whose certificate was revoked since then is still believed", warnings)
 
 
 def _secret(secret: SecretModel, folder: Path) -> str:

@@ -259,7 +259,7 @@ def test_TMD_19_the_verifier_always_answers(tmp_path: Path, answer: Answer, pati
             tasks = Tasks(loop, lambda error: None)
             verifier = Verifier(tasks, fetcher, lambda: Now(loop.time(), pki.NOW), answers.put_nowait)
             (tmp_path / "roots.pem").write_bytes(pki.pem(AUTHORITY.certificate))
-            verifier.apply(snapshot_of(f"{POLICY}identity: {{roots: {tmp_path / 'roots.pem'}}}\n"))
+            verifier.apply(verifier.read(snapshot_of(f"{POLICY}identity: {{roots: {tmp_path / 'roots.pem'}}}\n")))
             claims = {"attest": "A", "dest": {"tn": ["2"]}, "iat": pki.NOW, "orig": {"tn": "1"}, "origid": "x"}
             header = SignedIdentity(signed(claims, KEY, url("/a.pem"), "shaken"), url("/a.pem"), ppt="shaken")
             verifier.ask("question", Claimed((str(header),), ("1",), "2", "2"), patience)
