@@ -13,7 +13,7 @@ from sbc.effects import Verify
 from sbc.errors import ParseError, SipError
 from sbc.frozen import replace
 from sbc.identity.parties import party as named
-from sbc.identity.verdict import Claimed, Verdict
+from sbc.identity.verdict import MAX_HEADERS, Claimed, Verdict
 from sbc.policy.decide import dialled, normalise
 from sbc.policy.snapshot import Party, Trunk
 from sbc.sip.fields.date import seconds_of
@@ -21,8 +21,6 @@ from sbc.sip.fields.identity import parse_identities
 from sbc.sip.message import Request
 from sbc.sip.names import DATE, IDENTITY, P_ASSERTED_IDENTITY
 from sbc.sip.uri import Uri
-
-MOST_HEADERS = 10  # one for each diversion and kind; more are left alone
 
 
 def claimed(request: Request, party: Party) -> Claimed | None:
@@ -36,7 +34,7 @@ def claimed(request: Request, party: Party) -> Claimed | None:
     callers = tuple([_canonical(each.uri, party) for each in asserted]) or (_canonical(request.from_.uri, party),)
     date = request.headers.first(DATE)
     return Claimed(
-        tuple(request.headers.all(IDENTITY)[:MOST_HEADERS]),
+        tuple(request.headers.all(IDENTITY)[:MAX_HEADERS]),
         callers,
         _canonical(request.to.uri, party),
         _canonical(request.uri, party),
@@ -51,14 +49,19 @@ def ask(context: Context, asked: Claimed, patience: float, told: Callable[[Verdi
 
 
 def with_verdict(invitation: Invitation, verdict: Verdict) -> Invitation:
-    """The caller's number with our verdict, instead of whatever was said before."""
-    said = invitation.said
+    """The caller's number with our verdict, instead of what was said before. Of another one, which a policy shows, it says nothing."""
+    said, claim = invitation.said, invitation.claimed
+
+    def told(number: str) -> str:
+        return verdict.verstat.value if claim is not None and number[1:] in claim.callers else ""
+
     identities = []
     for identity in said.identities:
         number = (identity.uri.user or "").partition(";")[0]
-        shown = numbered(number, verdict.verstat, identity.uri.scheme) if number.startswith("+") else identity.uri
+        shown = numbered(number, told(number), identity.uri.scheme) if number.startswith("+") else identity.uri
         identities.append(replace(identity, uri=shown))
-    return replace(invitation, said=replace(said, identities=tuple(identities), verstat=verdict.verstat.value), claimed=None)
+    said = replace(said, identities=tuple(identities), verstat=told(invitation.caller))
+    return replace(invitation, said=said, claimed=None)
 
 
 def refusal(party: Party, verdict: Verdict) -> Cause | None:

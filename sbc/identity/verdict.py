@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from sbc.frozen import frozen
 
+MAX_HEADERS = 10  # looked at of one request: one for each diversion and kind
+
 
 class Verstat(StrEnum):
     """3GPP TS 24.229 s7.2A.20, as ATIS-1000074 has them."""

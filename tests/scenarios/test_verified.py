@@ -21,8 +21,8 @@ KEY, LEAF = ROOT.leaf()
 IDENTITY = f"identity: {{roots: {HERE / 'pki' / 'root.cert.pem'}}}\n"
 
 
-def policy(verify: str) -> str:
-    verifying = POLICY.replace("    peer: sip:10.0.0.20:5060\n", f"    peer: sip:10.0.0.20:5060\n    trusted: true\n    verify: {verify}\n")
+def policy(verify: str, trusted: str) -> str:
+    verifying = POLICY.replace("    peer: sip:10.0.0.20:5060\n", f"    peer: sip:10.0.0.20:5060\n    {trusted}\n    verify: {verify}\n")
     return verifying.replace("    peer: sip:10.1.0.2:5060\n", "    peer: sip:10.1.0.2:5060\n    trusted: true\n") + IDENTITY
 
 
@@ -31,8 +31,8 @@ def identity(attest: str = "A", caller: str = CALLER, iat: int = NOW) -> str:
     return str(SignedIdentity(signed(claims, KEY, URL, "shaken"), URL, ppt="shaken"))
 
 
-def made(verify: str) -> tuple[World, Agent, Agent]:
-    world = World(policy(verify))
+def made(verify: str, trusted: str = "trusted: true") -> tuple[World, Agent, Agent]:
+    world = World(policy(verify, trusted))
     world.chains = {URL: pki.pem(LEAF)}
     world.credentials = Credentials(ROOT.trust)
     return world, world.agent("office", ("10.0.0.20", 5060), "outside"), world.agent("carrier", ("10.1.0.2", 5060), "inside")
@@ -153,3 +153,16 @@ def test_nobody_is_asked_where_the_policy_does_not() -> None:
     invite(office, identity())
     assert "verstat" not in shown(carrier.expect_request("INVITE"))
     carrier.inbox.clear()
+
+
+def test_a_number_that_stands_in_for_the_callers_is_not_called_verified() -> None:
+    """The trunk is not trusted: what it asserts is its own number, and the proof was about another one."""
+    main = "+4930123000"
+    world, office, carrier = made("tag", trusted=f"numbers: [{main}]")
+    invite(office, identity())
+    received = carrier.expect_request("INVITE")
+    assert main in shown(received)
+    assert "verstat" not in shown(received)
+    carrier.answer(received, 486)
+    office.expect_response(486)
+    assert stir(world)["verstat"] == "TN-Validation-Passed"

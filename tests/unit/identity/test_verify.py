@@ -15,8 +15,8 @@ from sbc.identity.faults import BadIdentityInfo, InvalidPassport, UnsupportedCre
 from sbc.identity.location import check_url, public
 from sbc.identity.parties import party
 from sbc.identity.passport import read, signed
-from sbc.identity.verdict import Claimed, Verstat
-from sbc.identity.verify import MAX_HEADERS, Credentials, locations, verify
+from sbc.identity.verdict import MAX_HEADERS, Claimed, Verstat
+from sbc.identity.verify import Credentials, locations, verify
 from sbc.sip.fields.signed_identity import SignedIdentity
 from sbc.sip.uri import Uri
 from tests.unit.identity import pki
