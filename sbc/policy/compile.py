@@ -9,7 +9,7 @@ from typing import Literal
 
 from media.api import EXPEDITED, Follow, Interface, Packets, Suite
 from sbc.policy import model
-from sbc.policy.check import Policy
+from sbc.policy.checking.checker import Policy
 from sbc.policy.document import Document
 from sbc.policy.inventory import OWNER
 from sbc.policy.numbering import Entry, by_owner, inventory_of, numbers_owned

@@ -13,7 +13,8 @@ from pydantic_core import ErrorDetails
 
 from media.api import Suite
 from sbc.policy import model, values
-from sbc.policy.check import Policy, check
+from sbc.policy.check import check
+from sbc.policy.checking.checker import Policy
 from sbc.policy.compile import compile_policy
 from sbc.policy.document import Document
 from sbc.policy.material import check_authorities, check_certificates, kept_in, read_secrets

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from sbc.identity.credential import read_revoked
-from sbc.policy.check import Policy
+from sbc.policy.checking.checker import Policy
 from sbc.policy.document import Document
 from sbc.policy.model import SecretModel
 from sbc.policy.problems import Path as Keys

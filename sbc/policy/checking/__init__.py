@@ -1,0 +1,1 @@
+"""Checks across objects, one file for each kind of object."""

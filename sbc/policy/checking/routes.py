@@ -1,0 +1,97 @@
+"""Where calls go: routes, owners of numbers, emergency, limits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sbc.policy import model
+from sbc.policy.checking.checker import Checker
+from sbc.policy.inventory import OWNER, UNASSIGNED
+from sbc.policy.numbering import check_owners
+from sbc.policy.problems import Path
+
+
+def check(checker: Checker) -> None:
+    _routes(checker)
+    _numbers(checker)
+    _emergency(checker)
+    _limits(checker)
+
+
+def _routes(checker: Checker) -> None:
+    names: dict[str, int] = {}
+    for index, route in checker.policy.routes.items():
+        path: Path = ("routes", index)
+        if route.name in names:
+            place = checker.document.place(("routes", names[route.name], "name"))
+            checker.error((*path, "name"), f"{route.name!r} is already a route at {place}")
+        names.setdefault(route.name, index)
+        when = route.when
+        trunk = checker.policy.trunks.get(when.trunk or "")
+        if trunk is not None and not (
+            trunk.accept_from or trunk.accept_certificate or trunk.accepts_registration or trunk.authenticates or trunk.register_to
+        ):
+            ways = "accept_from, accept_certificate, accepts_registration, authenticates or register_to"
+            why = f"trunk {when.trunk!r} has no {ways}, so no call is ever its"
+            checker.warn((*path, "when", "trunk"), why)
+        _targets(checker, (*path, "send_to"), route.send_to)
+        _slips_past(checker, path, when)
+
+
+def _slips_past(checker: Checker, path: Path, when: model.WhenModel) -> None:
+    """Exceptions are compared after the dial plan: without one, `00882…` is no `+882…`."""
+    if not any(number.startswith("+") for number in when.not_to or ()) or all(number.startswith("+") for number in when.to):
+        return
+    for _, name, party in checker.policy.parties():
+        if party.dial_plan is None and (name in (when.trunk, when.user) or party.realm == when.realm):
+            what = f"{name!r} has no dial_plan: what it dials as 00… has no '+', and passes; say 'to: \"+*\"', or give it one"
+            checker.warn((*path, "when", "not_to"), what)
+            return
+
+
+def _targets(checker: Checker, path: Path, send_to: Sequence[str]) -> None:
+    for index, name in enumerate(send_to):
+        here: Path = (*path, index)
+        if name in send_to[:index]:
+            checker.error(here, f"{name!r} is already in this list")
+        _reachable(checker, here, name)
+
+
+def _reachable(checker: Checker, path: Path, name: str) -> None:
+    trunk = checker.policy.trunks.get(name)
+    if trunk is not None and not trunk.servers and trunk.accepts_registration is None:
+        checker.error(path, f"trunk {name!r} cannot be reached: it has neither 'peer' nor 'accepts_registration'")
+
+
+def _numbers(checker: Checker) -> None:
+    checker.errors += check_owners(checker.document, checker.policy.numbers)
+    for owner, entries in checker.owned.items():
+        path: Path = ("numbers", entries[0].key)
+        if owner != UNASSIGNED:
+            checker.reference(path, "trunks", "users")
+            _reachable(checker, path, owner)
+    to_owner = [(index, route.send_to.index(OWNER)) for index, route in checker.policy.routes.items() if OWNER in route.send_to]
+    for index, position in to_owner if not checker.plain("numbers") else ():
+        checker.error(("routes", index, "send_to", position), "nobody owns a number: there are no 'numbers'")
+    if checker.owned and not to_owner:
+        checker.warn(("numbers",), f"no route leads to them: say 'send_to: [{OWNER}]' in one")
+    for section in ("trunks", "users"):
+        for word in (OWNER, UNASSIGNED):
+            if word in checker.names[section]:
+                checker.error((section, word), f"{word!r} has a meaning of its own where names stand: choose another one")
+
+
+def _emergency(checker: Checker) -> None:
+    for name, emergency in checker.policy.emergency.items():
+        _targets(checker, ("emergency", name, "send_to"), emergency.send_to)
+    for name in checker.names["realms"]:
+        if name not in checker.names["emergency"]:
+            what = f"has no 'emergency': say where its emergency calls go, or 'emergency: {{{name}: none}}'"
+            checker.warn(("realms", name), what)
+
+
+def _limits(checker: Checker) -> None:
+    name = checker.policy.strangers.limits
+    rules = checker.policy.limits.get(name or "")
+    if rules is not None and (rules.calls is not None or rules.new_calls is not None or rules.longest_call is not None):
+        checker.error(("strangers", "limits"), "strangers make no calls; only 'requests' is counted for them")

@@ -1,0 +1,78 @@
+"""The policy language: what may be written in policies/*.yaml. `schema.json` is generated from this package.
+
+Nothing here is lenient: unknown keys, empty lists and values of the wrong kind are errors.
+A description is what an editor shows the operator while typing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from sbc.policy.model.parties import (
+    AccountModel,
+    AuthenticationModel,
+    CredentialsModel,
+    PartyModel,
+    RegisterToModel,
+    RegistrationModel,
+    TimersModel,
+    TrunkModel,
+    UserModel,
+)
+from sbc.policy.model.realms import MarksModel, RealmModel, RelayModel, TermsModel
+from sbc.policy.model.rules import BlockModel, EmergencyModel, LimitsModel, RedressModel, RouteModel, StrangersModel, WhenModel
+from sbc.policy.model.secrets import SecretModel
+from sbc.policy.model.sound import MediaModel
+from sbc.policy.proofs import IdentityModel
+from sbc.policy.words import Model, Name, NumberRange
+
+__all__ = [
+    "AccountModel",
+    "AuthenticationModel",
+    "BlockModel",
+    "CredentialsModel",
+    "EmergencyModel",
+    "LimitsModel",
+    "MarksModel",
+    "MediaModel",
+    "PartyModel",
+    "PolicyModel",
+    "RealmModel",
+    "RedressModel",
+    "RegisterToModel",
+    "RegistrationModel",
+    "RelayModel",
+    "RouteModel",
+    "SecretModel",
+    "StrangersModel",
+    "TermsModel",
+    "TimersModel",
+    "TrunkModel",
+    "UserModel",
+    "WhenModel",
+]
+
+
+class PolicyModel(Model):
+    """Policy of the session border controller. All *.yaml files of the folder count as one."""
+
+    version: Literal[1] = Field(description="Version of the policy language.")
+    realms: dict[Name, RealmModel] = Field(min_length=1, description="The networks we stand between.")
+    trunks: dict[Name, TrunkModel] = Field(default_factory=dict, description="Peers: carriers and PBXs.")
+    users: dict[Name, UserModel] = Field(default_factory=dict, description="Phones that register.")
+    routes: list[RouteModel] = Field(default_factory=list, description="Where calls go. First match wins; no match answers 404.")
+    limits: dict[Name, LimitsModel] = Field(default_factory=dict, description="How many calls, how fast, how long.")
+    media: dict[Name, MediaModel] = Field(default_factory=dict, description="Codecs and encryption.")
+    blocks: dict[Name, BlockModel] = Field(default_factory=dict, description="Who may not call, and what it is told.")
+    numbers: dict[NumberRange, Name] = Field(
+        default_factory=dict,
+        description='Which trunk or user has which number: "+4930123456", "+493012300-+493012349", "+4930124*". '
+        "unassigned: it is ours, and nobody has it.",
+    )
+    emergency: dict[Name, EmergencyModel | Literal["none"]] = Field(
+        default_factory=dict, description="By realm: emergency numbers, or `none` when nobody dials them there."
+    )
+    identity: IdentityModel | None = Field(None, description="Whose signatures count when calls are verified (STIR/SHAKEN).")
+    strangers: StrangersModel = Field(default=StrangersModel(), description="What the unknown get.")

@@ -1,0 +1,256 @@
+"""Who we talk to: trunks and users. Part of the policy language."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from sbc.policy import values
+from sbc.policy.model.secrets import SecretModel
+from sbc.policy.snapshot import Peer
+from sbc.policy.words import (
+    Account,
+    BodyType,
+    DialPrefix,
+    DialReplacement,
+    DigestUser,
+    Duration,
+    HeaderToken,
+    Host,
+    Model,
+    Name,
+    Network,
+    OwnNumbers,
+    PeerUri,
+    PriorityNamespace,
+    RoundTrip,
+    Token,
+    Translation,
+)
+
+
+class AccountModel(Model):
+    """Somebody who registers: with a password that we check, or with one that only the registrar behind us knows."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["password"]}, {"required": ["register_at"]}]})
+    password: SecretModel | None = Field(None, description="Where the password is: {file: …} or {env: …}.")
+    register_at: Name | None = Field(
+        None, description="The trunk whose registrar knows the password: REGISTER passes through us to it, and its calls come back."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_to_somebody(cls, value: object) -> object:
+        if isinstance(value, dict) and len(value.keys() & {"password", "register_at"}) != 1:
+            raise ValueError("needs 'password', or 'register_at' when a registrar behind us checks it: exactly one of them")
+        return value
+
+
+class RegistrationModel(AccountModel):
+    """The account a PBX registers with."""
+
+    user: Name = Field(description="User name of the account.")
+
+
+class AuthenticationModel(Model):
+    """The account that proves who it is."""
+
+    user: Name = Field(description="User name of the account.")
+    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
+
+
+class CredentialsModel(Model):
+    """What we answer password challenges with."""
+
+    user: DigestUser = Field(description="User name, as the challenge expects it.")
+    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
+
+
+class RegisterToModel(Model):
+    """The account with which we register at a carrier."""
+
+    registrar: PeerUri = Field(description="Where REGISTER is sent: a name (DNS: NAPTR, SRV, A, AAAA) or an address.")
+    user: Account = Field(description="The account: what stands before the @ of our address there. Mostly the user name, too.")
+    password: SecretModel = Field(description="Where the password is: {file: …} or {env: …}.")
+    domain: Host | None = Field(None, description="What stands behind the @ of our address there. Default: the host of `registrar`.")
+    auth_user: DigestUser | None = Field(None, description="User name for password challenges, where it is not `user`.")
+    expires: Duration | None = Field(
+        None, ge=60, le=86400, description="For how long we ask to be registered at a time: 60s to 1d. Default: 10m."
+    )
+    from_header: Literal["caller", "account"] | None = Field(
+        None,
+        description="Whom From names in our calls to it. caller: its number, the default. account: `user`, for carriers that take no "
+        "other; the caller then stands in P-Asserted-Identity alone.",
+    )
+    needed_for_calls: bool | None = Field(
+        None, description="false: calls to it are tried even while we are not registered. Default: true, they go to the next target."
+    )
+
+
+class TimersModel(Model):
+    """How patient we are with this peer (RFC 3261 s17)."""
+
+    t1: RoundTrip | None = Field(
+        None, description="When a request over UDP is first repeated, 100ms to 2s; it times out after 64 times that. Default: 500ms."
+    )
+    give_up_after: Duration | None = Field(
+        None,
+        description="A server that has said nothing at all to an INVITE after this time is given up for the next one. Default: 64 t1, 32s.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sets_something(cls, value: object) -> object:
+        if isinstance(value, dict) and not value:
+            raise ValueError("sets nothing: give t1 or give_up_after")
+        return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> TimersModel:
+        if self.give_up_after is not None and self.give_up_after < (self.t1 or 0):
+            raise ValueError("give_up_after is shorter than t1")
+        return self
+
+
+class PartyModel(Model):
+    realm: Name = Field(description="The network it is in.")
+    media: Name = Field(description="Which `media` object applies to it.")
+    limits: Name | None = Field(None, description="Which `limits` object applies to it.")
+    dial_plan: dict[DialPrefix, DialReplacement] | None = Field(
+        None, min_length=1, description='Turns what it dials into +E.164 before routing, longest prefix first: {"00": "+", "0": "+49"}.'
+    )
+    numbers: OwnNumbers | None = Field(
+        None,
+        description='Its own numbers, or their beginnings: "+4930123*". What it says of itself is passed on as asserted when among these.',
+    )
+    pass_headers: list[HeaderToken] | None = Field(
+        None, min_length=1, description="Headers that cross in its calls, both ways, if the other side of the call lists them too."
+    )
+    pass_bodies: list[BodyType] | None = Field(
+        None,
+        min_length=1,
+        description="Bodies of an INVITE that cross beside the session description, if the other side of the call lists them too.",
+    )
+    refuse_anonymous: bool | None = Field(None, description="true: who calls it without showing a number is answered 433. Default: false.")
+    blocks: list[Name] | None = Field(None, min_length=1, description="Which `blocks` objects apply to it: whose calls it does not get.")
+    early_offer: bool | None = Field(
+        None, description="true: calls to it always carry an offer; where the caller sent none, it has all `codecs` of its media."
+    )
+    record: Literal["never", "failed", "always"] | None = Field(
+        None,
+        description="Keep the signalling of its calls, both ways, as files that `sbc replay` runs again. "
+        "failed: only of calls that were not answered or that we ended. Default: never.",
+    )
+    redirects: Literal["refuse", "pass", "follow"] | None = Field(
+        None,
+        description="What becomes of its 3xx answers. refuse (default): the caller hears 480. pass: the caller is told the numbers, at our "
+        "address. follow: we call them, by its dial plan, limits and routes.",
+    )
+    transfers: Literal["refuse", "pass", "perform"] | None = Field(
+        None,
+        description="Whether it may transfer its calls (REFER, Replaces). refuse: no, the default of trunks. perform: we call the target "
+        "by its dial plan, limits and routes and connect both, the default of users. pass: the other party is asked to call.",
+    )
+    messages: Literal["pass", "refuse"] | None = Field(
+        None, description="Text messages (MESSAGE): pass to where its calls to that number would go, and from there, or refuse (default)."
+    )
+    events: list[Token] | None = Field(
+        None,
+        min_length=1,
+        description="Event packages that may pass: SUBSCRIBE, NOTIFY and PUBLISH go where its calls to that number would go, and come from "
+        "there. Default: none.",
+    )
+    priorities: list[PriorityNamespace] | None = Field(
+        None,
+        min_length=1,
+        description="Namespaces of Resource-Priority that are taken from it and told to it. Default: none. Emergency calls keep theirs.",
+    )
+    info: Literal["pass", "refuse"] | None = Field(
+        None, description="INFO within a call (DTMF digits, video refresh): pass to the other side and from it, or refuse (default)."
+    )
+    info_packages: list[Token] | None = Field(
+        None, min_length=1, description="Info Packages (RFC 6086) that may pass. Needs `info: pass`. Default: none, legacy INFO only."
+    )
+
+
+class TrunkModel(PartyModel):
+    """A peer that sends us calls, takes calls from us, or both."""
+
+    model_config = ConfigDict(json_schema_extra=values.media_or_profile)
+    profile: Name | None = Field(
+        None,
+        description="What kind of peer it is: asterisk, freepbx, 3cx, teams, generic-carrier, or one of yours in profiles/. "
+        "Its keys hold where this trunk has none.",
+    )
+    verify: Literal["no", "tag", "require"] | None = Field(
+        None,
+        description="Proofs of who calls (STIR/SHAKEN) in its INVITEs. no (default): they pass as they are. tag: they are verified, and "
+        "whom we trust is told what came of it (verstat); no call is refused. require: calls without a good one are refused, emergency "
+        "calls never. Needs `identity`.",
+    )
+    trusted: bool | None = Field(
+        None,
+        description="true: it belongs to our trust domain (RFC 3325). What it asserts of callers is believed, "
+        "and it is told what is hidden from others. Default: false.",
+    )
+    diversions_as: Literal["diversion", "history-info"] | None = Field(
+        None, description="The header that tells this trusted trunk who sent a call on. Default: whichever came."
+    )
+    responses_from: Translation | None = Field(
+        None,
+        min_length=1,
+        description="Final answers of this trunk, and what we take them for before anything else: {484: 404, 6xx: 480}.",
+    )
+    responses_to: Translation | None = Field(
+        None, min_length=1, description="Final answers this trunk would get from us, and what it gets instead: {486: 480}."
+    )
+    overload_control: bool | None = Field(
+        None,
+        description="true: when it is overloaded, it may say what share of new requests it is to be spared (RFC 7339). Default: false.",
+    )
+
+    foreign_numbers: Literal["pass", "replace", "refuse"] | None = Field(
+        None,
+        description="Calls of it that show a number which is not its own. pass (default). replace: they show its main number. "
+        "refuse: 403. Emergency calls always pass.",
+    )
+    accept_from: list[Network] | None = Field(
+        None, min_length=1, description="Calls from these addresses are its calls. The longest prefix wins between trunks."
+    )
+    accepts_registration: RegistrationModel | None = Field(None, description="It registers to us and is reached where it registered from.")
+    authenticates: AuthenticationModel | None = Field(
+        None,
+        description="Its calls are asked for this password, however well their address is known; with accept_from, others are not taken.",
+    )
+    peer: PeerUri | None = Field(
+        None,
+        description="Where calls for it are sent: a name (DNS: NAPTR, SRV, A, AAAA) or an address. "
+        "With ;transport=udp nothing is ever sent by TCP, however long it is.",
+    )
+    register_to: RegisterToModel | None = Field(
+        None, description="We register there. Calls for it go where we are registered, unless there is a `peer`, and come from there."
+    )
+    credentials: CredentialsModel | None = Field(
+        None, description="Answers its password challenges to our calls. Default: the account of `register_to`."
+    )
+    timers: TimersModel | None = Field(None, description="How soon we repeat a request, and how soon another server is tried.")
+    accept_certificate: list[Host] | None = Field(
+        None, min_length=1, description="Calls over TLS connections whose client certificate proves one of these names are its calls."
+    )
+    certificate: Name | None = Field(
+        None, description="NAME of the certificate (certs/NAME.pem, certs/NAME.key) it gets from us over TLS. Default: the realm's first."
+    )
+    insecure_wildcard_certificates: bool | None = Field(
+        None, description="true: *.example.com in its certificate stands for any one name in example.com, which RFC 5922 forbids."
+    )
+
+    @property
+    def servers(self) -> tuple[Peer, ...]:
+        """What we connect to of it."""
+        registrar = (self.register_to.registrar,) if self.register_to is not None else ()
+        return (*((self.peer,) if self.peer is not None else ()), *registrar)
+
+
+class UserModel(PartyModel, AccountModel):
+    """One phone or client that registers; the name of the object is the user name."""
