@@ -22,7 +22,7 @@ FORMATS = {
     "g726-32": "g726",
     "l16": "slin",
 }
-AGAIN_S = 10  # without a connection or an answer, as while we start anew: calls to it wait for so long
+AGAIN_S = 5  # without a connection or an answer, as while we start anew: calls to it wait for twice as long
 RETRY_S = 60  # after any refusal: a limit of ours, or a password that is wrong for a while, passes
 LAST_RETRY = 1_000_000  # Asterisk counts, and has no word for ever
 ASK_S = 30  # OPTIONS by which it notices within a minute that we are gone; they keep the connection open, too

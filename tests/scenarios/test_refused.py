@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from sbc.inputs import DrainBegun
+from sbc.pbx.asterisk import AGAIN_S
 from sbc.sip.fields.auth import Challenge
 from sbc.sip.message import Response
 from tests.scenarios.test_registration import credentials, register, registered
@@ -53,6 +54,13 @@ def test_REJ_03_a_throttled_guess_is_not_looked_at(world: World, alice: Agent) -
     assert told(alice) == (503, True)
     world.after(10)
     registered(alice, cseq=30)
+
+
+def test_REJ_03_a_PBX_set_up_by_us_may_try_for_ever(world: World, alice: Agent) -> None:
+    """With 503 it would wait for longer than the operator who has just put the password right."""
+    for attempt in range(60):
+        assert guess(alice, 1, cseq=2 + 10 * attempt) == [(401, False)]
+        world.after(AGAIN_S)
 
 
 def test_REJ_03_the_real_user_from_elsewhere_is_not_held_up(world: World, alice: Agent) -> None:

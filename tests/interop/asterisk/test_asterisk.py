@@ -161,7 +161,7 @@ def test_a_password_put_right_at_the_SBC_is_enough(lab: Lab, sbc_server: Server,
     secret.write_text("wrong\n")
     sbc_server.reload()
     with pbx.pbx(lab.phone, tmp_path / "pbx", sid, configuration) as asterisk:
-        until(lambda: asterisk.log.count("retrying in '10'") >= REFUSALS, REFUSALS * 15.0, "Asterisk does not try again")
+        until(lambda: asterisk.log.count("retrying in '5'") >= REFUSALS, REFUSALS * 15.0, "Asterisk does not try again")
         assert asterisk.registration() == "Rejected"
         secret.write_text(f"{PASSWORD}\n")
         sbc_server.reload()
