@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from media.value import names  # type: ignore[import-not-found, unused-ignore]  # stands beside it where this is put
+from media.value import names  # type: ignore[import-not-found, import-untyped, unused-ignore]  # stands beside it where this is put
 
 T = TypeVar("T")
 
