@@ -15,6 +15,7 @@ from sbc.call.call import Call
 from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.crossing import check_privacy
+from sbc.call.editing import heard, sending
 from sbc.call.errand import Errand
 from sbc.call.identities import caller_number, screened
 from sbc.call.leg import Leg
@@ -152,6 +153,7 @@ class Reception:
             self._gone(request, flow, now)
             return
         self._context.trust(flow)
+        request = heard(user.party, request)
         try:
             if request.method != "ACK":
                 check_request(request, methods=methods_of(user.party), supported=extensions_for(user.party), for_us=True)
@@ -189,6 +191,8 @@ class Reception:
             self._answer_stateless(who, request, flow)
             return
         admitted = who.party if who is not None else None
+        if admitted is not None:
+            request = heard(admitted, request)
         known = admitted is not None or (request.method == "OPTIONS" and (self._bindings.at(flow) or self.carriers.knows(flow)))
         if not known:
             self._answer_stranger(request, flow, now)
@@ -198,7 +202,7 @@ class Reception:
         if admitted is None or request.method != "REGISTER" or admitted.register_at is None:  # else its registrar says whether
             self._context.trust(flow, request.via)
         values = admitted.timers if admitted is not None else None
-        transaction = self._context.transactions.server(request, flow, now, None, values)
+        transaction = self._context.transactions.server(request, flow, now, None, values, sending(admitted))
         try:
             if request.method == "INVITE" and who is not None:
                 self._invite(who, transaction, flow, now)

@@ -32,6 +32,7 @@ COMPILED = (
     "sbc/net/engine.py",
     "sbc/net/udp.py",
     "sbc/policy/decide.py",
+    "sbc/policy/edits.py",
     "sbc/policy/inventory.py",
     "sbc/policy/limits.py",
     "sbc/policy/snapshot.py",

@@ -13,6 +13,7 @@ from sbc.call.bridge import Invitation, from_of, host_told, rows_of
 from sbc.call.causes import cause_of_response, seconds_of, taken_for
 from sbc.call.context import SUPPORTED, Context
 from sbc.call.crossing import read_answer
+from sbc.call.editing import hearing, sending, sent
 from sbc.call.forks import MAX_FORKS, Fork, dialog_of, rseq_of
 from sbc.call.leg import Hear, Leg
 from sbc.call.session_ids import SessionIds
@@ -123,7 +124,9 @@ class CalleeLeg(Leg):
             self.contact = self.sent_by.contact(self.local_tag, self.target.uri)
             request = self._build_invite(cseq)
         again = answering(self.context, self.party, None, self.note_proof)
-        self._invite = self.context.transactions.client(request, self.flow, now, self, self.target.timers, again=again)
+        self._invite = self.context.transactions.client(
+            request, self.flow, now, self, self.target.timers, again=again, heard=hearing(self.party)
+        )
 
     def _build_invite(self, cseq: int) -> Request:
         assert self._invitation is not None
@@ -137,7 +140,7 @@ class CalleeLeg(Leg):
             *self._timer.offer,
             *self._crossing(self._invitation),
         )
-        return Request.build(
+        request = Request.build(
             "INVITE",
             self.target.uri,
             via=self.sent_by.via(self.context.ids.branch()),
@@ -150,6 +153,7 @@ class CalleeLeg(Leg):
             body=body,
             content_type=content_type,
         )
+        return sent(self.party, request)
 
     def _crossing(self, invitation: Invitation) -> HeaderRows:
         breadth = invitation.max_breadth
@@ -194,7 +198,7 @@ class CalleeLeg(Leg):
                 return
             if fork is not self._fork and not request.body:  # nothing in it for which that fork would need the leg
                 fork.dialog.receive(request)
-                transaction = self.context.transactions.server(request, flow, now, self, self.party.timers)
+                transaction = self.context.transactions.server(request, flow, now, self, self.party.timers, sending(self.party))
                 self.respond(transaction, 200, headers=(("Contact", self.contact),), now=now)
                 return
             self._enter(fork, now)
@@ -328,7 +332,7 @@ class CalleeLeg(Leg):
             body=body,
             content_type=SDP_TYPE if body else "",
         )
-        transaction = self.dispatch(request, now, self, fork.dialog)
+        transaction = self.dispatch(sent(self.party, request), now, self, fork.dialog)
         fork.prack = request.encode(), transaction.flow
 
     def _acknowledge_progress_again(self, fork: Fork, rseq: int) -> None:
@@ -452,7 +456,7 @@ class CalleeLeg(Leg):
             body=refusal,
             content_type=SDP_TYPE if refusal else "",
         )
-        self.context.emit(Send(ack.encode(), self.flow))
+        self.context.emit(Send(sent(self.party, ack).encode(), self.flow))
         bye = fork.request("BYE", via=self.sent_by.via(self.context.ids.branch()), contact=None)
         again = answering(self.context, self.party, fork)
-        self.context.transactions.client(bye, self.flow, now, self, self.party.timers, again=again)
+        self.context.transactions.client(sent(self.party, bye), self.flow, now, self, self.party.timers, again=again)

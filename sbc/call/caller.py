@@ -7,6 +7,7 @@ from sbc.call.causes import status_told
 from sbc.call.change import differ
 from sbc.call.context import Context
 from sbc.call.crossing import Said, rows_for
+from sbc.call.editing import sending
 from sbc.call.leg import Hear, Leg
 from sbc.call.reliable import Carried, ReliableProvisionals
 from sbc.call.session_ids import SessionIds
@@ -246,7 +247,7 @@ class CallerLeg(Leg):
             super().receive_request(request, flow, now)
             return
         found = request.method == "PRACK" and self._acknowledged(request)
-        transaction = self.context.transactions.server(request, flow, now, self, self.party.timers)
+        transaction = self.context.transactions.server(request, flow, now, self, self.party.timers, sending(self.party))
         self.respond(transaction, 200 if found else 481, now=now)
         self._go_on(now)
 

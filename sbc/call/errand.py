@@ -9,6 +9,7 @@ from sbc.call.bridge import Invitation
 from sbc.call.callee import Target
 from sbc.call.causes import cause_of_response
 from sbc.call.context import Context
+from sbc.call.editing import hearing
 from sbc.call.message import far_request, may_take, told_of
 from sbc.call.search import Search
 from sbc.call.words import Cause
@@ -46,7 +47,7 @@ class Errand:
         if target.flow.secure and target.server_name:
             self._context.peers.expect(target.server_name, target.flow)
         again = answering(self._context, target.party)
-        self._context.transactions.client(request, target.flow, now, self, target.party.timers, again=again)
+        self._context.transactions.client(request, target.flow, now, self, target.party.timers, again=again, heard=hearing(target.party))
         return None
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:

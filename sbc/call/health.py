@@ -6,6 +6,7 @@ from typing import Literal
 
 from sbc.call.causes import seconds_of
 from sbc.call.context import Context
+from sbc.call.editing import sent
 from sbc.call.record import server_of
 from sbc.clock import Now
 from sbc.effects import Log
@@ -47,7 +48,7 @@ def ask_whether_it_is_back(context: Context, uri: Uri, server: Flow, trunk: Trun
         cseq=CSeq(1, "OPTIONS"),
         headers=(("Contact", sent_by.contact(tag, uri)), ("Accept", "application/sdp")),
     )
-    context.transactions.client(request, server, now, _Probe(context, server), trunk.timers)
+    context.transactions.client(sent(trunk, request), server, now, _Probe(context, server), trunk.timers)
 
 
 class _Probe:

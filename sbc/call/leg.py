@@ -13,6 +13,7 @@ from sbc.call.asking import MAX_QUESTIONS, Crossing, Question
 from sbc.call.causes import cause_of_request, refusal_to_peer
 from sbc.call.context import Context
 from sbc.call.crossing import read_referred_by
+from sbc.call.editing import sending
 from sbc.call.info import crossing_info
 from sbc.call.message import crossing_message
 from sbc.call.negotiation import Negotiation
@@ -106,7 +107,7 @@ class Leg(Negotiation):
             return
         dialog.receive(request)
         self.heard_from(flow)
-        transaction = self.context.transactions.server(request, flow, now, self, self.party.timers)
+        transaction = self.context.transactions.server(request, flow, now, self, self.party.timers, sending(self.party))
         match request.method:
             case "BYE":
                 self._receive_bye(transaction, now)

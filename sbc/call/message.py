@@ -6,6 +6,7 @@ from sbc.call.asking import Crossing
 from sbc.call.bridge import Invitation, from_of, host_told, rows_of
 from sbc.call.causes import refusal_to_peer
 from sbc.call.context import SentBy
+from sbc.call.editing import sent
 from sbc.call.words import Cause
 from sbc.errors import SipError
 from sbc.policy.snapshot import Party
@@ -88,7 +89,7 @@ def far_request(
 ) -> Request:
     """The same outside of dialogs, to the far party: only what may cross, all identifiers ours."""
     host = host_told(party, sent_by.host)
-    return Request.build(
+    made = Request.build(
         request.method,
         uri,
         via=sent_by.via(branch),
@@ -100,6 +101,7 @@ def far_request(
         headers=(*headers, *rows_of(invitation, party, host), *crossing_rows(request)),
         body=request.body,
     )
+    return sent(party, made)
 
 
 def told_of(cause: Cause) -> Cause:

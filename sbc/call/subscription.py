@@ -12,6 +12,7 @@ from sbc.call.bridge import Invitation
 from sbc.call.callee import Target
 from sbc.call.causes import cause_of_response
 from sbc.call.context import Context
+from sbc.call.editing import hearing, sending
 from sbc.call.message import check_size, crossing_rows, event_of, far_request, may_take, told_of
 from sbc.call.search import Search
 from sbc.call.session_ids import SessionIds
@@ -61,7 +62,7 @@ class End(Usage):
             raise SipError("another fork's dialog", status=481, reason="Subscription Does Not Exist")
         self.dialog.receive(request)
         self.heard_from(flow)
-        self._hear(self, self.context.transactions.server(request, flow, now, None, self.party.timers), now)
+        self._hear(self, self.context.transactions.server(request, flow, now, None, self.party.timers, sending(self.party)), now)
 
     def ask(self, word: Asked, answered: Callable[[Asked, Cause, Now], None], now: Now) -> None:
         """Send it in the dialog; `answered` hears of the outcome after whoever asked."""
@@ -145,7 +146,8 @@ class Subscription:
         request = far_request(self._request, self._invitation, target.party, target.uri, far.sent_by, *names, contact)
         if target.flow.secure and target.server_name:
             context.peers.expect(target.server_name, target.flow)
-        context.transactions.client(request, target.flow, now, self, target.party.timers, again=answering(context, target.party))
+        again, heard = answering(context, target.party), hearing(target.party)
+        context.transactions.client(request, target.flow, now, self, target.party.timers, again=again, heard=heard)
         return None
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:

@@ -8,6 +8,7 @@ from media.api import Side
 from sbc.call.abilities import abilities
 from sbc.call.answering import answering, room_for_credentials
 from sbc.call.context import Context, flow_to, flow_within
+from sbc.call.editing import hearing, sent
 from sbc.call.health import server_failed
 from sbc.call.session_ids import SessionIds
 from sbc.call.words import Asked
@@ -54,7 +55,7 @@ class Usage:
     def request(self, method: str, body: bytes = b"", headers: HeaderRows = ()) -> Request:
         """The next request of the dialog."""
         assert self.dialog is not None
-        return self.dialog.request(
+        request = self.dialog.request(
             method,
             via=self.sent_by.via(self.context.ids.branch()),
             contact=self.contact if method in TARGET_REFRESH else None,
@@ -62,11 +63,12 @@ class Usage:
             body=body,
             content_type=SDP_TYPE if body else "",
         )
+        return sent(self.party, request)
 
     def asking(self, word: Asked) -> Request:
         """A request of the dialog that changes nothing of the call."""
         assert self.dialog is not None
-        return self.dialog.request(
+        request = self.dialog.request(
             word.method,
             via=self.sent_by.via(self.context.ids.branch()),
             contact=self.contact if word.method in TARGET_REFRESH else None,
@@ -74,6 +76,7 @@ class Usage:
             headers=(*word.headers, *self.session.rows(self.side)),
             body=word.body,
         )
+        return sent(self.party, request)
 
     def dialog_flow(self, now: Now) -> Flow:
         """Where a request of the dialog goes now."""
@@ -91,8 +94,9 @@ class Usage:
         flow = self.flow_to(dialog, now) if dialog is not None else self.dialog_flow(now)
         stream = self._stream(request, flow, now)
         again = answering(self.context, self.party, dialog or self.dialog, self.note_proof if request.method == "INVITE" else None)
+        hears = hearing(self.party)
         if stream is None:
-            return self.context.transactions.client(request, flow, now, user, self.party.timers, again=again)
+            return self.context.transactions.client(request, flow, now, user, self.party.timers, again=again, heard=hears)
         via = request.via
 
         def instead(now: Now) -> tuple[Request, Flow]:
@@ -101,7 +105,7 @@ class Usage:
             return request, flow
 
         request.put_via(self.context.sent_by(stream, self.party).via(self.context.ids.branch()))
-        return self.context.transactions.client(request, stream, now, user, self.party.timers, instead, again)
+        return self.context.transactions.client(request, stream, now, user, self.party.timers, instead, again, hears)
 
     def _stream(self, request: Request, flow: Flow, now: Now) -> Flow | None:
         """The way by TCP for what is too long, to a trunk that may have TCP: a phone behind a NAT could not be reached so."""
@@ -163,7 +167,7 @@ class Usage:
             body=body,
             content_type=SDP_TYPE if body else "",
         )
-        self._last_ack = (response.cseq.number, ack.encode(), self.dialog_flow(now))
+        self._last_ack = (response.cseq.number, sent(self.party, ack).encode(), self.dialog_flow(now))
         self.context.emit(Send(self._last_ack[1], self._last_ack[2]))
 
     def acknowledge_again(self, response: Response) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from media.api import Suite
-from sbc.policy.checking import media, parties, proof, realms, routes
+from sbc.policy.checking import edits, media, parties, proof, realms, routes
 from sbc.policy.checking.checker import Checker, Policy
 from sbc.policy.document import Document
 from sbc.policy.inventory import OWNER
@@ -21,6 +21,7 @@ def check(document: Document, policy: Policy, suites: Collection[Suite]) -> tupl
     proof.check(checker)
     routes.check(checker)
     media.check(checker)
+    edits.check(checker)
     return checker.errors, checker.warnings
 
 
@@ -30,7 +31,8 @@ def _references(checker: Checker) -> None:
         for name in checker.names[section]:
             for key, target in (("realm", "realms"), ("media", "media"), ("limits", "limits")):
                 checker.reference((section, name, key), target)
-            checker.references((section, name, "blocks"), "blocks")
+            for key, target in (("blocks", "blocks"), ("headers_in", "headers"), ("headers_out", "headers")):
+                checker.references((section, name, key), target)
     for name in checker.names["users"]:
         checker.reference(("users", name, "register_at"), "trunks")
     for name in checker.names["trunks"]:

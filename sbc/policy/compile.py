@@ -11,6 +11,7 @@ from media.api import EXPEDITED, Follow, Interface, Packets, Suite
 from sbc.policy import model
 from sbc.policy.checking.checker import Policy
 from sbc.policy.document import Document
+from sbc.policy.editing import compiled, with_edits
 from sbc.policy.inventory import OWNER
 from sbc.policy.numbering import Entry, by_owner, inventory_of, numbers_owned
 from sbc.policy.problems import Path as Keys
@@ -64,8 +65,11 @@ def compile_policy(
     }
     blocks = {name: _block(name, rules) for name, rules in policy.blocks.items()}
     owned = by_owner(policy.numbers)
+    headers = compiled(document, policy.headers)
     trunks = {name: _trunk(name, trunk, media, limits, blocks, owned, secrets, certs) for name, trunk in policy.trunks.items()}
     users = {name: _user(name, user, media, limits, blocks, owned, secrets) for name, user in policy.users.items()}
+    trunks = {name: with_edits(document, ("trunks", name), trunk, policy.trunks[name], headers) for name, trunk in trunks.items()}
+    users = {name: with_edits(document, ("users", name), user, policy.users[name], headers) for name, user in users.items()}
     accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
     for trunk in trunks.values():
         credentials = trunk.registers or trunk.authenticates

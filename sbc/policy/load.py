@@ -123,6 +123,7 @@ def _validate(document: Document) -> Policy:
         routes=_routes(document, raw),
         limits=_objects(document, raw, "limits", model.LimitsModel),
         media=_objects(document, raw, "media", model.MediaModel),
+        headers=_edits(document, raw),
         blocks=_objects(document, raw, "blocks", model.BlockModel),
         numbers=read_entries(document, raw.get("numbers")),
         emergency=_objects(document, raw, "emergency", model.EmergencyModel),
@@ -163,6 +164,27 @@ def _routes(document: Document, raw: Mapping[str, Any]) -> dict[int, model.Route
         return {}
     valid = {index: _object(document, entry, ("routes", index), model.RouteModel) for index, entry in enumerate(entries)}
     return {index: route for index, route in valid.items() if route is not None}
+
+
+def _edits(document: Document, raw: Mapping[str, Any]) -> dict[str, dict[int, model.EditModel]]:
+    """Those that are valid by themselves, by the name of their object and their place in it."""
+    entries = raw.get("headers", {})
+    if entries is not None and not isinstance(entries, dict):
+        document.problems.append(Problem(document.place(("headers",)), ("headers",), "must be a mapping: each list of edits by its name"))
+    found: dict[str, dict[int, model.EditModel]] = {}
+    for name, edits in entries.items() if isinstance(entries, dict) else ():
+        path = ("headers", name)
+        try:
+            values.name(name)
+        except ValueError as error:
+            document.problems.append(Problem(document.key_place(path), path, str(error)))
+        if isinstance(edits, list) and edits:
+            valid = {index: _object(document, edit, (*path, index), model.EditModel) for index, edit in enumerate(edits)}
+            found[name] = {index: edit for index, edit in valid.items() if edit is not None}
+        elif edits is not None:
+            what = "must not be empty" if isinstance(edits, list) else "must be a list of edits: '- remove: [User-Agent]'"
+            document.problems.append(Problem(document.place(path), path, what))
+    return found
 
 
 def _realms_without_emergency(entries: object) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from media.api import Interface
 from sbc.flow import Address, Transport
+from sbc.policy.edits import Edits
 from sbc.policy.inventory import NO_NUMBERS, NOTHING_OURS, Inventory, Numbers
 from sbc.sdp.rules import MediaRules
 from sbc.sip.locate import is_address
@@ -265,6 +266,7 @@ class Trunk:
     register_at           the trunk whose registrar knows its password; None: we do
     verify                proofs of who calls (RFC 8224) are left alone, looked at, or demanded
     authenticates         its address alone does not count: it proves with this account who it is
+    edits                 of the headers of what it says and is told; None: nobody touches them
     """
 
     name: str
@@ -292,6 +294,7 @@ class Trunk:
     register_to: RegisterTo | None = None
     credentials: Credentials | None = None
     verify: Literal["no", "tag", "require"] = "no"
+    edits: Edits | None = None
 
     @property
     def servers(self) -> tuple[Peer, ...]:
@@ -305,6 +308,7 @@ class User:
     """One account that registers with digest credentials; its user name is `name`.
 
     register_at   the trunk whose registrar knows its password; None: we do
+    edits         of the headers of what it says and is told; None: nobody touches them
     """
 
     name: str
@@ -319,6 +323,7 @@ class User:
     record: Record = "never"
     services: Services = Services()
     register_at: str | None = None
+    edits: Edits | None = None
 
 
 Party = Trunk | User

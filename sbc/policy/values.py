@@ -50,6 +50,8 @@ _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _REDRESS_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/?&=%+-]*)?")
 _E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 _EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,128}")
+MAX_HEADER_TEXT = 512  # what would be longer is no header but a document
+_HEADER_TEXT = re.compile(rf"(?! )[^\x00-\x1f\x7f-\x9f]{{1,{MAX_HEADER_TEXT}}}(?<! )")
 _CODEC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 # Decided by the protocol, or by the trust between two parties: a list cannot let them through.
@@ -343,6 +345,13 @@ def header_name(text: str) -> str:
     if folded in RULED or folded.startswith(RULED_PREFIXES):
         raise ValueError(f"whether {folded.spelling} crosses is not decided here: it has rules of its own")
     return str(folded)
+
+
+def header_text(text: str) -> str:
+    """The value of a header: whatever would end its line would begin another one."""
+    if not _HEADER_TEXT.fullmatch(text):
+        raise ValueError(f"a header is one line of at most {MAX_HEADER_TEXT} characters, without control characters and spaces around it")
+    return text
 
 
 def body_type(text: str) -> str:

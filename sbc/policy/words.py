@@ -75,6 +75,7 @@ RedressUrl = Annotated[str, *word(values.redress_url, pattern="^https://", examp
 RedressTel = Annotated[str, *word(values.redress_tel, **NUMBER_OR_TEXT, examples=["+4930123456"])]
 RedressEmail = Annotated[str, *word(values.redress_email, pattern="@", examples=["blocked@example.com"])]
 HeaderToken = Annotated[str, *word(values.header_name, examples=["User-to-User", "Alert-Info", "X-Customer"])]
+HeaderText = Annotated[str, *word(values.header_text, **NUMBER_OR_TEXT, maxLength=values.MAX_HEADER_TEXT)]
 BodyType = Annotated[str, *word(values.body_type, pattern="^[^/]+/[^/]+$", examples=["application/pidf+xml", "application/isup"])]
 TranslatedStatuses = Annotated[frozenset[int], *word(values.translated_statuses, **NUMBER_OR_TEXT, pattern="^[3-6]([0-9]{2}|xx)$")]
 Failure = Annotated[int, *word(values.failure, **NUMBER_OR_TEXT, pattern="^[4-6][0-9]{2}$")]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from sbc.call.abilities import methods_of
 from sbc.call.context import SUPPORTED, TRANSPORTS, Context, flow_to
+from sbc.call.editing import hearing, sent
 from sbc.call.homes import Home
 from sbc.call.record import server_of
 from sbc.call.targets import NOTHING_KNOWN, wanted_of
@@ -344,7 +345,8 @@ class Outbound:
         if flow.secure:
             self._context.peers.expect(name, flow)
         self._cseq += 1
-        self._transaction = self._context.transactions.client(self._request(flow, seconds), flow, now, self, self.trunk.timers)
+        request = sent(self.trunk, self._request(flow, seconds))
+        self._transaction = self._context.transactions.client(request, flow, now, self, self.trunk.timers, heard=hearing(self.trunk))
 
     def _request(self, flow: Flow, seconds: int) -> Request:
         context, account = self._context, self.account

@@ -13,6 +13,7 @@ from sbc.call.bridge import invitation_of
 from sbc.call.callee import Target
 from sbc.call.causes import seconds_of
 from sbc.call.context import Context, SentBy
+from sbc.call.editing import hearing, sent
 from sbc.call.search import Search
 from sbc.call.usage import LONGEST_DATAGRAM
 from sbc.call.words import Cause
@@ -246,7 +247,7 @@ class _Passing:
             request = self._build(flow, target.party)
         if flow.secure and target.server_name:
             context.peers.expect(target.server_name, flow)
-        context.transactions.client(request, flow, now, self, target.party.timers)
+        context.transactions.client(request, flow, now, self, target.party.timers, heard=hearing(target.party))
         return None
 
     def _build(self, flow: Flow, party: Trunk) -> Request:
@@ -259,7 +260,7 @@ class _Passing:
         if self._outbound and self._names:
             rows.append(("Path", route_to_us(sent_by, self._names[0][1], ";ob")))
         account = NameAddr("", _at_registrar(self._request.to.uri, realm, peer))
-        return Request.build(
+        request = Request.build(
             "REGISTER",
             _at_registrar(self._request.uri, realm, peer),
             via=sent_by.via(context.ids.branch()),
@@ -270,6 +271,7 @@ class _Passing:
             max_forwards=hops_left(self._request),
             headers=rows,
         )
+        return sent(party, request)
 
     def _contact_rows(self, sent_by: SentBy) -> HeaderRows:
         registration = self._registration

@@ -16,6 +16,7 @@ from sbc.sip.timers import TimerValues
 
 Cause = Literal["timeout", "transport"]
 Instead = Callable[[Now], tuple[Request, Flow]]  # another way for a request that could not be sent, with a branch of its own
+Heard = Callable[[Response], Response]  # what its user is to hear of a response
 # The same request with credentials, for one that was challenged; None: the challenge is the answer (RFC 3261 s22.2)
 Again = Callable[[Request, Response, Now], Request | None]
 HeaderRows = tuple[tuple[str, str], ...]
@@ -43,7 +44,7 @@ class ClientTransaction(Transaction):
     heard   the flow its last response came by, with the connection; None: there was none
     """
 
-    __slots__ = ("_again", "_cancel", "_instead", "_layer", "_request", "heard", "key", "method", "sent_by", "user")
+    __slots__ = ("_again", "_cancel", "_heard", "_instead", "_layer", "_request", "heard", "key", "method", "sent_by", "user")
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class ClientTransaction(Transaction):
         layer: ClientLayer,
         instead: Instead | None = None,
         again: Again | None = None,
+        heard: Heard | None = None,
     ) -> None:
         super().__init__(INVITE if request.method == "INVITE" else OTHER, flow, layer.timers, values)
         self.method = request.method
@@ -64,6 +66,7 @@ class ClientTransaction(Transaction):
         self._request: Request | None = request
         self._instead = instead
         self._again = again
+        self._heard = heard
         self._cancel: tuple[ClientUser, HeaderRows] | None = None  # held until a 1xx allows it
         self._layer = layer
 
@@ -142,7 +145,7 @@ class ClientTransaction(Transaction):
 
     def release(self) -> None:
         """The user is done with it and wants to be let go of. After a 2xx that is the end: what still comes is a stray."""
-        self._request = self.user = self._cancel = self._instead = self._again = None
+        self._request = self.user = self._cancel = self._instead = self._again = self._heard = None
         if self.state is State.ACCEPTED:
             self.state = State.TERMINATED
             self._cancel_timer()
@@ -179,7 +182,7 @@ class ClientTransaction(Transaction):
     def _deliver(self, response: Response | None, now: Now) -> None:
         assert response is not None
         if self.user is not None and response.status != 100:
-            self.user.receive_response(self, response, now)
+            self.user.receive_response(self, response if self._heard is None else self._heard(response), now)
 
     def _tell_timeout(self, _: Response | None, now: Now) -> None:
         if self.user is not None:

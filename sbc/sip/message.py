@@ -223,6 +223,10 @@ class Request(_Message):
         _checked(str(uri))
         return cls(method, uri, rows, body, via, from_, to, call_id, cseq)
 
+    def with_headers(self, headers: Headers) -> Request:
+        """The same with other rows; those of the typed values are as they were."""
+        return Request(self.method, self.uri, headers, self.body, self.via, self.from_, self.to, self.call_id, self.cseq)
+
     def stamp(self, source: Address) -> None:
         """Note in the top Via where the request came from (RFC 3261 s18.2.1, RFC 3581 s4)."""
         via = self.via.stamped(source)
@@ -296,6 +300,10 @@ class Response(_Message):
             rows.add(CONTENT_TYPE, content_type)
         reason = _checked(reason) if reason else reason_phrase(status)
         return cls(status, reason, rows, body, request.via, request.from_, to, request.call_id, request.cseq)
+
+    def with_headers(self, headers: Headers) -> Response:
+        """The same with other rows; those of the typed values are as they were."""
+        return Response(self.status, self.reason, headers, self.body, self.via, self.from_, self.to, self.call_id, self.cseq)
 
     def encode(self) -> bytes:
         """The octets for the wire, Content-Length as the body is."""

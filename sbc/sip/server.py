@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from sbc.clock import Now
@@ -15,6 +16,7 @@ from sbc.tap import Answered, unrecorded
 
 # (branch, realm, source host, sent-by host, sent-by port, method), or what RFC 2543 has instead.
 ServerKey = tuple[str | int | None, ...]
+Sent = Callable[[Response], None]  # edits a response before it goes
 
 MAGIC_COOKIE = "z9hG4bK"
 DEFAULT_PORTS = {"TLS": 5061, "WS": 80, "WSS": 443}  # RFC 3261 s19.1.2, RFC 6455 s3
@@ -63,7 +65,7 @@ class ServerTransaction(Transaction):
     state         its last one before it began to linger, which needs no object any more
     """
 
-    __slots__ = ("_ack_key", "_begun", "_closed", "_layer", "_request", "_sent_by_port", "key", "last_status", "method", "user")
+    __slots__ = ("_ack_key", "_begun", "_closed", "_layer", "_request", "_sent", "_sent_by_port", "key", "last_status", "method", "user")
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class ServerTransaction(Transaction):
         values: TimerValues,
         layer: ServerLayer,
         closed: ClosedConnections,
+        sent: Sent | None = None,
     ) -> None:
         code = INVITE if request.method == "INVITE" else OTHER
         super().__init__(code, response_flow(request.via, flow), layer.timers, values)
@@ -87,6 +90,7 @@ class ServerTransaction(Transaction):
         self._sent_by_port = request.via.port
         self._layer = layer
         self._closed = closed
+        self._sent = sent
         self._ack_key: ServerKey | None = None  # RFC 2543 peers: their ACK matches by the tag we gave
         layer.living[key] = self
 
@@ -100,6 +104,8 @@ class ServerTransaction(Transaction):
     def respond(self, response: Response, now: Now) -> None:
         """See `Transactions.respond`."""
         status = response.status
+        if self._sent is not None:
+            self._sent(response)
         if self.method == "INVITE":
             if status < 200:
                 event = PROVISIONAL

@@ -18,6 +18,7 @@ from sbc.sip.client import (
     ClientTransaction,
     ClientUser,
     HeaderRows,
+    Heard,
     Instead,
     acknowledgement,
     cancel_request,
@@ -29,6 +30,7 @@ from sbc.sip.names import VIA
 from sbc.sip.overload import Overload
 from sbc.sip.server import (
     ClosedConnections,
+    Sent,
     ServerLayer,
     ServerTransaction,
     ServerUser,
@@ -93,14 +95,23 @@ class Transactions:
         return False
 
     def server(
-        self, request: Request, flow: Flow, now: Now, user: ServerUser | None, values: TimerValues | None = None
+        self,
+        request: Request,
+        flow: Flow,
+        now: Now,
+        user: ServerUser | None,
+        values: TimerValues | None = None,
+        sent: Sent | None = None,
     ) -> ServerTransaction:
-        """A new transaction for a request that `absorb` did not take. Stamps the top Via with its source (TRN-01, TRN-02)."""
+        """A new transaction for a request that `absorb` did not take. Stamps the top Via with its source (TRN-01, TRN-02).
+
+        `sent`: is shown each response before it goes, to edit it.
+        """
         assert request.method != "ACK", "an ACK makes no transaction"
         key = server_key(request, request.method, flow)
         assert key not in self._servers.living and key not in self._servers.lingering, "absorb comes first"
         request.stamp(flow.remote)
-        return ServerTransaction(key, request, flow, user, now, values or self._values, self._servers, self._closed)
+        return ServerTransaction(key, request, flow, user, now, values or self._values, self._servers, self._closed, sent)
 
     def invite_to_cancel(self, cancel: Request, flow: Flow) -> ServerTransaction | None:
         """The INVITE that a CANCEL means (RFC 3261 s9.2), None if there is none or it is over.
@@ -136,14 +147,15 @@ class Transactions:
         values: TimerValues | None = None,
         instead: Instead | None = None,
         again: Again | None = None,
+        heard: Heard | None = None,
     ) -> ClientTransaction:
         """Send `request`, whose top Via has a branch of its own; `values`: the timers of this peer.
 
         `instead`: asked for another way when this one fails before anything was heard. `again`: asked for the same with
-        credentials when it is challenged.
+        credentials when it is challenged. `heard`: makes of each response what `user` is told.
         """
         assert request.method != "ACK", "an ACK makes no transaction"
-        transaction = ClientTransaction(request, flow, user, values or self._values, self._clients, instead, again)
+        transaction = ClientTransaction(request, flow, user, values or self._values, self._clients, instead, again, heard)
         assert transaction.key not in self._clients.living, "every transaction needs a branch of its own"
         transaction.start(now)
         return transaction

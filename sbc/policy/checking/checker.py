@@ -27,6 +27,7 @@ class Policy:
     routes: Mapping[int, model.RouteModel]
     limits: Mapping[str, model.LimitsModel]
     media: Mapping[str, model.MediaModel]
+    headers: Mapping[str, Mapping[int, model.EditModel]]
     blocks: Mapping[str, model.BlockModel]
     numbers: Sequence[Entry]
     emergency: Mapping[str, model.EmergencyModel]
@@ -81,7 +82,8 @@ class Checker:
             return
         known = [known for section in sections for known in self.names[section]]
         what = " or ".join(
-            {"realms": "realm", "trunks": "trunk", "users": "user", "blocks": "block"}.get(section, section) for section in sections
+            {"realms": "realm", "trunks": "trunk", "users": "user", "blocks": "block", "headers": "list of edits"}.get(section, section)
+            for section in sections
         )
         self.error(path, f"there is no {what} {str(name)!r}{did_you_mean(str(name), known)}")
 

@@ -6,10 +6,11 @@ A description is what an editor shows the operator while typing.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sbc.policy.model.edits import EditModel
 from sbc.policy.model.parties import (
     AccountModel,
     AuthenticationModel,
@@ -33,6 +34,7 @@ __all__ = [
     "AuthenticationModel",
     "BlockModel",
     "CredentialsModel",
+    "EditModel",
     "EmergencyModel",
     "LimitsModel",
     "MarksModel",
@@ -65,6 +67,9 @@ class PolicyModel(Model):
     routes: list[RouteModel] = Field(default_factory=list, description="Where calls go. First match wins; no match answers 404.")
     limits: dict[Name, LimitsModel] = Field(default_factory=dict, description="How many calls, how fast, how long.")
     media: dict[Name, MediaModel] = Field(default_factory=dict, description="Codecs and encryption.")
+    headers: dict[Name, Annotated[list[EditModel], Field(min_length=1)]] = Field(
+        default_factory=dict, description="Edits of headers, each list in order, for the trunks and users that name them."
+    )
     blocks: dict[Name, BlockModel] = Field(default_factory=dict, description="Who may not call, and what it is told.")
     numbers: dict[NumberRange, Name] = Field(
         default_factory=dict,

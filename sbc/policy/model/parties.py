@@ -16,6 +16,7 @@ from sbc.policy.words import (
     DialReplacement,
     DigestUser,
     Duration,
+    HeaderText,
     HeaderToken,
     Host,
     Model,
@@ -131,6 +132,15 @@ class PartyModel(Model):
         None,
         min_length=1,
         description="Bodies of an INVITE that cross beside the session description, if the other side of the call lists them too.",
+    )
+    headers_in: list[Name] | None = Field(
+        None, min_length=1, description="Which `headers` objects edit what it sends, in this order, before anything is read of it."
+    )
+    headers_out: list[Name] | None = Field(
+        None, min_length=1, description="Which `headers` objects edit what it is sent, in this order, after trust has decided what that is."
+    )
+    user_agent: HeaderText | None = Field(
+        None, description="What we call ourselves to it: User-Agent of our requests, Server of our answers. Default: nothing."
     )
     refuse_anonymous: bool | None = Field(None, description="true: who calls it without showing a number is answered 433. Default: false.")
     blocks: list[Name] | None = Field(None, min_length=1, description="Which `blocks` objects apply to it: whose calls it does not get.")

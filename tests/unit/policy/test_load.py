@@ -27,14 +27,17 @@ def test_the_example_of_the_guide(folder: Folder) -> None:
     ("addition", "expected"),
     [
         ("route: []", "a.yaml:7:1: route: unknown key, did you mean 'routes'?"),
-        ("headers: {}", "a.yaml:7:1: headers: unknown key"),
+        ("heads: {}", "a.yaml:7:1: heads: unknown key"),
         ("number: {}", "a.yaml:7:1: number: unknown key, did you mean 'numbers'?"),
         ("identities: {}", "a.yaml:7:1: identities: unknown key, did you mean 'identity'?"),
         ("trunks: {t: {realm: insid, media: plain}}", "a.yaml:7:21: trunks.t.realm: there is no realm 'insid', did you mean 'inside'?"),
         ("trunks: {t: {realm: inside, media: plan}}", "a.yaml:7:36: trunks.t.media: there is no media 'plan', did you mean 'plain'?"),
         ("trunks: {t: {realm: inside, media: plain, limits: x}}", "a.yaml:7:51: trunks.t.limits: there is no limits 'x'"),
         ("trunks: {t: {realm: inside}}", "a.yaml:7:10: trunks.t: needs 'media'"),
-        ("trunks: {t: {realm: inside, media: plain, headers_out: [x]}}", "a.yaml:7:43: trunks.t.headers_out: unknown key"),
+        (
+            "trunks: {t: {realm: inside, media: plain, headers_ou: [x]}}",
+            "a.yaml:7:43: trunks.t.headers_ou: unknown key, did you mean 'headers_out'?",
+        ),
         ("trunks: {t: {realm: inside, media: plain, accept_from: []}}", "a.yaml:7:56: trunks.t.accept_from: must not be empty"),
         ("trunks: {t: {realm: inside, media: plain, accept_from: 10.0.0.1}}", "a.yaml:7:56: trunks.t.accept_from: must be a list"),
         (
