@@ -33,6 +33,7 @@ from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.net.verifier import Verifier
 from sbc.policy.load import load_policy
+from sbc.policy.plans import prepare
 from sbc.policy.snapshot import Snapshot
 from sbc.recording.core import RecordingCore
 from sbc.store.recordings import RecordingFolder
@@ -143,6 +144,7 @@ class App:
         self._log.event("info", "status", {**facts, "memory_mib": round(resident_memory(), 1)})
 
     def _load(self) -> Snapshot:
+        prepare()  # or the first call to each country would wait for its patterns
         loaded = load_policy(self._settings.policies, self._choice.capabilities.suites)
         for warning in loaded.warnings:
             self._log.event("warning", "policy_warning", {"problem": str(warning)})

@@ -10,7 +10,7 @@ from functools import partial
 
 from sbc.call.abilities import methods_of
 from sbc.call.bodies import LOCATION
-from sbc.call.bridge import Invitation, asserted_number, breadth_left, invitation_of
+from sbc.call.bridge import Invitation, asserted_number, breadth_left, callers, invitation_of
 from sbc.call.call import Call
 from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
@@ -38,6 +38,8 @@ from sbc.frozen import replace
 from sbc.policy.decide import (
     Admitted,
     account_name,
+    check_called,
+    check_caller,
     dialled,
     emergency_called,
     emergency_route,
@@ -268,6 +270,7 @@ class Reception:
             event_of(request, party)
         meant = self._through.addressee(request, party, now)
         number = normalise(party, number_called(request, party)) if meant is None else called_by(request, meant[0])
+        check_called(party, number)
         self._refuse_when_draining()
         self._refuse_too_many(party, now)
         chosen = route(self._context.snapshot, party, number) if meant is None else route_of(meant[0])
@@ -314,6 +317,7 @@ class Reception:
             if not facts.emergency:
                 check_privacy(request.headers)
                 facts.caller = screened(party, request, facts.caller)
+                check_caller(self._context.snapshot, party, callers(party, request, facts.caller))
                 priority = allowed_priority(request, party)
             reservation = self._reserve(party, facts, now)
             chosen = chosen or self._route(party, facts, reservation)
@@ -352,6 +356,8 @@ class Reception:
         else:
             facts.called = normalise(party, facts.dialled)
             chosen = emergency_called(self._context.snapshot, party, facts.called)
+            if chosen is None:
+                check_called(party, facts.called)
         facts.emergency = chosen is not None
         return chosen
 

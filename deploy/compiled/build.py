@@ -35,6 +35,7 @@ COMPILED = (
     "sbc/policy/edits.py",
     "sbc/policy/inventory.py",
     "sbc/policy/limits.py",
+    "sbc/policy/plans.py",
     "sbc/policy/snapshot.py",
     "sbc/registrar/*.py",
     "sbc/sdp/*.py",

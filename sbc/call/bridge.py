@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sbc.call.bodies import Body, bodies_of
 from sbc.call.crossing import Said, for_help, hides_from, read_invite, rows_for
 from sbc.call.neutral import ANONYMOUS, ANONYMOUS_HOST, is_anonymous, numbered, user_part
@@ -60,6 +62,18 @@ def invitation_of(request: Request, party: Party, called: str, caller: str, max_
 def asserted_number(said: Said) -> str | None:
     """Who the caller is, without host and verdict, for the record."""
     return (said.identities[0].uri.user or "").partition(";")[0] if said.identities else None
+
+
+def callers(party: Party, request: Request, shown: str) -> Iterator[str]:
+    """The numbers a call comes from: the one that is `shown`, and who the caller is; of an emergency service that calls back, none."""
+    if party.numbers.refused_from is None:
+        return
+    said = read_invite(request, party)
+    if not said.calls_back:
+        yield shown
+        asserted = asserted_number(said)
+        if asserted is not None and asserted != shown:
+            yield asserted
 
 
 def breadth_left(headers: Headers) -> int | None:

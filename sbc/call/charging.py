@@ -9,7 +9,7 @@ from sbc.call.context import Context
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.frozen import frozen
-from sbc.policy.decide import dialled, normalise, route
+from sbc.policy.decide import check_called, dialled, normalise, route
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party, Route, Snapshot
 from sbc.sip.uri import Uri
@@ -32,6 +32,7 @@ def number_meant(snapshot: Snapshot, party: Party, uri: Uri) -> str:
     if uri.scheme not in ("sip", "sips", "tel"):
         raise SipError(f"scheme {uri.scheme}", status=416, reason="Unsupported URI Scheme")
     number = normalise(party, dialled(uri))
+    check_called(party, number)
     if not _DIGITS.issuperset(number) and not is_ours(snapshot, party, uri.host):
         raise SipError("a name of somewhere else", status=404, reason="Not Found")
     return number

@@ -11,6 +11,7 @@ from sbc.call.causes import q850_of
 from sbc.call.quality import MODEL, scores, verdict
 from sbc.call.words import Cause
 from sbc.flow import Flow
+from sbc.policy.plans import kind_of
 from sbc.policy.snapshot import Party, Trunk
 from sbc.sdp.offer import MediaLeg
 from sbc.sdp.relay import is_translated
@@ -93,6 +94,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
     """`released_by`: "a", "b" or "sbc"."""
     times = facts.times
     ended = times.ended if times.ended is not None else times.began
+    kind = kind_of(facts.called)
     return {
         "version": RECORD_VERSION,
         "id": facts.id,
@@ -109,6 +111,8 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "stir": facts.stir,
         "called": facts.called,
         "dialled": facts.dialled,
+        "country": kind.country or None if kind is not None else None,
+        "number_type": kind.type if kind is not None else None,
         "emergency": facts.emergency,
         "transferred_by": facts.transferred_by,
         "translated": facts.translated(),

@@ -14,6 +14,7 @@ from sbc.policy.document import Document
 from sbc.policy.editing import compiled, with_edits
 from sbc.policy.inventory import OWNER
 from sbc.policy.numbering import Entry, by_owner, inventory_of, numbers_owned
+from sbc.policy.plans import Kinds, kinds_of
 from sbc.policy.problems import Path as Keys
 from sbc.policy.proofs import rules_of
 from sbc.policy.snapshot import (
@@ -25,6 +26,7 @@ from sbc.policy.snapshot import (
     KeyPair,
     LimitRules,
     Listener,
+    NumberRules,
     Party,
     Patterns,
     PrefixTable,
@@ -189,6 +191,7 @@ def _trunk(
         register_to=register_to,
         credentials=_credentials(name, trunk, register_to, secrets),
         verify=trunk.verify or "no",
+        numbers=NumberRules(_kinds(trunk.refuse_to), _kinds(trunk.refuse_from)),
     )
 
 
@@ -242,6 +245,7 @@ def _user(
         record=user.record or "never",
         services=_services(user, transfers="perform"),  # it could call and hang up just as well
         register_at=user.register_at,
+        numbers=NumberRules(_kinds(user.refuse_to)),
     )
 
 
@@ -332,6 +336,10 @@ def _patterns(texts: Iterable[str]) -> Patterns:
     )
 
 
+def _kinds(words: Iterable[str] | None) -> Kinds | None:
+    return kinds_of(words) if words is not None else None
+
+
 def _route(document: Document, index: int, route: model.RouteModel) -> Route:
     return Route(
         name=route.name,
@@ -339,6 +347,8 @@ def _route(document: Document, index: int, route: model.RouteModel) -> Route:
         not_to=_patterns(route.when.not_to or ()),
         send_to=tuple(route.send_to),
         to_owner=OWNER in route.send_to,
+        to_kinds=_kinds(route.when.to_kind),
+        not_to_kinds=_kinds(route.when.not_to_kind),
         next_on=frozenset().union(*route.next_on) if route.next_on is not None else DEFAULT_NEXT_ON,
         ring_for=route.ring_for if route.ring_for is not None else DEFAULT_RING_FOR,
         line=str(document.place(("routes", index))),

@@ -6,6 +6,7 @@ The order is fixed: a number that is normalised after routing is how `00449…` 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Literal
@@ -14,6 +15,7 @@ from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import frozen, replace
 from sbc.policy.inventory import OWNER, UNASSIGNED
+from sbc.policy.plans import INVALID, Kind, kind_of
 from sbc.policy.snapshot import Party, PrefixTable, Route, Snapshot, Trunk, User
 from sbc.sip.uri import Uri
 
@@ -27,6 +29,10 @@ _E164 = re.compile(r"\+[1-9][0-9]{0,14}")  # ITU-T E.164 s6.2.1: at most 15 digi
 _SHORT = re.compile(r"[0-9*#]{1,32}")  # extensions, service codes, national numbers without a dial plan
 _NAME = re.compile(r"[!-~]+")
 _MAX_DIALLED = 256  # before any other work; RFC 4475's longest user part is longer than any number
+
+
+BARRED = 'Q.850;cause=21;text="Called number not allowed"'
+BARRED_CALLER = 'Q.850;cause=21;text="Calling number not allowed"'
 
 
 class NumberRefused(SipError):
@@ -191,6 +197,34 @@ def normalise(party: Party, number: str) -> str:
     return number
 
 
+def check_called(party: Party, number: str) -> None:
+    """Whether the party may call a normalised number of that kind. SipError 403, 484 where no numbering plan has it."""
+    refused = party.numbers.refused_to
+    if refused is None or not refused.has(number):
+        return
+    kind = kind_of(number)
+    if kind is not None and kind.type == INVALID:
+        raise NumberRefused("no numbering plan has that number")
+    raise SipError(f"{party.name} may not call {_told(kind)}", status=403, reason="Forbidden", headers=(("Reason", BARRED),))
+
+
+def check_caller(snapshot: Snapshot, party: Party, numbers: Iterable[str]) -> None:
+    """Whether a call of `party` may come from these numbers: the one it shows, and who it is asserted to be. SipError 403."""
+    refused = party.numbers.refused_from
+    if refused is None:
+        return
+    emergency = snapshot.emergency.get(party.realm)
+    for number in numbers:
+        if refused.has(number):
+            raise SipError(f"a call from {_told(kind_of(number))}", status=403, reason="Forbidden", headers=(("Reason", BARRED_CALLER),))
+        if INVALID in refused.types and emergency is not None and number in emergency.to.exact:
+            raise SipError("a call from an emergency number", status=403, reason="Forbidden", headers=(("Reason", BARRED_CALLER),))
+
+
+def _told(kind: Kind | None) -> str:
+    return f"numbers of kind {kind.country} {kind.type}" if kind is not None else "such numbers"
+
+
 def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
     """The first route for calls of `party` to the normalised number or name `called`; None: answer 404.
 
@@ -208,7 +242,7 @@ def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
     found.sort()
     for index in found:
         candidate = snapshot.routes[index]
-        if candidate.not_to.match(called):
+        if candidate.not_to.match(called) or not _is_of_kind(candidate, called):
             continue
         if not candidate.to_owner:
             return candidate
@@ -216,6 +250,11 @@ def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
             targets = [owner if name == OWNER else name for name in candidate.send_to]
             return replace(candidate, send_to=tuple(dict.fromkeys(targets)))
     return None
+
+
+def _is_of_kind(candidate: Route, called: str) -> bool:
+    wanted, unwanted = candidate.to_kinds, candidate.not_to_kinds
+    return (wanted is None or wanted.has(called)) and not (unwanted is not None and unwanted.has(called))
 
 
 def _subscriber(uri: Uri) -> str:

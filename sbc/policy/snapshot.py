@@ -13,6 +13,7 @@ from media.api import Interface
 from sbc.flow import Address, Transport
 from sbc.policy.edits import Edits
 from sbc.policy.inventory import NO_NUMBERS, NOTHING_OURS, Inventory, Numbers
+from sbc.policy.plans import Kinds
 from sbc.sdp.rules import MediaRules
 from sbc.sip.locate import is_address
 from sbc.sip.timers import TimerValues
@@ -227,6 +228,14 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberRules:
+    """Kinds of numbers that a party may not call, and that its calls may not come from."""
+
+    refused_to: Kinds | None = None
+    refused_from: Kinds | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """What a party may do besides calling. The defaults are those of a trunk: nothing that was not asked for.
 
@@ -267,6 +276,7 @@ class Trunk:
     verify                proofs of who calls (RFC 8224) are left alone, looked at, or demanded
     authenticates         its address alone does not count: it proves with this account who it is
     edits                 of the headers of what it says and is told; None: nobody touches them
+    numbers               which it may call, and call from
     """
 
     name: str
@@ -295,6 +305,7 @@ class Trunk:
     credentials: Credentials | None = None
     verify: Literal["no", "tag", "require"] = "no"
     edits: Edits | None = None
+    numbers: NumberRules = NumberRules()
 
     @property
     def servers(self) -> tuple[Peer, ...]:
@@ -309,6 +320,7 @@ class User:
 
     register_at   the trunk whose registrar knows its password; None: we do
     edits         of the headers of what it says and is told; None: nobody touches them
+    numbers       which it may call
     """
 
     name: str
@@ -324,6 +336,7 @@ class User:
     services: Services = Services()
     register_at: str | None = None
     edits: Edits | None = None
+    numbers: NumberRules = NumberRules()
 
 
 Party = Trunk | User
@@ -340,6 +353,7 @@ class Route:
     line        "file:line" of the rule, for records and logs
     emergency   exempt from every limit
     to_owner    OWNER is among `send_to`: it fits the numbers of the inventory only
+    to_kinds, not_to_kinds   of the called number; None: whatever it is
     """
 
     name: str
@@ -354,6 +368,8 @@ class Route:
     when_user: str | None = None
     emergency: bool = False
     to_owner: bool = False
+    to_kinds: Kinds | None = None
+    not_to_kinds: Kinds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import netaddr
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from media.api import Suite
-from sbc.policy import numbering, values
+from sbc.policy import numbering, plans, values
 from sbc.policy.snapshot import Peer
 from sbc.sip.digest import HASHES
 from sbc.sip.fields.resource_priority import NAMESPACES
@@ -57,6 +57,9 @@ Pattern = Annotated[str, *word(values.pattern, **NUMBER_OR_TEXT, examples=["+49*
 Patterns = Annotated[list[Pattern], BeforeValidator(one_or_many), Field(min_length=1)]
 DialPrefix = Annotated[str, *word(values.dial_prefix, pattern="^\\+?[0-9*#]*$")]
 DialReplacement = Annotated[str, *word(values.dial_replacement, **NUMBER_OR_TEXT, pattern="^\\+?[0-9]*$")]
+NumberKinds = Annotated[
+    list[Annotated[str, *word(plans.kind_word, examples=["premium", "GB", "GB mobile"])]], BeforeValidator(one_or_many), Field(min_length=1)
+]
 ShortNumber = Annotated[str, *word(values.short_number, **NUMBER_OR_TEXT, examples=["112"])]
 CryptoSuite = Annotated[Suite, *word(values.suite, enum=[suite.value for suite in Suite])]
 DigestAlgorithm = Annotated[str, *word(values.digest, enum=list(HASHES))]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sbc.call.charging import number_meant
+from sbc.errors import SipError
+from sbc.sip.uri import Uri
 from tests.scenarios.cast import ANONYMOUS_FROM, Cast, policy
 from tests.scenarios.test_registration import registered
 from tests.world import POLICY
@@ -239,3 +242,44 @@ def test_ID_02_a_number_of_the_inventory_is_asserted_of_its_owner() -> None:
     other = Cast(policy(carrier="trusted: true") + INVENTORY)
     received = other.told(from_=from_of("+49307771"), number=ABROAD)  # alice's
     assert "P-Asserted-Identity" not in received.headers
+
+
+# Kinds of numbers
+
+
+@pytest.mark.parametrize(
+    ("dialled", "status", "kind"),
+    [
+        ("00449012345678", 403, ("GB", "premium")),
+        ("0044999123456", 484, ("GB", "invalid")),
+        ("00210123456", 484, (None, "invalid")),
+        ("030123456", None, ("DE", "geographic")),
+        ("112", None, (None, None)),
+    ],
+)
+def test_what_kind_of_number_may_be_called(dialled: str, status: int | None, kind: tuple[str | None, str | None]) -> None:
+    cast = Cast(policy(office="refuse_to: [invalid, premium]"))
+    cast.office.invite(dialled)
+    if status is None:
+        cast.office.expect_response(100)
+        cast.carrier.answer(cast.carrier.expect_request("INVITE"), 486)
+        cast.carrier.expect_request("ACK")
+        status = 486
+    refused = cast.office.expect_response(status)
+    assert (status == 486) or (refused.headers.first("Reason") or "").startswith("Q.850;cause=2")
+    (record,) = cast.world.records
+    assert (record["country"], record["number_type"]) == kind
+
+
+def test_nor_by_a_message_or_whoever_is_asked_to_call() -> None:
+    cast = Cast(policy(office="refuse_to: premium; messages: pass", carrier="messages: pass"))
+    for number, status in (("+449012345678", 403), ("+442079460958", None)):
+        cast.office.send(cast.office.request("MESSAGE", f"sip:{number}@10.0.0.1"))
+        if status is None:
+            cast.carrier.expect_request("MESSAGE")
+        else:
+            cast.office.expect_response(status)
+    office = cast.world.snapshot.trunks["office"]
+    with pytest.raises(SipError) as refused:
+        number_meant(cast.world.snapshot, office, Uri.parse("sip:+449012345678@10.0.0.1"))
+    assert refused.value.status == 403

@@ -40,12 +40,13 @@ def _routes(checker: Checker) -> None:
 
 def _slips_past(checker: Checker, path: Path, when: model.WhenModel) -> None:
     """Exceptions are compared after the dial plan: without one, `00882…` is no `+882…`."""
-    if not any(number.startswith("+") for number in when.not_to or ()) or all(number.startswith("+") for number in when.to):
+    excepted = when.not_to_kind is not None or any(number.startswith("+") for number in when.not_to or ())
+    if not excepted or all(number.startswith("+") for number in when.to):
         return
     for _, name, party in checker.policy.parties():
         if party.dial_plan is None and (name in (when.trunk, when.user) or party.realm == when.realm):
             what = f"{name!r} has no dial_plan: what it dials as 00… has no '+', and passes; say 'to: \"+*\"', or give it one"
-            checker.warn((*path, "when", "not_to"), what)
+            checker.warn((*path, "when", "not_to" if when.not_to is not None else "not_to_kind"), what)
             return
 
 

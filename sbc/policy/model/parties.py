@@ -22,6 +22,7 @@ from sbc.policy.words import (
     Model,
     Name,
     Network,
+    NumberKinds,
     OwnNumbers,
     PeerUri,
     PriorityNamespace,
@@ -120,6 +121,9 @@ class PartyModel(Model):
     limits: Name | None = Field(None, description="Which `limits` object applies to it.")
     dial_plan: dict[DialPrefix, DialReplacement] | None = Field(
         None, min_length=1, description='Turns what it dials into +E.164 before routing, longest prefix first: {"00": "+", "0": "+49"}.'
+    )
+    refuse_to: NumberKinds | None = Field(
+        None, description='Kinds of numbers it may not call: [invalid, premium, "GB personal"]. Emergency calls always pass.'
     )
     numbers: OwnNumbers | None = Field(
         None,
@@ -220,6 +224,11 @@ class TrunkModel(PartyModel):
         description="true: when it is overloaded, it may say what share of new requests it is to be spared (RFC 7339). Default: false.",
     )
 
+    refuse_from: NumberKinds | None = Field(
+        None,
+        description='Kinds of numbers its calls may not come from: [invalid, premium, "GB geographic"]. invalid: emergency numbers, too. '
+        "Emergency calls, and emergency services that call back, always pass.",
+    )
     foreign_numbers: Literal["pass", "replace", "refuse"] | None = Field(
         None,
         description="Calls of it that show a number which is not its own. pass (default). replace: they show its main number. "

@@ -12,6 +12,7 @@ from sbc.policy.words import (
     Duration,
     Model,
     Name,
+    NumberKinds,
     Patterns,
     Rate,
     RedressEmail,
@@ -33,6 +34,10 @@ class WhenModel(Model):
     realm: Name | None = Field(None, description="Calls from any trunk or user of this realm.")
     to: Patterns = Field(description='Called number after the dial plan, or name; "+49*" means any that begins so, "*" any at all.')
     not_to: Patterns | None = Field(None, description="But not these.")
+    to_kind: NumberKinds | None = Field(
+        None, description='And the called number is of one of these kinds: a country (GB), a type (premium), or both ("GB mobile").'
+    )
+    not_to_kind: NumberKinds | None = Field(None, description="And of none of these.")
 
     @model_validator(mode="before")
     @classmethod
