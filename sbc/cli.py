@@ -203,6 +203,20 @@ def trunks(
 
 
 @_app.command()
+def limits(
+    name: Annotated[str, typer.Argument(help="Only this `limits` object, or those that count for this trunk, user or number.")] = "",
+    limit: _Limit = 50,
+    socket: _Socket = SOCKET,
+    as_json: _Json = False,
+    watch: _Watch = False,
+) -> None:
+    """How far each limit is used up, the fullest first, and what it has refused."""
+    from sbc.admin import terminal
+
+    terminal.show(socket, {"ask": "limits", "most": limit, "name": name}, as_json=as_json, watch=watch)
+
+
+@_app.command()
 def pbx_config(
     make: Annotated[str, typer.Argument(help="asterisk, freepbx or 3cx.")],
     trunk: Annotated[str, typer.Argument(help="Name of the trunk that the PBX is.")],

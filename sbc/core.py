@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sbc.call.context import Context
 from sbc.call.homes import Homes
 from sbc.call.peers import Peers
@@ -9,7 +11,7 @@ from sbc.call.penalties import Penalties
 from sbc.call.voice_reports import VoiceReports
 from sbc.call.words import Cause
 from sbc.clock import Ids, Now
-from sbc.effects import Effect, Send
+from sbc.effects import Effect, Log, Send
 from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.inputs import (
@@ -63,7 +65,7 @@ class Core:
             snapshot=snapshot,
             timers=self._timers,
             transactions=Transactions(self._timers, self._send, closed=closed, overload=overload),
-            limits=Limits(tap.answered),
+            limits=Limits(tap.answered, self._warn),
             emit=self._effects.append,
             registered=self._bindings.ways,
             peers=self._peers,
@@ -74,6 +76,7 @@ class Core:
             overload=overload,
             tap=tap,
         )
+        self._context.limits.follow(snapshot)
         self._reception = Reception(self._context, self._bindings)
         self._views = Views(self._context, self._reception.calls, self._bindings, self._reception.carriers)
 
@@ -168,6 +171,9 @@ class Core:
     def ask(self, question: Question, now: Now) -> Answer:
         """How things are. Nothing comes of it: it is no input, and no recording has it."""
         return self._views.answer(question, now)
+
+    def _warn(self, event: str, facts: Mapping[str, object]) -> None:
+        self._effects.append(Log("warning", event, dict(facts)))
 
     def _send(self, data: bytes, flow: Flow, key: str) -> None:
         name = self._peers.expected(flow) if flow.transport == "TLS" else ""

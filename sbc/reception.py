@@ -12,7 +12,7 @@ from sbc.call.abilities import methods_of
 from sbc.call.bodies import LOCATION
 from sbc.call.bridge import Invitation, asserted_number, breadth_left, callers, invitation_of
 from sbc.call.call import Call
-from sbc.call.causes import LIMIT_REACHED, UNALLOCATED, cause_of_request, status_told
+from sbc.call.causes import UNALLOCATED, cause_of_request, status_told
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.crossing import check_privacy
 from sbc.call.editing import heard, sending
@@ -23,6 +23,7 @@ from sbc.call.message import check_size, event_of
 from sbc.call.neutral import is_anonymous
 from sbc.call.priority import OPTION, allowed_priority, with_priority
 from sbc.call.record import Facts, LegFacts, Times, record_of
+from sbc.call.reserving import between, place_of_caller, place_on_route
 from sbc.call.subscriptions import Subscriptions
 from sbc.call.targets import NOT_SECURE
 from sbc.call.transfer import Transfers, number_of, takeover_of
@@ -51,12 +52,13 @@ from sbc.policy.decide import (
     without_separators,
 )
 from sbc.policy.inventory import UNASSIGNED
-from sbc.policy.limits import Refused, Reservation
+from sbc.policy.limits import Between, Reservation
 from sbc.policy.snapshot import Party, Route, Trunk, User
 from sbc.registrar.bindings import Bindings
 from sbc.registrar.carriers import Carriers, number_called
-from sbc.registrar.register import BULK_OPTION, OPTIONS, Registration
+from sbc.registrar.register import BULK_OPTION, OPTIONS, RETRY_S, Registration
 from sbc.registrar.through import Through, called_by, route_of, tokens_of
+from sbc.shield.budgets import source_key
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
@@ -211,6 +213,7 @@ class Reception:
             else:
                 supported = registrar_extensions(admitted) if request.method == "REGISTER" else extensions_for(admitted)
                 check_request(request, methods=methods_for(admitted), supported=supported, for_us=True)
+                self._refuse_beyond(admitted, request, flow, now)
                 self._serve(admitted, transaction, flow, now)
         except SipError as error:
             status, reason = error.status, error.reason
@@ -320,19 +323,19 @@ class Reception:
                 check_caller(self._context.snapshot, party, callers(party, request, facts.caller))
                 priority = allowed_priority(request, party)
             reservation = self._reserve(party, facts, now)
-            chosen = chosen or self._route(party, facts, reservation)
+            chosen, on_route = self._on_route(party, facts, chosen, reservation, now, replaces=replaced is not None)
         except SipError as error:
             facts.times.ended = now.wall
             cause = Cause(error.status, error.reason, by="sbc", note=str(error))
             self._context.emit(WriteRecord(record_of(facts, cause, "sbc", None)))
             raise
-        facts.route, facts.route_line = chosen.name, chosen.line
         invitation = invitation_of(request, party, facts.called, facts.caller, hops, emergency=facts.emergency)
         facts.asserted = asserted_number(invitation.said)
         if not (facts.emergency or invitation.said.calls_back):  # who calls for help waits for nobody (STV-04)
             invitation = replace(invitation, claimed=claimed(request, party))
         invitation = self._with_ways(with_priority(invitation, priority), party, meant, flow, now)
         call = Call(self._context, self._context.snapshot, chosen, invitation, facts, reservation, self._transfers, self._ended)
+        call.places.give_route(on_route)
         if replaced is not None:
             call.takeover = takeover_of(call, replaced)
         self._admit(call, merge_key(request), flow)
@@ -362,23 +365,28 @@ class Reception:
         return chosen
 
     def _reserve(self, party: Party, facts: Facts, now: Now) -> Reservation:
-        """A place among the party's limits. Emergency calls get one whatever the limits say, and while we drain.
+        """A place among the party's limits. Emergency calls get one while we drain, too."""
+        if not facts.emergency:
+            self._refuse_when_draining()
+        return place_of_caller(self._context, party, facts, now)
 
-        Raises SipError: 503 without Retry-After to a trunk, which has other ways (and would stop all its traffic), 486 or 480 to a user.
-        """
-        if facts.emergency:
-            return self._context.limits.reserve_exempt(party)
-        self._refuse_when_draining()
-        reserved = self._context.limits.reserve(party, now)
-        if isinstance(reserved, Refused):
-            headers = (("Reason", LIMIT_REACHED),)
-            raise SipError(f"limit {reserved.which} of {reserved.name}", status=reserved.status, reason=reserved.reason, headers=headers)
-        return reserved
+    def _on_route(
+        self, party: Party, facts: Facts, chosen: Route | None, caller: Reservation, now: Now, *, replaces: bool
+    ) -> tuple[Route, Reservation]:
+        """The route, and a place on it. When there is none the `caller` has no place either. `replaces`: that of a call in progress."""
+        try:
+            chosen = chosen or self._route(party, facts)
+            facts.route, facts.route_line = chosen.name, chosen.line
+            if replaces:
+                return chosen, self._context.limits.reserve_route_exempt(chosen, between(facts))
+            return chosen, place_on_route(self._context, party, chosen, between(facts), now)
+        except SipError:
+            self._context.limits.release(caller)
+            raise
 
-    def _route(self, party: Party, facts: Facts, reservation: Reservation) -> Route:
+    def _route(self, party: Party, facts: Facts) -> Route:
         chosen = route(self._context.snapshot, party, facts.called)
         if chosen is None:
-            self._context.limits.release(reservation)
             unassigned = self._context.snapshot.inventory.owner_of(facts.called) == UNASSIGNED
             what = "ours, and unassigned" if unassigned else "no route"
             raise SipError(what, status=404, reason="Not Found", headers=(("Reason", UNALLOCATED),))
@@ -393,6 +401,15 @@ class Reception:
     def _refuse_too_many(self, party: Party, now: Now) -> None:
         if not self._context.limits.may_send(party, now):
             raise SipError(f"too many requests of {party.name}", status=503, reason="Service Unavailable")
+
+    def _refuse_beyond(self, party: Party | None, request: Request, flow: Flow, now: Now) -> None:
+        """503 for one request too many. OPTIONS are answered always: a refusal costs as much, and says that we are out of order."""
+        if party is None or request.method == "OPTIONS":
+            return
+        refused = self._context.limits.may_request(party, Between(source=source_key(flow.remote[0])), now)
+        if refused is not None:
+            headers = (("Retry-After", str(RETRY_S)),) if request.method == "REGISTER" else ()
+            raise SipError(refused.text, status=503, reason="Service Unavailable", headers=headers)
 
     def _refuse_merged(self, request: Request, party: Party) -> None:
         """482 for an INVITE that came by two ways (RFC 3261 s8.2.2.2): no attempt of its own.

@@ -14,6 +14,7 @@ from sbc.call.outcomes import Outcome
 from sbc.call.record import LegFacts, server_of
 from sbc.clock import Now
 from sbc.frozen import frozen
+from sbc.policy.counters import LimitState
 from sbc.policy.snapshot import Party, Trunk, User
 from sbc.registrar.binding import Binding
 from sbc.registrar.bindings import Bindings
@@ -47,6 +48,14 @@ class RegistrationsAsked:
 
 
 @frozen
+class LimitsAsked:
+    """How far the limits are used up, the `most` fullest of them; `name`: only that `limits` object, or what counts for that name."""
+
+    most: int
+    name: str = ""
+
+
+@frozen
 class TrunksAsked:
     """How the trunks are, the first `most` in the order of the policy; `trunk`: only that one."""
 
@@ -54,7 +63,7 @@ class TrunksAsked:
     trunk: str = ""
 
 
-Question = CallsAsked | CallAsked | RegistrationsAsked | TrunksAsked
+Question = CallsAsked | CallAsked | RegistrationsAsked | TrunksAsked | LimitsAsked
 
 
 @frozen
@@ -169,6 +178,7 @@ class TrunkView:
     health        up, down (all its servers failed last), partly (some of them), unknown (nothing was sent to it lately)
     calls         in progress, its own
     limit         of calls at a time; `counted` of them are taken, by others too when the limits are shared
+    limits        all figures of its limits, but those that count for each number or source
     """
 
     name: str
@@ -183,6 +193,7 @@ class TrunkView:
     limit: int | None
     servers: tuple[ServerView, ...]
     failures: tuple[FailureView, ...]
+    limits: tuple[LimitState, ...] = ()
 
 
 @frozen
@@ -192,7 +203,14 @@ class TrunksView:
     total: int
 
 
-Answer = CallsView | CallView | RegistrationsView | TrunksView | None
+@frozen
+class LimitsView:
+    limits: tuple[LimitState, ...]
+    matching: int
+    total: int
+
+
+Answer = CallsView | CallView | RegistrationsView | TrunksView | LimitsView | None
 
 
 class Views:
@@ -210,6 +228,8 @@ class Views:
             return next((view_of(call) for call in self._calls if call.facts.id == question.id), None)
         if isinstance(question, RegistrationsAsked):
             return self._registrations(question, now)
+        if isinstance(question, LimitsAsked):
+            return self._limits(question, now)
         return self._trunks(question, now)
 
     def _some_calls(self, asked: CallsAsked) -> CallsView:
@@ -243,6 +263,11 @@ class Views:
             binding.upstream.trunk if binding.upstream is not None else "",
         )
 
+    def _limits(self, asked: LimitsAsked, now: Now) -> LimitsView:
+        states = list(self._context.limits.states(now))
+        matching = [state for state in states if not asked.name or asked.name in (state.limit, state.scope, *state.scope.split(" "))]
+        return LimitsView(tuple(heapq.nsmallest(asked.most, matching, key=LimitState.left)), len(matching), len(states))
+
     def _trunks(self, asked: TrunksAsked, now: Now) -> TrunksView:
         trunks = self._context.snapshot.trunks
         wanted = [trunk for trunk in trunks.values() if asked.trunk in ("", trunk.name)]
@@ -257,6 +282,8 @@ class Views:
             FailureView(each.at, each.status, each.note, server_of(each.server) if each.server is not None else "")
             for each in context.outcomes.failures(trunk.name)
         ]
+        states = context.limits.of(trunk, now)
+        calls = min([state for state in states if state.what == "calls"], key=LimitState.left, default=None)
         return TrunkView(
             trunk.name,
             trunk.realm,
@@ -266,10 +293,11 @@ class Views:
             len(bindings),
             _health_of(servers),
             context.limits.calls(trunk.name),
-            context.limits.counted(trunk),
-            trunk.limits.calls if trunk.limits is not None else None,
+            calls.now if calls is not None else context.limits.calls(trunk.name),
+            calls.most if calls is not None else None,
             servers,
             tuple(failures),
+            tuple(states),
         )
 
     def _server(self, outcome: Outcome, now: Now) -> ServerView:

@@ -31,6 +31,7 @@ COMPILED = (
     "sbc/identity/verdict.py",
     "sbc/net/engine.py",
     "sbc/net/udp.py",
+    "sbc/policy/counters.py",
     "sbc/policy/decide.py",
     "sbc/policy/edits.py",
     "sbc/policy/inventory.py",

@@ -119,9 +119,8 @@ def _registrations_out(rows: list[Shown]) -> RenderableType:
 
 
 def trunks(answer: Shown) -> RenderableType:
-    table = _table("trunk", "realm", "reached at", "registration", "health", "calls", "limit", "servers", "last failures")
+    table = _table("trunk", "realm", "reached at", "registration", "health", "calls", "limits", "servers", "last failures")
     for each in answer["trunks"]:
-        limit = "" if each["limit"] is None else f"{each['counted']} of {each['limit']}"
         _row(
             table,
             each["name"],
@@ -130,17 +129,51 @@ def trunks(answer: Shown) -> RenderableType:
             each["registration"] or "none",
             each["health"],
             str(each["calls"]),
-            limit or "none",
+            _full(each["limits"]) or "none",
             "\n".join(_server(server) for server in each["servers"]),
             "\n".join(_failure(failure) for failure in each["failures"]),
         )
     return Group(table, _line(_more(len(answer["trunks"]), answer["matching"], answer["total"], "trunk")))
 
 
+WHATS = {
+    "calls": "calls",
+    "calls_from": "calls from it",
+    "calls_to": "calls to it",
+    "new_calls": "new calls at once",
+    "new_calls_from": "new calls from it at once",
+    "new_calls_to": "new calls to it at once",
+    "requests": "requests at once",
+}
+
+
+def limits(answer: Shown) -> RenderableType:
+    table = _table("limits", "counted for", "what", "now", "highest", "limit", "refused")
+    for each in answer["limits"]:
+        most = str(each["most"]) + (f", {_rate(each['rate'])}" if each["rate"] else "")
+        figures = (str(each["now"]), str(each["highest"]), most, str(each["refused"]))
+        _row(table, each["limit"], each["scope"], WHATS.get(each["what"], each["what"]), *figures)
+    return Group(table, _line(_more(len(answer["limits"]), answer["matching"], answer["total"], "limit")))
+
+
+def _rate(per_second: float) -> str:
+    """As somebody would write it."""
+    for unit, seconds in (("s", 1), ("m", 60), ("h", 3600)):
+        if per_second * seconds >= 0.999:
+            return f"{per_second * seconds:.6g}/{unit}"
+    return f"{per_second * 86400:.6g}/d"
+
+
+def _full(limits: list[Shown]) -> str:
+    """What a trunk has of its limits, one a line."""
+    return "\n".join(f"{each['now']} of {each['most']} {WHATS.get(each['what'], each['what'])}" for each in limits)
+
+
 TABLES: Mapping[str, Callable[[Shown], RenderableType]] = {
     "calls": calls,
     "call": call,
     "registrations": registrations,
+    "limits": limits,
     "trunks": trunks,
 }
 

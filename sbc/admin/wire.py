@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sbc.views import CallAsked, CallsAsked, Question, RegistrationsAsked, TrunksAsked
+from sbc.views import CallAsked, CallsAsked, LimitsAsked, Question, RegistrationsAsked, TrunksAsked
 
 VERSION = 1
 LONGEST_QUESTION = 4096  # octets; a name and a number are far less
@@ -41,6 +41,7 @@ _QUESTIONS: Mapping[str, tuple[Callable[..., Question], Mapping[str, _Key]]] = {
     "calls": (CallsAsked, {"most": _ROWS, "party": _TEXT, "number": _TEXT}),
     "call": (CallAsked, {"id": _TEXT}),
     "registrations": (RegistrationsAsked, {"most": _ROWS, "account": _TEXT}),
+    "limits": (LimitsAsked, {"most": _ROWS, "name": _TEXT}),
     "trunks": (TrunksAsked, {"most": _ROWS, "trunk": _TEXT}),
 }
 

@@ -11,7 +11,7 @@ from sbc.call.blocking import kept_from, unwelcome
 from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
-from sbc.call.causes import LIMIT_REACHED, NO_CIRCUIT, better, may_go_on, refusal_to_peer, status_of
+from sbc.call.causes import better, may_go_on, refusal_to_peer, status_of
 from sbc.call.change import GLARE
 from sbc.call.charging import place_call
 from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
@@ -25,6 +25,7 @@ from sbc.call.priority import without_foreign_priority
 from sbc.call.record import Facts, LegFacts, attempt_of, record_of, server_of
 from sbc.call.redirect import Detours
 from sbc.call.relaying import Relaying, early_media
+from sbc.call.reserving import between, place_of_callee
 from sbc.call.session_ids import SessionIds
 from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.successor import Successor, Transferring
@@ -38,7 +39,7 @@ from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
 from sbc.identity.verdict import Verdict
-from sbc.policy.limits import Refused, Reservation
+from sbc.policy.limits import Reservation
 from sbc.policy.snapshot import Party, Route, Snapshot
 from sbc.sip.timers import Timer
 from sbc.sip.transactions import ServerTransaction
@@ -180,13 +181,10 @@ class Call:
             self._refuse(now)
 
     def _reserve(self, party: Party, now: Now) -> Cause | None:
-        """A place among the callee's limits; an emergency call gets one whatever they say."""
-        limits = self.context.limits
-        reserved = limits.reserve_exempt(party) if self.route.emergency else limits.reserve(party, now)
-        if isinstance(reserved, Refused):
-            note = f"limit {reserved.which} of {party.name}"
-            return Cause(reserved.status, q850=NO_CIRCUIT, reasons=(LIMIT_REACHED,), by="sbc", note=note)
-        self.places.give(Side.B, reserved)
+        place = place_of_callee(self.context, party, self.route, self.facts, now)
+        if isinstance(place, Cause):
+            return place
+        self.places.give(Side.B, place)
         return None
 
     def _found(self, party: Party, found: list[Target] | Cause, now: Now) -> None:
@@ -320,11 +318,13 @@ class Call:
         while (detour := self._detours.next()) is not None and self.invitation.max_forwards:
             party, number = detour
             try:
-                placed = place_call(self.context, self.snapshot, party, number, now, reserved=self.places.charged_to(party))
+                ends, charged = between(self.facts, number), self.places.charged_to(party)
+                placed = place_call(self.context, self.snapshot, party, ends, now, reserved=charged)
             except SipError as error:
                 self.facts.attempts.append({"target": party.name, "status": error.status, "note": f"redirected to {number}: {error}"})
                 continue
             self.places.charge(party, placed.reservation)
+            self.places.give_route(placed.on_route)
             self.route = placed.route
             self.invitation = replace(self.invitation, called=number, max_forwards=self.invitation.max_forwards - 1)
             self._remaining = list(placed.route.send_to)
@@ -356,10 +356,9 @@ class Call:
         for each in (self.a, self.b):
             self.context.voice_reports.watch(self.facts.id, each)
         self._update_relay()
-        parties = (self.a.party, self.b.party, *self.places.payers())
-        longest = [party.limits.longest_call for party in parties if party.limits and party.limits.longest_call]
-        if longest and not self.route.emergency:
-            self._timer = self.context.timers.start(now.monotonic + min(longest), self._too_long)
+        longest = self.context.limits.longest((self.a.party, self.b.party, *self.places.payers()), self.route)
+        if longest is not None and not self.route.emergency:
+            self._timer = self.context.timers.start(now.monotonic + longest, self._too_long)
 
     def _too_long(self, now: Now) -> None:
         self.release(Cause(200, by="sbc", note="longest_call reached"), now)

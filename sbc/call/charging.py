@@ -6,11 +6,12 @@ The order is that of every call: normalise → limit → route. Emergency number
 from __future__ import annotations
 
 from sbc.call.context import Context
+from sbc.call.reserving import error_of, place_on_route
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.frozen import frozen
 from sbc.policy.decide import check_called, dialled, normalise, route
-from sbc.policy.limits import Refused, Reservation
+from sbc.policy.limits import Between, Refused, Reservation
 from sbc.policy.snapshot import Party, Route, Snapshot
 from sbc.sip.uri import Uri
 
@@ -19,8 +20,11 @@ _DIGITS = frozenset("+0123456789*#")
 
 @frozen
 class Placed:
+    """`reservation`: of whoever asks for the call, `on_route`: of the route."""
+
     route: Route
     reservation: Reservation
+    on_route: Reservation
 
 
 def number_meant(snapshot: Snapshot, party: Party, uri: Uri) -> str:
@@ -44,19 +48,22 @@ def is_ours(snapshot: Snapshot, party: Party, host: str) -> bool:
     return host in realm.domains or any(host in (listener.address, listener.advertise) for listener in realm.listeners)
 
 
-def place_call(context: Context, snapshot: Snapshot, party: Party, number: str, now: Now, reserved: Reservation | None = None) -> Placed:
-    """A place among the limits of `party`, unless it has one `reserved`, and its route to that number.
+def place_call(context: Context, snapshot: Snapshot, party: Party, ends: Between, now: Now, reserved: Reservation | None = None) -> Placed:
+    """A place among the limits of `party`, unless it has one `reserved`, its route to the number that is called, and a place on that.
 
     Raises SipError as for a call it dials itself; then nothing is reserved.
     """
     if context.draining:
         raise SipError("draining", status=503, reason="Service Unavailable")
-    reservation = reserved or context.limits.reserve(party, now)
+    reservation = reserved or context.limits.reserve(party, now, "from", ends)
     if isinstance(reservation, Refused):
-        raise SipError(f"limit {reservation.which} of {reservation.name}", status=reservation.status, reason=reservation.reason)
-    chosen = route(snapshot, party, number)
-    if chosen is None:
+        raise error_of(reservation)
+    try:
+        chosen = route(snapshot, party, ends.called)
+        if chosen is None:
+            raise SipError("no route", status=404, reason="Not Found")
+        return Placed(chosen, reservation, place_on_route(context, party, chosen, ends, now))
+    except SipError:
         if reserved is None:
             context.limits.release(reservation)
-        raise SipError("no route", status=404, reason="Not Found")
-    return Placed(chosen, reservation)
+        raise

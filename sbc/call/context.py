@@ -149,6 +149,7 @@ class Context:
     def replace_snapshot(self, snapshot: Snapshot) -> None:
         """Limits, bans and addresses follow the new policy at once; calls keep the one they began with."""
         self.snapshot = snapshot
+        self.limits.follow(snapshot)
         self._sent_by.clear()
 
     def is_us(self, host: str, port: int | None) -> bool:

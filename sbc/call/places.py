@@ -8,14 +8,15 @@ from sbc.policy.snapshot import Party
 
 
 class Places:
-    """One for each side, if it has one, and those of who redirected to, or transferred into, this call."""
+    """One for each side, if it has one, one on the route, and those of who redirected to, or transferred into, this call."""
 
-    __slots__ = ("_charged", "_limits", "_sides")
+    __slots__ = ("_charged", "_limits", "_route", "_sides")
 
     def __init__(self, limits: Limits, caller: Reservation | None) -> None:
         self._limits = limits
         self._sides: dict[Side, Reservation] = {}
         self._charged: dict[str, tuple[Party, Reservation]] = {}
+        self._route: Reservation | None = None
         self.give(Side.A, caller)
 
     def give(self, side: Side, place: Reservation | None) -> None:
@@ -31,6 +32,12 @@ class Places:
         if place is not None:
             self._limits.release(place)
 
+    def give_route(self, place: Reservation | None) -> None:
+        """In place of the route that the call took before; None: it takes none any more."""
+        if self._route is not None:
+            self._limits.release(self._route)
+        self._route = place
+
     def charge(self, party: Party, place: Reservation) -> None:
         """`party` asked for this call without being in it."""
         self._charged[party.name] = party, place
@@ -45,5 +52,6 @@ class Places:
     def release_all(self) -> None:
         for place in (*self._sides.values(), *[place for _, place in self._charged.values()]):
             self._limits.release(place)
+        self.give_route(None)
         self._sides.clear()
         self._charged.clear()

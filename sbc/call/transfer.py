@@ -15,6 +15,7 @@ from sbc.call.leg import Leg
 from sbc.call.neutral import user_part
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.reports import Reports
+from sbc.call.reserving import between, way_of
 from sbc.call.states import CallState
 from sbc.call.transferee import Pickup, Takeover, Transferee
 from sbc.call.words import Asked, Cause, Referred
@@ -192,6 +193,7 @@ class Transfers:
         invitation = invitation_for(call, stays, number, word)
         new = Call(self._context, self._context.snapshot, placed.route, invitation, facts, None, self, self._ended)
         new.places.charge(party, placed.reservation)
+        new.places.give_route(placed.on_route)
         self._begin(new, call, leg, word, now)
 
     def _join(self, call: Call, leg: Leg, word: Referred, found: Found, now: Now) -> None:
@@ -201,7 +203,9 @@ class Transfers:
         facts.route, facts.route_line = found.call.facts.route, found.call.facts.route_line
         invitation = invitation_for(call, call.other(leg), number, word)
         new = Call(self._context, call.snapshot, found.call.route, invitation, facts, None, self, self._ended)
-        new.places.charge(leg.party, self._context.limits.reserve_exempt(leg.party))  # one place instead of the two it has
+        ends = between(facts)
+        new.places.charge(leg.party, self._context.limits.reserve_exempt(leg.party, "from", ends))  # one place instead of the two it has
+        new.places.give_route(self._context.limits.reserve_route_exempt(new.route, ends))
         new.takeover = Takeover(new, found.call, found.far)
         self._begin(new, call, leg, word, now)
 
@@ -220,9 +224,9 @@ class Transfers:
         if held is not None:
             self._context.limits.release(held)
         try:
-            return place_call(self._context, self._context.snapshot, party, number, now)
+            return place_call(self._context, self._context.snapshot, party, between(call.facts, number), now)
         finally:
-            call.places.give(leg.side, self._context.limits.reserve_exempt(leg.party))
+            call.places.give(leg.side, self._context.limits.reserve_exempt(leg.party, way_of(leg.side), between(call.facts)))
 
     def _refuse(self, call: Call, leg: Leg, word: Referred, error: SipError, now: Now) -> None:
         """What was refused is recorded: this is how toll fraud begins."""

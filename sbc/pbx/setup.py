@@ -96,7 +96,7 @@ def setup_of(loaded: Loaded, name: str, *, show_password: bool) -> Setup:
         authority=_authority(realm.certificates[0]) if listener.transport == "TLS" else None,
         certificate_wanted=listener.transport == "TLS" and (realm.client_certificates == "required" or bool(trunk.accept_certificate)),
         asserts=trunk.headers.numbers.exact != frozenset() or trunk.headers.numbers.prefixes != (),
-        calls=trunk.limits.calls if trunk.limits is not None else None,
+        calls=min([rules.calls for rules in trunk.limits if rules.calls is not None and not rules.for_each], default=None),
         warnings=_warnings(trunk, realm, listener, host),
     )
 

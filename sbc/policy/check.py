@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from media.api import Suite
-from sbc.policy.checking import edits, media, parties, proof, realms, routes
+from sbc.policy.checking import edits, limits, media, parties, proof, realms, routes
 from sbc.policy.checking.checker import Checker, Policy
 from sbc.policy.document import Document
 from sbc.policy.inventory import OWNER
@@ -20,6 +20,7 @@ def check(document: Document, policy: Policy, suites: Collection[Suite]) -> tupl
     parties.check(checker)
     proof.check(checker)
     routes.check(checker)
+    limits.check(checker)
     media.check(checker)
     edits.check(checker)
     return checker.errors, checker.warnings
@@ -29,8 +30,9 @@ def _references(checker: Checker) -> None:
     """Every name that refers to something, in faulty objects too."""
     for section in ("trunks", "users"):
         for name in checker.names[section]:
-            for key, target in (("realm", "realms"), ("media", "media"), ("limits", "limits")):
+            for key, target in (("realm", "realms"), ("media", "media")):
                 checker.reference((section, name, key), target)
+            limits.refer(checker, (section, name, "limits"))
             for key, target in (("blocks", "blocks"), ("headers_in", "headers"), ("headers_out", "headers")):
                 checker.references((section, name, key), target)
     for name in checker.names["users"]:
@@ -42,6 +44,8 @@ def _references(checker: Checker) -> None:
         for key, target in (("trunk", "trunks"), ("user", "users"), ("realm", "realms")):
             checker.reference(("routes", index, "when", key), target)
         checker.references(("routes", index, "send_to"), "trunks", "users", instead=OWNER)
+        limits.refer(checker, ("routes", index, "limits"))
+    limits.refer(checker, ("everybody", "limits"))
     for name in checker.names["emergency"]:
         if name not in checker.names["realms"]:
             what = f"there is no realm {name!r}{did_you_mean(name, checker.names['realms'])}"

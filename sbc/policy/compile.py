@@ -80,7 +80,7 @@ def compile_policy(
     with_digest = {realm for (realm, _), party in accounts.items() if party.register_at is None}
     certified = {(trunk.realm, each): trunk for trunk in trunks.values() for each in trunk.accept_certificate}
     with_certificates = {realm for realm, _ in certified}
-    routes = tuple(_route(document, index, route) for index, route in policy.routes.items())
+    routes = tuple(_route(document, index, route, limits) for index, route in policy.routes.items())
     strangers = policy.strangers
     return Snapshot(
         version=1,
@@ -92,6 +92,7 @@ def compile_policy(
         trunks=trunks,
         users=users,
         routes=routes,
+        everybody=_named(limits, policy.everybody.limits if policy.everybody is not None else None),
         emergency={name: _emergency(document, name, rule) for name, rule in policy.emergency.items()},
         strangers=Strangers(strangers.answer, limits[strangers.limits] if strangers.limits is not None else None),
         limits=limits,
@@ -165,7 +166,7 @@ def _trunk(
         peer=trunk.peer or (register_to.registrar if register_to is not None else None),
         registers=Credentials(account.user, secrets.get(("trunks", name, "accepts_registration", "password"), "")) if account else None,
         media=media[trunk.realm, trunk.media],
-        limits=limits[trunk.limits] if trunk.limits is not None else None,
+        limits=_named(limits, trunk.limits),
         dial_plan=_dial_plan(trunk.dial_plan),
         timers=TimerValues(t1),
         invite_timers=TimerValues(t1, invite_timeout=trunk.timers.give_up_after if trunk.timers is not None else None),
@@ -238,7 +239,7 @@ def _user(
         realm=user.realm,
         password=secrets.get(("users", name, "password"), ""),
         media=media[user.realm, user.media],
-        limits=limits[user.limits] if user.limits is not None else None,
+        limits=_named(limits, user.limits),
         dial_plan=_dial_plan(user.dial_plan),
         headers=_headers(user, blocks, owned.get(name, ())),
         early_offer=user.early_offer or False,
@@ -297,7 +298,24 @@ def _translation(rules: Mapping[frozenset[int], int] | None) -> dict[int, int]:
 
 
 def _limits(name: str, rules: model.LimitsModel) -> LimitRules:
-    return LimitRules(name, rules.calls, rules.new_calls, rules.longest_call, rules.requests, rules.shared or False)
+    return LimitRules(
+        name,
+        rules.calls,
+        rules.new_calls,
+        rules.longest_call,
+        rules.requests,
+        rules.shared or False,
+        calls_from=rules.calls_from,
+        calls_to=rules.calls_to,
+        new_calls_from=rules.new_calls_from,
+        new_calls_to=rules.new_calls_to,
+        burst=rules.burst,
+        for_each=rules.for_each,
+    )
+
+
+def _named(limits: Mapping[str, LimitRules], names: Sequence[str] | None) -> tuple[LimitRules, ...]:
+    return tuple(limits[name] for name in names or ())
 
 
 def _block(name: str, rules: model.BlockModel) -> Block:
@@ -340,7 +358,7 @@ def _kinds(words: Iterable[str] | None) -> Kinds | None:
     return kinds_of(words) if words is not None else None
 
 
-def _route(document: Document, index: int, route: model.RouteModel) -> Route:
+def _route(document: Document, index: int, route: model.RouteModel, limits: Mapping[str, LimitRules]) -> Route:
     return Route(
         name=route.name,
         to=_patterns(route.when.to),
@@ -355,6 +373,7 @@ def _route(document: Document, index: int, route: model.RouteModel) -> Route:
         when_realm=route.when.realm,
         when_trunk=route.when.trunk,
         when_user=route.when.user,
+        limits=_named(limits, route.limits),
     )
 
 

@@ -1,108 +1,348 @@
-"""How many calls, and how fast. Counters belong to names, so they survive a new snapshot; the rules come with the party. Pure."""
+"""How many calls and requests, and how fast. Counters belong to names, so they survive a new policy, whose rules count at once. Pure.
+
+A call counts for its caller (`from`) and for each callee that is tried (`to`), once for its route, and once for everybody together.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Literal
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sbc.clock import Now
 from sbc.frozen import frozen
-from sbc.policy.snapshot import LimitRules, Party, User
+from sbc.policy.counters import LimitState, Tally, Watch, Way, What
+from sbc.policy.snapshot import LimitRules, Party, Route, Snapshot, User
 from sbc.tap import Answered, unrecorded
+
+EVERYBODY = "everybody together"  # no object can be called so: names have no spaces
+MESSAGES_PER_SECOND = 10.0  # of one party, when its limits name no rate of calls: a busy SMS gateway, not a flood
+MAX_KEYS = 10_000  # numbers or sources of one `limits` object, 10 MB; forgotten first is who has not called for longest
+
+Owner = tuple[str, tuple[LimitRules, ...]]
+"""Whose limits: the name that is counted under, and the rules."""
+
+
+@frozen
+class Between:
+    """The numbers and the source of a call, for limits that count for each."""
+
+    caller: str = ""
+    called: str = ""
+    source: str = ""
+
+
+NOBODY = Between()
 
 
 @frozen
 class Reservation:
-    """One call, counted under these names until it is released."""
+    """One call, counted under these names until it is released. `near`: the limits that it has brought near to their end."""
 
     counters: tuple[str, ...]
+    way: Way = "from"
+    near: tuple[LimitState, ...] = ()
 
 
 @frozen
 class Refused:
-    """`which` limit of the object `name` is reached, and the answer: a user is busy or may try later, a trunk is out of circuits.
+    """`which` limit is reached, of the object `name`, and the answer: a user is busy or may try later, a trunk is out of circuits.
 
     Never 403: a limit passes, and a PBX that is told "forbidden" does not come back.
+
+    limit   the `limits` object that says so
+    state   what is to be told of it; None: that has been told a short while ago
     """
 
-    which: Literal["calls", "new_calls"]
+    which: What
     name: str
     status: int
     reason: str
+    limit: str = ""
+    state: LimitState | None = None
+
+    @property
+    def text(self) -> str:
+        return f"limit {self.which} of {self.name}"
 
 
-MESSAGES_PER_SECOND = 10.0  # of one party, when its limits name no rate of calls: a busy SMS gateway, not a flood
+Told = Callable[[str, Mapping[str, object]], None]
+"""An event for the log, and its facts."""
+
+
+def untold(event: str, facts: Mapping[str, object]) -> None:
+    """Nobody reads it."""
 
 
 class Limits:
-    """Counters of calls in progress and of call rates, by name: at most two of each per object of the policies seen."""
+    """Counters of calls in progress, and of rates, by name."""
 
-    def __init__(self, answered: Answered = unrecorded) -> None:
-        self._calls: Counter[str] = Counter()
-        self._due: dict[str, float] = {}
+    def __init__(self, answered: Answered = unrecorded, told: Told = untold) -> None:
+        self._tallies: dict[str, Tally] = {}  # of those that have calls
+        self._watches: dict[str, Watch] = {}  # of the objects of the policy
+        self._keyed: dict[str, OrderedDict[str, Watch]] = {}  # by `limits` object: those that count for each number or source
+        self._messages: dict[str, Watch] = {}
+        self._snapshot: Snapshot | None = None
+        self._routes: dict[str, tuple[LimitRules, ...]] = {}
+        self._tell = told
         self._judged = answered(self._judge)
+        self._judged_request = answered(self._judge_request)
+        self._judged_message = answered(self._judge_message)
 
-    def reserve(self, party: Party, now: Now) -> Reservation | Refused:
+    def follow(self, snapshot: Snapshot) -> None:
+        """Its limits count from now on. What it has no use for is forgotten, but for calls in progress."""
+        self._snapshot = snapshot
+        self._routes = {route.name: route.limits for route in snapshot.routes}
+        scopes = {owner for owner, _ in self._owners()}.union(map(_pool, snapshot.limits.values()))
+        self._watches = {name: watch for name, watch in self._watches.items() if watch.scope in scopes and watch.limit in snapshot.limits}
+        self._keyed = {name: watches for name, watches in self._keyed.items() if name in snapshot.limits}
+        self._messages = {name: watch for name, watch in self._messages.items() if name in scopes}
+
+    def reserve(self, party: Party, now: Now, way: Way = "from", between: Between = NOBODY) -> Reservation | Refused:
         """Count one more call of `party`, or say which limit forbids it; then nothing is counted."""
-        return self._judged(party, now)
+        return self._told(self._judged((self._party(party),), party, way, between, now))
 
-    def _judge(self, party: Party, now: Now) -> Reservation | Refused:
-        rules = party.limits
-        if rules is None:
-            return self.reserve_exempt(party)
-        name = _pool(rules) if rules.shared else party.name
-        if rules.calls is not None and self._calls[name] >= rules.calls:
-            return _refused("calls", party, name)
-        if rules.new_calls is not None and not self._take(name, rules.new_calls, now.monotonic):
-            return _refused("new_calls", party, name)
-        return self.reserve_exempt(party)
-
-    def reserve_exempt(self, party: Party) -> Reservation:
+    def reserve_exempt(self, party: Party, way: Way = "from", between: Between = NOBODY) -> Reservation:
         """Count one more call that no limit forbids (an emergency call)."""
-        counters = (party.name,) if party.limits is None else (party.name, _pool(party.limits))
-        for name in counters:
-            self._calls[name] += 1
-        return Reservation(counters)
+        return Reservation(self._count((self._party(party),), way, between), way)
 
-    def may_send(self, party: Party, now: Now) -> bool:
-        """One more request that is no call: as many a second as new calls, counted apart from them."""
-        rules = party.limits
-        rate = (rules.new_calls if rules else None) or MESSAGES_PER_SECOND
-        name = _pool(rules) if rules and rules.shared else party.name
-        return self._take(f"messages of {name}", rate, now.monotonic)
+    def reserve_route(self, route: Route, party: Party, between: Between, now: Now) -> Reservation | Refused:
+        """The same for the route of a call that `party` asks for, and for everybody together."""
+        return self._told(self._judged(self._route(route), party, "from", between, now))
+
+    def reserve_route_exempt(self, route: Route, between: Between) -> Reservation:
+        return Reservation(self._count(self._route(route), "from", between))
 
     def release(self, reservation: Reservation) -> None:
         """The call is over. Exactly once per reservation."""
         for name in reservation.counters:
-            self._calls[name] -= 1
-            if not self._calls[name]:
-                del self._calls[name]
+            tally = self._tallies.get(name)
+            if tally is None:
+                continue  # counted in another process: this one plays a recording
+            if reservation.way == "from":
+                tally.calls_from -= 1
+            else:
+                tally.calls_to -= 1
+            if not (tally.calls_from or tally.calls_to):
+                del self._tallies[name]
+
+    def may_request(self, party: Party, between: Between, now: Now) -> Refused | None:
+        """One more request of `party` outside of dialogs. None: it may."""
+        owners = (self._party(party), self._everybody())
+        if not any(rules.requests is not None for _, of in owners for rules in of):
+            return None
+        refused = self._judged_request(owners, party, between, now)
+        if refused is not None:
+            self._tell_refusal(refused)
+        return refused
+
+    def may_send(self, party: Party, now: Now) -> bool:
+        """One more request that is no call: as many a second as new calls, counted apart from them."""
+        return self._judged_message(self._party(party), now)
+
+    def longest(self, parties: Sequence[Party], route: Route) -> float | None:
+        """Seconds after which a call between them is ended; None: never."""
+        owners = (*[self._party(party) for party in parties], *self._route(route))
+        found = [rules.longest_call for _, of in owners for rules in of if rules.longest_call is not None]
+        return min(found, default=None)
 
     def calls(self, name: str) -> int:
         """Calls in progress of the trunk or user `name`."""
-        return self._calls.get(name, 0)
+        tally = self._tallies.get(name)
+        return tally.of("calls") if tally is not None else 0
 
-    def counted(self, party: Party) -> int:
-        """Calls in progress that count against the `calls` of its limits: its own, or those of the whole pool."""
-        rules = party.limits
-        return self.calls(_pool(rules) if rules is not None and rules.shared else party.name)
+    # To be shown
 
-    def _take(self, name: str, rate: float, now: float) -> bool:
-        """A token bucket kept as one time: when the bucket would be full again (generic cell rate algorithm, ITU-T I.371)."""
-        burst = max(1.0, rate)
-        due = max(now, self._due.get(name, now))
-        # Half a microsecond of tolerance: sums of 1/rate are not exact.
-        if due - now > (burst - 1.0) / rate + 5e-7:
+    def met(self, party: Party, way: Way, between: Between, now: Now) -> list[LimitState]:
+        """All that a call of `party` would be measured by, as it stands. Nothing is counted."""
+        return self._met((self._party(party),), between, now)
+
+    def met_by_route(self, route: Route, between: Between, now: Now) -> list[LimitState]:
+        """The same for its route, and for everybody together."""
+        return self._met(self._route(route), between, now)
+
+    def of(self, party: Party, now: Now) -> list[LimitState]:
+        """The figures of its limits, but for those that count for each number or source."""
+        owner, of = self._party(party)
+        return self._met(((owner, tuple([rules for rules in of if rules.for_each is None])),), NOBODY, now)
+
+    def states(self, now: Now) -> Iterator[LimitState]:
+        """All there is: each pool once; of users, and of what counts for each number or source, those that had calls."""
+        users = self._snapshot.users if self._snapshot is not None else {}
+        shown: set[str] = set()
+        for owner, of in self._owners():
+            for rules in of:
+                scope, key = _scope(owner, rules, NOBODY)
+                name = _watch_name(scope, key, rules)
+                watch = self._watches.get(name)
+                if key or name in shown or (watch is None and owner in users):
+                    continue
+                shown.add(name)
+                yield from (watch or Watch(scope, rules.name)).states(rules, self._tallies.get(scope), now.monotonic)
+        for limit, watches in self._keyed.items():
+            rules = self._snapshot.limits[limit] if self._snapshot is not None else LimitRules(limit)
+            for watch in watches.values():
+                yield from watch.states(rules, self._tallies.get(watch.scope), now.monotonic)
+
+    def _met(self, owners: Sequence[Owner], between: Between, now: Now) -> list[LimitState]:
+        found: list[LimitState] = []
+        for owner, of in owners:
+            for rules in of:
+                scope, key = _scope(owner, rules, between)
+                watches = self._keyed.get(rules.name, {}) if key else self._watches
+                watch = watches.get(_watch_name(scope, key, rules)) or Watch(scope, rules.name)
+                found += watch.states(rules, self._tallies.get(scope), now.monotonic)
+        return found
+
+    # Whose limits
+
+    def _party(self, party: Party) -> Owner:
+        """As the policy in force has it; one that is not there any more keeps what it had."""
+        snapshot = self._snapshot
+        if snapshot is not None:
+            party = snapshot.trunks.get(party.name) or snapshot.users.get(party.name) or party
+        return party.name, party.limits
+
+    def _route(self, route: Route) -> tuple[Owner, Owner]:
+        return (f"route {route.name}", self._routes.get(route.name, route.limits)), self._everybody()
+
+    def _everybody(self) -> Owner:
+        return EVERYBODY, self._snapshot.everybody if self._snapshot is not None else ()
+
+    def _owners(self) -> Iterator[Owner]:
+        snapshot = self._snapshot
+        if snapshot is not None:
+            for parties in (snapshot.trunks, snapshot.users):
+                for party in parties.values():
+                    yield party.name, party.limits
+            for route in snapshot.routes:
+                yield f"route {route.name}", route.limits
+            yield self._everybody()
+
+    # Judging
+
+    def _judge(self, owners: Sequence[Owner], party: Party, way: Way, between: Between, now: Now) -> Reservation | Refused:
+        watches = []
+        for owner, of in owners:
+            for rules in of:
+                watch = self._watch(owner, rules, between)
+                which = watch.forbids(rules, self._tallies.get(watch.scope), way, now.monotonic)
+                if which is not None:
+                    return _refused(which, watch, rules, self._tallies.get(watch.scope), owner, party, now)
+                watches.append((rules, watch))
+        counters = self._count(owners, way, between)
+        near: list[LimitState] = []
+        for rules, watch in watches:
+            near += watch.take(rules, self._tallies[watch.scope], way, now.monotonic)
+        return Reservation(counters, way, tuple(near))
+
+    def _judge_request(self, owners: Sequence[Owner], party: Party, between: Between, now: Now) -> Refused | None:
+        counted = [(self._watch(owner, rules, between), rules, owner) for owner, of in owners for rules in of if rules.requests is not None]
+        for watch, rules, owner in counted:
+            assert rules.requests is not None
+            if not watch.has("requests", rules.requests, rules.burst, now.monotonic):
+                return _refused("requests", watch, rules, None, owner, party, now)
+        for watch, rules, _ in counted:
+            assert rules.requests is not None
+            watch.spend(rules, "requests", rules.requests, now.monotonic)
+        return None
+
+    def _judge_message(self, owner: Owner, now: Now) -> bool:
+        name, of = owner
+        slowest = min([rules for rules in of if rules.new_calls is not None and rules.for_each is None], key=_new_calls, default=None)
+        scope, rate, burst = name, MESSAGES_PER_SECOND, None
+        if slowest is not None:
+            scope, rate, burst = _scope(name, slowest, NOBODY)[0], _new_calls(slowest), slowest.burst
+        watch = self._messages.setdefault(scope, Watch(scope, "messages"))
+        if not watch.has("requests", rate, burst, now.monotonic):
             return False
-        self._due[name] = due + 1.0 / rate
+        watch.spend(slowest or LimitRules(""), "requests", rate, now.monotonic)
         return True
+
+    def _count(self, owners: Sequence[Owner], way: Way, between: Between) -> tuple[str, ...]:
+        """One more call, for each owner, for the pools its limits have or might have, and for its number or source."""
+        names: list[str] = []
+        for owner, of in owners:
+            names.append(owner)
+            for rules in of:
+                names.append(_pool(rules))
+                if rules.for_each is not None:
+                    names.append(_scope(owner, rules, between)[0])
+        for name in names:
+            tally = self._tallies.get(name)
+            if tally is None:
+                tally = self._tallies[name] = Tally()
+            if way == "from":
+                tally.calls_from += 1
+            else:
+                tally.calls_to += 1
+        return tuple(names)
+
+    def _watch(self, owner: str, rules: LimitRules, between: Between) -> Watch:
+        scope, key = _scope(owner, rules, between)
+        name = _watch_name(scope, key, rules)
+        if not key:
+            watch = self._watches.get(name)
+            if watch is None:
+                watch = self._watches[name] = Watch(scope, rules.name)
+            return watch
+        watches = self._keyed.get(rules.name)
+        if watches is None:
+            watches = self._keyed[rules.name] = OrderedDict()
+        watch = watches.get(name)
+        if watch is None:
+            watch = watches[name] = Watch(scope, rules.name)
+            if len(watches) > MAX_KEYS:
+                watches.popitem(last=False)
+        else:
+            watches.move_to_end(name)
+        return watch
+
+    def _told(self, answer: Reservation | Refused) -> Reservation | Refused:
+        """What there is to tell is part of the answer, so that a call that is played again tells the same."""
+        if isinstance(answer, Refused):
+            self._tell_refusal(answer)
+        else:
+            for state in answer.near:
+                self._tell("limit nearly reached", _facts(state))
+        return answer
+
+    def _tell_refusal(self, refused: Refused) -> None:
+        if refused.state is not None:
+            self._tell("limit reached", _facts(refused.state))
 
 
 def _pool(rules: LimitRules) -> str:
     return f"limits.{rules.name}"
 
 
-def _refused(which: Literal["calls", "new_calls"], party: Party, name: str) -> Refused:
+def _scope(owner: str, rules: LimitRules, between: Between) -> tuple[str, str]:
+    """The name that is counted under, and the number or source in it."""
+    scope = _pool(rules) if rules.shared else owner
+    if rules.for_each is None:
+        return scope, ""
+    key = between.caller if rules.for_each == "caller" else between.called if rules.for_each == "called" else between.source
+    return f"{scope} {rules.name} for {key or 'nobody'}", key or "nobody"
+
+
+def _watch_name(scope: str, key: str, rules: LimitRules) -> str:
+    """Two `limits` objects of one trunk count the same calls, but not the same figures."""
+    return scope if key else f"{scope} {rules.name}"
+
+
+def _new_calls(rules: LimitRules) -> float:
+    return rules.new_calls or MESSAGES_PER_SECOND
+
+
+def _refused(which: What, watch: Watch, rules: LimitRules, tally: Tally | None, owner: str, party: Party, now: Now) -> Refused:
+    state: LimitState | None = None
+    if watch.mark(which).refuse(now.monotonic):
+        state = next(each for each in watch.states(rules, tally, now.monotonic) if each.what == which)
+    status, reason = 503, "Service Unavailable"
     if isinstance(party, User):  # 503 is for servers: a phone would say that we are broken
-        return Refused(which, name, 486, "Busy Here") if which == "calls" else Refused(which, name, 480, "Temporarily Unavailable")
-    return Refused(which, name, 503, "Service Unavailable")
+        busy = which.startswith("calls") and owner == party.name
+        status, reason = (486, "Busy Here") if busy else (480, "Temporarily Unavailable")
+    return Refused(which, watch.scope, status, reason, rules.name, state)
+
+
+def _facts(state: LimitState) -> dict[str, object]:
+    return {"limit": state.limit, "of": state.scope, "what": state.what, "now": state.now, "most": state.most}

@@ -128,6 +128,7 @@ def _validate(document: Document) -> Policy:
         numbers=read_entries(document, raw.get("numbers")),
         emergency=_objects(document, raw, "emergency", model.EmergencyModel),
         no_emergency=_realms_without_emergency(raw.get("emergency")),
+        everybody=_object(document, raw["everybody"], ("everybody",), model.EverybodyModel) if raw.get("everybody") is not None else None,
         strangers=_object(document, raw.get("strangers", {}), ("strangers",), model.StrangersModel) or model.StrangersModel(),
         identity=_object(document, raw["identity"], ("identity",), IdentityModel) if raw.get("identity") is not None else None,
     )

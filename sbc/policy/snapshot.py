@@ -94,10 +94,13 @@ class LimitRules:
     """One `limits` object. None: no such limit.
 
     calls         concurrent calls
-    new_calls     per second; the burst is one second's worth, at least one call
+    new_calls     per second
     longest_call  seconds
-    requests      per second and source (strangers)
+    requests      per second outside of dialogs; of strangers: per source
     shared        the objects that name these rules share one pool instead of having one each
+    …_from, …_to  the same of calls that come from the object, and that go to it
+    burst         calls, or requests, at once; None: one second's worth, at least one
+    for_each      counted apart for each calling number, called number or source address
     """
 
     name: str
@@ -106,6 +109,12 @@ class LimitRules:
     longest_call: float | None = None
     requests: float | None = None
     shared: bool = False
+    calls_from: int | None = None
+    calls_to: int | None = None
+    new_calls_from: float | None = None
+    new_calls_to: float | None = None
+    burst: int | None = None
+    for_each: Literal["caller", "called", "source"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +294,7 @@ class Trunk:
     peer: Peer | None
     registers: Credentials | None
     media: MediaRules
-    limits: LimitRules | None = None
+    limits: tuple[LimitRules, ...] = ()
     dial_plan: DialPlan = ()
     timers: TimerValues = RFC_TIMERS
     invite_timers: TimerValues = RFC_TIMERS
@@ -327,7 +336,7 @@ class User:
     realm: str
     password: str = field(repr=False)
     media: MediaRules
-    limits: LimitRules | None = None
+    limits: tuple[LimitRules, ...] = ()
     dial_plan: DialPlan = ()
     timers: TimerValues = RFC_TIMERS
     headers: HeaderRules = HeaderRules()
@@ -354,6 +363,7 @@ class Route:
     emergency   exempt from every limit
     to_owner    OWNER is among `send_to`: it fits the numbers of the inventory only
     to_kinds, not_to_kinds   of the called number; None: whatever it is
+    limits      of the calls that it sends somewhere
     """
 
     name: str
@@ -370,6 +380,7 @@ class Route:
     to_owner: bool = False
     to_kinds: Kinds | None = None
     not_to_kinds: Kinds | None = None
+    limits: tuple[LimitRules, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,6 +440,7 @@ class Snapshot:
     certified: Mapping[tuple[str, str], Trunk] = field(default_factory=dict, repr=False)  # by realm and name in the certificate
     inventory: Inventory = field(default=NOTHING_OURS, repr=False)
     identity: IdentityRules | None = None
+    everybody: tuple[LimitRules, ...] = ()  # of all calls and requests together
 
     def party(self, name: str) -> Party:
         """The trunk or user of that name; they share one name space. KeyError when there is none."""

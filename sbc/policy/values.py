@@ -36,7 +36,7 @@ DSCP = {
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
 _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _FRACTION = re.compile(r"([0-9]{1,5})(ms|s)")
-_RATE = re.compile(r"([0-9]{1,6})/(s|m|h)")
+_RATE = re.compile(r"([0-9]{1,6})/(s|m|h|d)")
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _LISTENER = re.compile(r"([a-z]+)://(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@]+))(?::([0-9]{1,5}))?")
 _ORIGIN = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
@@ -127,10 +127,10 @@ def round_trip(text: str) -> float:
 
 
 def rate(text: str) -> float:
-    """`20/s`, `100/m`, `500/h` as a number per second."""
+    """`20/s`, `100/m`, `500/h`, `50/d` as a number per second."""
     found = _RATE.fullmatch(text)
     if not found or not int(found[1]):
-        raise ValueError("a rate is a number per second, minute or hour: 20/s, 100/m or 500/h")
+        raise ValueError("a rate is a number per second, minute, hour or day: 20/s, 100/m, 500/h or 50/d")
     return int(found[1]) / SECONDS[found[2]]
 
 

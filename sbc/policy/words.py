@@ -40,9 +40,11 @@ NUMBER_OR_TEXT: dict[str, Any] = {"type": ["string", "integer"]}
 
 Name = Annotated[str, *word(values.name, **NUMBER_OR_TEXT, pattern="^[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}$")]
 Text = Annotated[str, *word(str, minLength=1)]
+_LIMIT_NAMES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}]}
+LimitNames = Annotated[list[Name], BeforeValidator(one_or_many), Field(min_length=1), WithJsonSchema(_LIMIT_NAMES)]
 Duration = Annotated[float, *word(values.duration, pattern="^[0-9]+[smhd]$", examples=["60s", "2m", "4h"])]
 RoundTrip = Annotated[float, *word(values.round_trip, pattern="^[0-9]+(ms|s)$", examples=["200ms", "500ms", "1s"])]
-Rate = Annotated[float, *word(values.rate, pattern="^[0-9]+/[smh]$", examples=["20/s", "100/m"])]
+Rate = Annotated[float, *word(values.rate, pattern="^[0-9]+/[smhd]$", examples=["20/s", "100/m", "50/d"])]
 Address = Annotated[str, *word(values.address, examples=["10.0.1.10", "2001:db8::10"])]
 Host = Annotated[str, *word(values.host, examples=["sbc.example.net"])]
 Listener = Annotated[values.ListenerUrl, *word(values.listener, pattern="^(udp|tcp|tls|ws|wss)://", examples=["tls://10.0.1.10:5061"])]

@@ -18,7 +18,7 @@ from sbc import inputs
 from sbc.errors import ConfigError
 from sbc.flow import Flow
 from sbc.identity import verdict
-from sbc.policy import edits, inventory, limits, plans, snapshot
+from sbc.policy import counters, edits, inventory, limits, plans, snapshot
 from sbc.policy.decide import Admitted
 from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party
@@ -190,7 +190,7 @@ def classes_of(*modules: ModuleType) -> dict[str, type]:
     }
 
 
-CLASSES = classes_of(api, inputs, verdict, edits, inventory, limits, locate, plans, rules, snapshot, timers)
+CLASSES = classes_of(api, inputs, verdict, counters, edits, inventory, limits, locate, plans, rules, snapshot, timers)
 
 # The fields of inputs and answers that JSON has no kind for.
 KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {

@@ -109,6 +109,7 @@ def test_help_names_every_command() -> None:
         "calls",
         "call",
         "registrations",
+        "limits",
         "trunks",
         "pbx-config",
         "doctor",

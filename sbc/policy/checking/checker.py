@@ -32,6 +32,7 @@ class Policy:
     numbers: Sequence[Entry]
     emergency: Mapping[str, model.EmergencyModel]
     no_emergency: frozenset[str]
+    everybody: model.EverybodyModel | None
     strangers: model.StrangersModel
     identity: IdentityModel | None
 

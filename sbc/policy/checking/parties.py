@@ -18,9 +18,6 @@ def check(checker: Checker) -> None:
             place = checker.document.key_place(("trunks", name))
             checker.error(("users", name), f"there is a trunk of this name at {place}; routes could not tell them apart")
     for section, name, party in checker.policy.parties():
-        limits = checker.policy.limits.get(party.limits or "")
-        if limits is not None and limits.requests is not None:
-            checker.error((section, name, "limits"), "'requests' is counted for strangers only; take it out of these limits")
         _keys_in_clear(checker, section, name, party)
         _services(checker, (section, name), party)
     for name, trunk in checker.policy.trunks.items():

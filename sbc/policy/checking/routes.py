@@ -1,4 +1,4 @@
-"""Where calls go: routes, owners of numbers, emergency, limits. Pure."""
+"""Where calls go: routes, owners of numbers, emergency. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ def check(checker: Checker) -> None:
     _routes(checker)
     _numbers(checker)
     _emergency(checker)
-    _limits(checker)
 
 
 def _routes(checker: Checker) -> None:
@@ -89,10 +88,3 @@ def _emergency(checker: Checker) -> None:
         if name not in checker.names["emergency"]:
             what = f"has no 'emergency': say where its emergency calls go, or 'emergency: {{{name}: none}}'"
             checker.warn(("realms", name), what)
-
-
-def _limits(checker: Checker) -> None:
-    name = checker.policy.strangers.limits
-    rules = checker.policy.limits.get(name or "")
-    if rules is not None and (rules.calls is not None or rules.new_calls is not None or rules.longest_call is not None):
-        checker.error(("strangers", "limits"), "strangers make no calls; only 'requests' is counted for them")

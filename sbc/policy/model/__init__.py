@@ -23,7 +23,16 @@ from sbc.policy.model.parties import (
     UserModel,
 )
 from sbc.policy.model.realms import MarksModel, RealmModel, RelayModel, TermsModel
-from sbc.policy.model.rules import BlockModel, EmergencyModel, LimitsModel, RedressModel, RouteModel, StrangersModel, WhenModel
+from sbc.policy.model.rules import (
+    BlockModel,
+    EmergencyModel,
+    EverybodyModel,
+    LimitsModel,
+    RedressModel,
+    RouteModel,
+    StrangersModel,
+    WhenModel,
+)
 from sbc.policy.model.secrets import SecretModel
 from sbc.policy.model.sound import MediaModel
 from sbc.policy.proofs import IdentityModel
@@ -36,6 +45,7 @@ __all__ = [
     "CredentialsModel",
     "EditModel",
     "EmergencyModel",
+    "EverybodyModel",
     "LimitsModel",
     "MarksModel",
     "MediaModel",
@@ -80,4 +90,5 @@ class PolicyModel(Model):
         default_factory=dict, description="By realm: emergency numbers, or `none` when nobody dials them there."
     )
     identity: IdentityModel | None = Field(None, description="Whose signatures count when calls are verified (STIR/SHAKEN).")
+    everybody: EverybodyModel | None = Field(None, description="What all calls and requests together are limited to.")
     strangers: StrangersModel = Field(default=StrangersModel(), description="What the unknown get.")

@@ -19,6 +19,7 @@ from sbc.policy.words import (
     HeaderText,
     HeaderToken,
     Host,
+    LimitNames,
     Model,
     Name,
     Network,
@@ -118,7 +119,7 @@ class TimersModel(Model):
 class PartyModel(Model):
     realm: Name = Field(description="The network it is in.")
     media: Name = Field(description="Which `media` object applies to it.")
-    limits: Name | None = Field(None, description="Which `limits` object applies to it.")
+    limits: LimitNames | None = Field(None, description="Which `limits` object applies to it, or several of them.")
     dial_plan: dict[DialPrefix, DialReplacement] | None = Field(
         None, min_length=1, description='Turns what it dials into +E.164 before routing, longest prefix first: {"00": "+", "0": "+49"}.'
     )

@@ -10,6 +10,7 @@ from sbc.policy import values
 from sbc.policy.words import (
     NUMBER_OR_TEXT,
     Duration,
+    LimitNames,
     Model,
     Name,
     NumberKinds,
@@ -23,6 +24,8 @@ from sbc.policy.words import (
     UnwantedNumbers,
     word,
 )
+
+RATES = frozenset({"new_calls", "new_calls_from", "new_calls_to", "requests"})
 
 
 class WhenModel(Model):
@@ -59,23 +62,45 @@ class RouteModel(Model):
         None, min_length=1, description="Answers that make us try the next one: 408, 5xx … Default: [408, 5xx]."
     )
     ring_for: Duration | None = Field(None, description="How long one attempt may ring. Default: 3m.")
+    limits: LimitNames | None = Field(None, description="Which `limits` objects apply to the calls of this route.")
 
 
 class LimitsModel(Model):
     """Counted for each object that names it, separately, unless shared. Emergency calls are exempt."""
 
-    calls: int | None = Field(None, ge=1, description="Calls at the same time.")
-    new_calls: Rate | None = Field(None, description="New calls per time.")
+    calls: int | None = Field(None, ge=1, description="Calls at the same time, both those from the object and those to it.")
+    calls_from: int | None = Field(None, ge=1, description="Calls at the same time that come from the trunk or user.")
+    calls_to: int | None = Field(None, ge=1, description="Calls at the same time that go to the trunk or user.")
+    new_calls: Rate | None = Field(None, description="New calls per time, both those from the object and those to it.")
+    new_calls_from: Rate | None = Field(None, description="New calls per time that come from the trunk or user.")
+    new_calls_to: Rate | None = Field(None, description="New calls per time that go to the trunk or user.")
+    burst: int | None = Field(None, ge=1, description="New calls, or requests, at once. Default: one second's worth, at least one.")
     longest_call: Duration | None = Field(None, description="A call is ended after this time.")
-    requests: Rate | None = Field(None, description="For strangers: requests per source and time.")
+    requests: Rate | None = Field(
+        None, description="Requests per time, registrations and new calls among them, those within calls not. Of strangers: per source."
+    )
     shared: bool | None = Field(None, description="true: all objects that name it share one pool.")
+    for_each: Literal["caller", "called", "source"] | None = Field(
+        None, description="Counted apart for each calling number, each called number, or each address that calls come from."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _limits_something(cls, value: object) -> object:
-        if isinstance(value, dict) and not value.keys() - {"shared"}:
+        if isinstance(value, dict) and not value.keys() - {"shared", "for_each", "burst"}:
             raise ValueError("limits nothing: give calls, new_calls, longest_call or requests")
+        if isinstance(value, dict) and "burst" in value and not value.keys() & RATES:
+            raise ValueError("'burst' belongs to a rate: give new_calls or requests, too")
         return value
+
+    @model_validator(mode="after")
+    def _both_ways(self) -> LimitsModel:
+        for whole, parts in (("calls", (self.calls_from, self.calls_to)), ("new_calls", (self.new_calls_from, self.new_calls_to))):
+            most = getattr(self, whole)
+            for way, part in zip(("from", "to"), parts, strict=True):
+                if most is not None and part is not None and part > most:
+                    raise ValueError(f"{whole}_{way} is never reached: it is more than {whole}, which counts both ways together")
+        return self
 
 
 class RedressModel(Model):
@@ -116,6 +141,12 @@ class EmergencyModel(Model):
 
     numbers: list[ShortNumber] = Field(min_length=1, description='As people dial them: ["112", "110"]. urn:service:sos always counts.')
     send_to: list[Name] = Field(min_length=1, description="Trunks, tried in order whatever goes wrong.")
+
+
+class EverybodyModel(Model):
+    """All calls and requests together, whosever they are."""
+
+    limits: LimitNames = Field(description="Which `limits` objects apply to all of them.")
 
 
 class StrangersModel(Model):

@@ -11,11 +11,14 @@ from rich.console import Console, RenderableType
 from media.api import SideStats
 from sbc.admin import shown, wire
 from sbc.call.record import Times, heard_json, judged_json
+from sbc.frozen import replace
+from sbc.policy.counters import LimitState
 from sbc.registrar.outbound_rules import Outlook
 from sbc.views import (
     CallsView,
     CallView,
     FailureView,
+    LimitsView,
     RegistrationsView,
     RegistrationView,
     ServerView,
@@ -81,16 +84,30 @@ def test_our_own_registrations() -> None:
     assert cells[1:] in (["TLS 192.0.2.1:5061", "waiting", "08:00:00Z", "503", each] for each in ("1:00", "1:01"))
 
 
+CALLS_TO = LimitState("l", "carrier", "new_calls_to", 1, 9, 20, 3, 20.0)
+
+
+@pytest.mark.parametrize(("rate", "written"), [(20.0, "20/s"), (1.5, "1.5/s"), (100 / 60, "1.66667/s"), (0.5, "30/m"), (5 / 3600, "5/h")])
+def test_limits(rate: float, written: str) -> None:
+    rows = (replace(CALLS_TO, rate=rate), LimitState("p", "office p for +49", "calls", 2, 2, 2, 7))
+    told = text(shown.limits(wire.plain(LimitsView(rows, 2, 2))))
+    assert [cell.strip() for cell in row(told, "l ")] == ["l", "carrier", "new calls to it at once", "1", "9", f"20, {written}", "3"]
+    assert [cell.strip() for cell in row(told, "p ")] == ["p", "office p for +49", "calls", "2", "2", "2", "7"]
+    assert told.splitlines()[-1].strip() == "2 limits"
+
+
 def test_trunks() -> None:
     servers = (ServerView("UDP 10.1.0.2:5060", 503, 1_800_000_000.0, "down", 25.0),)
     failures = (FailureView(1_800_000_000.0, 503, "refused", "UDP 10.1.0.2:5060"),)
-    one = TrunkView("carrier", "inside", "sip:gw", (), "", 0, "down", 2, 30, 200, servers, failures)
+    limits = (LimitState("l", "carrier", "calls", 30, 31, 200, 0), CALLS_TO)
+    one = TrunkView("carrier", "inside", "sip:gw", (), "", 0, "down", 2, 30, 200, servers, failures, limits)
     told = text(shown.trunks(wire.plain(TrunksView((one,), 1, 1))))
     cells = [cell.strip() for cell in row(told, "carrier")]
     assert cells == [
-        *("carrier", "inside", "sip:gw", "none", "down", "2", "30 of 200"),
+        *("carrier", "inside", "sip:gw", "none", "down", "2", "30 of 200 calls"),
         *("UDP 10.1.0.2:5060 down 503 08:00:00Z tried last for 0:25", "08:00:00Z 503 refused"),
     ]
+    assert "1 of 20 new calls to it at once" in told
 
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "[red]", "a\nb", "\u202e"])

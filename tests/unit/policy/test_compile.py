@@ -114,7 +114,8 @@ trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"
     assert snapshot.limits["a"] == LimitRules("a", 5, 1.5, 14400.0, None, True)
     assert snapshot.strangers == Strangers(403, LimitRules("s", requests=5.0))
     trunk = snapshot.trunks["t"]
-    assert trunk.limits is snapshot.limits["a"]
+    assert trunk.limits == (snapshot.limits["a"],)
+    assert snapshot.everybody == ()
     assert trunk.accept_from == ("10.0.0.1/32",)
     media = trunk.media
     assert (media.codecs, media.srtp, media.suites, media.silence) == (("G729", "pcma"), "optional", (Suite.AEAD_AES_128_GCM,), 120.0)
@@ -124,6 +125,34 @@ trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"
     media = snapshot.trunks["v"].media
     assert (media.g711, media.digits, media.ssrc) == ("translate", "info", "rewrite")
     assert media.codecs == ("PCMU",), "who says digits by INFO has no telephone-events"
+
+
+def test_limits_of_whom(folder: Folder) -> None:
+    snapshot = folder.load(
+        MINIMAL
+        + """
+limits:
+  way: {calls: 60, calls_from: 50, calls_to: 40, new_calls: 6/s, new_calls_from: 5/s, new_calls_to: 4/s, burst: 9}
+  each: {for_each: caller, new_calls: 864/d, burst: 5, requests: 1/s}
+  all: {calls: 9}
+users: {u: {realm: outside, media: plain, password: {env: SBC_TEST_SECRET}, limits: [way, each]}}
+routes: [{name: r, when: {user: u, to: "*"}, send_to: [u], limits: all}]
+everybody: {limits: all}
+"""
+    ).snapshot
+    way = LimitRules(
+        "way", 60, 6.0, calls_from=50, calls_to=40, new_calls_from=5.0, new_calls_to=4.0, burst=9,
+    )  # fmt: skip
+    assert snapshot.users["u"].limits == (way, LimitRules("each", None, 0.01, None, 1.0, burst=5, for_each="caller"))
+    assert snapshot.routes[0].limits == snapshot.everybody == (LimitRules("all", 9),)
+
+
+def test_a_slow_rate_without_a_burst_is_a_warning(folder: Folder) -> None:
+    limits = "limits: {a: {new_calls: 50/d}, b: {new_calls: 50/d, burst: 5}, c: {new_calls: 1/m}}"
+    (warning,) = folder.warnings(MINIMAL + limits)
+    assert warning == (
+        "a.yaml:7:25: limits.a.new_calls: means one call every 1728 seconds and never two at once: say 'burst', how many may come at once"
+    )
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def snapshot(folder: Folder) -> Snapshot:
 
 
 def user(plan: DialPlan = (), realm: str = "outside") -> User:
-    return User("u", realm, "", MediaRules(("PCMA",), "off", (), None), None, tuple(sorted(plan, key=lambda entry: -len(entry[0]))))
+    return User("u", realm, "", MediaRules(("PCMA",), "off", (), None), (), tuple(sorted(plan, key=lambda entry: -len(entry[0]))))
 
 
 @pytest.mark.parametrize(

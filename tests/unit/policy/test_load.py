@@ -85,8 +85,26 @@ def test_the_example_of_the_guide(folder: Folder) -> None:
         ("strangers: {answer: 200}", "a.yaml:7:21: strangers.answer: write nothing"),
         ("limits: {l: {calls: 1}}\nstrangers: {limits: l}", "a.yaml:8:21: strangers.limits: strangers make no calls"),
         (
-            "limits: {l: {requests: 1/s}}\ntrunks: {t: {realm: inside, media: plain, limits: l}}",
-            "a.yaml:8:51: trunks.t.limits: 'requests' is counted for strangers only",
+            "limits: {l: {requests: 1/s, for_each: source}}\nstrangers: {limits: l}",
+            "a.yaml:8:21: strangers.limits: strangers make no calls",
+        ),
+        ("limits: {l: {calls: 1, for_each: number}}", "a.yaml:7:34: limits.l.for_each: must be 'caller', 'called' or 'source'"),
+        ("limits: {l: {for_each: caller, burst: 3}}", "a.yaml:7:13: limits.l: limits nothing"),
+        ("limits: {l: {calls: 3, burst: 3}}", "a.yaml:7:13: limits.l: 'burst' belongs to a rate"),
+        ("limits: {l: {new_calls: 3/w}}", "a.yaml:7:25: limits.l.new_calls: a rate is a number per second, minute, hour or day"),
+        ("limits: {l: {calls: 3, calls_to: 4}}", "a.yaml:7:13: limits.l: calls_to is never reached"),
+        ("limits: {l: {new_calls: 1/s, new_calls_from: 61/m}}", "a.yaml:7:13: limits.l: new_calls_from is never reached"),
+        ("trunks: {t: {realm: inside, media: plain, limits: [l]}}", "a.yaml:7:52: trunks.t.limits.0: there is no limits 'l'"),
+        ("trunks: {t: {realm: inside, media: plain, limits: []}}", "a.yaml:7:51: trunks.t.limits: must not be empty"),
+        (
+            "limits: {l: {calls: 1}}\ntrunks: {t: {realm: inside, media: plain, limits: [l, l]}}",
+            "a.yaml:8:55: trunks.t.limits.1: 'l' is already in this list",
+        ),
+        ("everybody: {limits: l}", "a.yaml:7:21: everybody.limits: there is no limits 'l'"),
+        ("everybody: {}", "a.yaml:7:1: everybody: needs 'limits'"),
+        (
+            "limits: {l: {calls_to: 1}}\neverybody: {limits: l}",
+            "everybody.limits: 'calls_to' is for trunks and users: to everybody together",
         ),
         ("routes: {}", "a.yaml:7:9: routes: must be a list"),
         ('routes: [{name: r, when: {to: "*"}, send_to: [x]}]', "a.yaml:7:26: routes.0.when: say whose calls"),
@@ -153,6 +171,17 @@ def test_the_example_of_the_guide(folder: Folder) -> None:
 def test_what_is_refused_and_where(folder: Folder, addition: str, expected: str) -> None:
     errors = folder.errors(MINIMAL + addition)
     assert any(expected in error for error in errors), errors
+
+
+def test_a_route_has_no_direction_and_sees_calls_only(folder: Folder) -> None:
+    assert folder.errors(
+        MINIMAL + "limits: {l: {requests: 1/s}, m: {new_calls_from: 1/s}}\ntrunks: {t: {realm: inside, media: plain, peer: sip:x}}\n"
+        'routes: [{name: r, when: {realm: inside, to: "*"}, send_to: [t], limits: [m, l, n]}]'
+    ) == [
+        "a.yaml:9:75: routes.0.limits.0: 'new_calls_from' is for trunks and users: to a route a call has no direction",
+        "a.yaml:9:78: routes.0.limits.1: 'requests' is for trunks, users, everybody and strangers: a route sees calls only",
+        "a.yaml:9:81: routes.0.limits.2: there is no limits 'n'",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,187 @@
+"""Limits: whom they count, what is answered at one, and what is told of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from sbc.inputs import PolicyChanged
+from sbc.policy.counters import LimitState
+from sbc.sip.message import Request, Response
+from sbc.views import LimitsAsked, LimitsView
+from tests.scenarios.cast import Cast, policy
+from tests.scenarios.test_registration import credentials, register
+from tests.world import Agent, World, connect, recorded, sdp, snapshot_of
+
+NUMBER = "+4930123456"
+BUSY = 'Q.850;cause=34;text="limit"'
+
+
+def text(limits: str, office: str = "", carrier: str = "", alice: str = "", more: str = "") -> str:
+    return policy(office, carrier, alice).replace("limits:\n  person", f"limits:\n{limits}  person") + more
+
+
+def cast(limits: str, office: str = "", carrier: str = "", alice: str = "", more: str = "", on_route: str = "") -> Cast:
+    """`limits`: lines of the policy's section; the rest: more keys of those parties, or of the office's route."""
+    written = text(limits, office, carrier, alice, more)
+    if on_route:
+        written = written.replace("  - name: out\n", f"  - name: out\n    {on_route}\n")
+    return Cast(written.replace("{calls: 2, new_calls: 50/s, longest_call: 4h}", "{calls: 100}"))
+
+
+def refused(agent: Agent, status: int, number: str = NUMBER) -> Response:
+    agent.invite(number)
+    answer = agent.inbox.popleft()
+    if isinstance(answer, Response) and answer.status == 100:
+        answer = agent.inbox.popleft()
+    assert isinstance(answer, Response)
+    assert (answer.status, "Retry-After" in answer.headers) == (status, False)
+    return answer
+
+
+def limits_of(world: World, name: str = "") -> tuple[LimitState, ...]:
+    view = world.core.ask(LimitsAsked(50, name), world.now)
+    assert isinstance(view, LimitsView)
+    return view.limits
+
+
+def hang_up(caller: Agent, callee: Agent, invite: Request, ok: Response) -> None:
+    caller.send(caller.within(invite, ok, "BYE"))
+    callee.answer(callee.expect_request("BYE"), 200)
+    caller.expect_response(200)
+
+
+def test_OVL_04_a_carrier_whose_channels_out_are_taken_is_skipped() -> None:
+    """It still sends us calls, and the record says why this one went elsewhere."""
+    it = Cast(text("  way: {calls: 3, calls_to: 1}\n").replace("limits: carrier", "limits: way"))
+    backup = it.world.agent("backup", ("10.1.0.3", 5060), "inside")
+    connect(it.office, it.carrier, NUMBER)
+    invite, ok, _ = connect(it.office, backup, NUMBER)
+    connect(it.carrier, it.office, NUMBER)
+    connect(it.carrier, it.office, NUMBER)
+    assert refused(it.carrier, 503).headers.first("Reason") == BUSY
+    hang_up(it.office, backup, invite, ok)
+    assert it.world.records[-1]["attempts"] == [
+        {"target": "carrier", "status": 503, "note": "limit calls_to of carrier"},
+        {"target": "backup", "status": 200, "server": "UDP 10.1.0.3:5060"},
+    ]
+
+
+def test_a_route_that_is_full_is_no_reason_for_another_one() -> None:
+    it = cast("  dear: {calls: 1, longest_call: 5m}\n", on_route="limits: dear")
+    invite, ok, _ = connect(it.office, it.carrier, NUMBER)
+    assert refused(it.office, 503).headers.first("Reason") == BUSY
+    assert (it.world.records[0]["note"], it.world.records[0]["route"]) == ("limit calls of route out", "out")
+    connect(it.carrier, it.office, NUMBER)
+    hang_up(it.office, it.carrier, invite, ok)
+    connect(it.office, it.carrier, NUMBER)
+    it.world.after(301)
+    assert it.world.records[-1]["note"] == "longest_call reached"
+
+
+def test_everybody_together() -> None:
+    it = cast("  machine: {calls: 2}\n", more="everybody: {limits: machine}\n")
+    connect(it.office, it.carrier, NUMBER)
+    invite, ok, _ = connect(it.carrier, it.office, NUMBER)
+    refused(it.office, 503)
+    refused(it.carrier, 503)
+    it.office.invite("112")
+    it.office.expect_response(100)
+    it.carrier.answer(it.carrier.expect_request("INVITE"), 486)
+    it.carrier.expect_request("ACK")
+    it.office.expect_response(486)
+    hang_up(it.carrier, it.office, invite, ok)
+    connect(it.office, it.carrier, NUMBER)
+
+
+@pytest.mark.parametrize(("each", "other"), [("caller", "sip:+4930777@10.0.0.20"), ("called", "sip:office@10.0.0.20")])
+def test_each_number_has_a_limit_of_its_own(each: str, other: str) -> None:
+    """One extension that was taken over does not get further than one line; one number that is called to block it neither."""
+    it = cast(f"  one: {{for_each: {each}, calls: 1}}\n", office="limits: one")
+    connect(it.office, it.carrier, NUMBER)
+    refused(it.office, 503)
+    assert it.world.records[0]["note"] == f"limit calls of office one for {'office' if each == 'caller' else NUMBER}"
+    it.send(it.office, NUMBER if each == "caller" else "+4930999", (), f"<{other}>")
+    it.office.expect_response(100)
+    it.carrier.answer(it.carrier.expect_request("INVITE"), 486)
+    it.carrier.expect_request("ACK")
+    it.office.expect_response(486)
+
+
+def test_each_source_has_a_limit_of_its_own() -> None:
+    written = text("  one: {for_each: source, calls: 1}\n", office="limits: one").replace("10.0.0.20/32", "10.0.0.0/24")
+    it = Cast(written)
+    gateway = it.world.agent("office", ("10.0.0.21", 5060), "outside")
+    connect(it.office, it.carrier, NUMBER)
+    refused(it.office, 503)
+    connect(gateway, it.carrier, NUMBER)
+    assert [state.scope for state in limits_of(it.world, "one")] == ["office one for 10.0.0.20", "office one for 10.0.0.21"]
+
+
+def test_requests_within_a_call_and_emergencies_are_exempt() -> None:
+    it = cast("  slow: {requests: 1/m}\n", office="limits: slow")
+    invite, ok, _ = connect(it.office, it.carrier, NUMBER)
+    refused(it.office, 503)
+    assert it.world.records[0]["note"] == "limit requests of office"
+    it.office.invite("112")
+    it.office.expect_response(100)
+    it.carrier.answer(it.carrier.expect_request("INVITE"), 486)
+    it.carrier.expect_request("ACK")
+    it.office.expect_response(486)
+    it.office.send(it.office.request("OPTIONS", "sip:10.0.0.1"))
+    it.office.expect_response(200)
+    hang_up(it.office, it.carrier, invite, ok)
+
+
+def test_REJ_03_a_registration_over_the_limit_is_told_when_to_come_back() -> None:
+    it = World(text("  slow: {requests: 1/m, burst: 2}\n").replace("limits: person", "limits: [person, slow]"))
+    phone = it.agent("alice", ("203.0.113.7", 40123), "outside", "TLS", connection=7)
+    answers = []
+    for cseq in (1, 3, 5):
+        request = register(phone, cseq=cseq)
+        register(phone, cseq=cseq + 1, auth=(credentials(phone.expect_response(401), request),))
+        answer = phone.inbox.popleft()
+        assert isinstance(answer, Response)
+        answers.append((answer.status, answer.headers.first("Retry-After")))
+    assert answers == [(200, None), (200, None), (503, "60")]
+
+
+def test_what_the_policy_says_now_counts_for_calls_that_go_on() -> None:
+    it = cast("  few: {calls: 5}\n", office="limits: few")
+    world = it.world
+    for _ in range(2):
+        connect(it.office, it.carrier, NUMBER)
+    world.receive(PolicyChanged(recorded(snapshot_of(text("  few: {calls: 2}\n", office="limits: few")))))
+    refused(it.office, 503)
+    assert limits_of(world, "few") == (LimitState("few", "office", "calls", 2, 2, 2, 1),)
+
+
+def test_OVL_04_four_fifths_are_in_the_log_once_and_can_be_seen() -> None:
+    it = cast("  ten: {calls: 10}\n", office="limits: ten")
+    for _ in range(9):
+        connect(it.office, it.carrier, NUMBER)
+    told = [(log.level, log.event, log.facts) for log in it.world.logs]
+    assert told == [("warning", "limit nearly reached", {"limit": "ten", "of": "office", "what": "calls", "now": 8, "most": 10})]
+    connect(it.office, it.carrier, NUMBER)
+    refused(it.office, 503)
+    assert [log.event for log in it.world.logs] == ["limit nearly reached", "limit reached"]
+    assert limits_of(it.world)[0] == LimitState("ten", "office", "calls", 10, 10, 10, 1)
+    assert limits_of(it.world, "office") == limits_of(it.world, "ten")
+
+
+def test_a_caller_refused_by_the_route_keeps_no_place() -> None:
+    it = cast("  none: {new_calls: 1/h}\n  own: {calls: 1}\n", office="limits: own", on_route="limits: none")
+    invite, ok, _ = connect(it.office, it.carrier, NUMBER)
+    hang_up(it.office, it.carrier, invite, ok)
+    for _ in range(3):
+        refused(it.office, 503)
+        assert str(it.world.records[-1]["note"]) == "limit new_calls of route out"
+    assert it.world.core.core._context.limits.calls("office") == 0
+
+
+def test_an_offer_that_cannot_be_taken_gives_all_places_back() -> None:
+    it = cast("  one: {calls: 1}\n", office="limits: one", on_route="limits: one", more="everybody: {limits: one}\n")
+    for _ in range(3):
+        it.office.invite(NUMBER, sdp(it.office.host, 40000, codecs="97"))
+        it.office.expect_response(100)
+        it.office.expect_response(488)
+    connect(it.office, it.carrier, NUMBER)
