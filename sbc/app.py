@@ -9,32 +9,30 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from media import engines
-from media.api import MediaError, Packets, Tier
+from media.api import MediaError, Packets
 from sbc import __version__
 from sbc.admin.server import AdminServer
 from sbc.clock import Ids
 from sbc.errors import ConfigError
 from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, PolicyChanged
 from sbc.log import EventLog
-from sbc.net import tls
 from sbc.net.engine import Engine
-from sbc.net.expiry import ExpiryWatch
 from sbc.net.fetch import Certificates
 from sbc.net.network import Network
 from sbc.net.ports import CoreLike
 from sbc.net.resolver import Resolver
-from sbc.net.sockets import check_local
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.net.verifier import Verifier
 from sbc.policy.load import load_policy
 from sbc.policy.plans import prepare
 from sbc.policy.snapshot import Snapshot
+from sbc.provision import Provision
 from sbc.recording.core import RecordingCore
 from sbc.store.recordings import RecordingFolder
 from sbc.store.records import RecordFile
@@ -82,15 +80,16 @@ class App:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reloading = asyncio.Lock()
-        self._expiry = ExpiryWatch()
-        self._tiers: dict[str, Tier] = {}
+        self._clearing: asyncio.Task[None] | None = None
         self.stats = Stats()
 
     async def run(self) -> None:
         """Serve until `stop`. Raises ConfigError when it cannot start; whatever was open by then is closed again."""
         loop = asyncio.get_running_loop()
         self._log_media()
-        snapshot = self._load()
+        prepare()  # or the first call to each country would wait for its patterns
+        loaded = load_policy(self._settings.policies, self._choice.capabilities.suites)
+        snapshot = loaded.snapshot
         async with AsyncExitStack() as closing:
             self._records = RecordFile(self._settings.records, loop, self._records_failed)
             closing.callback(self._records.close)
@@ -114,9 +113,11 @@ class App:
             closing.push_async_callback(certificates.close)
             self._verifier = Verifier(self._tasks, certificates, SystemClock().now, self._engine.receive)
             self._engine.connect(self._network, self._resolver, self._verifier)
+            suites = self._choice.capabilities.suites
+            self._provision = Provision(self._network, self._resolver, self._verifier, self._media, self._log, suites)
             if registrations.found:
                 self._engine.receive(BindingsFound(registrations.found))
-            self._apply(snapshot)
+            self._provision.commit(self._provision.prepare(self._provision.complete(loaded)))
             self._tasks.start(self._watch_expiry())
             await self._open_views(closing)
             await self._start_companion(closing)
@@ -143,13 +144,6 @@ class App:
         facts |= {"connections": self._network.connections(), "tasks": len(self._tasks), "files": len(os.listdir("/proc/self/fd")) - 1}
         self._log.event("info", "status", {**facts, "memory_mib": round(resident_memory(), 1)})
 
-    def _load(self) -> Snapshot:
-        prepare()  # or the first call to each country would wait for its patterns
-        loaded = load_policy(self._settings.policies, self._choice.capabilities.suites)
-        for warning in loaded.warnings:
-            self._log.event("warning", "policy_warning", {"problem": str(warning)})
-        return loaded.snapshot
-
     def _log_media(self) -> None:
         facts = {"engine": media_name(self._choice)}
         if self._choice.passed_over:
@@ -157,51 +151,28 @@ class App:
         else:
             self._log.event("info", "media_engine", facts)
 
-    def _apply(self, snapshot: Snapshot) -> None:
-        for realm in snapshot.realms.values():
-            check_local(realm.relay.address, f"realm {realm.name}: relay")
-        credentials = self._verifier.read(snapshot)
-        self._network.apply(snapshot)
-        self._resolver.apply(snapshot)
-        self._verifier.apply(credentials)
-        self._media.provide({realm.name: realm.relay for realm in snapshot.realms.values()})
-        self._log_tiers()
-        with suppress(OSError, ValueError):  # gone since it was loaded: the next policy will say so
-            self._expiry.take(tls.certificates(snapshot))
-        self._warn_of_expiry()
-
     def _not_fetched(self, url: str, why: str) -> None:
         self._log.event("warning", "certificate_not_fetched", {"url": url, "problem": why})
-
-    def _log_tiers(self) -> None:
-        """Those that are not as they were."""
-        for realm, tier in self._media.tiers().items():
-            if self._tiers.get(realm) != tier:
-                problem = {"problem": tier.problem} if tier.problem else {}
-                self._log.event("warning" if problem else "info", "media_packets", {"realm": realm, "by": tier.name, **problem})
-        self._tiers = dict(self._media.tiers())
-
-    def _warn_of_expiry(self) -> None:
-        for expiring in self._expiry.due():
-            self._log.event(expiring.level, "certificate_expires", {"problem": expiring.text})
 
     async def _watch_expiry(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_CHECK)
-            self._warn_of_expiry()
+            self._provision.warn_of_expiry()
 
     async def _reload(self) -> None:
         async with self._reloading:
             try:
                 self._records.reopen()
-                snapshot = await asyncio.get_running_loop().run_in_executor(None, self._load)
-                self._apply(snapshot)
+                material = await asyncio.get_running_loop().run_in_executor(None, self._provision.read, self._settings.policies)
+                self._provision.commit(self._provision.prepare(material))
             except ConfigError as error:
                 for line in str(error).splitlines():
                     self._log.event("error", "policy_rejected", {"problem": line})
                 return
-            self._engine.receive(PolicyChanged(snapshot))
-            self._log.event("info", "policy_changed", {"digest": snapshot.digest})
+            self._engine.receive(PolicyChanged(material.snapshot))
+            self._log.event("info", "policy_changed", {"digest": material.snapshot.digest})
+            if self._clearing is None or self._clearing.done():
+                self._clearing = self._tasks.start(self._provision.clear(self._core))
 
     async def _drain(self) -> None:
         self._engine.receive(DrainBegun())
@@ -268,7 +239,7 @@ class App:
             lines.append(f"  {each.realm:<12} {each.transport} {f'[{host}]' if ':' in host else host}:{port}")
         for name, realm in snapshot.realms.items():
             relay = realm.relay
-            lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port} ({self._tiers[name].name})"]
+            lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port} ({self._provision.tiers[name].name})"]
         if self._settings.companion:  # the quick start, with passwords made for it: nowhere else are they ever shown
             program = sys.argv[0] if Path(sys.argv[0]).name == "sbc" else "sbc"
             lines += [f"  {user.name}'s password is {user.password}; try: {program} testcall" for user in snapshot.users.values()]

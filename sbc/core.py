@@ -112,7 +112,7 @@ class Core:
                 self._reception.carriers.begin(now)
             case PolicyChanged(snapshot):
                 context.replace_snapshot(snapshot)
-                self._reception.carriers.follow_policy(now)
+                self._reception.follow_policy(now)
             case DrainBegun():
                 context.draining = True
                 self._reception.carriers.leave(now)
@@ -144,6 +144,18 @@ class Core:
     def busy(self) -> int:
         """Calls in progress."""
         return len(self._reception.calls)
+
+    def flows_in_use(self) -> frozenset[Flow]:
+        """Those that calls go by: what a new policy has no place for stays open that long."""
+        return self._reception.flows_in_use()
+
+    def strays(self) -> tuple[Flow, ...]:
+        """Connections of parties that the policy has no more, and that no call goes by: to be closed."""
+        return self._reception.strays()
+
+    def departed(self) -> tuple[Flow, ...]:
+        """Connections of parties that the policy has no more."""
+        return self._reception.departed()
 
     def is_leaving(self) -> bool:
         """Whether a carrier is being told that we are not registered any more; that takes a few seconds at most."""

@@ -21,6 +21,7 @@ from sbc.call.identities import caller_number, screened
 from sbc.call.leg import Leg
 from sbc.call.message import check_size, event_of
 from sbc.call.neutral import is_anonymous
+from sbc.call.peers import Vouched
 from sbc.call.priority import OPTION, allowed_priority, with_priority
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.reserving import between, place_of_caller, place_on_route
@@ -117,6 +118,33 @@ class Reception:
         self._bindings.restore(stored, partial(may_register, self._context.snapshot), now)
         self._through.restore(stored)
 
+    def follow_policy(self, now: Now) -> None:
+        """The context has a new one: who is registered that may not be, is no longer; nor are we where it says so."""
+        self._bindings.keep(partial(may_register, self._context.snapshot), now)
+        self.carriers.follow_policy(now)
+
+    def flows_in_use(self) -> frozenset[Flow]:
+        """Those that calls and subscriptions go by."""
+        legs = [leg for call in self.calls for leg in (call.a, call.b) if leg is not None]
+        return frozenset([user.flow for user in (*legs, *self._context.dialogs.values())])
+
+    def strays(self) -> tuple[Flow, ...]:
+        """Connections of parties that the policy has no more, once their calls are over."""
+        departed = self.departed()
+        in_use = self.flows_in_use() if departed else frozenset()
+        return tuple([flow for flow in departed if flow not in in_use])
+
+    def departed(self) -> tuple[Flow, ...]:
+        """Connections of parties that the policy has no more."""
+        return tuple([each.flow for each in self._context.peers.proven() if not self._is_known(each)])
+
+    def _is_known(self, vouched: Vouched) -> bool:
+        snapshot, flow = self._context.snapshot, vouched.flow
+        party = snapshot.trunks.get(vouched.name) or snapshot.users.get(vouched.name)
+        if party is not None and party.realm == flow.realm:
+            return True
+        return self._bindings.at(flow) is not None or self.carriers.knows(flow)
+
     def flow_closed(self, flow: Flow, now: Now) -> None:
         self._context.closed.add(flow)
         self._context.peers.forget(flow.connection)
@@ -156,7 +184,7 @@ class Reception:
         if user is None or not self._speaks_for(user, flow):
             self._gone(request, flow, now)
             return
-        self._context.trust(flow)
+        self._context.trust(flow, user.party.name)
         request = heard(user.party, request)
         try:
             if request.method != "ACK":
@@ -166,8 +194,11 @@ class Reception:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
     def _speaks_for(self, user: DialogUser, flow: Flow) -> bool:
-        """Tags may have leaked: only the dialog's own peer is obeyed, from where it was heard or is known to be."""
-        if flow.realm != user.flow.realm:
+        """Tags may have leaked: only the dialog's own peer is obeyed, from where it was heard or is known to be.
+
+        By the realm it is in, or the listener, which may be in a realm of another name by now.
+        """
+        if flow.realm != user.flow.realm and flow.local != user.flow.local:
             return False
         if flow.remote[0] == user.flow.remote[0] or self._bindings.holds(user.party.name, flow):
             return True
@@ -188,7 +219,7 @@ class Reception:
 
     def _begin(self, request: Request, flow: Flow, now: Now) -> None:
         realm = self._context.snapshot.realms.get(flow.realm)
-        if realm is None:
+        if realm is None or not self._context.listens(flow):  # open for calls that began there
             return
         who = self._admit_party(request, realm, flow, now)
         if isinstance(who, Response):
@@ -204,7 +235,7 @@ class Reception:
         if request.method == "INVITE" and who is not None:
             self._context.tap.begin(who)
         if admitted is None or request.method != "REGISTER" or admitted.register_at is None:  # else its registrar says whether
-            self._context.trust(flow, request.via)
+            self._context.trust(flow, admitted.name if admitted is not None else self._bindings.at(flow) or "", request.via)
         values = admitted.timers if admitted is not None else None
         transaction = self._context.transactions.server(request, flow, now, None, values, sending(admitted))
         try:
@@ -471,8 +502,15 @@ class Reception:
         if strangers.answer is not None:
             if self._may_answer(flow, now):
                 self._answer_stateless(self._context.answer(request, strangers.answer), request, flow)
+        elif flow.reliable and self._has_left(flow):  # a call of its may go on there
+            self._answer_stateless(self._context.answer(request, 403), request, flow)
         elif flow.reliable:
             self._context.emit(CloseFlow(flow))
+
+    def _has_left(self, flow: Flow) -> bool:
+        """Whoever is there was one of ours, and a new policy has it no more."""
+        name, snapshot = self._context.peers.who(flow.connection), self._context.snapshot
+        return bool(name) and name not in snapshot.trunks and name not in snapshot.users
 
 
 def methods_for(party: Party | None) -> frozenset[str]:

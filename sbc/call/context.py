@@ -11,12 +11,12 @@ from typing import Protocol
 from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.call.homes import Homes
 from sbc.call.outcomes import Outcomes
-from sbc.call.peers import Peers
+from sbc.call.peers import Peers, Vouched
 from sbc.call.penalties import Penalties
 from sbc.call.voice_reports import VoiceReports
 from sbc.clock import Ids, Now
 from sbc.effects import Effect, TrustFlow
-from sbc.flow import Flow, Transport
+from sbc.flow import Address, Flow, Transport
 from sbc.frozen import frozen
 from sbc.identity.verdict import Verdict
 from sbc.policy.limits import Limits
@@ -35,6 +35,7 @@ from sbc.tap import NoTap, Tap
 # What we can do inside a dialog; anything else is answered 405 (RFC 3261 s8.2.1).
 DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE")
 SUPPORTED = "timer, 100rel"
+FORMER_LISTENERS = 256  # remembered for the calls that still go by them
 SUPPORTED_UNRELIABLE = "timer"  # where a reliable 1xx could not be answered
 
 
@@ -116,6 +117,7 @@ class Context:
     closed: ClosedConnections = field(default_factory=ClosedConnections)
     tap: Tap = field(default_factory=NoTap)
     draining: bool = False
+    _former: dict[Address, str] = field(default_factory=dict)  # what peers were told of listeners that are no more
     _sent_by: dict[tuple[bool, str, Transport, str, int], SentBy] = field(default_factory=dict)
 
     def sent_by(self, flow: Flow, party: Party) -> SentBy:
@@ -126,12 +128,12 @@ class Context:
         if known is None:
             realm = self.snapshot.realms.get(flow.realm)
             advertised = {listener.local: listener.advertise for listener in realm.listeners} if realm else {}
-            host = advertised.get(flow.local, flow.local[0])
+            host = advertised.get(flow.local) or self._former.get(flow.local, flow.local[0])
             known = self._sent_by[key] = SentBy(flow.transport, host, flow.local[1], OFFER if heeds else ())
         return known
 
-    def trust(self, flow: Flow, via: Via | None = None) -> None:
-        """Somebody has proved who it is on this flow. A connection is told of once, and of its alias when there is one.
+    def trust(self, flow: Flow, name: str, via: Via | None = None) -> None:
+        """The trunk or user of that name has proved who it is on this flow. A connection is told of once, and of its alias if it has one.
 
         With `alias` in its Via, a peer whose certificate was verified lets us send it requests by the connection it opened
         (RFC 5923 s8.2); by TLS only, and only to the names in that certificate.
@@ -143,14 +145,23 @@ class Context:
             alias = via.port or default_port("TLS")
         known = self.peers.vouched(flow.connection)
         if known is None or (alias and not known):
-            self.peers.vouch(flow.connection, alias)
+            self.peers.vouch(Vouched(flow, name, alias))
             self.emit(TrustFlow(flow, alias))
 
     def replace_snapshot(self, snapshot: Snapshot) -> None:
-        """Limits, bans and addresses follow the new policy at once; calls keep the one they began with."""
+        """Limits, bans and addresses follow the new policy at once; calls keep the one they began with, and where they are reached."""
+        former = {listener.local: listener.advertise for realm in self.snapshot.realms.values() for listener in realm.listeners}
+        self._former = dict([*self._former.items(), *former.items()][-FORMER_LISTENERS:])
         self.snapshot = snapshot
         self.limits.follow(snapshot)
         self._sent_by.clear()
+
+    def listens(self, flow: Flow) -> bool:
+        """Whether the policy still has the listener that this came by; a connection lives on without."""
+        realm = self.snapshot.realms.get(flow.realm)
+        if realm is None:
+            return False
+        return flow.reliable or any(each.local == flow.local for each in realm.listeners if each.transport == flow.transport)
 
     def is_us(self, host: str, port: int | None) -> bool:
         """Whether a Via names one of our listeners, in any realm."""

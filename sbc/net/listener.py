@@ -63,6 +63,10 @@ class StreamListener:
         self._pause = None
         self._loop.add_reader(self._sock.fileno(), self._acceptable)
 
+    def duplicate(self) -> socket.socket:
+        """The same socket once more, for a listener that takes the place of this one."""
+        return self._sock.dup()
+
     def close(self) -> None:
         if self._pause is not None:
             self._pause.cancel()

@@ -1,14 +1,13 @@
-"""All signalling sockets of one policy: opened together or not at all, changed without losing a connection."""
+"""All signalling sockets of one policy: opened together or not at all, changed without losing a connection or a call."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
-import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from functools import partial
 
@@ -26,9 +25,12 @@ from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.net.udp import UdpListener
 from sbc.net.websocket import WebSocket
-from sbc.policy.snapshot import Listener, Presented, Realm, Snapshot
+from sbc.policy.snapshot import Listener, Realm, Snapshot
 
 _Key = tuple[Transport, str, int]
+_Listener = UdpListener | StreamListener
+
+LINGER = 35.0  # seconds that a UDP listener outlives its policy: transactions take 32 (64*T1, RFC 3261 s17), calls may take longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,16 @@ class Listening:
     realm: str
     transport: Transport
     address: Address
+
+
+@dataclass(slots=True)
+class Prepared:
+    """All that a policy needs of the network, ready to be used. To be committed or discarded, in the same moment if it can be."""
+
+    wanted: dict[_Key, tuple[Realm, Listener]]
+    contexts: tls.Contexts
+    marks: dict[str, int]
+    opened: dict[_Key, _Listener] = field(default_factory=dict)
 
 
 class Network:
@@ -56,42 +68,58 @@ class Network:
         self._limits = limits
         self._admission = Admission(limits, loop.time)
         self._pool = Pool(loop, tasks, receiver, limits, stats)
-        self._listeners: dict[_Key, UdpListener | StreamListener] = {}
+        self._listeners: dict[_Key, _Listener] = {}
+        self._retired: dict[_Key, tuple[UdpListener, float]] = {}  # open for calls that began there; since when, loop time
         self._udp: dict[Address, UdpListener] = {}
 
     def apply(self, snapshot: Snapshot) -> None:
-        """Open what this policy listens on and close what it no longer does; certificates are read anew.
+        """`prepare` and `commit`. Raises ConfigError, and then nothing has changed."""
+        self.commit(self.prepare(snapshot, tls.read(snapshot)))
 
-        Connections stay. Raises ConfigError, and then nothing has changed.
-        """
+    def prepare(self, snapshot: Snapshot, contexts: tls.Contexts) -> Prepared:
+        """Open what this policy listens on and is not open. Raises ConfigError; then all is closed again."""
         wanted: dict[_Key, tuple[Realm, Listener]] = {
             (listener.transport, listener.address, listener.port): (realm, listener)
             for realm in snapshot.realms.values()
             for listener in realm.listeners
         }
-        secure: dict[tuple[str, Transport], Realm] = {
-            (realm.name, transport): realm for (transport, *_), (realm, _) in wanted.items() if transport in ("TLS", "WSS")
-        }
-        servers = {key: tls.server_context(realm, _presented(realm, key[1])) for key, realm in secure.items()}
-        clients = {name: tls.outward(realm, snapshot) for (name, transport), realm in secure.items() if transport == "TLS"}
-        opened: dict[_Key, UdpListener | StreamListener] = {}
+        prepared = Prepared(wanted, contexts, {realm.name: realm.dscp for realm in snapshot.realms.values()})
         with ExitStack() as undo:
+            undo.callback(self.discard, prepared)
             for key, (realm, listener) in wanted.items():
-                if key not in self._listeners:
-                    opened[key] = self._open(realm, listener)
-                    undo.callback(opened[key].close)
+                if key not in self._listeners and key not in self._retired:
+                    prepared.opened[key] = self._open(realm, listener, wanted)
             undo.pop_all()
-        # From here on nothing can fail. New ones are open before old ones close.
-        self._pool.trust(clients, {realm.name: realm.dscp for realm in snapshot.realms.values()})
-        for key in [key for key in self._listeners if key not in wanted]:
-            self._listeners.pop(key).close()
-        self._listeners.update(opened)
-        for key, (realm, _) in wanted.items():
-            self._adapt(self._listeners[key], realm, servers)
-        self._udp = {each.local: each for each in self._listeners.values() if isinstance(each, UdpListener)}
-        for each in opened.values():
+        return prepared
+
+    def discard(self, prepared: Prepared) -> None:
+        for listener in prepared.opened.values():
+            listener.close()
+
+    def commit(self, prepared: Prepared) -> None:
+        """Cannot fail. New listeners are open before old ones close; connections stay."""
+        self._pool.trust(prepared.contexts.clients, prepared.marks)
+        for key in [key for key in self._listeners if key not in prepared.wanted]:
+            self._retire(key, self._listeners.pop(key))
+        for key in [key for key in self._retired if key in prepared.wanted]:
+            self._listeners[key] = self._retired.pop(key)[0]
+        self._listeners.update(prepared.opened)
+        for key, (realm, _) in prepared.wanted.items():
+            self._adapt(self._listeners[key], realm, prepared.contexts)
+        self._know_udp()
+        for each in prepared.opened.values():
             each.start()
         self._pool.start()
+
+    def release(self, in_use: Collection[Flow]) -> bool:
+        """Close what earlier policies listened on and nothing goes by any more. Whether there is more of that, for later."""
+        used = {flow.local for flow in in_use if flow.transport == "UDP"}
+        for key, (listener, since) in tuple(self._retired.items()):
+            if listener.local not in used and self._loop.time() - since >= LINGER:
+                del self._retired[key]
+                listener.close()
+        self._know_udp()
+        return bool(self._retired)
 
     def listening(self) -> list[Listening]:
         return [Listening(each.realm, key[0], each.local) for key, each in self._listeners.items()]
@@ -121,19 +149,31 @@ class Network:
 
     async def close(self) -> None:
         """Stop listening, then let connections send what is written."""
-        for listener in self._listeners.values():
+        for listener in (*self._listeners.values(), *(listener for listener, _ in self._retired.values())):
             listener.close()
         self._listeners.clear()
+        self._retired.clear()
         self._udp = {}
         await self._pool.close()
 
-    def _open(self, realm: Realm, listener: Listener) -> UdpListener | StreamListener:
+    def _retire(self, key: _Key, listener: _Listener) -> None:
+        """Connections live on without their listener, but calls over UDP do not."""
+        if isinstance(listener, UdpListener):
+            self._retired[key] = listener, self._loop.time()
+        else:
+            listener.close()
+
+    def _know_udp(self) -> None:
+        listeners = (*self._listeners.values(), *(listener for listener, _ in self._retired.values()))
+        self._udp = {each.local: each for each in listeners if isinstance(each, UdpListener)}
+
+    def _open(self, realm: Realm, listener: Listener, wanted: Collection[_Key]) -> _Listener:
         host, port = listener.local
         if listener.transport == "UDP":
             sock = _bind(realm, listener, lambda: open_udp(host, port))
             return UdpListener(sock, realm.name, self._loop, self._receiver, self._stats)
         return StreamListener(
-            _bind(realm, listener, lambda: open_stream(host, port, BACKLOG)),
+            self._same_place(listener, wanted) or _bind(realm, listener, lambda: open_stream(host, port, BACKLOG)),
             listener.transport,
             self._pool.accept,
             loop=self._loop,
@@ -144,19 +184,21 @@ class Network:
             failed=self._receiver.handshake_failed,
         )
 
+    def _same_place(self, listener: Listener, wanted: Collection[_Key]) -> socket.socket | None:
+        """The socket of the listener that has to go and is there for another transport, TCP's for TLS: the kernel has one only."""
+        for key, each in self._listeners.items():
+            if isinstance(each, StreamListener) and each.local == listener.local and key not in wanted:
+                return each.duplicate()
+        return None
+
     @staticmethod
-    def _adapt(listener: UdpListener | StreamListener, realm: Realm, contexts: dict[tuple[str, Transport], ssl.SSLContext]) -> None:
+    def _adapt(listener: _Listener, realm: Realm, contexts: tls.Contexts) -> None:
         listener.realm = realm.name
         listener.mark(realm.dscp)
         if isinstance(listener, StreamListener):
-            listener.context = contexts.get((realm.name, listener.transport))
+            listener.context = contexts.servers.get((realm.name, listener.transport))
             if listener.transport in WEB_SOCKETS:
                 listener.framing = partial(WebSocket, realm.origins)
-
-
-def _presented(realm: Realm, transport: Transport) -> Presented:
-    """A browser that is asked for a certificate asks its user: on WebSockets only where there is no way without."""
-    return "never" if transport == "WSS" and realm.client_certificates == "optional" else realm.client_certificates
 
 
 def _bind(realm: Realm, listener: Listener, bind: Callable[[], socket.socket]) -> socket.socket:

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography import x509
 
 from sbc.errors import ConfigError
+from sbc.flow import Transport
 from sbc.net.identity import Expected, names
 from sbc.policy.snapshot import KeyPair, Presented, Realm, Snapshot, Trunk
 
@@ -59,6 +60,33 @@ def outward(realm: Realm, snapshot: Snapshot) -> Outward:
         {name: _client_context(realm, trunk.certificate) for name, trunk in called.items() if trunk.certificate is not None},
         frozenset(name for name, trunk in called.items() if trunk.wildcard_certificates),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """Of all realms that have TLS: by realm and transport for connections peers open, by realm for those we open."""
+
+    servers: Mapping[tuple[str, Transport], ssl.SSLContext]
+    clients: Mapping[str, Outward]
+
+
+def read(snapshot: Snapshot) -> Contexts:
+    """Reads the files, and takes some ms a realm: the system has a hundred authorities. Raises ConfigError."""
+    secure: dict[tuple[str, Transport], Realm] = {
+        (realm.name, listener.transport): realm
+        for realm in snapshot.realms.values()
+        for listener in realm.listeners
+        if listener.transport in ("TLS", "WSS")
+    }
+    return Contexts(
+        {key: server_context(realm, _presented(realm, key[1])) for key, realm in secure.items()},
+        {name: outward(realm, snapshot) for (name, transport), realm in secure.items() if transport == "TLS"},
+    )
+
+
+def _presented(realm: Realm, transport: Transport) -> Presented:
+    """A browser that is asked for a certificate asks its user: on WebSockets only where there is no way without."""
+    return "never" if transport == "WSS" and realm.client_certificates == "optional" else realm.client_certificates
 
 
 def certificates(snapshot: Snapshot) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sbc.clock import Ids, Now
 from sbc.core import Core
 from sbc.effects import Effect, KeepRecording, Log
+from sbc.flow import Flow
 from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged
 from sbc.policy.snapshot import Party, Snapshot
 from sbc.recording.recording import Recorded
@@ -91,6 +92,15 @@ class RecordingCore:
 
     def busy(self) -> int:
         return self.core.busy()
+
+    def flows_in_use(self) -> frozenset[Flow]:
+        return self.core.flows_in_use()
+
+    def strays(self) -> tuple[Flow, ...]:
+        return self.core.strays()
+
+    def departed(self) -> tuple[Flow, ...]:
+        return self.core.departed()
 
     def is_leaving(self) -> bool:
         return self.core.is_leaving()

@@ -70,6 +70,13 @@ class Bindings:
         if self._of:
             self._emit(Log("info", "registrations found", {"accounts": len(self._of), "bindings": len(self), "waited_for": lost}))
 
+    def keep(self, known: Callable[[str, Flow], bool], now: Now) -> None:
+        """A new policy is there: bindings of accounts that are no more, or that are elsewhere, go."""
+        for account, bindings in tuple(self._of.items()):
+            kept = [binding for binding in bindings if known(account, binding.flow)]
+            if len(kept) < len(bindings):
+                self.bind(account, kept, now)
+
     def ways(self, account: str, token: str, now: Now) -> tuple[Way, ...] | None:
         """How the account is reached: by preference (q), then the binding refreshed last. `token`: by that binding, "": by any.
 

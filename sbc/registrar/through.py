@@ -317,7 +317,7 @@ class _Passing:
             self._answer(error.status, error.reason, error.headers, now)
             return
         if self._through.bindings.holds(self._party.name, self._flow):
-            self._context.trust(self._flow)
+            self._context.trust(self._flow, self._party.name)
         rows = self._through.rows(self._party, self._registration, bindings, self._flow, now)
         self._answer(200, "", (*rows, *told(response.headers, TOLD_ONCE)), now)
 

@@ -18,12 +18,14 @@ import pytest
 from media.control import sockets_only
 from media.engines import Choice
 from media.fake import FakeEngine
-from sbc import app, devcerts, replay
+from sbc import app, devcerts, provision, replay
 from sbc.app import App, Settings
 from sbc.effects import Effect, Resolve, Send, WriteRecord
 from sbc.errors import ConfigError
+from sbc.flow import Flow
 from sbc.inputs import Begun, DrainBegun, DrainEnded, Input, PolicyChanged, RequestIn, Resolved
 from sbc.log import EventLog
+from sbc.net import network
 from sbc.net.resolver import Resolver
 from sbc.recording.replay import first_difference, play
 from sbc.sip.locate import Question, Wanted
@@ -225,10 +227,40 @@ def test_sighup_takes_the_policy_and_the_record_file_anew(stage: Stage) -> None:
         _, event = stage.core.inputs
         assert isinstance(event, PolicyChanged)
         assert event.snapshot.realms["outside"].listeners[0].port == stage.port
-        assert can_bind(old)
+        assert not can_bind(old)  # for calls that began there
         assert not can_bind(stage.port)
         assert stage.records.exists()
         assert any("policy_changed" in line for line in stage.logged)
+
+    stage.play(scene)
+
+
+def test_what_a_policy_leaves_behind_is_closed_when_no_call_needs_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "LINGER", 0.0)
+    monkeypatch.setattr(provision, "CLEARING", 0.01)
+    peer = Flow("outside", "TCP", (LOCALHOST, 5060), (LOCALHOST, 40000), 1)
+    closed: list[Flow] = []
+
+    def close(_: network.Network, flow: Flow) -> None:
+        closed.append(flow)
+        stage.core.stray.clear()
+
+    monkeypatch.setattr(network.Network, "close_flow", close)
+
+    async def scene(it: App) -> None:
+        old, stage.port = stage.port, free_port()
+        stage.core.in_use.add(Flow("outside", "UDP", (LOCALHOST, old), (LOCALHOST, 40000)))
+        stage.core.going.append(peer)
+        stage.write()
+        it.reload()
+        await until(lambda: len(stage.core.inputs) > 1)
+        await asyncio.sleep(0.05)
+        assert not can_bind(old)
+        stage.core.in_use.clear()
+        await until(lambda: can_bind(old))
+        assert closed == []
+        stage.core.stray.append(stage.core.going.pop())
+        await until(lambda: closed == [peer])
 
     stage.play(scene)
 

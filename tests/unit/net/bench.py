@@ -127,6 +127,9 @@ class ScriptedCore:
         self.due: list[float] = []
         self.calls = 0
         self.leaving = False
+        self.in_use: set[Flow] = set()
+        self.stray: list[Flow] = []
+        self.going: list[Flow] = []
         self.on_timeout: Callable[[], None] = lambda: None
         self._inside = False
 
@@ -153,6 +156,15 @@ class ScriptedCore:
 
     def busy(self) -> int:
         return self.calls
+
+    def flows_in_use(self) -> frozenset[Flow]:
+        return frozenset(self.in_use)
+
+    def strays(self) -> tuple[Flow, ...]:
+        return tuple(self.stray)
+
+    def departed(self) -> tuple[Flow, ...]:
+        return (*self.stray, *self.going)
 
     def is_leaving(self) -> bool:
         return self.leaving

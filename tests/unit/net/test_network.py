@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -9,7 +10,9 @@ import pytest
 from sbc.effects import Send
 from sbc.errors import ConfigError
 from sbc.flow import Address, Flow
-from tests.unit.net.bench import LOCALHOST, Authority, bench, free_port, message, realm, run, until
+from sbc.net import network, tls
+from sbc.net.network import Listening
+from tests.unit.net.bench import LOCALHOST, Authority, bench, free_port, message, realm, run, snapshot, until
 
 
 def listens(kind: socket.SocketKind, port: int) -> bool:
@@ -87,6 +90,75 @@ def test_a_new_policy_that_fails_changes_nothing(authority: Authority) -> None:
                 peer = await it.connect("TCP")
                 peer.send(message())
                 await until(lambda: it.ear.messages)
+
+    run(scene())
+
+
+def test_calls_over_udp_keep_the_socket_they_began_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "LINGER", 0.2)
+
+    async def scene() -> None:
+        first, second = free_port(), free_port()
+        async with bench(realm(("UDP", first))) as it:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+                phone.bind((LOCALHOST, 0))
+                phone.setblocking(False)
+                flow = it.flow("UDP", phone.getsockname())
+                it.reload(realm(("UDP", second)))
+                assert [each.address[1] for each in it.network.listening()] == [second]
+                phone.sendto(b"x", (LOCALHOST, first))
+                await until(lambda: it.ear.datagrams)
+                assert it.ear.datagrams[0][1] == flow
+                it.network.send(Send(b"y", flow))
+                assert phone.recv(10) == b"y"
+                assert it.network.release([])  # transactions may still run
+                await asyncio.sleep(0.25)
+                assert it.network.release([flow])
+                assert listens(socket.SOCK_DGRAM, first)
+                assert not it.network.release([flow._replace(transport="TCP")])
+                assert not listens(socket.SOCK_DGRAM, first)
+                it.network.send(Send(b"y", flow, "z9hG4bK1"))
+                assert it.ear.failures == [("z9hG4bK1", f"no UDP socket on {LOCALHOST}:{first}")]
+
+    run(scene())
+
+
+def test_what_is_wanted_again_is_taken_back() -> None:
+    async def scene() -> None:
+        first, second = free_port(), free_port()
+        async with bench(realm(("UDP", first))) as it:
+            for _ in range(3):
+                it.reload(realm(("UDP", second), name="other"))
+                it.reload(realm(("UDP", first)))
+            assert it.network.listening() == [Listening("outside", "UDP", (LOCALHOST, first))]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+                phone.sendto(b"x", (LOCALHOST, first))
+                await until(lambda: it.ear.datagrams)
+            assert it.network.release([])
+
+    run(scene())
+
+
+def test_TLS_instead_of_TCP_at_the_same_place(authority: Authority) -> None:
+    async def scene() -> None:
+        port, edge = free_port(), authority.edge()
+        async with bench(realm(("TCP", port))) as it:
+            plain = await it.connect("TCP")
+            plain.send(message())
+            await until(lambda: it.ear.messages)
+            it.reload(realm(("TLS", port), certificate=edge))
+            plain_again = snapshot(realm(("TCP", port)))
+            secure = await it.connect("TLS", authority.client())
+            for peer in (secure, plain):
+                peer.send(message())
+            await until(lambda: len(it.ear.messages) == 3)
+            it.network.discard(it.network.prepare(plain_again, tls.read(plain_again)))
+            await it.connect("TLS", authority.client())
+            it.reload(realm(("TCP", port)))
+            (await it.connect("TCP")).send(message())
+            await until(lambda: len(it.ear.messages) == 4)
+            with pytest.raises(ConfigError, match="another program uses it"):
+                it.reload(realm(("TCP", port), ("TLS", port), certificate=edge))
 
     run(scene())
 

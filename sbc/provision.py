@@ -1,0 +1,117 @@
+"""What a policy needs of the world around the core: listeners, certificates, authorities, name servers, media interfaces.
+
+All of it is got first, so that what can fail has failed before anything changes; then one policy takes the place of the other
+within one turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from media.api import MediaEngine, MediaError, Suite, Tier
+from sbc.errors import ConfigError
+from sbc.identity.verify import Credentials
+from sbc.log import EventLog
+from sbc.net import network, tls
+from sbc.net.expiry import ExpiryWatch
+from sbc.net.network import Network
+from sbc.net.ports import CoreLike
+from sbc.net.resolver import Resolver
+from sbc.net.sockets import check_local
+from sbc.net.verifier import Verifier
+from sbc.policy.load import Loaded, load_policy
+from sbc.policy.snapshot import Snapshot
+
+CLEARING = 5.0  # seconds between looks at what earlier policies have left: some ms for 10,000 calls
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A policy with all that its files refer to, read."""
+
+    loaded: Loaded
+    contexts: tls.Contexts
+    credentials: Credentials
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.loaded.snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """What is open for a policy that does not count yet."""
+
+    material: Material
+    sockets: network.Prepared
+
+
+class Provision:
+    def __init__(
+        self, network: Network, resolver: Resolver, verifier: Verifier, media: MediaEngine, log: EventLog, suites: Collection[Suite]
+    ) -> None:
+        self._network = network
+        self._resolver = resolver
+        self._verifier = verifier
+        self._media = media
+        self._log = log
+        self._suites = suites
+        self._expiry = ExpiryWatch()
+        self.tiers: dict[str, Tier] = {}
+
+    def read(self, folder: Path) -> Material:
+        """Takes its time, and may run in a thread of its own. Raises ConfigError with all that is wrong."""
+        return self.complete(load_policy(folder, self._suites))
+
+    def complete(self, loaded: Loaded) -> Material:
+        """With what the policy refers to. Raises ConfigError."""
+        return Material(loaded, tls.read(loaded.snapshot), self._verifier.read(loaded.snapshot))
+
+    def prepare(self, material: Material) -> Provided:
+        """Open what is new. Raises ConfigError, and then it is closed again."""
+        for realm in material.snapshot.realms.values():
+            check_local(realm.relay.address, f"realm {realm.name}: relay")
+        return Provided(material, self._network.prepare(material.snapshot, material.contexts))
+
+    def commit(self, provided: Provided) -> None:
+        """Let it count. Raises ConfigError when the media engine cannot have it: then nothing has changed, and it is discarded."""
+        snapshot = provided.material.snapshot
+        try:
+            self._media.provide({realm.name: realm.relay for realm in snapshot.realms.values()})
+        except MediaError as error:
+            self._network.discard(provided.sockets)
+            raise ConfigError(f"media: {error}") from error
+        self._network.commit(provided.sockets)
+        self._resolver.apply(snapshot)
+        self._verifier.apply(provided.material.credentials)
+        for warning in provided.material.loaded.warnings:
+            self._log.event("warning", "policy_warning", {"problem": str(warning)})
+        self._log_tiers()
+        with suppress(OSError, ValueError):  # gone since it was loaded: the next policy will say so
+            self._expiry.take(tls.certificates(snapshot))
+        self.warn_of_expiry()
+
+    def warn_of_expiry(self) -> None:
+        for expiring in self._expiry.due():
+            self._log.event(expiring.level, "certificate_expires", {"problem": expiring.text})
+
+    async def clear(self, core: CoreLike) -> None:
+        """Close what is left of earlier policies, each when no call needs it any more; ends when all is."""
+        while True:
+            for flow in core.strays():
+                self._network.close_flow(flow)
+            if not self._network.release(core.flows_in_use()) and not core.departed():
+                return
+            await asyncio.sleep(CLEARING)
+
+    def _log_tiers(self) -> None:
+        """Those that are not as they were."""
+        for realm, tier in self._media.tiers().items():
+            if self.tiers.get(realm) != tier:
+                problem = {"problem": tier.problem} if tier.problem else {}
+                self._log.event("warning" if problem else "info", "media_packets", {"realm": realm, "by": tier.name, **problem})
+        self.tiers = dict(self._media.tiers())
