@@ -37,6 +37,7 @@ from sbc.effects import CloseFlow, Send, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
+from sbc.helpline import Helpline
 from sbc.policy.decide import (
     Admitted,
     account_name,
@@ -89,7 +90,7 @@ class Reception:
         self.carriers = Carriers(context, tokens)
         doorkeeper = Doorkeeper(context, bindings.all_at, self.carriers.caller)
         self._through = Through(context, bindings, tokens, doorkeeper.note_failure)
-        self._admit_party = context.tap.answered(doorkeeper.admit)
+        self._admit_party = context.tap.answered(Helpline(context, doorkeeper).admit)
         self._may_answer = context.tap.answered(doorkeeper.may_answer)
         self._subscriptions = Subscriptions(context)
         self._transfers = Transfers(context, self._admit_transferred, self._ended)

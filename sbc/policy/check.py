@@ -51,4 +51,5 @@ def _references(checker: Checker) -> None:
             what = f"there is no realm {name!r}{did_you_mean(name, checker.names['realms'])}"
             checker.error(("emergency", name), what)
         checker.references(("emergency", name, "send_to"), "trunks", "users")
+        checker.reference(("emergency", name, "strangers", "media"), "media")
     checker.reference(("strangers", "limits"), "limits")

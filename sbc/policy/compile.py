@@ -23,6 +23,7 @@ from sbc.policy.snapshot import (
     Credentials,
     DialPlan,
     HeaderRules,
+    Helped,
     KeyPair,
     LimitRules,
     Listener,
@@ -41,6 +42,7 @@ from sbc.policy.snapshot import (
     Terms,
     Trunk,
     User,
+    stranger_in,
 )
 from sbc.sdp.rules import USUAL_SUITES, MediaRules
 from sbc.sip.timers import TimerValues
@@ -72,6 +74,8 @@ def compile_policy(
     users = {name: _user(name, user, media, limits, blocks, owned, secrets) for name, user in policy.users.items()}
     trunks = {name: with_edits(document, ("trunks", name), trunk, policy.trunks[name], headers) for name, trunk in trunks.items()}
     users = {name: with_edits(document, ("users", name), user, policy.users[name], headers) for name, user in users.items()}
+    helped = {realm: rule.strangers for realm, rule in policy.emergency.items() if rule.strangers is not None}
+    trunks |= {stranger_in(realm): _stranger(realm, rule, media) for realm, rule in helped.items()}
     accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
     for trunk in trunks.values():
         credentials = trunk.registers or trunk.authenticates
@@ -94,7 +98,11 @@ def compile_policy(
         routes=routes,
         everybody=_named(limits, policy.everybody.limits if policy.everybody is not None else None),
         emergency={name: _emergency(document, name, rule) for name, rule in policy.emergency.items()},
-        strangers=Strangers(strangers.answer, limits[strangers.limits] if strangers.limits is not None else None),
+        strangers=Strangers(
+            strangers.answer,
+            limits[strangers.limits] if strangers.limits is not None else None,
+            {realm: Helped(rule.calls, rule.new_calls) for realm, rule in helped.items()},
+        ),
         limits=limits,
         sources={name: _sources(policy, name) for name in policy.realms},
         accounts=accounts,
@@ -194,6 +202,11 @@ def _trunk(
         verify=trunk.verify or "no",
         numbers=NumberRules(_kinds(trunk.refuse_to), _kinds(trunk.refuse_from)),
     )
+
+
+def _stranger(realm: str, helped: model.HelpedModel, media: Mapping[tuple[str, str], MediaRules]) -> Trunk:
+    """Who calls for help and has proved nothing: may do nothing else, and is believed nothing."""
+    return Trunk(stranger_in(realm), realm, accept_from=(), peer=None, registers=None, media=media[realm, helped.media])
 
 
 def _register_to(name: str, trunk: model.TrunkModel, secrets: Mapping[Keys, str]) -> RegisterTo | None:

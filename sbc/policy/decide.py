@@ -43,7 +43,7 @@ class NumberRefused(SipError):
         super().__init__(detail, status=484, reason="Address Incomplete", headers=headers)
 
 
-Proof = Literal["certificate", "digest", "registration", "address"]
+Proof = Literal["certificate", "digest", "registration", "address", "emergency"]  # the last: nothing, but it calls for help
 
 
 @frozen

@@ -351,6 +351,14 @@ class User:
 Party = Trunk | User
 
 
+def stranger_in(realm: str) -> str:
+    """The name of the trunk that stands for strangers of that realm who call for help."""
+    return f"{STRANGER}.{realm}"
+
+
+STRANGER = "stranger"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where a call goes.
@@ -385,10 +393,22 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Strangers:
-    """`answer`: status for a request from a source that is no trunk and has no account; None: silence."""
+    """`answer`: status for a request from a source that is no trunk and has no account; None: silence.
+
+    helped   by realm: how many emergency calls are taken of them
+    """
 
     answer: int | None = None
     limits: LimitRules | None = None
+    helped: Mapping[str, Helped] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Helped:
+    """Emergency calls of strangers: at a time, and per second."""
+
+    calls: int
+    new_calls: float
 
 
 @dataclass(frozen=True, slots=True)

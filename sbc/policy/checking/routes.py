@@ -9,6 +9,7 @@ from sbc.policy.checking.checker import Checker
 from sbc.policy.inventory import OWNER, UNASSIGNED
 from sbc.policy.numbering import check_owners
 from sbc.policy.problems import Path
+from sbc.policy.snapshot import stranger_in
 
 
 def check(checker: Checker) -> None:
@@ -84,6 +85,12 @@ def _numbers(checker: Checker) -> None:
 def _emergency(checker: Checker) -> None:
     for name, emergency in checker.policy.emergency.items():
         _targets(checker, ("emergency", name, "send_to"), emergency.send_to)
+        if emergency.strangers is not None:
+            for section in ("trunks", "users"):
+                if stranger_in(name) in checker.names[section]:
+                    checker.error(
+                        (section, stranger_in(name)), f"means the strangers of realm {name!r} who call for help: choose another name"
+                    )
     for name in checker.names["realms"]:
         if name not in checker.names["emergency"]:
             what = f"has no 'emergency': say where its emergency calls go, or 'emergency: {{{name}: none}}'"

@@ -136,11 +136,22 @@ class BlockModel(Model):
         return self
 
 
+class HelpedModel(Model):
+    """Emergency calls of strangers: from a source that is no trunk and has proved nothing. All of a realm share these."""
+
+    media: Name = Field(description="Which `media` object applies to them.")
+    calls: int = Field(ge=1, le=100, description="Calls at the same time.")
+    new_calls: Rate = Field(description="New calls per time; as many as `calls` at once after a quiet while.")
+
+
 class EmergencyModel(Model):
     """Matched before the dial plan and exempt from every limit."""
 
     numbers: list[ShortNumber] = Field(min_length=1, description='As people dial them: ["112", "110"]. urn:service:sos always counts.')
     send_to: list[Name] = Field(min_length=1, description="Trunks, tried in order whatever goes wrong.")
+    strangers: HelpedModel | None = Field(
+        None, description="How many emergency calls are taken from strangers. Default: none, strangers are treated as ever."
+    )
 
 
 class EverybodyModel(Model):

@@ -12,6 +12,7 @@ from sbc.policy.decide import route
 from sbc.policy.document import Document
 from sbc.policy.inventory import UNASSIGNED, Inventory
 from sbc.policy.numbering import check_owners, inventory_of, number_range, read_entries
+from sbc.policy.snapshot import HeaderRules, Helped
 from sbc.recording.plain import Plain, read
 from sbc.recording.secrets import Secrets
 from tests.cost import least_cpu
@@ -322,3 +323,33 @@ def test_a_hundred_thousand_numbers_load_in_seconds_and_are_found_at_once(folder
     assert inventory.owner_of("+493010000008") is None
     each = least_cpu(lambda: [inventory.owner_of("+493010350007") for _ in range(2000)], tries=5) / 2000
     assert each < 15e-6  # 1.3 µs; looking through them would take 1,000
+
+
+HELPED = 'emergency: {outside: {numbers: ["112"], send_to: [t], strangers: {%s}}, inside: none}\n'
+
+
+def test_strangers_who_call_for_help(folder: Folder) -> None:
+    text = MINIMAL.replace("emergency: {outside: none, inside: none}\n", HELPED % "media: plain, calls: 2, new_calls: 6/m")
+    text += "trunks: {t: {realm: inside, media: plain, peer: sip:x}}\n"
+    snapshot = folder.load(text).snapshot
+    stranger = snapshot.trunks["stranger.outside"]
+    assert (stranger.limits, stranger.realm, stranger.headers) == ((), "outside", HeaderRules())
+    assert snapshot.strangers.helped == {"outside": Helped(2, 0.1)}
+    assert "stranger.inside" not in folder.load(text).snapshot.trunks
+    assert "stranger.outside" not in folder.load(text.replace(", strangers: {media: plain, calls: 2, new_calls: 6/m}", "")).snapshot.trunks
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("media: plain, calls: 2", "emergency.outside.strangers: needs 'new_calls'"),
+        ("calls: 2, new_calls: 6/m", "emergency.outside.strangers: needs 'media'"),
+        ("media: plain, calls: 0, new_calls: 6/m", "emergency.outside.strangers.calls: must be at least 1"),
+        ("media: plan, calls: 1, new_calls: 6/m", "emergency.outside.strangers.media: there is no media 'plan', did you mean 'plain'?"),
+        ("media: plain, calls: 1, new_calls: 6/m", "trunks.stranger.outside: means the strangers of realm 'outside' who call for help"),
+    ],
+)
+def test_mistakes_about_strangers(folder: Folder, keys: str, problem: str) -> None:
+    text = MINIMAL.replace("emergency: {outside: none, inside: none}\n", HELPED % keys)
+    text += "trunks:\n  t: {realm: inside, media: plain, peer: sip:x}\n  stranger.outside: {realm: inside, media: plain}\n"
+    assert any(problem in error for error in folder.errors(text)), folder.errors(text)
