@@ -22,6 +22,7 @@ from sbc.call.leg import Leg
 from sbc.call.message import check_size, event_of
 from sbc.call.neutral import is_anonymous
 from sbc.call.peers import Vouched
+from sbc.call.presenting import masked
 from sbc.call.priority import OPTION, allowed_priority, with_priority
 from sbc.call.record import Facts, LegFacts, Times, record_of
 from sbc.call.reserving import between, place_of_caller, place_on_route
@@ -313,7 +314,7 @@ class Reception:
             raise SipError("no route", status=404, reason="Not Found")
         caller = screened(party, request, caller_of(party, request))
         invitation = invitation_of(request, party, number, caller, hops, emergency=False)
-        invitation = self._with_ways(invitation, party, meant, flow, now)
+        invitation = masked(self._with_ways(invitation, party, meant, flow, now), chosen)
         if request.method == "SUBSCRIBE":
             self._subscriptions.begin(chosen, invitation, party, flow, transaction, now)
         else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sbc.call.bodies import Body, bodies_of
 from sbc.call.crossing import Said, for_help, hides_from, read_invite, rows_for
-from sbc.call.neutral import ANONYMOUS, ANONYMOUS_HOST, is_anonymous, numbered, user_part
+from sbc.call.neutral import ANONYMOUS, is_anonymous, numbered, shown, user_part
 from sbc.errors import SipError
 from sbc.frozen import frozen
 from sbc.identity.verdict import Claimed
@@ -37,6 +37,7 @@ class Invitation:
     bodies: tuple[Body, ...] = ()  # what else the INVITE carries
     token: str = ""  # of the one binding of the callee that is meant; "": any
     claimed: Claimed | None = None  # what is still to be verified of who calls
+    masked: bool = False  # the route has somebody else shown, also when the caller says who it is later on
     home: str = ""  # the trunk that the caller is registered at
     home_route: tuple[str, ...] = ()  # and the way to it that its registrar has told (RFC 3608)
 
@@ -85,7 +86,10 @@ def breadth_left(headers: Headers) -> int | None:
 
 
 def host_told(party: Party, host: str) -> str:
-    """What stands behind the @ of our callers in requests to `party`: where we have an account, its domain; else `host`, ours."""
+    """What stands behind the @ of callers in requests to `party`: the policy's word, or the domain of our account; else `host`, ours."""
+    presents = party.headers.presents
+    if presents is not None and presents.domain is not None:
+        return presents.domain
     return party.register_to.domain if isinstance(party, Trunk) and party.register_to is not None else host
 
 
@@ -98,15 +102,28 @@ def rows_of(invitation: Invitation, party: Party, host: str) -> list[tuple[str, 
 def from_of(invitation: Invitation, party: Party, host: str, tag: str) -> NameAddr:
     """From on the leg of the callee `party`: the caller's name and number, our own host; or nobody; or our account there."""
     if hides_from(invitation.said, party):
-        return ANONYMOUS.with_tag(tag)
-    caller = invitation.caller
+        return _nobody(party, host).with_tag(tag)
     account = party.register_to if isinstance(party, Trunk) else None
     if account is not None and account.in_from and not invitation.anonymous:
         uri = Uri.sip(account.user, host)
     elif invitation.anonymous:
-        uri = Uri.sip(user_part(caller) or None, ANONYMOUS_HOST)
-    elif invitation.said.verstat and caller.startswith("+"):
-        uri = numbered(caller, invitation.said.verstat).with_(host=host)
+        uri = Uri.sip(user_part(invitation.caller) or None, _nobody(party, host).uri.host)
     else:
-        uri = Uri.sip(user_part(caller) or None, host)
-    return NameAddr(invitation.caller_name, uri).with_tag(tag)
+        uri = _caller(invitation, party, host)
+    presents = party.headers.presents
+    return NameAddr(invitation.caller_name if presents is None or presents.names else "", uri).with_tag(tag)
+
+
+def _caller(invitation: Invitation, party: Party, host: str) -> Uri:
+    caller, verstat = invitation.caller, invitation.said.verstat
+    if not caller.startswith("+"):
+        return Uri.sip(user_part(caller) or None, host)
+    uri = numbered(caller, verstat) if verstat else Uri.sip(user_part(caller), "")
+    return shown(NameAddr("", uri), party, host).uri
+
+
+def _nobody(party: Party, host: str) -> NameAddr:
+    presents = party.headers.presents
+    if presents is None or presents.anonymous == "nowhere":
+        return ANONYMOUS
+    return NameAddr(ANONYMOUS.display, Uri.sip("anonymous", host))

@@ -21,7 +21,7 @@ from sbc.call.info import carries_digits, may_hear
 from sbc.call.leg import Leg
 from sbc.call.media import media_leg
 from sbc.call.places import Places
-from sbc.call.priority import without_foreign_priority
+from sbc.call.presenting import as_told
 from sbc.call.record import Facts, LegFacts, attempt_of, record_of, server_of
 from sbc.call.redirect import Detours
 from sbc.call.relaying import Relaying, early_media
@@ -245,8 +245,7 @@ class Call:
         try:
             # An offer in a reliable 1xx has to be answered by the caller: one who cannot must not be the reason for it
             supported = SUPPORTED if self.a.answers_early else SUPPORTED_UNRELIABLE
-            invitation = self.invitation if self.route.emergency else without_foreign_priority(self.invitation, target.party)
-            leg.dial(invitation, self.a.offer, supported, now)
+            leg.dial(as_told(self.invitation, self.route, target.party), self.a.offer, supported, now)
             self.facts.b.flow = leg.flow  # too long for UDP, it went by TCP
         except SipError as error:
             self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)

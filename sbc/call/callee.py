@@ -16,6 +16,7 @@ from sbc.call.crossing import read_answer
 from sbc.call.editing import hearing, sending, sent
 from sbc.call.forks import MAX_FORKS, Fork, dialog_of, rseq_of
 from sbc.call.leg import Hear, Leg
+from sbc.call.neutral import USER_PHONE
 from sbc.call.session_ids import SessionIds
 from sbc.call.usage import LONGEST_DATAGRAM, SDP_TYPE, HeaderRows
 from sbc.call.words import Answered, Cause, Progressed, Released, Settled, Word
@@ -106,6 +107,8 @@ class CalleeLeg(Leg):
         self.far = self._dialled = far
         self._beside = told_to(self.party, invitation.bodies)
         self._invitation = invitation
+        if invitation.masked:
+            self.connected.mask()
         self._supported = supported
         if far is not None or self.party.early_offer:
             self._body = self.our_offer(far)
@@ -132,7 +135,7 @@ class CalleeLeg(Leg):
         assert self._invitation is not None
         uri = self.target.uri
         body, content_type = packed(self._body, self._beside, self.local_tag)
-        to = Uri(uri.scheme, uri.user, None, uri.host, uri.port)
+        to = Uri(uri.scheme, uri.user, None, uri.host, uri.port, tuple([item for item in uri.params if item == USER_PHONE]))
         headers = (
             *self.target.route_rows,
             ("Contact", self.contact),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sbc.call.crossing import NOTHING, Said, read_connected, rows_for, who
 from sbc.policy.snapshot import Party
 from sbc.sip.message import Request, Response
-from sbc.sip.names import P_ASSERTED_IDENTITY
+from sbc.sip.names import P_ASSERTED_IDENTITY, P_PREFERRED_IDENTITY, REMOTE_PARTY_ID
 
+TELLS = frozenset({P_ASSERTED_IDENTITY, P_PREFERRED_IDENTITY, REMOTE_PARTY_ID})
 HeaderRows = tuple[tuple[str, str], ...]
 
 
@@ -16,13 +17,18 @@ class ConnectedIdentity:
     `untold`: it does not know yet.
     """
 
-    __slots__ = ("_far", "_party", "_peer", "untold")
+    __slots__ = ("_far", "_masked", "_party", "_peer", "untold")
 
     def __init__(self, party: Party) -> None:
         self._party = party
         self._peer = NOTHING
         self._far = NOTHING
+        self._masked = False
         self.untold = False
+
+    def mask(self) -> None:
+        """The peer is shown somebody else, and never told who it is really connected with."""
+        self._masked = True
 
     def heard(self, message: Request | Response) -> Said:
         """Who the peer is, if that is news; NOTHING: it says nothing of that, or the same as before."""
@@ -46,5 +52,7 @@ class ConnectedIdentity:
         return self._rows(host)
 
     def _rows(self, host: str) -> HeaderRows:
+        if self._masked:
+            return ()
         rows = rows_for(self._far, self._party, host)
-        return tuple(rows) if any(name == P_ASSERTED_IDENTITY for name, _ in rows) else ()
+        return tuple(rows) if any(name in TELLS for name, _ in rows) else ()

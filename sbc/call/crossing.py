@@ -13,7 +13,7 @@ from typing import Literal
 from sbc.call.context import is_private
 from sbc.call.diverted import continued, diversions_of, history_of, neutral_diversions, neutral_history
 from sbc.call.identities import Found, asserted, proved, values
-from sbc.call.neutral import is_anonymous, neutral, placed, verstat_of
+from sbc.call.neutral import is_anonymous, neutral, placed, shown, verstat_of
 from sbc.errors import ParseError, SipError
 from sbc.frozen import frozen, replace
 from sbc.policy.snapshot import HeaderRules, Party, Trunk
@@ -76,6 +76,7 @@ READ = frozenset(
 )
 
 
+IDENTITY_HEADERS = {"p-asserted-identity": P_ASSERTED_IDENTITY, "p-preferred-identity": P_PREFERRED_IDENTITY}
 CONNECTED = frozenset({P_ASSERTED_IDENTITY, P_PREFERRED_IDENTITY, REMOTE_PARTY_ID, PRIVACY})  # what tells who somebody is
 
 
@@ -161,7 +162,7 @@ def rows_for(said: Said, party: Party, host: str, called: str = "") -> list[tupl
     rules = party.headers
     rows: list[tuple[str, str]] = list(said.always)
     if rules.trusted or not said.hidden:
-        rows += [(P_ASSERTED_IDENTITY, str(placed(identity, host))) for identity in said.identities]
+        rows += _identity_rows(said, party, host, called)
     privacy = said.privacy if rules.trusted else said.privacy.without(HISTORY)
     if privacy.values:
         rows.append((PRIVACY, str(privacy)))
@@ -189,7 +190,7 @@ def read_referred_by(headers: Headers, party: Party) -> NameAddr | None:
 
 def referred_by_rows(referred_by: NameAddr | None, party: Party, host: str) -> list[tuple[str, str]]:
     """The same as `party` is told, if it is trusted with that. `host` is ours on that side."""
-    return [(REFERRED_BY, str(placed(referred_by, host)))] if referred_by is not None and party.headers.trusted else []
+    return [(REFERRED_BY, str(shown(referred_by, party, host)))] if referred_by is not None and party.headers.trusted else []
 
 
 def check_privacy(headers: Headers) -> None:
@@ -307,25 +308,44 @@ def _is_inside(host: str, party: Party) -> bool:
 
 
 def _rows_within_trust(said: Said, party: Party, host: str, called: str) -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = [
-        (REMOTE_PARTY_ID, str(RemotePartyId(placed(each.address, host), each.party, each.screened, each.privacy, each.id_type)))
-        for each in said.parties
-    ]
+    rows: list[tuple[str, str]] = []
+    if party.headers.presents is None or party.headers.presents.identity == "p-asserted-identity":
+        rows += [
+            (REMOTE_PARTY_ID, str(RemotePartyId(shown(each.address, party, host), each.party, each.screened, each.privacy, each.id_type)))
+            for each in said.parties
+        ]
     diversions, history = _diversions_told(said, party.headers, called)
     rows += [
-        (DIVERSION, str(Diversion(placed(each.address, host), each.reason, each.counter, each.privacy, each.params))) for each in diversions
+        (DIVERSION, str(Diversion(shown(each.address, party, host), each.reason, each.counter, each.privacy, each.params)))
+        for each in diversions
     ]
-    rows += [(HISTORY_INFO, str(HistoryEntry(placed(entry.address, host), entry.index, entry.how, entry.from_))) for entry in history]
+    rows += [(HISTORY_INFO, str(HistoryEntry(shown(entry.address, party, host), entry.index, entry.how, entry.from_))) for entry in history]
     if said.called_party is not None:
-        rows.append((P_CALLED_PARTY_ID, str(placed(said.called_party, host))))
+        rows.append((P_CALLED_PARTY_ID, str(shown(said.called_party, party, host))))
     if said.charging is not None:
         vector = said.charging
         rows.append((P_CHARGING_VECTOR, str(ChargingVector(vector.icid, host, vector.orig_ioi, vector.term_ioi))))
     return [*rows, *referred_by_rows(said.referred_by, party, host), *said.within_trust]
 
 
+def _identity_rows(said: Said, party: Party, host: str, called: str) -> list[tuple[str, str]]:
+    """Who somebody is, in the header in which `party` wants to read it. `called`: as for `rows_for`."""
+    presents = party.headers.presents
+    if presents is None:
+        return [(P_ASSERTED_IDENTITY, str(placed(identity, host))) for identity in said.identities]
+    people = [shown(identity, party, host) for identity in said.identities]
+    if presents.identity == "remote-party-id":
+        whose: Literal["calling", "called"] = "calling" if called else "called"
+        privacy = ("full",) if said.hidden else ("off",)
+        return [(REMOTE_PARTY_ID, str(RemotePartyId(each, whose, True, privacy))) for each in people[:1]]
+    header = IDENTITY_HEADERS.get(presents.identity)
+    return [(header, str(each)) for each in people] if header is not None else []
+
+
 def _diversions_told(said: Said, rules: HeaderRules, called: str) -> tuple[tuple[Diversion, ...], tuple[HistoryEntry, ...]]:
     history = continued(said.history, called) if called else said.history
+    if rules.diversions_as == "none":
+        return (), ()
     if rules.diversions_as == "diversion":
         return said.diversions or diversions_of(history), ()
     if rules.diversions_as == "history-info":

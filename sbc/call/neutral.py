@@ -7,12 +7,13 @@ from urllib.parse import quote
 
 from sbc.errors import SipError
 from sbc.policy.decide import dialled, normalise
-from sbc.policy.snapshot import Party
+from sbc.policy.snapshot import NumberTable, Party
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.grammar import Params
 from sbc.sip.uri import Uri
 
 ANONYMOUS_HOST = "anonymous.invalid"  # RFC 3323 s4.1.1.3: an anonymous caller has no domain to hide
+USER_PHONE = ("user", "phone")
 ANONYMOUS = NameAddr("Anonymous", Uri.sip("anonymous", ANONYMOUS_HOST))
 
 # What a verification service says of the caller's number (3GPP TS 24.229 s7.2A.20); carriers add the attestation.
@@ -54,7 +55,7 @@ def numbered(number: str, verstat: str = "", scheme: str = "sip") -> Uri:
         return Uri.sip(user_part(number), "")
     if scheme == "tel":
         return Uri("tel", number, params=(("verstat", verstat),) if verstat else ())
-    return Uri.sip(number + (f";verstat={verstat}" if verstat else ""), "", params=(("user", "phone"),))
+    return Uri.sip(number + (f";verstat={verstat}" if verstat else ""), "", params=(USER_PHONE,))
 
 
 def placed(address: NameAddr, host: str) -> NameAddr:
@@ -63,6 +64,45 @@ def placed(address: NameAddr, host: str) -> NameAddr:
     if uri.host or uri.scheme == "tel":
         return address
     return NameAddr(address.display, Uri(uri.scheme, uri.user, None, host, None, uri.params, uri.headers), address.params)
+
+
+def shown(address: NameAddr, party: Party, host: str) -> NameAddr:
+    """A neutral address as `party` wants to see people, at its domain; else at `host`, ours on that side."""
+    presents = party.headers.presents
+    if presents is None or address.uri.host:
+        return placed(address, host)
+    name = address.display if presents.names else ""
+    uri, host = address.uri, presents.domain or host
+    number, mark, rest = (uri.user or "").partition(";")
+    if not number.startswith("+"):
+        return placed(NameAddr(name, uri, address.params), host)
+    written = as_written(number, presents.callers)
+    params = uri.params
+    if uri.scheme == "tel":
+        if written == number and presents.user_phone is None:
+            return NameAddr(name, uri, address.params)
+        params = (*params, USER_PHONE)  # only a global number can do without a host (RFC 3966 s5.1.4)
+    if presents.user_phone is False:
+        params = tuple([item for item in params if item != USER_PHONE])
+    elif presents.user_phone and USER_PHONE not in params:
+        params = (*params, USER_PHONE)
+    return NameAddr(name, Uri("sip", f"{written}{mark}{rest}", None, host, None, params, uri.headers), address.params)
+
+
+def called_at(party: Party, called: str) -> tuple[str, Params]:
+    """User part and parameters of the URI of a normalised number or name, as `party` is to be asked for it."""
+    presents = party.headers.presents
+    if presents is None or not called.startswith("+"):
+        return user_part(called), ()
+    return as_written(called, presents.called), (USER_PHONE,) if presents.user_phone else ()
+
+
+def as_written(number: str, table: NumberTable) -> str:
+    """A number in E.164 as somebody wants it on the wire."""
+    for prefix, instead in table:
+        if number.startswith(prefix):
+            return instead + number[len(prefix) :]
+    return number
 
 
 def verstat_of(uri: Uri) -> str:

@@ -9,13 +9,14 @@ from sbc.call.callee import Target
 from sbc.call.context import Context, Way, flow_to
 from sbc.call.health import ask_whether_it_is_back
 from sbc.call.homes import Home
-from sbc.call.neutral import user_part
+from sbc.call.neutral import called_at
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.effects import Resolve
 from sbc.flow import Flow
 from sbc.frozen import frozen, replace
 from sbc.policy.snapshot import Party, Peer, Realm, RegisterTo, Snapshot, Trunk
+from sbc.sip.grammar import Params
 from sbc.sip.locate import Answers, Server, Wanted, next_questions, servers
 from sbc.sip.uri import Uri
 
@@ -74,7 +75,8 @@ def _at_home(context: Context, trunk: Trunk, account: RegisterTo, home: Home, in
     secure = account.registrar.secure or invitation.secure
     if secure and not flow.secure:
         return NOT_SECURE
-    uri = invitation.service or Uri("sips" if secure else "sip", user_part(invitation.called), None, account.domain, account.port)
+    user, params = called_at(trunk, invitation.called)
+    uri = invitation.service or Uri("sips" if secure else "sip", user, None, account.domain, account.port, params)
     spared = trunk.overload_control and not (invitation.urgent or invitation.priority) and context.overload.spares(flow, now)
     return OVERLOADED if spared else [Target(trunk, uri, flow, trunk.invite_timers, name, route=route)]
 
@@ -88,14 +90,16 @@ def _registered(party: Party, ways: tuple[Way, ...], invitation: Invitation) -> 
             contact = contact.with_(scheme="sip")  # still by TLS, where it registered from (RFC 5630 s5.3)
         # A PBX finds the dialled number in the Request-URI, a phone its own Contact (RFC 3261 s16.5, RFC 6140 s6)
         numbered = isinstance(party, Trunk) and (not invitation.token or NUMBER.issuperset(invitation.called))
-        uri = _numbered(contact, invitation.called) if numbered else contact
+        uri = _numbered(contact, party, invitation.called) if numbered else contact
         targets.append(Target(party, uri, flow, party.timers, route=route))
     return targets or NOT_SECURE
 
 
-def _numbered(contact: Uri, called: str) -> Uri:
+def _numbered(contact: Uri, party: Party, called: str) -> Uri:
     """The Contact with the dialled number as its user; `bnc` has said that it stands for all of them (RFC 6140 s7.1.1)."""
-    return contact.with_(user=user_part(called), params=tuple([item for item in contact.params if item[0] != "bnc"]))
+    user, params = called_at(party, called)
+    kept = [item for item in contact.params if item[0] != "bnc" and item not in params]
+    return contact.with_(user=user, params=(*kept, *params))
 
 
 def when_found(
@@ -136,11 +140,12 @@ def wanted_of(peer: Peer, realm: Realm) -> Wanted:
     return Wanted(peer.host, peer.port, peer.transport, peer.secure, sources)
 
 
-def uri_of(peer: Peer, user: str | None, *, secure: bool) -> Uri:
+def uri_of(peer: Peer, user: str | None, params: Params = (), *, secure: bool) -> Uri:
     """With the transport the policy fixes; one that DNS chose is between us and that server. `secure`: sips, which is TLS by itself."""
     if secure:
-        return Uri("sips", user, None, peer.host, peer.port)
-    return Uri.sip(user, peer.host, peer.port, () if peer.transport in (None, "UDP") else (("transport", peer.transport.lower()),))
+        return Uri("sips", user, None, peer.host, peer.port, params)
+    transport = () if peer.transport in (None, "UDP") else (("transport", peer.transport.lower()),)
+    return Uri.sip(user, peer.host, peer.port, (*params, *transport))
 
 
 def _targets(
@@ -148,7 +153,8 @@ def _targets(
 ) -> list[Target] | Cause:
     """What failed a short while ago comes last; nothing is left out, for it may be all there is (DNS-08)."""
     realm = snapshot.realms[trunk.realm]
-    uri = invitation.service or uri_of(peer, user_part(invitation.called), secure=peer.secure or invitation.secure)
+    user, params = called_at(trunk, invitation.called)
+    uri = invitation.service or uri_of(peer, user, params, secure=peer.secure or invitation.secure)
     good: list[Target] = []
     failed: list[Target] = []
     cause = Cause(503, by="sbc", note=f"{peer.host} has no address we can reach from realm {realm.name}")

@@ -31,6 +31,7 @@ from sbc.policy.snapshot import (
     Party,
     Patterns,
     PrefixTable,
+    Presentation,
     Presented,
     Realm,
     RegisterTo,
@@ -175,7 +176,7 @@ def _trunk(
         registers=Credentials(account.user, secrets.get(("trunks", name, "accepts_registration", "password"), "")) if account else None,
         media=media[trunk.realm, trunk.media],
         limits=_named(limits, trunk.limits),
-        dial_plan=_dial_plan(trunk.dial_plan),
+        dial_plan=_longest_first(trunk.dial_plan),
         timers=TimerValues(t1),
         invite_timers=TimerValues(t1, invite_timeout=trunk.timers.give_up_after if trunk.timers is not None else None),
         accept_certificate=tuple(trunk.accept_certificate or ()),
@@ -253,7 +254,7 @@ def _user(
         password=secrets.get(("users", name, "password"), ""),
         media=media[user.realm, user.media],
         limits=_named(limits, user.limits),
-        dial_plan=_dial_plan(user.dial_plan),
+        dial_plan=_longest_first(user.dial_plan),
         headers=_headers(user, blocks, owned.get(name, ())),
         early_offer=user.early_offer or False,
         record=user.record or "never",
@@ -276,7 +277,7 @@ def _services(party: model.PartyModel, transfers: Literal["refuse", "perform"]) 
     )
 
 
-def _dial_plan(plan: Mapping[str, str] | None) -> DialPlan:
+def _longest_first(plan: Mapping[str, str] | None) -> DialPlan:
     return tuple(sorted((plan or {}).items(), key=lambda entry: -len(entry[0])))
 
 
@@ -286,7 +287,7 @@ def _headers(
     owned: Sequence[Entry],
     *,
     trusted: bool = False,
-    diversions_as: Literal["diversion", "history-info"] | None = None,
+    diversions_as: Literal["diversion", "history-info", "none"] | None = None,
     foreign_numbers: Literal["pass", "replace", "refuse"] = "pass",
 ) -> HeaderRules:
     in_full = (*[number for number in party.numbers or () if not number.endswith("*")], *[each.key for each in owned if each.is_single])
@@ -301,7 +302,21 @@ def _headers(
         blocks=tuple(blocks[name] for name in party.blocks or ()),
         assigned=numbers_owned(owned),
         foreign_numbers=foreign_numbers,
+        presents=_presents(party),
     )
+
+
+def _presents(party: model.PartyModel) -> Presentation | None:
+    found = Presentation(
+        called=_longest_first(party.called_as),
+        callers=_longest_first(party.callers_as),
+        user_phone=party.user_phone,
+        identity=party.identity_as or "p-asserted-identity",
+        domain=party.callers_at,
+        names=party.display_names != "drop",
+        anonymous="domain" if party.anonymous_at == "callers_at" else "nowhere",
+    )
+    return None if found == Presentation() else found
 
 
 def _translation(rules: Mapping[frozenset[int], int] | None) -> dict[int, int]:
@@ -378,6 +393,7 @@ def _route(document: Document, index: int, route: model.RouteModel, limits: Mapp
         not_to=_patterns(route.when.not_to or ()),
         send_to=tuple(route.send_to),
         to_owner=OWNER in route.send_to,
+        shows=None if route.shows in (None, "caller") else route.shows,
         to_kinds=_kinds(route.when.to_kind),
         not_to_kinds=_kinds(route.when.not_to_kind),
         next_on=frozenset().union(*route.next_on) if route.next_on is not None else DEFAULT_NEXT_ON,

@@ -190,6 +190,34 @@ Record = Literal["never", "failed", "always"]
 RFC_TIMERS = TimerValues()
 
 
+NumberTable = tuple[tuple[str, str], ...]
+"""What becomes of a number in E.164 on the wire: (prefix, replacement), longest prefix first; empty: nothing."""
+
+IdentityHeader = Literal["p-asserted-identity", "p-preferred-identity", "remote-party-id", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """How numbers and people look to a party.
+
+    called      numbers in Request-URI and To
+    callers     numbers that say who somebody is, in all other headers
+    user_phone  whether URIs with a number say user=phone; None: those that assert somebody do
+    identity    the header that says who somebody is
+    domain      behind the @ of callers; None: ours
+    names       what stands beside numbers for people is passed
+    anonymous   behind the @ of anonymous callers: nowhere (RFC 3323 s4.1.1.3), or where callers are
+    """
+
+    called: NumberTable = ()
+    callers: NumberTable = ()
+    user_phone: bool | None = None
+    identity: IdentityHeader = "p-asserted-identity"
+    domain: str | None = None
+    names: bool = True
+    anonymous: Literal["nowhere", "domain"] = "nowhere"
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderRules:
     """What a party's headers are worth, and which of them cross.
@@ -199,11 +227,12 @@ class HeaderRules:
     main_number       the first of them that is written in full: who it is when it says nothing that counts
     pass_headers      names, lower case, that cross when both sides of a call list them
     pass_bodies       media types, lower case, that cross beside the session description of an INVITE when both sides list them
-    diversions_as     the header that tells it who sent a call on; None: whichever came
+    diversions_as     the header that tells it who sent a call on; none: neither; None: whichever came
     refuse_anonymous  callers who hide who they are are answered 433 (RFC 5079)
     blocks            callers it does not get, the first that matches counts
     assigned          numbers that the inventory gives it: its own, too
     foreign_numbers   what becomes of its calls that show another's number
+    presents          how numbers and people look to it; None: as `Presentation` has it
     """
 
     trusted: bool = False
@@ -211,11 +240,12 @@ class HeaderRules:
     main_number: str | None = None
     pass_headers: frozenset[str] = frozenset()
     pass_bodies: frozenset[str] = frozenset()
-    diversions_as: Literal["diversion", "history-info"] | None = None
+    diversions_as: Literal["diversion", "history-info", "none"] | None = None
     refuse_anonymous: bool = False
     blocks: tuple[Block, ...] = ()
     assigned: Numbers = NO_NUMBERS
     foreign_numbers: Literal["pass", "replace", "refuse"] = "pass"
+    presents: Presentation | None = None
 
     def own(self, number: str) -> bool:
         """Whether a normalised number is one of its own."""
@@ -371,6 +401,7 @@ class Route:
     emergency   exempt from every limit
     to_owner    OWNER is among `send_to`: it fits the numbers of the inventory only
     to_kinds, not_to_kinds   of the called number; None: whatever it is
+    shows       whom the called side sees: "nobody", a number, or the caller (None)
     limits      of the calls that it sends somewhere
     """
 
@@ -388,6 +419,7 @@ class Route:
     to_owner: bool = False
     to_kinds: Kinds | None = None
     not_to_kinds: Kinds | None = None
+    shows: str | None = None
     limits: tuple[LimitRules, ...] = ()
 
 

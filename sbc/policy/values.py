@@ -277,6 +277,30 @@ def dial_replacement(text: str) -> str:
     return text
 
 
+def wire_prefix(text: str) -> str:
+    """What a number in E.164 begins with."""
+    if not re.fullmatch(r"\+[0-9]{0,15}", text):
+        raise ValueError('the beginning of a number in full: "+" or "+49"')
+    return text
+
+
+def number_format(value: object) -> dict[str, str]:
+    """`e164`, `digits`, or a table: what a number in full begins with, and what stands there instead."""
+    if value == "e164":
+        return {}
+    if value == "digits":
+        return {"+": ""}
+    if not isinstance(value, dict) or not value:
+        raise ValueError('must be e164 (+4930123), digits (4930123), or a table such as {"+49": "0", "+": "00"}')
+    return {wire_prefix(str(prefix)): dial_replacement(str(instead)) for prefix, instead in value.items()}
+
+
+def shown_number(text: str) -> str:
+    if text not in ("caller", "nobody") and not _E164.fullmatch(text):
+        raise ValueError("must be caller, nobody, or a telephone number in full: +4930123456")
+    return text
+
+
 def short_number(text: str) -> str:
     if not _SHORT_NUMBER.fullmatch(text):
         raise ValueError("an emergency number has 2 to 15 digits, as people dial it")

@@ -62,6 +62,19 @@ DialReplacement = Annotated[str, *word(values.dial_replacement, **NUMBER_OR_TEXT
 NumberKinds = Annotated[
     list[Annotated[str, *word(plans.kind_word, examples=["premium", "GB", "GB mobile"])]], BeforeValidator(one_or_many), Field(min_length=1)
 ]
+NumberFormat = Annotated[
+    dict[str, str],
+    PlainValidator(values.number_format),
+    WithJsonSchema(
+        {
+            "oneOf": [
+                {"enum": ["e164", "digits"]},
+                {"type": "object", "patternProperties": {"^\\+[0-9]*$": NUMBER_OR_TEXT}, "additionalProperties": False, "minProperties": 1},
+            ]
+        }
+    ),
+]
+ShownNumber = Annotated[str, *word(values.shown_number, **NUMBER_OR_TEXT, pattern=r"^(caller|nobody|\+[1-9][0-9]{4,14})$")]
 ShortNumber = Annotated[str, *word(values.short_number, **NUMBER_OR_TEXT, examples=["112"])]
 CryptoSuite = Annotated[Suite, *word(values.suite, enum=[suite.value for suite in Suite])]
 DigestAlgorithm = Annotated[str, *word(values.digest, enum=list(HASHES))]

@@ -23,6 +23,7 @@ from sbc.policy.words import (
     Model,
     Name,
     Network,
+    NumberFormat,
     NumberKinds,
     OwnNumbers,
     PeerUri,
@@ -147,6 +148,26 @@ class PartyModel(Model):
     user_agent: HeaderText | None = Field(
         None, description="What we call ourselves to it: User-Agent of our requests, Server of our answers. Default: nothing."
     )
+    called_as: NumberFormat | None = Field(
+        None,
+        description="How numbers it is to call stand in Request-URI and To: e164 (+4930…, the default), digits (4930…), or a table, "
+        'longest beginning first: {"+49": "0", "+": "00"}.',
+    )
+    callers_as: NumberFormat | None = Field(None, description="The same of numbers that say who somebody is, in all other headers.")
+    user_phone: bool | None = Field(
+        None, description="user=phone beside numbers: true, always; false, never. Default: where somebody is asserted."
+    )
+    callers_at: Host | None = Field(
+        None, description="What stands behind the @ of callers. Default: our address, or the domain of `register_to`."
+    )
+    anonymous_at: Literal["nowhere", "callers_at"] | None = Field(
+        None,
+        description="What stands behind the @ of anonymous callers. nowhere: anonymous.invalid, the default. callers_at: as of others.",
+    )
+    display_names: Literal["pass", "drop"] | None = Field(None, description="Names beside numbers: pass (default), or drop.")
+    identity_as: Literal["p-asserted-identity", "p-preferred-identity", "remote-party-id", "none"] | None = Field(
+        None, description="The header that tells it who somebody is, as far as it may know. Default: p-asserted-identity."
+    )
     refuse_anonymous: bool | None = Field(None, description="true: who calls it without showing a number is answered 433. Default: false.")
     blocks: list[Name] | None = Field(None, min_length=1, description="Which `blocks` objects apply to it: whose calls it does not get.")
     early_offer: bool | None = Field(
@@ -209,8 +230,8 @@ class TrunkModel(PartyModel):
         description="true: it belongs to our trust domain (RFC 3325). What it asserts of callers is believed, "
         "and it is told what is hidden from others. Default: false.",
     )
-    diversions_as: Literal["diversion", "history-info"] | None = Field(
-        None, description="The header that tells this trusted trunk who sent a call on. Default: whichever came."
+    diversions_as: Literal["diversion", "history-info", "none"] | None = Field(
+        None, description="The header that tells this trusted trunk who sent a call on; none: it is not told. Default: whichever came."
     )
     responses_from: Translation | None = Field(
         None,

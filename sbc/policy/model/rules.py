@@ -20,6 +20,7 @@ from sbc.policy.words import (
     RedressTel,
     RedressUrl,
     ShortNumber,
+    ShownNumber,
     Statuses,
     UnwantedNumbers,
     word,
@@ -60,6 +61,9 @@ class RouteModel(Model):
     )
     next_on: list[Statuses] | None = Field(
         None, min_length=1, description="Answers that make us try the next one: 408, 5xx … Default: [408, 5xx]."
+    )
+    shows: ShownNumber | None = Field(
+        None, description='Whom the called side sees: caller (default), nobody, or a number in full: "+4930123456".'
     )
     ring_for: Duration | None = Field(None, description="How long one attempt may ring. Default: 3m.")
     limits: LimitNames | None = Field(None, description="Which `limits` objects apply to the calls of this route.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbc.policy.snapshot import HeaderRules, Patterns
+from sbc.policy.snapshot import HeaderRules, Patterns, Presentation
 from tests.unit.policy.conftest import MINIMAL, Folder
 
 
@@ -93,3 +93,43 @@ def test_a_header_that_one_side_alone_lists_is_a_warning(folder: Folder) -> None
     (body,) = folder.warnings(trunk("pass_bodies: [application/isup]") + other.replace("pass_headers: [X-A]", "pass_bodies: [text/x]"))[:1]
     assert "trunks.t.pass_bodies.0: crosses only to somebody who lists it too, and nobody does" in body
     assert "trunks.t.pass_headers.1: crosses only to somebody who lists it too, and nobody does" in warning
+
+
+def test_how_numbers_and_people_look(folder: Folder) -> None:
+    keys = "called_as: digits, callers_as: {+: '00', +49: 0}, user_phone: true, callers_at: A.example, anonymous_at: callers_at"
+    found = folder.load(trunk(f"{keys}, display_names: drop, identity_as: none")).snapshot.trunks["t"].headers.presents
+    assert found == Presentation(
+        called=(("+", ""),),
+        callers=(("+49", "0"), ("+", "00")),
+        user_phone=True,
+        identity="none",
+        domain="a.example",
+        names=False,
+        anonymous="domain",
+    )
+    plain = folder.load(trunk("called_as: e164, display_names: pass, anonymous_at: nowhere, identity_as: p-asserted-identity"))
+    assert plain.snapshot.trunks["t"].headers.presents is None, "what is as ever costs nothing"
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("called_as: national", "trunks.t.called_as: must be e164 (+4930123), digits (4930123), or a table such as"),
+        ("called_as: {}", "trunks.t.called_as: must be e164"),
+        ("callers_as: {'49': '0'}", "trunks.t.callers_as: the beginning of a number in full"),
+        ("callers_as: {+49: a}", "trunks.t.callers_as: what stands in its place: digits"),
+        ("callers_at: a b", "trunks.t.callers_at: 'a b' is neither a host name nor an IP address"),
+        ("identity_as: pai", "trunks.t.identity_as: must be 'p-asserted-identity', 'p-preferred-identity', 'remote-party-id' or 'none'"),
+        ("anonymous_at: here", "trunks.t.anonymous_at: must be 'nowhere' or 'callers_at'"),
+    ],
+)
+def test_mistakes_about_how_people_look(folder: Folder, keys: str, problem: str) -> None:
+    assert problem in "\n".join(folder.errors(trunk(keys)))
+
+
+@pytest.mark.parametrize(("shows", "shown"), [("caller", None), ("nobody", "nobody"), ('"+4930123"', "+4930123")])
+def test_whom_a_route_shows(folder: Folder, shows: str, shown: str | None) -> None:
+    route = f'routes: [{{name: r, when: {{trunk: t, to: "*"}}, send_to: [t], shows: {shows}}}]\n'
+    assert folder.load(trunk("peer: sip:x, accept_from: [10.0.0.1]") + route).snapshot.routes[0].shows == shown
+    errors = folder.errors(trunk("peer: sip:x, accept_from: [10.0.0.1]") + route.replace(f"shows: {shows}", "shows: 030123"))
+    assert "routes.0.shows: must be caller, nobody, or a telephone number in full: +4930123456" in errors[0]
