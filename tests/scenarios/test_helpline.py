@@ -141,7 +141,7 @@ def test_REG_04_nothing_stops_who_we_know() -> None:
     text = policy(office=AGAINST_IT, carrier="blocks: [all]; refuse_anonymous: true; limits: none-left")
     text = text.replace("    limits: carrier\n", "", 1)
     text += 'blocks: {all: {callers: ["+49*", "+44*", "office"]}}\n'
-    text = text.replace("limits:\n", "limits:\n  none-left: {calls: 1, new_calls: 1/h}\n", 1)
+    text = text.replace("limits:\n", "limits:\n  none-left: {calls: 1, new_calls: 1/h, requests: 1/h}\n", 1)
     people = Cast(text)
     office, carrier = people.office, people.carrier
     office.invite("+33123456789", call_id="first")  # not of the kinds that are refused
