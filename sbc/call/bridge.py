@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sbc.call.bodies import Body, bodies_of
 from sbc.call.crossing import Said, for_help, hides_from, read_invite, rows_for
-from sbc.call.neutral import ANONYMOUS, is_anonymous, numbered, shown, user_part
+from sbc.call.neutral import ANONYMOUS, USER_PHONE, is_anonymous, numbered, ported_of, shown, user_part
 from sbc.errors import SipError
 from sbc.frozen import frozen
 from sbc.identity.verdict import Claimed
@@ -37,6 +37,7 @@ class Invitation:
     bodies: tuple[Body, ...] = ()  # what else the INVITE carries
     token: str = ""  # of the one binding of the callee that is meant; "": any
     claimed: Claimed | None = None  # what is still to be verified of who calls
+    ported: str = ""  # what a trusted caller's side says of the portability of `called`
     masked: bool = False  # the route has somebody else shown, also when the caller says who it is later on
     home: str = ""  # the trunk that the caller is registered at
     home_route: tuple[str, ...] = ()  # and the way to it that its registrar has told (RFC 3608)
@@ -57,6 +58,7 @@ def invitation_of(request: Request, party: Party, called: str, caller: str, max_
         said=for_help(said) if emergency else said,
         urgent=emergency,
         bodies=bodies_of(request, party, emergency=emergency),
+        ported=ported_of(request.uri) if party.headers.trusted else "",
     )
 
 
@@ -83,6 +85,11 @@ def breadth_left(headers: Headers) -> int | None:
     if breadth == 0:
         raise SipError("Max-Breadth 0", status=440, reason=reason_phrase(440))
     return None if breadth is None else min(breadth, DEFAULT)
+
+
+def to_of(uri: Uri) -> NameAddr:
+    """To of a request to that URI: without its parameters, but the one that says what its user part is."""
+    return NameAddr("", Uri(uri.scheme, uri.user, None, uri.host, uri.port, tuple([item for item in uri.params if item == USER_PHONE])))
 
 
 def host_told(party: Party, host: str) -> str:

@@ -325,7 +325,7 @@ class Call:
             self.places.charge(party, placed.reservation)
             self.places.give_route(placed.on_route)
             self.route = placed.route
-            self.invitation = replace(self.invitation, called=number, max_forwards=self.invitation.max_forwards - 1)
+            self.invitation = replace(self.invitation, called=number, ported="", max_forwards=self.invitation.max_forwards - 1)
             self._remaining = list(placed.route.send_to)
             self._try_next(now)
             return True

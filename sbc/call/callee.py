@@ -9,14 +9,13 @@ from media.api import Side
 from sbc.call.abilities import invite_abilities
 from sbc.call.answering import answering, room_for_credentials
 from sbc.call.bodies import Body, packed, told_to
-from sbc.call.bridge import Invitation, from_of, host_told, rows_of
+from sbc.call.bridge import Invitation, from_of, host_told, rows_of, to_of
 from sbc.call.causes import cause_of_response, seconds_of, taken_for
 from sbc.call.context import SUPPORTED, Context
 from sbc.call.crossing import read_answer
 from sbc.call.editing import hearing, sending, sent
 from sbc.call.forks import MAX_FORKS, Fork, dialog_of, rseq_of
 from sbc.call.leg import Hear, Leg
-from sbc.call.neutral import USER_PHONE
 from sbc.call.session_ids import SessionIds
 from sbc.call.usage import LONGEST_DATAGRAM, SDP_TYPE, HeaderRows
 from sbc.call.words import Answered, Cause, Progressed, Released, Settled, Word
@@ -29,7 +28,6 @@ from sbc.policy.snapshot import Party, Realm
 from sbc.sdp.offer import Description, MediaLeg
 from sbc.sip.dialog import Dialog
 from sbc.sip.fields.cseq import CSeq
-from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.rack import RAck
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
@@ -135,7 +133,6 @@ class CalleeLeg(Leg):
         assert self._invitation is not None
         uri = self.target.uri
         body, content_type = packed(self._body, self._beside, self.local_tag)
-        to = Uri(uri.scheme, uri.user, None, uri.host, uri.port, tuple([item for item in uri.params if item == USER_PHONE]))
         headers = (
             *self.target.route_rows,
             ("Contact", self.contact),
@@ -148,7 +145,7 @@ class CalleeLeg(Leg):
             self.target.uri,
             via=self.sent_by.via(self.context.ids.branch()),
             from_=from_of(self._invitation, self.party, host_told(self.party, self.sent_by.host), self.local_tag),
-            to=NameAddr("", to),
+            to=to_of(uri),
             call_id=self.call_id,
             cseq=CSeq(cseq, "INVITE"),
             max_forwards=self._invitation.max_forwards,

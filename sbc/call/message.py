@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sbc.call.asking import Crossing
-from sbc.call.bridge import Invitation, from_of, host_told, rows_of
+from sbc.call.bridge import Invitation, from_of, host_told, rows_of, to_of
 from sbc.call.causes import refusal_to_peer
 from sbc.call.context import SentBy
 from sbc.call.editing import sent
@@ -12,7 +12,6 @@ from sbc.errors import SipError
 from sbc.policy.snapshot import Party
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.event import Event
-from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Request
 from sbc.sip.names import (
     ACCEPT,
@@ -94,7 +93,7 @@ def far_request(
         uri,
         via=sent_by.via(branch),
         from_=from_of(invitation, party, host, tag),
-        to=NameAddr("", Uri(uri.scheme, uri.user, None, uri.host, uri.port)),
+        to=to_of(uri),
         call_id=call_id,
         cseq=CSeq(1, request.method),
         max_forwards=invitation.max_forwards,

@@ -18,6 +18,12 @@ ANONYMOUS = NameAddr("Anonymous", Uri.sip("anonymous", ANONYMOUS_HOST))
 
 # What a verification service says of the caller's number (3GPP TS 24.229 s7.2A.20); carriers add the attestation.
 _verstat = re.compile(r"(?:TN-Validation-Passed|TN-Validation-Failed|No-TN-Validation)(?:-[ABC])?", re.IGNORECASE).fullmatch
+# RFC 4694 s4: digits of a routing number may be hexadecimal; its context is the beginning of a global number, or a domain.
+PORTABILITY = {
+    "npdi": re.compile("").fullmatch,
+    "rn": re.compile(r"\+?[0-9A-Fa-f.\-]{1,32}").fullmatch,
+    "rn-context": re.compile(r"\+?[0-9A-Za-z.\-]{1,64}").fullmatch,
+}
 _needs_no_escape = re.compile(r"[+A-Za-z0-9_.\-]*+").fullmatch
 
 
@@ -89,12 +95,22 @@ def shown(address: NameAddr, party: Party, host: str) -> NameAddr:
     return NameAddr(name, Uri("sip", f"{written}{mark}{rest}", None, host, None, params, uri.headers), address.params)
 
 
-def called_at(party: Party, called: str) -> tuple[str, Params]:
+def called_at(party: Party, called: str, ported: str = "") -> tuple[str, Params]:
     """User part and parameters of the URI of a normalised number or name, as `party` is to be asked for it."""
     presents = party.headers.presents
-    if presents is None or not called.startswith("+"):
+    if not called.startswith("+"):
         return user_part(called), ()
-    return as_written(called, presents.called), (USER_PHONE,) if presents.user_phone else ()
+    ported = ported if party.headers.trusted else ""
+    if presents is None:
+        return called + ported, ()
+    return as_written(called, presents.called) + ported, (USER_PHONE,) if presents.user_phone else ()
+
+
+def ported_of(uri: Uri) -> str:
+    """What a URI says of the number's portability (RFC 4694), as it stands behind the number: `;npdi;rn=+12025550100`; "" mostly."""
+    found = uri.params if uri.scheme == "tel" else _params(uri.user)
+    known = [(name, value) for name, value in found if name in PORTABILITY and PORTABILITY[name](value or "")]
+    return "".join([f";{name}={value}" if value else f";{name}" for name, value in known])
 
 
 def as_written(number: str, table: NumberTable) -> str:

@@ -75,7 +75,7 @@ def _at_home(context: Context, trunk: Trunk, account: RegisterTo, home: Home, in
     secure = account.registrar.secure or invitation.secure
     if secure and not flow.secure:
         return NOT_SECURE
-    user, params = called_at(trunk, invitation.called)
+    user, params = called_at(trunk, invitation.called, invitation.ported)
     uri = invitation.service or Uri("sips" if secure else "sip", user, None, account.domain, account.port, params)
     spared = trunk.overload_control and not (invitation.urgent or invitation.priority) and context.overload.spares(flow, now)
     return OVERLOADED if spared else [Target(trunk, uri, flow, trunk.invite_timers, name, route=route)]
@@ -90,14 +90,14 @@ def _registered(party: Party, ways: tuple[Way, ...], invitation: Invitation) -> 
             contact = contact.with_(scheme="sip")  # still by TLS, where it registered from (RFC 5630 s5.3)
         # A PBX finds the dialled number in the Request-URI, a phone its own Contact (RFC 3261 s16.5, RFC 6140 s6)
         numbered = isinstance(party, Trunk) and (not invitation.token or NUMBER.issuperset(invitation.called))
-        uri = _numbered(contact, party, invitation.called) if numbered else contact
+        uri = _numbered(contact, party, invitation) if numbered else contact
         targets.append(Target(party, uri, flow, party.timers, route=route))
     return targets or NOT_SECURE
 
 
-def _numbered(contact: Uri, party: Party, called: str) -> Uri:
+def _numbered(contact: Uri, party: Party, invitation: Invitation) -> Uri:
     """The Contact with the dialled number as its user; `bnc` has said that it stands for all of them (RFC 6140 s7.1.1)."""
-    user, params = called_at(party, called)
+    user, params = called_at(party, invitation.called, invitation.ported)
     kept = [item for item in contact.params if item[0] != "bnc" and item not in params]
     return contact.with_(user=user, params=(*kept, *params))
 
@@ -153,7 +153,7 @@ def _targets(
 ) -> list[Target] | Cause:
     """What failed a short while ago comes last; nothing is left out, for it may be all there is (DNS-08)."""
     realm = snapshot.realms[trunk.realm]
-    user, params = called_at(trunk, invitation.called)
+    user, params = called_at(trunk, invitation.called, invitation.ported)
     uri = invitation.service or uri_of(peer, user, params, secure=peer.secure or invitation.secure)
     good: list[Target] = []
     failed: list[Target] = []

@@ -205,3 +205,33 @@ def test_messages_show_nobody_either() -> None:
     told = people.carrier.expect_request("MESSAGE")
     assert from_of(told) == "<sip:+4930100@10.1.0.1>"
     assert "777" not in str(told.headers)
+
+
+# Number portability (RFC 4694)
+
+
+@pytest.mark.parametrize(
+    ("office", "carrier", "dialled", "user"),
+    [
+        (TRUSTED, TRUSTED, "+12025550143;npdi;rn=+12025550100", "+12025550143;npdi;rn=+12025550100"),
+        (TRUSTED, f"{TRUSTED}; called_as: digits", "+12025550143;npdi", "12025550143;npdi"),
+        (TRUSTED, TRUSTED, "+12025550143;NPDI;rn=1234;rn-context=+44;isub=1", "+12025550143;npdi;rn=1234;rn-context=+44"),
+        (TRUSTED, TRUSTED, "+12025550143;rn=1%2B;npdi=x", "+12025550143"),
+        (TRUSTED, "display_names: drop", "+12025550143;npdi", "+12025550143"),
+        ("redirects: refuse", TRUSTED, "+12025550143;npdi", "+12025550143"),
+        (TRUSTED, TRUSTED, "112;npdi", "112"),
+    ],
+)
+def test_portability_of_a_number_crosses_within_trust(office: str, carrier: str, dialled: str, user: str) -> None:
+    told = cast(carrier, office).told(number=dialled)
+    assert told.uri.user == user
+    assert (value(told, "To") or "").startswith(f"<sip:{user}@")
+
+
+def test_portability_in_a_tel_uri() -> None:
+    people = cast(TRUSTED)
+    people.office.send(people.office.request("INVITE", "tel:+12025550143;npdi;rn=+12025550100", body=sdp("10.0.0.20", 40000)))
+    people.office.expect_response(100)
+    assert people.carrier.expect_request("INVITE").uri.user == "+12025550143;npdi;rn=+12025550100"
+    (call,) = people.world.calls()
+    assert call.facts.called == "+12025550143", "it is no part of the number"

@@ -12,7 +12,7 @@ from sbc.policy.edits import FIXED, TAKEN_AWAY, Verb
 from sbc.policy.expression import MAX_PATTERN, expression
 from sbc.policy.problems import did_you_mean
 from sbc.policy.words import NUMBER_OR_TEXT, HeaderText, Model, one_or_many, word
-from sbc.sip.names import KNOWN, HeaderName
+from sbc.sip.names import FROM, KNOWN, TO, HeaderName
 
 VERBS: tuple[Verb, ...] = ("keep", "remove", "set", "add", "rename", "replace")
 METHODS = (  # but CANCEL, which is said from hop to hop
@@ -36,7 +36,8 @@ def _removable(text: str) -> str:
         return text.lower()
     name = _name(text)
     if name in FIXED:
-        raise ValueError(f"{name.spelling} holds the dialog or the message together: no edit reaches it")
+        instead = "; callers_as, callers_at, display_names and others say how it looks" if name in (FROM, TO) else ""
+        raise ValueError(f"{name.spelling} holds the dialog or the message together: no edit reaches it{instead}")
     return str(name)
 
 
