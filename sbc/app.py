@@ -16,13 +16,15 @@ from pathlib import Path
 from media import engines
 from media.api import MediaError, Packets
 from sbc import __version__
+from sbc.admin import wire
 from sbc.admin.server import AdminServer
 from sbc.clock import Ids
 from sbc.errors import ConfigError
-from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, PolicyChanged
+from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, PolicyChanged, Resolved
 from sbc.log import EventLog
 from sbc.net.engine import Engine
 from sbc.net.fetch import Certificates
+from sbc.net.guard import Guard
 from sbc.net.network import Network
 from sbc.net.ports import CoreLike
 from sbc.net.resolver import Resolver
@@ -34,10 +36,14 @@ from sbc.policy.plans import prepare
 from sbc.policy.snapshot import Snapshot
 from sbc.provision import Provision
 from sbc.recording.core import RecordingCore
+from sbc.shield.shield import Shield
+from sbc.shield.views import Answer as ShieldAnswer
+from sbc.shield.views import Question as ShieldQuestion
 from sbc.store.recordings import RecordingFolder
 from sbc.store.records import RecordFile
 from sbc.store.registrations import RegistrationFile
 from sbc.system import SystemClock, SystemIds
+from sbc.views import Answer
 
 TABLES = ("calls", "dialogs", "relays", "questions", "transactions", "timers")  # of the core; an idle one has all empty
 EXPIRY_CHECK = 3600.0  # seconds between looks at the calendar
@@ -102,19 +108,20 @@ class App:
             self._tasks = Tasks(loop, lambda error: self._log.exception("task_failed", error))
             closing.push_async_callback(self._tasks.close)
             self._core = self._build_core(snapshot, SystemIds())
+            self._guard = Guard(Shield(SystemIds().random(32)), SystemClock().now, self._log, self.stats)
             self._engine = Engine(
-                loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats, recordings, registrations
+                loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats, recordings, registrations, self._guard
             )
             closing.callback(self._engine.close)
-            self._network = Network(loop, self._tasks, self._engine, self.stats)
+            self._network = Network(loop, self._tasks, self._engine, self.stats, self._guard)
             closing.push_async_callback(self._network.close)
-            self._resolver = Resolver(loop, self._tasks, self._engine.receive)
+            self._resolver = Resolver(loop, self._tasks, self._resolved)
             certificates = Certificates(loop, self._tasks, self._not_fetched)
             closing.push_async_callback(certificates.close)
             self._verifier = Verifier(self._tasks, certificates, SystemClock().now, self._engine.receive)
             self._engine.connect(self._network, self._resolver, self._verifier)
             suites = self._choice.capabilities.suites
-            self._provision = Provision(self._network, self._resolver, self._verifier, self._media, self._log, suites)
+            self._provision = Provision(self._network, self._guard, self._resolver, self._verifier, self._media, self._log, suites)
             if registrations.found:
                 self._engine.receive(BindingsFound(registrations.found))
             self._provision.commit(self._provision.prepare(self._provision.complete(loaded)))
@@ -150,6 +157,10 @@ class App:
             self._log.event("warning", "media_engine", facts | {"problem": self._choice.passed_over})
         else:
             self._log.event("info", "media_engine", facts)
+
+    def _resolved(self, answer: Resolved) -> None:
+        self._guard.found(answer)
+        self._engine.receive(answer)
 
     def _not_fetched(self, url: str, why: str) -> None:
         self._log.event("warning", "certificate_not_fetched", {"url": url, "problem": why})
@@ -191,7 +202,11 @@ class App:
     async def _open_views(self, closing: AsyncExitStack) -> None:
         clock = SystemClock()
         path = self._settings.socket or self._settings.records.with_name("sbc.sock")
-        server = AdminServer(path, lambda question: self._core.ask(question, clock.now()), self._media, clock.now, self._tasks.start)
+
+        def ask(question: wire.Question) -> Answer | ShieldAnswer:
+            return self._guard.ask(question) if isinstance(question, ShieldQuestion) else self._core.ask(question, clock.now())
+
+        server = AdminServer(path, ask, self._media, clock.now, self._tasks.start)
         closing.callback(server.close)
         await server.open()
 

@@ -217,6 +217,39 @@ def limits(
 
 
 @_app.command()
+def bans(limit: _Limit = 50, socket: _Socket = SOCKET, as_json: _Json = False, watch: _Watch = False) -> None:
+    """Who is banned, for what, and for how much longer."""
+    from sbc.admin import terminal
+
+    terminal.show(socket, {"ask": "bans", "most": limit}, as_json=as_json, watch=watch)
+
+
+@_app.command()
+def unban(
+    address: Annotated[str, typer.Argument(help="As `sbc bans` has it.")],
+    socket: _Socket = SOCKET,
+    as_json: _Json = False,
+) -> None:
+    """Forgive an address: its ban ends, and those before it are forgotten."""
+    from sbc.admin import terminal
+
+    terminal.show(socket, {"ask": "unban", "address": address}, as_json=as_json, watch=False)
+
+
+@_app.command()
+def why(
+    address: Annotated[str, typer.Argument(help="IPv4, IPv6, or a /64.")],
+    socket: _Socket = SOCKET,
+    as_json: _Json = False,
+    watch: _Watch = False,
+) -> None:
+    """Why an address is banned, throttled or let in, and what it did."""
+    from sbc.admin import terminal
+
+    terminal.show(socket, {"ask": "source", "address": address}, as_json=as_json, watch=watch)
+
+
+@_app.command()
 def pbx_config(
     make: Annotated[str, typer.Argument(help="asterisk, freepbx or 3cx.")],
     trunk: Annotated[str, typer.Argument(help="Name of the trunk that the PBX is.")],

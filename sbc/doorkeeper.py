@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 
 from sbc.call.context import Context
 from sbc.clock import Now
-from sbc.effects import Log
+from sbc.effects import Log, Offended
 from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.policy.decide import Admitted, account, account_name, certified, identify, password, registers_through, trunks_from
 from sbc.policy.snapshot import Party, Realm, Trunk
 from sbc.shield.amplification import not_longer
+from sbc.shield.bans import Proof
 from sbc.shield.budgets import Budget, source_key
+from sbc.shield.offences import Offence
 from sbc.sip.digest import DigestRealm, Verified
 from sbc.sip.fields.auth import Credentials
 from sbc.sip.message import Request, Response
@@ -88,7 +90,10 @@ class Doorkeeper:
                 return Admitted(trunk, "address")
             return self._challenge(request, realm, flow, now, stale=False)
         if realm.has_digest_users and self._is_challenged(request, flow, now) and is_ours(request, realm):
-            return self._challenge(request, realm, flow, now, stale=False)
+            challenge = self._challenge(request, realm, flow, now, stale=False)
+            if challenge is not None and not self._accounts_at(flow, now):
+                self._context.emit(Offended(flow, "unanswered", "connection" if flow.reliable else None))
+            return challenge
         return None
 
     def _registered_through(self, request: Request, flow: Flow, now: Now) -> Party | None:
@@ -123,6 +128,7 @@ class Doorkeeper:
         proven = flow.reliable or digest.has_issued(credentials.params.get("nonce", ""), source)
         guesser = source if proven else f"{source} perhaps"
         if self._has_failed_too_often(user, guesser, flow, now):
+            self._accuse("wrong_password", proven, user, flow)
             return self._hold_off(request, flow, now) if proven else self._challenge(request, realm, flow, now, stale=True)
 
         def secret_for(user: str) -> str | None:
@@ -136,6 +142,7 @@ class Doorkeeper:
         stale = outcome.reason in ("stale", "replay")
         if not stale:
             self._count_failure(user, guesser, now)
+            self._accuse("unknown_user" if outcome.reason == "unknown_user" else "wrong_password", proven, user, flow)
             if proven:
                 self._log("wrong password", user, flow)
         return self._challenge(request, realm, flow, now, stale=stale)
@@ -151,6 +158,10 @@ class Doorkeeper:
     def _log(self, event: str, user: str, flow: Flow) -> None:
         facts: dict[str, object] = {"realm": flow.realm, "user": user, "source": format_host(*flow.remote), "transport": flow.transport}
         self._context.emit(Log("warning", event, facts))
+
+    def _accuse(self, offence: Offence, proven: bool, user: str, flow: Flow) -> None:
+        proof: Proof | None = "connection" if flow.reliable else "digest" if proven else None
+        self._context.emit(Offended(flow, offence, proof, user))
 
     def note_failure(self, user: str, flow: Flow, now: Now) -> None:
         """A wrong password for `user` came from there."""

@@ -9,6 +9,8 @@ from media.api import Digit, Side, SideSpec
 from sbc.flow import Flow
 from sbc.frozen import frozen
 from sbc.identity.verdict import Claimed
+from sbc.shield.bans import Proof
+from sbc.shield.offences import Offence
 from sbc.sip.locate import Wanted
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -138,6 +140,23 @@ class Log:
     facts: dict[str, object] = field(default_factory=dict)
 
 
+@frozen
+class Offended:
+    """Somebody at the other end of `flow` did what the shield counts. `proof`: what shows that it is there; None: it may be anybody."""
+
+    flow: Flow
+    offence: Offence
+    proof: Proof | None
+    note: str = ""
+
+
+@frozen
+class Vouch:
+    """Somebody at the other end of `flow` has proved who it is: its address is not a stranger's."""
+
+    flow: Flow
+
+
 Effect = (
     Send
     | CloseFlow
@@ -154,4 +173,6 @@ Effect = (
     | ForgetBindings
     | KeepRecording
     | Log
+    | Offended
+    | Vouch
 )

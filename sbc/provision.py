@@ -18,6 +18,7 @@ from sbc.identity.verify import Credentials
 from sbc.log import EventLog
 from sbc.net import network, tls
 from sbc.net.expiry import ExpiryWatch
+from sbc.net.guard import Guard
 from sbc.net.network import Network
 from sbc.net.ports import CoreLike
 from sbc.net.resolver import Resolver
@@ -52,9 +53,17 @@ class Provided:
 
 class Provision:
     def __init__(
-        self, network: Network, resolver: Resolver, verifier: Verifier, media: MediaEngine, log: EventLog, suites: Collection[Suite]
+        self,
+        network: Network,
+        guard: Guard,
+        resolver: Resolver,
+        verifier: Verifier,
+        media: MediaEngine,
+        log: EventLog,
+        suites: Collection[Suite],
     ) -> None:
         self._network = network
+        self._guard = guard
         self._resolver = resolver
         self._verifier = verifier
         self._media = media
@@ -86,6 +95,7 @@ class Provision:
             self._network.discard(provided.sockets)
             raise ConfigError(f"media: {error}") from error
         self._network.commit(provided.sockets)
+        self._guard.apply(snapshot)
         self._resolver.apply(snapshot)
         self._verifier.apply(provided.material.credentials)
         for warning in provided.material.loaded.warnings:

@@ -34,7 +34,7 @@ from sbc.call.voice_reports import accepted, is_for_us
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
-from sbc.effects import CloseFlow, Send, WriteRecord
+from sbc.effects import CloseFlow, Offended, Send, Vouch, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
@@ -61,7 +61,9 @@ from sbc.registrar.bindings import Bindings
 from sbc.registrar.carriers import Carriers, number_called
 from sbc.registrar.register import BULK_OPTION, OPTIONS, RETRY_S, Registration
 from sbc.registrar.through import Through, called_by, route_of, tokens_of
+from sbc.shield.bans import Proof
 from sbc.shield.budgets import source_key
+from sbc.shield.scanners import scanner_sign
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
@@ -73,6 +75,7 @@ MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
 EXTENSIONS = frozenset({"norefersub", "replaces", "timer", "100rel", "privacy"})  # the last: we are the privacy service (RFC 3323 s5)
+NOWHERE = frozenset({404, 484})  # what whoever tries out numbers hears
 RETRY_WHEN_DRAINING_S = (5, 30)  # each its own, or all come back at once
 OPTIONS_HEADERS = (
     ("Accept", "application/sdp"),
@@ -225,6 +228,7 @@ class Reception:
             return
         who = self._admit_party(request, realm, flow, now)
         if isinstance(who, Response):
+            self._accuse_scanner(request, flow)
             self._answer_stateless(who, request, flow)
             return
         admitted = who.party if who is not None else None
@@ -236,6 +240,8 @@ class Reception:
             return
         if request.method == "INVITE" and who is not None:
             self._context.tap.begin(who)
+        if who is not None and who.by == "digest":
+            self._context.emit(Vouch(flow))
         if admitted is None or request.method != "REGISTER" or admitted.register_at is None:  # else its registrar says whether
             self._context.trust(flow, admitted.name if admitted is not None else self._bindings.at(flow) or "", request.via)
         values = admitted.timers if admitted is not None else None
@@ -360,6 +366,9 @@ class Reception:
         except SipError as error:
             facts.times.ended = now.wall
             cause = Cause(error.status, error.reason, by="sbc", note=str(error))
+            if error.status in NOWHERE and isinstance(party, User):
+                proof: Proof | None = "connection" if flow.reliable else "digest" if who.by == "digest" else None
+                self._context.emit(Offended(flow, "unroutable", proof, party.name))
             self._context.emit(WriteRecord(record_of(facts, cause, "sbc", None)))
             raise
         invitation = invitation_of(request, party, facts.called, facts.caller, hops, emergency=facts.emergency)
@@ -500,6 +509,8 @@ class Reception:
         self._context.emit(Send(*stateless_response(response, request, flow)))
 
     def _answer_stranger(self, request: Request, flow: Flow, now: Now) -> None:
+        if not self._accuse_scanner(request, flow):
+            self._context.emit(Offended(flow, "stranger", "connection" if flow.reliable else None, request.method))
         strangers = self._context.snapshot.strangers
         if strangers.answer is not None:
             if self._may_answer(flow, now):
@@ -513,6 +524,12 @@ class Reception:
         """Whoever is there was one of ours, and a new policy has it no more."""
         name, snapshot = self._context.peers.who(flow.connection), self._context.snapshot
         return bool(name) and name not in snapshot.trunks and name not in snapshot.users
+
+    def _accuse_scanner(self, request: Request, flow: Flow) -> bool:
+        sign = scanner_sign(request)
+        if sign:
+            self._context.emit(Offended(flow, "scanner", "connection" if flow.reliable else None, sign))
+        return bool(sign)
 
 
 def methods_for(party: Party | None) -> frozenset[str]:

@@ -30,6 +30,7 @@ from sbc.effects import (
     KeepAlive,
     KeepRecording,
     Log,
+    Offended,
     OpenRelay,
     Recorded,
     Resolve,
@@ -39,6 +40,7 @@ from sbc.effects import (
     TrustFlow,
     UpdateRelay,
     Verify,
+    Vouch,
     WriteRecord,
 )
 from sbc.flow import Address, Flow, Transport
@@ -223,6 +225,8 @@ class World:
         self.logs: list[Log] = []
         self.stored: dict[str, str] = {}  # bindings, by account
         self.closed_flows: list[Flow] = []
+        self.offences: list[Offended] = []
+        self.vouched: list[Flow] = []
         self.pings: list[tuple[float, KeepAlive]] = []  # with their instants
         self.trusted_flows: list[TrustFlow] = []
         self.open_relays: set[str] = set()
@@ -339,6 +343,10 @@ class World:
                 self.logs.append(effect)
             case KeepAlive():
                 self.pings.append((self.now.monotonic, effect))
+            case Offended():
+                self.offences.append(effect)
+            case Vouch(flow):
+                self.vouched.append(flow)
             case TrustFlow():
                 self.trusted_flows.append(effect)
             case CloseFlow(flow):

@@ -16,18 +16,19 @@ from sbc.admin import wire
 from sbc.call.record import Times, heard_json, judged_json
 from sbc.clock import Now
 from sbc.errors import ConfigError
-from sbc.views import Answer, CallsView, CallView, Question
+from sbc.shield.views import Answer as ShieldAnswer
+from sbc.views import Answer, CallsView, CallView
 
 CLIENTS = 8  # at once: a few people who watch, and a script
 AT_ONCE = 50  # rows until others get their turn: 2 ms
 FIGURES = ("verdict", "mos_lq", "mos_cq")  # of a call in a list
 
-Ask = Callable[[Question], Answer]
+Ask = Callable[[wire.Question], Answer | ShieldAnswer]
 Start = Callable[[Any], object]  # of a coroutine, with an owner
 
 
 class AdminServer:
-    """`ask` is the core, `start` runs a coroutine for as long as we live, `now` is the clock."""
+    """`ask` is the core and the shield, `start` runs a coroutine for as long as we live, `now` is the clock."""
 
     def __init__(self, path: Path, ask: Ask, media: MediaEngine, now: Callable[[], Now], start: Start) -> None:
         """Raises ConfigError: another process answers there, or the socket cannot be made."""
@@ -81,7 +82,10 @@ class AdminServer:
             question = wire.question_of(line)
         except wire.Refused as error:
             return {"error": str(error)}
-        found = self._ask(question)
+        try:
+            found = self._ask(question)
+        except ValueError as error:
+            return {"error": str(error)}
         if found is None:
             return {"error": "no such call: it is over, and its record is among the call records, or it never was"}
         if isinstance(found, CallView):

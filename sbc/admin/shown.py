@@ -169,12 +169,52 @@ def _full(limits: list[Shown]) -> str:
     return "\n".join(f"{each['now']} of {each['most']} {WHATS.get(each['what'], each['what'])}" for each in limits)
 
 
+def bans(answer: Shown) -> RenderableType:
+    table = _table("source", "since", "for", "why", "did", "proof", "which", "dropped")
+    for each in answer["bans"]:
+        _row(
+            table,
+            each["source"] + (" (only said)" if each["shadow"] else ""),
+            _clock(each["at"]),
+            _span(each["left"]),
+            each["meaning"],
+            _did(each["counts"]),
+            each["proof"],
+            f"{each['number']}.",
+            "" if each["dropped"] is None else str(each["dropped"]),
+        )
+    mode = {"on": "", "shadow": "; shadow: nobody is kept out", "off": "; bans are off in the policy"}[answer["mode"]]
+    return Group(table, _line(_more(len(answer["bans"]), answer["matching"], answer["total"], "ban") + mode))
+
+
+def source(answer: Shown) -> RenderableType:
+    lines = [
+        f"{answer['source']}: {answer['standing']}: {answer['because']}",
+        f"score {answer['score']} of 100" + (f": {_did(answer['counts'])}" if answer["counts"] else ""),
+        f"in its name, unproven: {answer['suspicion']} of 100",
+    ]
+    ban = answer["ban"]
+    if ban is not None:
+        until = f"for {_span(ban['left'])} more" if ban["left"] else "over"
+        lines.append(f"ban {ban['number']} at {timestamp(ban['at'])}, {until}: {ban['meaning']} ({_did(ban['counts'])})")
+        if ban["dropped"] is not None:
+            lines.append(f"the kernel has dropped {ban['dropped']} packets of it")
+    return Group(*map(_line, lines))
+
+
+def _did(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
 TABLES: Mapping[str, Callable[[Shown], RenderableType]] = {
     "calls": calls,
     "call": call,
     "registrations": registrations,
     "limits": limits,
     "trunks": trunks,
+    "bans": bans,
+    "source": source,
+    "unban": source,
 }
 
 

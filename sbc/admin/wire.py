@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sbc.views import CallAsked, CallsAsked, LimitsAsked, Question, RegistrationsAsked, TrunksAsked
+from sbc.shield.views import BansAsked, SourceAsked, Unban
+from sbc.shield.views import Question as ShieldQuestion
+from sbc.views import CallAsked, CallsAsked, LimitsAsked, RegistrationsAsked, TrunksAsked
+from sbc.views import Question as CoreQuestion
+
+Question = CoreQuestion | ShieldQuestion
 
 VERSION = 1
 LONGEST_QUESTION = 4096  # octets; a name and a number are far less
@@ -43,6 +48,9 @@ _QUESTIONS: Mapping[str, tuple[Callable[..., Question], Mapping[str, _Key]]] = {
     "registrations": (RegistrationsAsked, {"most": _ROWS, "account": _TEXT}),
     "limits": (LimitsAsked, {"most": _ROWS, "name": _TEXT}),
     "trunks": (TrunksAsked, {"most": _ROWS, "trunk": _TEXT}),
+    "bans": (BansAsked, {"most": _ROWS}),
+    "source": (SourceAsked, {"address": _TEXT}),
+    "unban": (Unban, {"address": _TEXT}),
 }
 
 

@@ -7,17 +7,19 @@ from ipaddress import ip_address
 from typing import Literal
 
 from sbc.net.limits import StreamLimits
+from sbc.net.ports import Doorman
 from sbc.shield.budgets import Budget
 
-Refusal = Literal["connections", "handshakes", "strangers"]
+Refusal = Literal["banned", "connections", "handshakes", "strangers"]
 
 
 class Admission:
     """Counts connections, handshakes and strangers, in all and per source: an IPv4 address or an IPv6 /64 (one customer's)."""
 
-    def __init__(self, limits: StreamLimits, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: StreamLimits, clock: Callable[[], float], doorman: Doorman) -> None:
         self._limits = limits
         self._clock = clock
+        self._doorman = doorman
         self._begun = Budget(limits.handshake_rate, limits.handshake_burst)
         self._sources: dict[str, _Count] = {}  # those with at least one connection: bounded by their total
         self._all = _Count()
@@ -29,6 +31,8 @@ class Admission:
     def admit(self, host: str, handshake: bool) -> Ticket | Refusal:
         """A ticket, to be given back; `handshake`: it starts with one."""
         limits = self._limits
+        if self._doorman.refuses_connection(host, self._clock()):
+            return "banned"
         source = source_of(host)
         count = self._sources.get(source) or _Count()
         if self._all.connections >= limits.connections or count.connections >= limits.connections_per_source:

@@ -127,8 +127,11 @@ class StreamConnection(asyncio.Protocol):
             return
         if self._silent or self._begun or self._pong_until <= self._clock():
             self._stats.connections_slow += 1
+            if self._is_stranger:
+                self._receiver.offended(self.flow, "slow")
         elif self._is_stranger and self._stranger_until <= self._clock():
             self._stats.connections_unproven += 1
+            self._receiver.offended(self.flow, "slow")
         else:
             self._stats.connections_idle += 1
         self.close()
@@ -240,6 +243,7 @@ class StreamConnection(asyncio.Protocol):
         self._messages += 1
         if self._messages > self._limits.stranger_messages and self._is_stranger:
             self._stats.connections_unproven += 1
+            self._receiver.offended(self.flow, "slow")
             self.close()
             return
         if self._receiver.receive_message(head, body, self.flow):

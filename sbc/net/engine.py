@@ -19,6 +19,7 @@ from sbc.effects import (
     KeepAlive,
     KeepRecording,
     Log,
+    Offended,
     OpenRelay,
     Resolve,
     Send,
@@ -27,14 +28,16 @@ from sbc.effects import (
     TrustFlow,
     UpdateRelay,
     Verify,
+    Vouch,
     WriteRecord,
 )
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.inputs import Input, MalformedIn, MediaHappened, RelayClosed, RelayFailed, RelayOpened, RequestIn, ResponseIn, SendFailed
 from sbc.log import EventLog
-from sbc.net.ports import Carrier, Clock, CoreLike, Proofs, Questions, Recordings, Records, Registrations
+from sbc.net.ports import Carrier, Clock, CoreLike, Proofs, Questions, Recordings, Records, Registrations, Watch
 from sbc.net.stats import Stats
+from sbc.shield.offences import Offence
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import Malformed, parse_datagram, parse_message
 from sbc.sip.uri import format_host
@@ -43,7 +46,9 @@ _TICK = 0.001  # seconds; the resolution of libuv's timers, and what keeps a tim
 
 
 class Engine:
-    """Drives one core. `network`, `resolver` and `verifier` are given by `connect`, because they in turn need the engine to report to."""
+    """Drives one core. `network`, `resolver` and `verifier` are given by `connect`, because they in turn need the engine to report to;
+    `watch` is told what strangers do.
+    """
 
     _network: Carrier
     _resolver: Questions
@@ -60,6 +65,7 @@ class Engine:
         stats: Stats,
         recordings: Recordings,
         registrations: Registrations,
+        watch: Watch,
     ) -> None:
         self._loop = loop
         self._core = core
@@ -68,6 +74,7 @@ class Engine:
         self._records = records
         self._recordings = recordings
         self._registrations = registrations
+        self._watch = watch
         self._log = log
         self._stats = stats
         self._inputs: deque[Input] = deque()
@@ -112,6 +119,7 @@ class Engine:
 
     def receive_malformed(self, error: SipError, request: Request | None, flow: Flow) -> None:
         self._stats.malformed_in += 1
+        self._offended(flow, "malformed", str(error))
         self.receive(MalformedIn(error, request, flow))
 
     def receive_failure(self, key: str, reason: str) -> None:
@@ -124,6 +132,14 @@ class Engine:
         """Somebody wanted to connect and could not, which nobody would know of otherwise: a wrong authority, an old version of TLS."""
         facts: dict[str, object] = {"realm": flow.realm, "remote": format_host(*flow.remote), "problem": reason}
         self._log.event("info", "tls_handshake_failed", facts)
+        self._offended(flow, "handshake", reason)
+
+    def offended(self, flow: Flow, offence: Offence) -> None:
+        """Whoever has this connection did what the shield counts."""
+        self._offended(flow, offence)
+
+    def _offended(self, flow: Flow, offence: Offence, note: str = "") -> None:
+        self._watch.offended(flow, offence, "connection" if flow.reliable else None, note)
 
     def close(self) -> None:
         """No more timers. What still arrives is handed to the core, but nothing wakes it up any more."""
@@ -213,7 +229,12 @@ class Engine:
                 self._log.event(level, event, facts)
             case CloseFlow(flow):
                 self._network.close_flow(flow)
+            case Offended(flow, offence, proof, note):
+                self._watch.offended(flow, offence, proof, note)
+            case Vouch(flow):
+                self._watch.vouched(flow)
             case TrustFlow(flow, alias):
+                self._watch.vouched(flow)
                 self._network.trust_flow(flow, alias)
             case KeepAlive(flow, within):
                 self._network.keep_alive(flow, within)

@@ -17,6 +17,7 @@ from sbc.net.limits import ACCEPT_PAUSE, ACCEPTS_PER_WAKEUP, StreamLimits
 from sbc.net.sockets import set_dscp
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
+from sbc.shield.offences import Offence
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST, leaving no TIME_WAIT behind for a refused connection
 _EXHAUSTED = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM})
@@ -37,8 +38,9 @@ class StreamListener:
         limits: StreamLimits,
         stats: Stats,
         failed: Callable[[Flow, str], None],
+        offended: Callable[[Flow, Offence], None],
     ) -> None:
-        """`failed` is told of handshakes that were not finished."""
+        """`failed` is told of handshakes that were not finished, `offended` of connections beyond what a source may have."""
         name = sock.getsockname()
         self.realm = ""
         self.context: ssl.SSLContext | None = None
@@ -53,6 +55,7 @@ class StreamListener:
         self._limits = limits
         self._stats = stats
         self._failed = failed
+        self._offended = offended
         self._pause: asyncio.TimerHandle | None = None
 
     def mark(self, dscp: int) -> None:
@@ -90,12 +93,16 @@ class StreamListener:
     def _admit(self, sock: socket.socket, remote: Address) -> None:
         ticket = self._admission.admit(remote[0], handshake=self.transport != "TCP")
         if isinstance(ticket, str):
-            if ticket == "handshakes":
+            if ticket == "banned":
+                self._stats.connections_banned += 1
+            elif ticket == "handshakes":
                 self._stats.handshakes_refused += 1
             else:
                 self._stats.connections_refused += 1
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             sock.close()
+            if ticket != "banned":
+                self._offended(Flow(self.realm, self.transport, self.local, remote), "flood")
             return
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

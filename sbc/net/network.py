@@ -19,7 +19,7 @@ from sbc.net.admission import Admission
 from sbc.net.limits import BACKLOG, StreamLimits
 from sbc.net.listener import StreamListener
 from sbc.net.pool import WEB_SOCKETS, Pool
-from sbc.net.ports import Receiver
+from sbc.net.ports import Doorman, Receiver
 from sbc.net.sockets import open_stream, open_udp
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
@@ -59,6 +59,7 @@ class Network:
         tasks: Tasks,
         receiver: Receiver,
         stats: Stats,
+        doorman: Doorman,
         limits: StreamLimits = StreamLimits(),  # noqa: B008 - frozen
     ) -> None:
         self._loop = loop
@@ -66,7 +67,8 @@ class Network:
         self._receiver = receiver
         self._stats = stats
         self._limits = limits
-        self._admission = Admission(limits, loop.time)
+        self._doorman = doorman
+        self._admission = Admission(limits, loop.time, doorman)
         self._pool = Pool(loop, tasks, receiver, limits, stats)
         self._listeners: dict[_Key, _Listener] = {}
         self._retired: dict[_Key, tuple[UdpListener, float]] = {}  # open for calls that began there; since when, loop time
@@ -171,7 +173,7 @@ class Network:
         host, port = listener.local
         if listener.transport == "UDP":
             sock = _bind(realm, listener, lambda: open_udp(host, port))
-            return UdpListener(sock, realm.name, self._loop, self._receiver, self._stats)
+            return UdpListener(sock, realm.name, self._loop, self._receiver, self._stats, self._doorman)
         return StreamListener(
             self._same_place(listener, wanted) or _bind(realm, listener, lambda: open_stream(host, port, BACKLOG)),
             listener.transport,
@@ -182,6 +184,7 @@ class Network:
             limits=self._limits,
             stats=self._stats,
             failed=self._receiver.handshake_failed,
+            offended=self._receiver.offended,
         )
 
     def _same_place(self, listener: Listener, wanted: Collection[_Key]) -> socket.socket | None:

@@ -11,6 +11,9 @@ from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.identity.verdict import Claimed
 from sbc.inputs import Input
+from sbc.policy.snapshot import Snapshot
+from sbc.shield.bans import Proof
+from sbc.shield.offences import Offence
 from sbc.sip.locate import Wanted
 from sbc.sip.message import Request
 from sbc.views import Answer, Question
@@ -64,6 +67,44 @@ class Receiver(Protocol):
         ...
 
     def handshake_failed(self, flow: Flow, reason: str) -> None: ...
+
+    def offended(self, flow: Flow, offence: Offence) -> None:
+        """Whoever has this connection did what the shield counts."""
+        ...
+
+
+class Doorman(Protocol):
+    """Who is asked before anything is read: the guard."""
+
+    def refuses_datagram(self, host: str, data: bytes, now: float) -> bool: ...
+
+    def refuses_connection(self, host: str, now: float) -> bool: ...
+
+
+class Watch(Protocol):
+    """Who is told of what people do: the guard."""
+
+    def offended(self, flow: Flow, offence: Offence, proof: Proof | None, note: str = "") -> None: ...
+
+    def vouched(self, flow: Flow) -> None: ...
+
+
+class PacketFilter(Protocol):
+    """The kernel's. `source`: a key of sbc.shield.budgets.source_key. All of them return at once."""
+
+    def apply(self, snapshot: Snapshot) -> None: ...
+
+    def ban(self, source: str, seconds: float) -> None: ...
+
+    def unban(self, source: str) -> None: ...
+
+    def know(self, host: str) -> None:
+        """Somebody there has proved who it is: it is not counted like a stranger."""
+        ...
+
+    def dropped(self) -> Mapping[str, int]:
+        """Packets of banned sources, by source, as far as was read."""
+        ...
 
 
 class Carrier(Protocol):

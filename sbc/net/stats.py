@@ -10,6 +10,10 @@ class Stats:
     datagrams_in: int = 0
     datagrams_out: int = 0
     datagrams_dropped: int = 0  # our socket buffer was full
+    datagrams_banned: int = 0
+    datagrams_throttled: int = 0  # beyond the budget of a stranger's source
+    datagrams_crowded: int = 0  # beyond that of all strangers together
+    datagrams_shapeless: int = 0  # a stranger's, and not the beginning of a message
     keepalives: int = 0  # empty, CR LF only or STUN, on UDP; pings on streams
     stun_ignored: int = 0  # those that were no binding request, or too many
     icmp_errors: int = 0
@@ -19,6 +23,7 @@ class Stats:
     sends_failed: int = 0
     connections_accepted: int = 0
     connections_refused: int = 0  # too many, in all or from one source
+    connections_banned: int = 0
     connections_opened: int = 0  # by us
     connections_failed: int = 0  # by us: refused, too slow, not who it should be
     connections_slow: int = 0  # no first message, or a message begun and not finished, in time
@@ -27,5 +32,6 @@ class Stats:
     connections_overflowed: int = 0  # the peer does not read what we write
     handshakes_refused: int = 0  # too many at once
     handshakes_failed: int = 0
+    bans: int = 0
     core_errors: int = 0
     effect_errors: int = 0

@@ -15,7 +15,7 @@ from sbc.effects import Send
 from sbc.flow import Address, Flow
 from sbc.net import stun
 from sbc.net.limits import DATAGRAM, DATAGRAMS_PER_WAKEUP, STUN_IN_ALL, STUN_PER_SOURCE, UDP_BUFFER
-from sbc.net.ports import Receiver
+from sbc.net.ports import Doorman, Receiver
 from sbc.net.sockets import set_dscp
 from sbc.net.stats import Stats
 from sbc.shield.budgets import Budget, source_key
@@ -34,7 +34,9 @@ _BRANCH_LENGTH = 200
 class UdpListener:
     """Owns `sock`, bound and non-blocking. `realm` may be changed by a new policy."""
 
-    def __init__(self, sock: socket.socket, realm: str, loop: asyncio.AbstractEventLoop, receiver: Receiver, stats: Stats) -> None:
+    def __init__(
+        self, sock: socket.socket, realm: str, loop: asyncio.AbstractEventLoop, receiver: Receiver, stats: Stats, doorman: Doorman
+    ) -> None:
         name = sock.getsockname()
         self.realm = realm
         self.local: Address = (name[0], name[1])
@@ -42,6 +44,7 @@ class UdpListener:
         self._loop = loop
         self._receiver = receiver
         self._stats = stats
+        self._doorman = doorman
         self._stun_per_source = Budget(*STUN_PER_SOURCE)
         self._stun_in_all = Budget(*STUN_IN_ALL)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
@@ -84,7 +87,7 @@ class UdpListener:
 
     def _readable(self) -> None:
         receive = self._sock.recvfrom
-        stats = self._stats
+        stats, refuses, now = self._stats, self._doorman.refuses_datagram, self._loop.time()
         for count in range(DATAGRAMS_PER_WAKEUP):
             try:
                 data, source = receive(DATAGRAM)
@@ -96,6 +99,8 @@ class UdpListener:
                 self._take_errors()
                 continue
             stats.datagrams_in += 1
+            if refuses(source[0], data, now):
+                continue
             if data[:1] in _KEEPALIVE_STARTS and self._keep_alive(data, source):
                 stats.keepalives += 1
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from media.api import Suite
-from sbc.policy.checking import edits, limits, media, parties, proof, realms, routes
+from sbc.policy.checking import edits, limits, media, parties, proof, realms, routes, shield
 from sbc.policy.checking.checker import Checker, Policy
 from sbc.policy.document import Document
 from sbc.policy.inventory import OWNER
@@ -23,6 +23,7 @@ def check(document: Document, policy: Policy, suites: Collection[Suite]) -> tupl
     limits.check(checker)
     media.check(checker)
     edits.check(checker)
+    shield.check(checker)
     return checker.errors, checker.warnings
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from media.api import EXPEDITED, Follow, Interface, Packets, Suite
-from sbc.policy import model
+from sbc.policy import model, shielding
 from sbc.policy.checking.checker import Policy
 from sbc.policy.document import Document
 from sbc.policy.editing import compiled, with_edits
@@ -87,13 +87,13 @@ def compile_policy(
     with_certificates = {realm for realm, _ in certified}
     routes = tuple(_route(document, index, route, limits) for index, route in policy.routes.items())
     strangers = policy.strangers
+    realms = {
+        name: _realm(name, realm, name in with_digest, name in with_certificates, folder, certs) for name, realm in policy.realms.items()
+    }
     return Snapshot(
         version=1,
         digest=digest,
-        realms={
-            name: _realm(name, realm, name in with_digest, name in with_certificates, folder, certs)
-            for name, realm in policy.realms.items()
-        },
+        realms=realms,
         trunks=trunks,
         users=users,
         routes=routes,
@@ -111,6 +111,7 @@ def compile_policy(
         certified=certified,
         inventory=inventory_of(policy.numbers),
         identity=rules_of(policy.identity, folder),
+        shield=shielding.rules_of(policy.shield, realms, trunks),
     )
 
 

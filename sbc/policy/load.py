@@ -23,6 +23,7 @@ from sbc.policy.problems import Path as Keys
 from sbc.policy.problems import Place, PolicyErrors, Problem, did_you_mean
 from sbc.policy.profile import Inherited, inherit
 from sbc.policy.proofs import IdentityModel
+from sbc.policy.shielding import ShieldModel
 from sbc.policy.snapshot import Snapshot
 
 M = TypeVar("M", bound=BaseModel)
@@ -131,6 +132,7 @@ def _validate(document: Document) -> Policy:
         everybody=_object(document, raw["everybody"], ("everybody",), model.EverybodyModel) if raw.get("everybody") is not None else None,
         strangers=_object(document, raw.get("strangers", {}), ("strangers",), model.StrangersModel) or model.StrangersModel(),
         identity=_object(document, raw["identity"], ("identity",), IdentityModel) if raw.get("identity") is not None else None,
+        shield=_object(document, raw.get("shield", {}), ("shield",), ShieldModel) or ShieldModel(),
     )
 
 

@@ -15,6 +15,7 @@ from sbc.policy.edits import Edits
 from sbc.policy.inventory import NO_NUMBERS, NOTHING_OURS, Inventory, Numbers
 from sbc.policy.plans import Kinds
 from sbc.sdp.rules import MediaRules
+from sbc.shield.rules import USUAL_SHIELD, ShieldRules
 from sbc.sip.locate import is_address
 from sbc.sip.timers import TimerValues
 
@@ -493,6 +494,7 @@ class Snapshot:
     inventory: Inventory = field(default=NOTHING_OURS, repr=False)
     identity: IdentityRules | None = None
     everybody: tuple[LimitRules, ...] = ()  # of all calls and requests together
+    shield: ShieldRules = USUAL_SHIELD
 
     def party(self, name: str) -> Party:
         """The trunk or user of that name; they share one name space. KeyError when there is none."""

@@ -24,6 +24,7 @@ from sbc.policy.limits import Refused, Reservation
 from sbc.policy.snapshot import Party
 from sbc.recording.secrets import Secrets
 from sbc.sdp import rules
+from sbc.shield import rules as shielding
 from sbc.sip import locate, timers
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import parse_datagram
@@ -190,7 +191,7 @@ def classes_of(*modules: ModuleType) -> dict[str, type]:
     }
 
 
-CLASSES = classes_of(api, inputs, verdict, counters, edits, inventory, limits, locate, plans, rules, snapshot, timers)
+CLASSES = classes_of(api, inputs, verdict, counters, edits, inventory, limits, locate, plans, rules, shielding, snapshot, timers)
 
 # The fields of inputs and answers that JSON has no kind for.
 KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sbc.call.context import Way
 from sbc.clock import Now
-from sbc.effects import Effect, ForgetBindings, Log, StoreBindings
+from sbc.effects import Effect, ForgetBindings, Log, StoreBindings, Vouch
 from sbc.flow import Flow
 from sbc.frozen import replace
 from sbc.registrar.binding import Binding, unconnected
@@ -50,6 +50,7 @@ class Bindings:
     def bind(self, account: str, bindings: list[Binding], now: Now) -> None:
         """From now on the account has these, after a restart, too. Connections that close and times that run out need not be stored."""
         self._store(account, bindings)
+        self._vouch(bindings)
         self._emit(StoreBindings(account, text_of(bindings, now)) if bindings else ForgetBindings(account))
 
     def restore(self, stored: tuple[tuple[str, str], ...], known: Callable[[str, Flow], bool], now: Now) -> None:
@@ -64,6 +65,7 @@ class Bindings:
                 self._emit(Log("warning", "registration not read", {"account": account, "problem": str(error)}))
                 bindings = []
             self._store(account, bindings)
+            self._vouch(bindings)
             lost += sum(binding.lost for binding in bindings)
             if not bindings:
                 self._emit(ForgetBindings(account))
@@ -139,6 +141,10 @@ class Bindings:
         """A connection is gone: nobody can be reached through it."""
         for account in tuple(self._at.get(flow, ())):
             self._store(account, [unconnected(binding) if binding.flow == flow else binding for binding in self._of[account]])
+
+    def _vouch(self, bindings: list[Binding]) -> None:
+        for binding in bindings:
+            self._emit(Vouch(binding.flow))
 
     def _store(self, account: str, bindings: list[Binding]) -> None:
         for old in self._of.pop(account, ()):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from ipaddress import ip_address
+from functools import lru_cache
+from ipaddress import IPv6Address
 
+_CACHED_KEYS = 4096  # IPv6 text is slow to read
 MAX_SOURCES = 10_000  # about 2 MB; the least recently seen source is forgotten first
 
 
@@ -42,8 +44,11 @@ class Budget:
 
 def source_key(host: str) -> str:
     """One bucket for an IPv4 address or an IPv6 /64: whoever has one address of a /64 has them all."""
-    if ":" not in host:
-        return host
-    address = ip_address(host.partition("%")[0])
-    mapped = address.ipv4_mapped if address.version == 6 else None
-    return str(mapped) if mapped else address.exploded[:19]
+    return _key_of_ipv6(host) if ":" in host else host
+
+
+@lru_cache(maxsize=_CACHED_KEYS)
+def _key_of_ipv6(host: str) -> str:
+    address = IPv6Address(host.partition("%")[0])
+    mapped = address.ipv4_mapped
+    return str(mapped) if mapped is not None else address.exploded[:19]

@@ -13,6 +13,7 @@ from sbc.policy.document import Document, Plain
 from sbc.policy.numbering import Entry, by_owner
 from sbc.policy.problems import Path, Place, Problem, did_you_mean
 from sbc.policy.proofs import IdentityModel
+from sbc.policy.shielding import ShieldModel
 
 SECURE: frozenset[Transport] = frozenset({"TLS", "WSS"})
 
@@ -35,6 +36,7 @@ class Policy:
     everybody: model.EverybodyModel | None
     strangers: model.StrangersModel
     identity: IdentityModel | None
+    shield: ShieldModel
 
     def parties(self) -> Iterable[tuple[str, str, model.TrunkModel | model.UserModel]]:
         """(section, name, object) of all trunks and users."""

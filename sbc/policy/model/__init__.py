@@ -37,6 +37,7 @@ from sbc.policy.model.rules import (
 from sbc.policy.model.secrets import SecretModel
 from sbc.policy.model.sound import MediaModel
 from sbc.policy.proofs import IdentityModel
+from sbc.policy.shielding import ShieldModel
 from sbc.policy.words import Model, Name, NumberRange
 
 __all__ = [
@@ -94,3 +95,4 @@ class PolicyModel(Model):
     identity: IdentityModel | None = Field(None, description="Whose signatures count when calls are verified (STIR/SHAKEN).")
     everybody: EverybodyModel | None = Field(None, description="What all calls and requests together are limited to.")
     strangers: StrangersModel = Field(default=StrangersModel(), description="What the unknown get.")
+    shield: ShieldModel = Field(default=ShieldModel(), description="Who is banned, and for what. On unless it says otherwise.")

@@ -20,7 +20,7 @@ from sbc.admin.server import CLIENTS, AdminServer
 from sbc.clock import Now
 from sbc.errors import ConfigError
 from sbc.net.tasks import Tasks
-from sbc.views import Answer, CallAsked, CallsAsked, CallsView, CallView, LegView, Question, TrunksView
+from sbc.views import Answer, CallAsked, CallsAsked, CallsView, CallView, LegView, TrunksView
 from tests.unit.media.packets import rtp
 from tests.unit.net.bench import run, until
 
@@ -38,10 +38,10 @@ class Stage:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.media = FakeEngine()
-        self.asked: list[Question] = []
+        self.asked: list[wire.Question] = []
         self.answer: Answer = CallsView((), 0, 0)
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: wire.Question) -> Answer:
         self.asked.append(question)
         return self.answer
 

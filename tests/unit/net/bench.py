@@ -31,6 +31,8 @@ from sbc.net.tasks import Tasks
 from sbc.policy import values
 from sbc.policy.snapshot import KeyPair, Listener, Presented, Realm, Snapshot, Strangers, Trunk
 from sbc.sdp.rules import MediaRules
+from sbc.shield.bans import Proof
+from sbc.shield.offences import Offence
 from sbc.sip.message import Request
 from sbc.views import Answer, CallsView, Question
 
@@ -91,6 +93,7 @@ class Ear:
         self.failures: list[tuple[str, str]] = []
         self.handshakes: list[tuple[Flow, str]] = []
         self.closed: list[Flow] = []
+        self.offences: list[tuple[str, Offence]] = []
         self.on_message: Callable[[bytes, Flow], bool] = lambda head, flow: True
         self.on_malformed: Callable[[SipError, Flow], None] = lambda error, flow: None
 
@@ -112,8 +115,32 @@ class Ear:
     def handshake_failed(self, flow: Flow, reason: str) -> None:
         self.handshakes.append((flow, reason))
 
+    def offended(self, flow: Flow, offence: Offence) -> None:
+        self.offences.append((flow.remote[0], offence))
+
     def receive_failure(self, key: str, reason: str) -> None:
         self.failures.append((key, reason))
+
+
+class OpenDoor:
+    """A Doorman and a Watch: everybody is let in but who is in `banned`, and what it is told it remembers."""
+
+    def __init__(self) -> None:
+        self.banned: set[str] = set()
+        self.offences: list[tuple[Flow, Offence, Proof | None]] = []
+        self.vouches: list[Flow] = []
+
+    def refuses_datagram(self, host: str, data: bytes, now: float) -> bool:
+        return host in self.banned
+
+    def refuses_connection(self, host: str, now: float) -> bool:
+        return host in self.banned
+
+    def offended(self, flow: Flow, offence: Offence, proof: Proof | None, note: str = "") -> None:
+        self.offences.append((flow, offence, proof))
+
+    def vouched(self, flow: Flow) -> None:
+        self.vouches.append(flow)
 
 
 class ScriptedCore:
@@ -251,7 +278,8 @@ class Bench:
         self.peers: list[Peer] = []
         self.stats = Stats()
         self.tasks = Tasks(loop, self.faults.append)
-        self.network = Network(loop, self.tasks, self.ear, self.stats, limits)
+        self.doorman = OpenDoor()
+        self.network = Network(loop, self.tasks, self.ear, self.stats, self.doorman, limits)
 
     def local(self, transport: Transport) -> Address:
         return next(each.address for each in self.network.listening() if each.transport == transport)

@@ -4,6 +4,7 @@ import pytest
 
 from sbc.net.admission import Admission, Ticket, source_of
 from sbc.net.limits import StreamLimits
+from tests.unit.net.bench import OpenDoor
 
 LIMITS = StreamLimits(connections=4, connections_per_source=2, handshakes=2, handshakes_per_source=1)
 
@@ -15,7 +16,7 @@ def admitted(admission: Admission, host: str, handshake: bool = False) -> Ticket
 
 
 def test_OVL_05_per_source_and_in_all() -> None:
-    admission = Admission(LIMITS, lambda: 0.0)
+    admission = Admission(LIMITS, lambda: 0.0, OpenDoor())
     first = admitted(admission, "192.0.2.1")
     admitted(admission, "192.0.2.1")
     assert admission.admit("192.0.2.1", False) == "connections"
@@ -29,7 +30,7 @@ def test_OVL_05_per_source_and_in_all() -> None:
 
 
 def test_OVL_05_handshakes() -> None:
-    admission = Admission(LIMITS, lambda: 0.0)
+    admission = Admission(LIMITS, lambda: 0.0, OpenDoor())
     first = admitted(admission, "192.0.2.1", True)
     assert admission.admit("192.0.2.1", True) == "handshakes"
     admitted(admission, "192.0.2.2", True)
@@ -43,7 +44,7 @@ def test_OVL_05_handshakes() -> None:
 
 def test_TLS_09_handshakes_of_a_source_have_a_rate() -> None:
     now = 0.0
-    admission = Admission(StreamLimits(handshake_rate=2.0, handshake_burst=3.0), lambda: now)
+    admission = Admission(StreamLimits(handshake_rate=2.0, handshake_burst=3.0), lambda: now, OpenDoor())
     for _ in range(3):
         admitted(admission, "192.0.2.1", True).leave()
     assert admission.admit("192.0.2.1", True) == "handshakes"
@@ -55,7 +56,7 @@ def test_TLS_09_handshakes_of_a_source_have_a_rate() -> None:
 
 
 def test_WS_06_strangers_of_a_source_are_few() -> None:
-    admission = Admission(StreamLimits(strangers_per_source=2), lambda: 0.0)
+    admission = Admission(StreamLimits(strangers_per_source=2), lambda: 0.0, OpenDoor())
     first, second = admitted(admission, "192.0.2.1"), admitted(admission, "192.0.2.1")
     assert admission.admit("192.0.2.1", False) == "strangers"
     admitted(admission, "192.0.2.2")
@@ -68,7 +69,7 @@ def test_WS_06_strangers_of_a_source_are_few() -> None:
 
 
 def test_nothing_is_remembered_of_who_has_left() -> None:
-    admission = Admission(StreamLimits(handshakes=500), lambda: 0.0)
+    admission = Admission(StreamLimits(handshakes=500), lambda: 0.0, OpenDoor())
     tickets = [admitted(admission, f"10.0.{n // 256}.{n % 256}", n % 2 == 0) for n in range(1000)]
     for ticket in tickets:
         ticket.leave()
@@ -88,3 +89,12 @@ def test_nothing_is_remembered_of_who_has_left() -> None:
 )
 def test_OVL_06_one_source(one: str, other: str, same: bool) -> None:
     assert (source_of(one) == source_of(other)) is same
+
+
+def test_OVL_05_banned_comes_before_everything_else() -> None:
+    door = OpenDoor()
+    door.banned.add("192.0.2.1")
+    admission = Admission(LIMITS, lambda: 0.0, door)
+    assert admission.admit("192.0.2.1", handshake=True) == "banned"
+    assert admission.connections == 0
+    admitted(admission, "192.0.2.2")

@@ -56,7 +56,7 @@ from sbc.net.engine import Engine
 from sbc.net.stats import Stats
 from sbc.sip.locate import Wanted
 from sbc.system import SystemClock
-from tests.unit.net.bench import RESPONSE, ScriptedCore, message, run, until
+from tests.unit.net.bench import RESPONSE, OpenDoor, ScriptedCore, message, run, until
 from tests.unit.test_recordings import Call
 
 WANTED = Wanted("host", 5060, "UDP", False, (("UDP", "127.0.0.1"),))
@@ -161,7 +161,7 @@ class Stage:
 
         loop = asyncio.get_running_loop()
         log = EventLog(self.lines.append)
-        engine = Engine(loop, self.core, SystemClock(), self.media, Records(), log, self.stats, Recordings(), Registrations())
+        engine = Engine(loop, self.core, SystemClock(), self.media, Records(), log, self.stats, Recordings(), Registrations(), OpenDoor())
         engine.connect(Network(), Questions(), Proofs())
         return engine
 

@@ -10,7 +10,7 @@ import pytest
 from sbc.effects import Send
 from sbc.errors import SipError
 from sbc.flow import Flow
-from tests.unit.net.bench import QUICK, RESPONSE, bench, message, realm, run, server, until
+from tests.unit.net.bench import LOCALHOST, QUICK, RESPONSE, bench, message, realm, run, server, until
 
 TCP = realm(("TCP", 0))
 
@@ -70,6 +70,7 @@ def test_slow_loris_before_the_first_message() -> None:
                 await silent.closed()
                 await trickling.closed()
             assert it.stats.connections_slow == 2
+            assert it.ear.offences == [(LOCALHOST, "slow")] * 2
             assert it.ear.closed == [it.ear.closed[0]]  # only that of the one we had answered; a silent one is nobody's business
 
     run(scene())
@@ -199,6 +200,7 @@ def test_OVL_05_connections_per_source() -> None:
                 with pytest.raises(ConnectionResetError):
                     await it.connect("TCP")
             assert (it.stats.connections_accepted, it.stats.connections_refused) == (3, 2)
+            assert it.ear.offences == [(LOCALHOST, "flood")] * 2
             first.close()
             await until(lambda: it.network.connections() == 2)
             again = await it.connect("TCP")

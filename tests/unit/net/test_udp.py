@@ -197,3 +197,17 @@ def test_TRN_31_a_flood_of_binding_requests_is_bounded() -> None:
                 assert it.ear.datagrams == []
 
     run(scene())
+
+
+def test_OVL_05_whoever_is_banned_is_not_even_read() -> None:
+    async def scene() -> None:
+        async with bench(UDP) as it:
+            with peer() as phone:
+                it.doorman.banned.add(LOCALHOST)
+                for data in (b"INVITE", b"\r\n\r\n", b"\0\1"):
+                    phone.sendto(data, it.local("UDP"))
+                await until(lambda: it.stats.datagrams_in == 3)
+                assert it.ear.datagrams == []
+                assert (it.stats.keepalives, it.stats.datagrams_out) == (0, 0)
+
+    run(scene())

@@ -20,7 +20,7 @@ from sbc.flow import Flow
 from sbc.net.limits import StreamLimits
 from sbc.net.websocket import MAX_FRAGMENTS, MAX_HANDSHAKE
 from sbc.sip.parse import parse_message
-from tests.unit.net.bench import QUICK, RESPONSE, Authority, Bench, Peer, bench, message, realm, run, until
+from tests.unit.net.bench import LOCALHOST, QUICK, RESPONSE, Authority, Bench, Peer, bench, message, realm, run, until
 from tests.vectors.messages import octets
 
 PAGE = "https://phone.example"
@@ -440,6 +440,7 @@ def test_WS_06_strangers_per_source_and_whoever_is_proven_is_none() -> None:
                 clients[1].say(sip())
             assert await clients[1].last_word() == 1000
             assert it.stats.connections_unproven == 1
+            assert it.ear.offences == [(LOCALHOST, "flood"), (LOCALHOST, "slow")]
             await until(lambda: len(it.ear.messages) == 1 + 10 + 5)
 
     run(scene())

@@ -1,0 +1,116 @@
+"""The shield at work: asked by the sockets, told by whoever sees an offence, it says what is done and has it done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sbc.clock import Now
+from sbc.flow import Flow
+from sbc.inputs import Resolved
+from sbc.log import EventLog
+from sbc.net.ports import PacketFilter
+from sbc.net.stats import Stats
+from sbc.policy.snapshot import Snapshot
+from sbc.shield.bans import Ban, Proof
+from sbc.shield.networks import key_of, shown
+from sbc.shield.offences import Offence
+from sbc.shield.shield import Shield
+from sbc.shield.views import Answer, BansAsked, Question, SourceAsked, bans_view, source_view
+from sbc.sip.uri import format_host
+
+
+class Guard:
+    """`drop` is where packets of proven attackers end before they are ours to read; None: nowhere but here."""
+
+    def __init__(self, shield: Shield, now: Callable[[], Now], log: EventLog, stats: Stats, drop: PacketFilter | None = None) -> None:
+        self._shield = shield
+        self._now = now
+        self._log = log
+        self._stats = stats
+        self._drop = drop
+
+    def apply(self, snapshot: Snapshot) -> None:
+        self._shield.apply(snapshot.shield)
+        if self._drop is not None:
+            self._drop.apply(snapshot)
+            for ban in self._shield.bans.on(self._now().monotonic):
+                self._ban(ban)
+
+    # Sockets
+
+    def refuses_datagram(self, host: str, data: bytes, now: float) -> bool:
+        refusal = self._shield.refuses_datagram(host, data, now)
+        if refusal is None:
+            return False
+        stats = self._stats
+        if refusal == "banned":
+            stats.datagrams_banned += 1
+        elif refusal == "throttled":
+            stats.datagrams_throttled += 1
+        elif refusal == "crowded":
+            stats.datagrams_crowded += 1
+        else:
+            stats.datagrams_shapeless += 1
+        return True
+
+    def refuses_connection(self, host: str, now: float) -> bool:
+        return self._shield.refuses_connection(host, now)
+
+    # What was seen
+
+    def offended(self, flow: Flow, offence: Offence, proof: Proof | None, note: str = "") -> None:
+        ban = self._shield.offend(flow.remote[0], offence, proof, self._now())
+        if ban is None:
+            return
+        self._stats.bans += 1
+        facts: dict[str, object] = {
+            "source": shown(ban.source),
+            "why": ban.why,
+            "note": note,
+            "did": ",".join(f"{kind}:{count}" for kind, count in ban.counts.items()),
+            "score": round(ban.score),
+            "proof": ban.proof,
+            "seconds": round(ban.until - ban.since),
+            "number": ban.number,
+            "realm": flow.realm,
+            "remote": format_host(*flow.remote),
+        }
+        self._log.event("warning", "would_ban" if ban.shadow else "banned", facts)
+        self._ban(ban)
+
+    def vouched(self, flow: Flow) -> None:
+        """Somebody there has proved who it is."""
+        now = self._now().monotonic
+        if self._shield.vouch(flow.remote[0], now) and self._drop is not None:
+            self._drop.know(flow.remote[0])
+
+    def found(self, answer: Resolved) -> None:
+        """Name servers have said where somebody is that the policy names: it answers from there."""
+        for question, records in answer.answers.items():
+            if question.kind in ("A", "AAAA"):
+                for record in records:
+                    if isinstance(record, str) and self._shield.vouch(record, self._now().monotonic) and self._drop is not None:
+                        self._drop.know(record)
+
+    # People
+
+    def ask(self, question: Question) -> Answer:
+        """Raises ValueError: not an address."""
+        now = self._now()
+        dropped = self._drop.dropped() if self._drop is not None else {}
+        if isinstance(question, BansAsked):
+            return bans_view(self._shield, question.most, dropped, now)
+        source = key_of(question.address)
+        if isinstance(question, SourceAsked):
+            return source_view(self._shield, source, dropped, now)
+        lifted = self._shield.lift(source)
+        if lifted is not None and self._drop is not None:
+            self._drop.unban(source)
+        view = source_view(self._shield, source, dropped, now)
+        if lifted is not None:
+            self._log.event("warning", "unbanned", {"source": shown(source), "why": lifted.why, "number": lifted.number})
+        return view
+
+    def _ban(self, ban: Ban) -> None:
+        if self._drop is not None and not ban.shadow and self._shield.rules.kernel:
+            self._drop.ban(ban.source, ban.left(self._now().monotonic))
