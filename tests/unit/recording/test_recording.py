@@ -268,7 +268,7 @@ def test_a_policy_that_knows_nobody_of_the_call() -> None:
     (recording,) = a_call().recordings
     stranger = snapshot_of(POLICY.replace("office", "bureau"))
     played = play_under(decode(recording.encode(), recording.policy), stranger)
-    (answer,) = (effect for one in played for effect in one.effects)
+    (answer,) = (effect for one in played for effect in one.effects if effect["~"] == "Send")
     assert answer["data"].startswith("SIP/2.0 481 "), "to the BYE: its address is known, its dialog is not"
 
 
