@@ -140,6 +140,7 @@ WHATS = {
     "calls": "calls",
     "calls_from": "calls from it",
     "calls_to": "calls to it",
+    "bandwidth": "bandwidth",
     "new_calls": "new calls at once",
     "new_calls_from": "new calls from it at once",
     "new_calls_to": "new calls to it at once",
@@ -150,8 +151,8 @@ WHATS = {
 def limits(answer: Shown) -> RenderableType:
     table = _table("limits", "counted for", "what", "now", "highest", "limit", "refused")
     for each in answer["limits"]:
-        most = str(each["most"]) + (f", {_rate(each['rate'])}" if each["rate"] else "")
-        figures = (str(each["now"]), str(each["highest"]), most, str(each["refused"]))
+        most = _amount(each, "most") + (f", {_rate(each['rate'])}" if each["rate"] else "")
+        figures = (_amount(each, "now"), _amount(each, "highest"), most, str(each["refused"]))
         _row(table, each["limit"], each["scope"], WHATS.get(each["what"], each["what"]), *figures)
     return Group(table, _line(_more(len(answer["limits"]), answer["matching"], answer["total"], "limit")))
 
@@ -164,9 +165,18 @@ def _rate(per_second: float) -> str:
     return f"{per_second * 86400:.6g}/d"
 
 
+def _amount(state: Shown, key: str) -> str:
+    """A number; of bits per second as the policy has it."""
+    value: int = state[key]
+    if state["what"] != "bandwidth" or not value:
+        return str(value)
+    unit, size = ("G", 10**9) if value >= 10**9 else ("M", 10**6) if value >= 10**6 else ("k", 1000)
+    return f"{value / size:.4g}{unit}"
+
+
 def _full(limits: list[Shown]) -> str:
     """What a trunk has of its limits, one a line."""
-    return "\n".join(f"{each['now']} of {each['most']} {WHATS.get(each['what'], each['what'])}" for each in limits)
+    return "\n".join(f"{_amount(each, 'now')} of {_amount(each, 'most')} {WHATS.get(each['what'], each['what'])}" for each in limits)
 
 
 def bans(answer: Shown) -> RenderableType:

@@ -25,7 +25,7 @@ from sbc.call.presenting import as_told
 from sbc.call.record import Facts, LegFacts, attempt_of, record_of, server_of
 from sbc.call.redirect import Detours
 from sbc.call.relaying import Relaying, early_media
-from sbc.call.reserving import between, place_of_callee
+from sbc.call.reserving import between, place_of_callee, widen
 from sbc.call.session_ids import SessionIds
 from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.successor import Successor, Transferring
@@ -101,8 +101,7 @@ class Call:
         try:
             leg.begin(transaction.request, now)
         except SipError as error:
-            self._cause = Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error))
-            self._refuse(now)
+            self._refuse(now, Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)))
 
     def begin_for(self, leg: Leg, now: Now) -> None:
         """The same for a party that has been in another call so far; `leg` speaks for it."""
@@ -128,6 +127,10 @@ class Call:
     # Finding a callee
 
     def _find(self, leg: Leg, word: Offered, now: Now) -> None:
+        crowded = widen(self.context, self.places, leg, self.route, self.facts, now)
+        if crowded is not None:
+            self._refuse(now, crowded)
+            return
         claim = self.invitation.claimed
         if claim is not None and self.snapshot.identity is not None:
             ask(self.context, claim, self.snapshot.identity.patience, self._verified)
@@ -147,8 +150,7 @@ class Call:
         if cause is None:
             self._find(self.a, Offered(self.a.described), now)
         else:
-            self._cause = cause
-            self._refuse(now)
+            self._refuse(now, cause)
 
     def _try_next(self, now: Now) -> None:
         """The next target of the route that can be reached, or the refusal."""
@@ -181,7 +183,7 @@ class Call:
             self._refuse(now)
 
     def _reserve(self, party: Party, now: Now) -> Cause | None:
-        place = place_of_callee(self.context, party, self.route, self.facts, now)
+        place = place_of_callee(self.context, party, self.route, self.facts, self.a, now)
         if isinstance(place, Cause):
             return place
         self.places.give(Side.B, place)
@@ -223,8 +225,7 @@ class Call:
         self._dial(now)
 
     def relay_refused(self, cause: Cause, now: Now) -> None:
-        self._cause = cause
-        self._refuse(now)
+        self._refuse(now, cause)
 
     def _dial(self, now: Now) -> None:
         assert self.a is not None and self._target is not None
@@ -429,8 +430,7 @@ class Call:
             self.b.tell(Released(cause), now)
             self._end(cause, "sbc", now)
         else:
-            self._cause = cause
-            self._refuse(now)
+            self._refuse(now, cause)
 
     def leg_on(self, side: Side) -> Leg | None:
         return self.a if side == Side.A else self.b
@@ -508,10 +508,12 @@ class Call:
                 self.a.tell(Settled(None, GLARE), now)
         self.places.release(Side.B)
 
-    def _refuse(self, now: Now) -> None:
+    def _refuse(self, now: Now, cause: Cause | None = None) -> None:
+        """For that reason, or the best of what the targets said."""
         assert self.a is not None
         self._drop_attempt(now)
-        cause = self._cause if self._cause.status >= 300 else replace(self._cause, status=status_of(self._cause))
+        cause = cause or self._cause
+        cause = cause if cause.status >= 300 else replace(cause, status=status_of(cause))
         self.a.tell(Released(refusal_to_peer(cause)), now)
         self._end(cause, "b" if cause.by == "peer" else "sbc", now)
 
@@ -545,10 +547,7 @@ class Call:
         outcome, self._outcome = self._outcome, None
         self._stop_timer()
         self.facts.digits_translated = self._relaying.typed
-        reported = self.context.voice_reports.reported(self.facts.id, now) or {}
-        self.facts.a.reported = reported.get("a")
-        if self.facts.b is not None:
-            self.facts.b.reported = reported.get("b")
+        self.facts.take_reports(self.context.voice_reports.reported(self.facts.id, now) or {})
         self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats)))
         self._ended(self)
         self.takeover = self.introduction = None

@@ -34,9 +34,30 @@ class Places:
 
     def give_route(self, place: Reservation | None) -> None:
         """In place of the route that the call took before; None: it takes none any more."""
-        if self._route is not None:
-            self._limits.release(self._route)
+        before, self._route = self._route, place
+        if before is not None:
+            self._limits.release(before)
+            if place is not None:
+                self._route = self._limits.carry(place, before.bits)
+
+    def on(self, side: Side) -> Reservation | None:
+        return self._sides.get(side)
+
+    @property
+    def on_route(self) -> Reservation | None:
+        return self._route
+
+    def widen_route(self, place: Reservation) -> None:
+        """The same place, with more room."""
         self._route = place
+
+    def carry(self, side: Side, bits: int) -> None:
+        """What the media on that side take. The route's are those of the caller."""
+        place = self._sides.get(side)
+        if place is not None and place.bits != bits:
+            self._sides[side] = self._limits.carry(place, bits)
+        if side is Side.A and self._route is not None and self._route.bits != bits:
+            self._route = self._limits.carry(self._route, bits)
 
     def charge(self, party: Party, place: Reservation) -> None:
         """`party` asked for this call without being in it."""

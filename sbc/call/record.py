@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -82,6 +83,12 @@ class Facts:
     transferred_by: str | None = None
     attempts: list[dict[str, object]] = field(default_factory=list)
     digits_translated: bool = False
+
+    def take_reports(self, reported: Mapping[str, dict[str, object]]) -> None:
+        """What the peers said of the quality, by side."""
+        self.a.reported = reported.get("a")
+        if self.b is not None:
+            self.b.reported = reported.get("b")
 
     def translated(self) -> list[str]:
         """What one side got in other words than the other said it."""

@@ -9,6 +9,7 @@ from sbc.call.context import Context
 from sbc.call.digits import Dictation
 from sbc.call.leg import Leg
 from sbc.call.media import MediaWatch
+from sbc.call.places import Places
 from sbc.call.states import CallState
 from sbc.call.words import Cause
 from sbc.clock import Now
@@ -25,6 +26,8 @@ class Relayed(Protocol):
     def identifier(self) -> str: ...
     @property
     def state(self) -> CallState: ...
+    @property
+    def places(self) -> Places: ...
 
     def relay_ready(self, now: Now) -> None:
         """Its ports are known."""
@@ -102,6 +105,9 @@ class Relaying:
         if self._relay is None or a is None or b is None:
             return
         self._watch.forget_silence()
+        for leg in (a, b):
+            if leg.media.agreed is not None:
+                self._call.places.carry(leg.side, leg.media.bits)
         hosts_a, hosts_b = (a.flow.remote[0],), (b.flow.remote[0],)
         side_a, side_b = relay_sides(a.media, b.media, latch_a=hosts_a, latch_b=hosts_b, all_digits=emergency)
         if self._call.state is not CallState.CONNECTED and early_media(b, emergency=emergency) == "listen":

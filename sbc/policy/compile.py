@@ -340,6 +340,7 @@ def _limits(name: str, rules: model.LimitsModel) -> LimitRules:
         new_calls_to=rules.new_calls_to,
         burst=rules.burst,
         for_each=rules.for_each,
+        bandwidth=rules.bandwidth,
     )
 
 

@@ -8,7 +8,7 @@ from sbc.frozen import frozen
 from sbc.policy.snapshot import LimitRules
 
 Way = Literal["from", "to"]
-What = Literal["calls", "calls_from", "calls_to", "new_calls", "new_calls_from", "new_calls_to", "requests"]
+What = Literal["calls", "calls_from", "calls_to", "bandwidth", "new_calls", "new_calls_from", "new_calls_to", "requests"]
 
 NEARLY = 0.8  # of a limit, and somebody should know
 EASED = 0.6  # below that it is news when it comes near once more
@@ -21,7 +21,7 @@ class LimitState:
     """One figure of a `limits` object, where it counts.
 
     scope     the trunk or user, `route NAME`, `everybody together` or `limits.NAME` for a pool, and which number or source of it
-    now       calls in progress; of a rate what is used up of its burst
+    now       calls in progress, or the bits a second they take; of a rate what is used up of its burst
     highest   that has been
     most      that is allowed
     rate      a second, where it is one
@@ -47,17 +47,20 @@ class LimitState:
 
 
 class Tally:
-    """Calls in progress under one name."""
+    """Calls in progress under one name, and the bits a second that their media take each way."""
 
-    __slots__ = ("calls_from", "calls_to")
+    __slots__ = ("bits", "calls_from", "calls_to")
 
     def __init__(self) -> None:
         self.calls_from = 0
         self.calls_to = 0
+        self.bits = 0
 
     def of(self, what: What) -> int:
         if what == "calls":
             return self.calls_from + self.calls_to
+        if what == "bandwidth":
+            return self.bits
         return self.calls_from if what == "calls_from" else self.calls_to
 
 
@@ -72,11 +75,11 @@ class Mark:
         self._warned = False
         self._told_at: float | None = None
 
-    def see(self, figure: int, most: int) -> bool:
-        """One more, which makes `figure`. Whether that is near enough to the limit to be told."""
+    def see(self, figure: int, most: int, more: int = 1) -> bool:
+        """So many `more`, which makes `figure`. Whether that is near enough to the limit to be told."""
         if figure > self.highest:
             self.highest = figure
-        if self._warned and figure - 1 <= EASED * most:
+        if self._warned and figure - more <= EASED * most:
             self._warned = False
         if self._warned or most < FEW or figure < NEARLY * most:
             return False
@@ -105,8 +108,10 @@ class Watch:
         self._due: dict[What, float] = {}
         self._marks: dict[What, Mark] = {}
 
-    def forbids(self, rules: LimitRules, tally: Tally | None, way: Way, now: float) -> What | None:
-        """What of `rules` one more call would pass; `tally`: the calls in progress, None: there are none."""
+    def forbids(self, rules: LimitRules, tally: Tally | None, way: Way, bits: int, now: float) -> What | None:
+        """What of `rules` one more call of so many `bits` would pass; `tally`: the calls in progress, None: there are none."""
+        if not self.carries(rules, tally, bits):
+            return "bandwidth"
         if tally is not None:
             for what, most in _calls(rules, way):
                 if tally.of(what) >= most:
@@ -116,9 +121,20 @@ class Watch:
                 return what
         return None
 
-    def take(self, rules: LimitRules, tally: Tally, way: Way, now: float) -> list[LimitState]:
+    def carries(self, rules: LimitRules, tally: Tally | None, bits: int) -> bool:
+        """Whether there is room for so many `bits` more."""
+        return rules.bandwidth is None or (tally.bits if tally is not None else 0) + bits <= rules.bandwidth
+
+    def widen(self, rules: LimitRules, total: int, bits: int) -> list[LimitState]:
+        """So many bits more, which makes `total`: that, if it has come near to its limit."""
+        most = rules.bandwidth
+        if most is None or not self.mark("bandwidth").see(total, most, bits):
+            return []
+        return [self._state(rules, "bandwidth", total, most)]
+
+    def take(self, rules: LimitRules, tally: Tally, way: Way, bits: int, now: float) -> list[LimitState]:
         """One more call, which `tally` has counted already: what has now come near to its limit."""
-        near = []
+        near = self.widen(rules, tally.bits, bits)
         for what, most in _calls(rules, way):
             if self.mark(what).see(tally.of(what), most):
                 near.append(self._state(rules, what, tally.of(what), most))
@@ -149,6 +165,8 @@ class Watch:
     def states(self, rules: LimitRules, tally: Tally | None, now: float) -> list[LimitState]:
         """All its figures."""
         both = dict.fromkeys((*_calls(rules, "from"), *_calls(rules, "to")))
+        if rules.bandwidth is not None:
+            both["bandwidth", rules.bandwidth] = None
         rates = dict.fromkeys((*_rates(rules, "from"), *_rates(rules, "to")))
         if rules.requests is not None:
             rates["requests", rules.requests] = None

@@ -36,11 +36,16 @@ NOBODY = Between()
 
 @frozen
 class Reservation:
-    """One call, counted under these names until it is released. `near`: the limits that it has brought near to their end."""
+    """One call, counted under these names until it is released.
+
+    near   the limits that it has brought near to their end
+    bits   a second that its media take on that side
+    """
 
     counters: tuple[str, ...]
     way: Way = "from"
     near: tuple[LimitState, ...] = ()
+    bits: int = 0
 
 
 @frozen
@@ -85,6 +90,7 @@ class Limits:
         self._routes: dict[str, tuple[LimitRules, ...]] = {}
         self._tell = told
         self._judged = answered(self._judge)
+        self._judged_room = answered(self._judge_room)
         self._judged_request = answered(self._judge_request)
         self._judged_message = answered(self._judge_message)
 
@@ -97,9 +103,9 @@ class Limits:
         self._keyed = {name: watches for name, watches in self._keyed.items() if name in snapshot.limits}
         self._messages = {name: watch for name, watch in self._messages.items() if name in scopes}
 
-    def reserve(self, party: Party, now: Now, way: Way = "from", between: Between = NOBODY) -> Reservation | Refused:
+    def reserve(self, party: Party, now: Now, way: Way = "from", between: Between = NOBODY, bits: int = 0) -> Reservation | Refused:
         """Count one more call of `party`, or say which limit forbids it; then nothing is counted."""
-        return self._told(self._judged((self._party(party),), party, way, between, now))
+        return self._told(self._judged((self._party(party),), party, way, between, bits, now))
 
     def reserve_exempt(self, party: Party, way: Way = "from", between: Between = NOBODY) -> Reservation:
         """Count one more call that no limit forbids (an emergency call)."""
@@ -107,7 +113,7 @@ class Limits:
 
     def reserve_route(self, route: Route, party: Party, between: Between, now: Now) -> Reservation | Refused:
         """The same for the route of a call that `party` asks for, and for everybody together."""
-        return self._told(self._judged(self._route(route), party, "from", between, now))
+        return self._told(self._judged(self._route(route), party, "from", between, 0, now))
 
     def reserve_route_exempt(self, route: Route, between: Between) -> Reservation:
         return Reservation(self._count(self._route(route), "from", between))
@@ -118,12 +124,33 @@ class Limits:
             tally = self._tallies.get(name)
             if tally is None:
                 continue  # counted in another process: this one plays a recording
+            tally.bits -= reservation.bits
             if reservation.way == "from":
                 tally.calls_from -= 1
             else:
                 tally.calls_to -= 1
             if not (tally.calls_from or tally.calls_to):
                 del self._tallies[name]
+
+    def measures(self, party: Party, route: Route | None = None) -> bool:
+        """Whether it matters how much the media of a call of `party`, by that route, take."""
+        owners = (self._party(party), *(self._route(route) if route is not None else ()))
+        return any(rules.bandwidth is not None for _, of in owners for rules in of)
+
+    def widen(self, place: Reservation, party: Party, between: Between, bits: int, now: Now) -> Reservation | Refused:
+        """The place with room for so many bits a second, or which limit forbids it."""
+        return self._widened(place, (self._party(party),), party, between, bits, now)
+
+    def widen_route(self, place: Reservation, route: Route, party: Party, between: Between, bits: int, now: Now) -> Reservation | Refused:
+        return self._widened(place, self._route(route), party, between, bits, now)
+
+    def carry(self, place: Reservation, bits: int) -> Reservation:
+        """The same place, and what its media really take, which nothing forbids any more."""
+        for name in place.counters:
+            tally = self._tallies.get(name)
+            if tally is not None:
+                tally.bits += bits - place.bits
+        return Reservation(place.counters, place.way, place.near, bits)
 
     def may_request(self, party: Party, between: Between, now: Now) -> Refused | None:
         """One more request of `party` outside of dialogs. None: it may."""
@@ -220,20 +247,43 @@ class Limits:
 
     # Judging
 
-    def _judge(self, owners: Sequence[Owner], party: Party, way: Way, between: Between, now: Now) -> Reservation | Refused:
+    def _judge(self, owners: Sequence[Owner], party: Party, way: Way, between: Between, bits: int, now: Now) -> Reservation | Refused:
         watches = []
         for owner, of in owners:
             for rules in of:
                 watch = self._watch(owner, rules, between)
-                which = watch.forbids(rules, self._tallies.get(watch.scope), way, now.monotonic)
+                which = watch.forbids(rules, self._tallies.get(watch.scope), way, bits, now.monotonic)
                 if which is not None:
                     return _refused(which, watch, rules, self._tallies.get(watch.scope), owner, party, now)
                 watches.append((rules, watch))
-        counters = self._count(owners, way, between)
+        counters = self._count(owners, way, between, bits)
         near: list[LimitState] = []
         for rules, watch in watches:
-            near += watch.take(rules, self._tallies[watch.scope], way, now.monotonic)
-        return Reservation(counters, way, tuple(near))
+            near += watch.take(rules, self._tallies[watch.scope], way, bits, now.monotonic)
+        return Reservation(counters, way, tuple(near), bits)
+
+    def _widened(
+        self, place: Reservation, owners: Sequence[Owner], party: Party, between: Between, bits: int, now: Now
+    ) -> Reservation | Refused:
+        more = bits - place.bits
+        if any(rules.bandwidth is not None for _, of in owners for rules in of):
+            near = self._judged_room(owners, party, between, more, now)
+            if isinstance(near, Refused):
+                return self._told(near)
+            self._told(Reservation((), near=near))
+        return self.carry(place, bits)
+
+    def _judge_room(self, owners: Sequence[Owner], party: Party, between: Between, bits: int, now: Now) -> tuple[LimitState, ...] | Refused:
+        watches = [(owner, rules, self._watch(owner, rules, between)) for owner, of in owners for rules in of]
+        for owner, rules, watch in watches:
+            tally = self._tallies.get(watch.scope)
+            if not watch.carries(rules, tally, bits):
+                return _refused("bandwidth", watch, rules, tally, owner, party, now)
+        near: list[LimitState] = []
+        for _, rules, watch in watches:
+            tally = self._tallies.get(watch.scope)
+            near += watch.widen(rules, tally.bits + bits if tally is not None else bits, bits)
+        return tuple(near)
 
     def _judge_request(self, owners: Sequence[Owner], party: Party, between: Between, now: Now) -> Refused | None:
         counted = [(self._watch(owner, rules, between), rules, owner) for owner, of in owners for rules in of if rules.requests is not None]
@@ -258,7 +308,7 @@ class Limits:
         watch.spend(slowest or LimitRules(""), "requests", rate, now.monotonic)
         return True
 
-    def _count(self, owners: Sequence[Owner], way: Way, between: Between) -> tuple[str, ...]:
+    def _count(self, owners: Sequence[Owner], way: Way, between: Between, bits: int = 0) -> tuple[str, ...]:
         """One more call, for each owner, for the pools its limits have or might have, and for its number or source."""
         names: list[str] = []
         for owner, of in owners:
@@ -271,6 +321,7 @@ class Limits:
             tally = self._tallies.get(name)
             if tally is None:
                 tally = self._tallies[name] = Tally()
+            tally.bits += bits
             if way == "from":
                 tally.calls_from += 1
             else:

@@ -102,6 +102,7 @@ class LimitRules:
     …_from, …_to  the same of calls that come from the object, and that go to it
     burst         calls, or requests, at once; None: one second's worth, at least one
     for_each      counted apart for each calling number, called number or source address
+    bandwidth     bits a second that the media of the calls take, one way
     """
 
     name: str
@@ -116,6 +117,7 @@ class LimitRules:
     new_calls_to: float | None = None
     burst: int | None = None
     for_each: Literal["caller", "called", "source"] | None = None
+    bandwidth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ DSCP = {
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
 _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _FRACTION = re.compile(r"([0-9]{1,5})(ms|s)")
+_BANDWIDTH = re.compile(r"([0-9]{1,6})(k|M|G)")
 _RATE = re.compile(r"([0-9]{1,6})/(s|m|h|d)")
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _LISTENER = re.compile(r"([a-z]+)://(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@]+))(?::([0-9]{1,5}))?")
@@ -132,6 +133,14 @@ def rate(text: str) -> float:
     if not found or not int(found[1]):
         raise ValueError("a rate is a number per second, minute, hour or day: 20/s, 100/m, 500/h or 50/d")
     return int(found[1]) / SECONDS[found[2]]
+
+
+def bandwidth(text: str) -> int:
+    """`512k`, `10M`, `1G` in bits per second."""
+    found = _BANDWIDTH.fullmatch(text)
+    if not found or not int(found[1]):
+        raise ValueError("a bandwidth is a number of bits per second with its unit: 512k, 10M or 1G")
+    return int(found[1]) * {"k": 1000, "M": 1000_000, "G": 1000_000_000}[found[2]]
 
 
 def address(text: str) -> str:

@@ -45,6 +45,7 @@ LimitNames = Annotated[list[Name], BeforeValidator(one_or_many), Field(min_lengt
 Duration = Annotated[float, *word(values.duration, pattern="^[0-9]+[smhd]$", examples=["60s", "2m", "4h"])]
 RoundTrip = Annotated[float, *word(values.round_trip, pattern="^[0-9]+(ms|s)$", examples=["200ms", "500ms", "1s"])]
 Rate = Annotated[float, *word(values.rate, pattern="^[0-9]+/[smhd]$", examples=["20/s", "100/m", "50/d"])]
+Bandwidth = Annotated[int, *word(values.bandwidth, pattern="^[0-9]+[kMG]$", examples=["512k", "10M", "1G"])]
 Address = Annotated[str, *word(values.address, examples=["10.0.1.10", "2001:db8::10"])]
 Host = Annotated[str, *word(values.host, examples=["sbc.example.net"])]
 Listener = Annotated[values.ListenerUrl, *word(values.listener, pattern="^(udp|tcp|tls|ws|wss)://", examples=["tls://10.0.1.10:5061"])]

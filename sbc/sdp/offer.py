@@ -12,6 +12,7 @@ from sbc.frozen import replace
 from sbc.sdp import fax, write
 from sbc.sdp.address import Scope, locate
 from sbc.sdp.answer import Problem, check_answer
+from sbc.sdp.bandwidth import agreed_bits
 from sbc.sdp.codecs import is_audible, pairs_of
 from sbc.sdp.crypto import Crypto
 from sbc.sdp.describe import (
@@ -97,6 +98,12 @@ class MediaLeg:
     def agreed(self) -> Agreement | None:
         """What holds since the last answer; None before the first."""
         return self._state.agreed
+
+    @property
+    def bits(self) -> int:
+        """A second and way, of what is agreed; 0 before that."""
+        agreed, local = self._state.agreed, self._local
+        return agreed_bits(agreed, ipv6=local is not None and ":" in local[0]) if agreed is not None else 0
 
     @property
     def ssrc(self) -> int:

@@ -185,3 +185,70 @@ def test_an_offer_that_cannot_be_taken_gives_all_places_back() -> None:
         it.office.expect_response(100)
         it.office.expect_response(488)
     connect(it.office, it.carrier, NUMBER)
+
+
+G729 = sdp("10.0.0.20", 40000, codecs="18 101")
+BOTH = sdp("10.0.0.20", 40000, codecs="8 18 101")
+
+
+def bandwidth(world: World, name: str) -> tuple[int, int]:
+    """What is taken of it, and how often it was not enough."""
+    (state,) = [state for state in limits_of(world, name) if state.what == "bandwidth"]
+    return state.now, state.refused
+
+
+def test_OVL_04_bandwidth_is_that_of_the_codecs() -> None:
+    """Room for the most that an offer may come to, then what was agreed on; a target without room is skipped."""
+    it = Cast(text("  link: {bandwidth: 200k}\n").replace("limits: carrier", "limits: link"))
+    backup = it.world.agent("backup", ("10.1.0.3", 5060), "inside")
+    invite, ok, _ = connect(it.office, it.carrier, NUMBER, BOTH)
+    assert bandwidth(it.world, "link") == (80_000, 0)
+    small = connect(it.office, it.carrier, NUMBER, BOTH, sdp(it.carrier.host, 50002, codecs="18 101"))
+    assert bandwidth(it.world, "link") == (104_000, 0)
+    connect(it.office, it.carrier, NUMBER, BOTH)
+    connect(it.office, backup, NUMBER, BOTH)
+    assert bandwidth(it.world, "link") == (184_000, 1)
+    refused = it.carrier.invite(NUMBER)
+    answer = it.carrier.expect_response(100) and it.carrier.expect_response(503)
+    assert (answer.headers.first("Warning"), "Retry-After" in answer.headers) == ('370 sbc "Insufficient bandwidth"', False)
+    assert it.world.records[-1]["note"] == "limit bandwidth of carrier"
+    assert refused.method == "INVITE"
+    hang_up(it.office, it.carrier, invite, ok)
+    hang_up(it.office, it.carrier, *small[:2])
+    assert bandwidth(it.world, "link") == (80_000, 2)
+    connect(it.carrier, it.office, NUMBER, sdp(it.carrier.host, 50004))
+    assert bandwidth(it.world, "link") == (160_000, 2)
+
+
+def test_a_change_of_codec_is_counted_and_never_refused() -> None:
+    it = cast("  link: {bandwidth: 90k}\n", office="limits: link", on_route="limits: link", more="everybody: {limits: link}\n")
+    invite, ok, received = connect(it.office, it.carrier, NUMBER, G729, sdp(it.carrier.host, 50002, codecs="18 101"))
+    assert [(state.scope, state.now) for state in limits_of(it.world, "link")] == [
+        ("office", 24_000), ("route out", 24_000), ("everybody together", 24_000)
+    ]  # fmt: skip
+    it.office.send(it.office.within(invite, ok, "INVITE", body=sdp(it.office.host, 40000, version=2)))
+    it.carrier.answer(it.carrier.expect_request("INVITE"), 200, body=sdp(it.carrier.host, 50002, version=2))
+    it.carrier.expect_request("ACK")
+    it.office.expect_response(100)
+    again = it.office.expect_response(200)
+    it.office.send(it.office.within(invite, again, "ACK"))
+    assert {state.now for state in limits_of(it.world, "link")} == {80_000}
+    assert received.method == "INVITE"
+    refused(it.office, 503)
+    it.carrier.send(it.carrier.within_received(received, "BYE"))
+    it.office.answer(it.office.expect_request("BYE"), 200)
+    assert {state.now for state in limits_of(it.world, "link")} == {0}
+
+
+def test_emergency_calls_need_no_room() -> None:
+    it = cast("  link: {bandwidth: 30k}\n", office="limits: link")
+    connect(it.office, it.carrier, "112")
+    assert bandwidth(it.world, "link") == (80_000, 0)
+    refused(it.office, 503)
+
+
+def test_an_invite_without_an_offer_needs_room_for_any_codec() -> None:
+    it = cast("  link: {bandwidth: 70k}\n", office="limits: link")
+    it.office.send(it.office.request("INVITE", f"sip:{NUMBER}@10.0.0.1"))
+    it.office.expect_response(100)
+    it.office.expect_response(503)

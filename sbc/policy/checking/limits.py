@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from sbc.policy import model
 from sbc.policy.checking.checker import Checker
 from sbc.policy.problems import Path
+from sbc.sdp.bandwidth import LARGEST_TAG, most_bits
+from sbc.sdp.codecs import full_offer
+from sbc.sdp.rules import MediaRules
 
 ONE_WAY = ("calls_from", "calls_to", "new_calls_from", "new_calls_to")
 SLOW = 1 / 60  # a second: slower rates let one call through and then none for a minute or longer
@@ -27,6 +30,7 @@ def check(checker: Checker) -> None:
             if figure is not None and figure < SLOW and rules.burst is None:
                 every = f"one call every {round(1 / figure)} seconds and never two at once"
                 checker.warn(("limits", name, rate), f"means {every}: say 'burst', how many may come at once")
+    _room(checker)
     for path, names, section in _references(checker):
         _names(checker, path, names, section)
     _strangers(checker)
@@ -39,6 +43,21 @@ def _references(checker: Checker) -> Iterable[tuple[Path, Sequence[str], str]]:
         yield ("routes", index, "limits"), route.limits or (), "routes"
     if checker.policy.everybody is not None:
         yield ("everybody", "limits"), checker.policy.everybody.limits, "everybody"
+
+
+def _room(checker: Checker) -> None:
+    """For one call at least, whatever its peers agree on."""
+    for section, name, party in checker.policy.parties():
+        media = checker.policy.media.get(party.media or "")
+        for limit in party.limits or ():
+            rules = checker.policy.limits.get(limit)
+            if media is None or rules is None or rules.bandwidth is None:
+                continue
+            codecs = full_offer(MediaRules(tuple(media.codecs)))
+            needed = most_bits(codecs, None, LARGEST_TAG if media.srtp != "off" else 0, ipv6=False)
+            if needed > rules.bandwidth:
+                what = f"{limit!r} has no room for one call: with the codecs of media {party.media!r} that takes {-(-needed // 1000)}k"
+                checker.warn((section, name, "limits"), what)
 
 
 def _names(checker: Checker, path: Path, names: Sequence[str], section: str) -> None:

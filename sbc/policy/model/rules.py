@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from sbc.policy import values
 from sbc.policy.words import (
     NUMBER_OR_TEXT,
+    Bandwidth,
     Duration,
     LimitNames,
     Model,
@@ -79,6 +80,7 @@ class LimitsModel(Model):
     new_calls_from: Rate | None = Field(None, description="New calls per time that come from the trunk or user.")
     new_calls_to: Rate | None = Field(None, description="New calls per time that go to the trunk or user.")
     burst: int | None = Field(None, ge=1, description="New calls, or requests, at once. Default: one second's worth, at least one.")
+    bandwidth: Bandwidth | None = Field(None, description="What the media of its calls may take, each way, in bits a second: 10M, 512k.")
     longest_call: Duration | None = Field(None, description="A call is ended after this time.")
     requests: Rate | None = Field(
         None, description="Requests per time, registrations and new calls among them, those within calls not. Of strangers: per source."
@@ -92,7 +94,7 @@ class LimitsModel(Model):
     @classmethod
     def _limits_something(cls, value: object) -> object:
         if isinstance(value, dict) and not value.keys() - {"shared", "for_each", "burst"}:
-            raise ValueError("limits nothing: give calls, new_calls, longest_call or requests")
+            raise ValueError("limits nothing: give calls, new_calls, bandwidth, longest_call or requests")
         if isinstance(value, dict) and "burst" in value and not value.keys() & RATES:
             raise ValueError("'burst' belongs to a rate: give new_calls or requests, too")
         return value

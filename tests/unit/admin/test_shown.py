@@ -96,6 +96,13 @@ def test_limits(rate: float, written: str) -> None:
     assert told.splitlines()[-1].strip() == "2 limits"
 
 
+@pytest.mark.parametrize(("bits", "written"), [(0, "0"), (512_000, "512k"), (10_000_000, "10M"), (1_234_567, "1.235M"), (2 * 10**9, "2G")])
+def test_bandwidth_is_written_as_in_the_policy(bits: int, written: str) -> None:
+    rows = (LimitState("l", "carrier", "bandwidth", bits, bits, 4 * 10**9, 1),)
+    told = text(shown.limits(wire.plain(LimitsView(rows, 1, 1))))
+    assert [cell.strip() for cell in row(told, "l ")] == ["l", "carrier", "bandwidth", written, written, "4G", "1"]
+
+
 def test_trunks() -> None:
     servers = (ServerView("UDP 10.1.0.2:5060", 503, 1_800_000_000.0, "down", 25.0),)
     failures = (FailureView(1_800_000_000.0, 503, "refused", "UDP 10.1.0.2:5060"),)

@@ -132,7 +132,7 @@ def test_limits_of_whom(folder: Folder) -> None:
         MINIMAL
         + """
 limits:
-  way: {calls: 60, calls_from: 50, calls_to: 40, new_calls: 6/s, new_calls_from: 5/s, new_calls_to: 4/s, burst: 9}
+  way: {calls: 60, calls_from: 50, calls_to: 40, new_calls: 6/s, new_calls_from: 5/s, new_calls_to: 4/s, burst: 9, bandwidth: 10M}
   each: {for_each: caller, new_calls: 864/d, burst: 5, requests: 1/s}
   all: {calls: 9}
 users: {u: {realm: outside, media: plain, password: {env: SBC_TEST_SECRET}, limits: [way, each]}}
@@ -141,10 +141,16 @@ everybody: {limits: all}
 """
     ).snapshot
     way = LimitRules(
-        "way", 60, 6.0, calls_from=50, calls_to=40, new_calls_from=5.0, new_calls_to=4.0, burst=9,
+        "way", 60, 6.0, calls_from=50, calls_to=40, new_calls_from=5.0, new_calls_to=4.0, burst=9, bandwidth=10_000_000,
     )  # fmt: skip
     assert snapshot.users["u"].limits == (way, LimitRules("each", None, 0.01, None, 1.0, burst=5, for_each="caller"))
     assert snapshot.routes[0].limits == snapshot.everybody == (LimitRules("all", 9),)
+
+
+def test_room_for_less_than_one_call_is_a_warning(folder: Folder) -> None:
+    trunk = "limits: {a: {bandwidth: 79k}, b: {bandwidth: 80k}}\ntrunks: {t: {realm: inside, media: plain, limits: [b, a]}}"
+    (warning,) = folder.warnings(MINIMAL + trunk)
+    assert warning == ("a.yaml:8:51: trunks.t.limits: 'a' has no room for one call: with the codecs of media 'plain' that takes 80k")
 
 
 def test_a_slow_rate_without_a_burst_is_a_warning(folder: Folder) -> None:

@@ -308,6 +308,53 @@ def test_messages_are_counted_apart_from_calls() -> None:
     assert not limits.may_send(trunk("two", shared), at(0.0))
 
 
+# Bandwidth
+
+
+def test_bandwidth_is_reserved_and_then_what_it_really_is() -> None:
+    limits, party = Limits(), trunk("t", LimitRules("l", bandwidth=200_000))
+    first = limits.reserve(party, at(0), "to", NOBODY, 84_000)
+    assert isinstance(first, Reservation)
+    second = limits.reserve(party, at(0), "from", NOBODY, 84_000)
+    assert isinstance(second, Reservation)
+    full = limits.reserve(party, at(0), "from", NOBODY, 84_000)
+    assert isinstance(full, Refused)
+    assert (full.text, full.status) == ("limit bandwidth of t", 503)
+    first = limits.carry(first, 24_000)
+    third = limits.reserve(party, at(0), "from", NOBODY, 84_000)
+    assert isinstance(third, Reservation)
+    first = limits.carry(first, 500_000)
+    (state,) = limits.of(party, at(0))
+    assert (state.now, state.highest, state.most, state.full) == (668_000, 192_000, 200_000, True), "nobody takes it from a call"
+    for each in (first, second, third):
+        limits.release(each)
+    assert limits.of(party, at(0))[0].now == 0
+
+
+def test_room_for_a_call_that_has_a_place_already() -> None:
+    ears = Ears()
+    limits, party = Limits(told=ears), trunk("t", LimitRules("l", bandwidth=100_000))
+    place = reserved(limits, party)
+    wide = limits.widen(place, party, NOBODY, 80_000, at(0))
+    assert isinstance(wide, Reservation)
+    assert ears.take() == [("limit nearly reached", "t", 80_000)]
+    assert isinstance(limits.widen(wide, party, NOBODY, 100_000, at(0)), Reservation), "its own room does not count against it"
+    assert isinstance(limits.widen(reserved(limits, party), party, NOBODY, 80_000, at(0)), Refused)
+    assert limits.measures(party)
+    assert not limits.measures(trunk("u", LimitRules("l", calls=1)))
+
+
+def test_room_on_a_route() -> None:
+    limits, narrow = Limits(), route(LimitRules("l", bandwidth=100_000))
+    first, second = (limits.reserve_route(narrow, trunk(), NOBODY, at(0)) for _ in range(2))
+    assert isinstance(first, Reservation)
+    assert isinstance(second, Reservation)
+    assert isinstance(limits.widen_route(first, narrow, trunk(), NOBODY, 80_000, at(0)), Reservation)
+    full = limits.widen_route(second, narrow, trunk(), NOBODY, 80_000, at(0))
+    assert isinstance(full, Refused)
+    assert full.text == "limit bandwidth of route out"
+
+
 # What is told
 
 
@@ -398,6 +445,29 @@ def test_reservations_and_releases_balance(steps: list[tuple[str, bool, Way]]) -
     for each in (*open_calls["a"], *open_calls["b"]):
         limits.release(each)
     assert not limits._tallies, "nothing is left"
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 100)), max_size=60))
+def test_bandwidth_balances(steps: list[tuple[int, int]]) -> None:
+    """Whatever calls begin, change and end: what is counted is what they have, and none begins beyond the limit."""
+    limits, party = Limits(), trunk("t", LimitRules("l", bandwidth=250, shared=True))
+    calls: dict[int, Reservation] = {}
+    for call, bits in steps:
+        held = sum(place.bits for place in calls.values())
+        if call not in calls:
+            place = limits.reserve(party, at(0), "from", NOBODY, bits)
+            assert isinstance(place, Reservation) == (held + bits <= 250)
+            if isinstance(place, Reservation):
+                calls[call] = place
+        elif bits == 0:
+            limits.release(calls.pop(call))
+        elif bits % 2:
+            calls[call] = limits.carry(calls[call], bits)
+        else:
+            wide = limits.widen(calls[call], party, NOBODY, bits, at(0))
+            assert isinstance(wide, Reservation) == (held - calls[call].bits + bits <= 250)
+            calls[call] = wide if isinstance(wide, Reservation) else calls[call]
+        assert limits.of(party, at(0))[0].now == sum(place.bits for place in calls.values())
 
 
 @given(

@@ -90,6 +90,8 @@ def test_the_example_of_the_guide(folder: Folder) -> None:
         ),
         ("limits: {l: {calls: 1, for_each: number}}", "a.yaml:7:34: limits.l.for_each: must be 'caller', 'called' or 'source'"),
         ("limits: {l: {for_each: caller, burst: 3}}", "a.yaml:7:13: limits.l: limits nothing"),
+        ("limits: {l: {bandwidth: 10}}", "a.yaml:7:25: limits.l.bandwidth: a bandwidth is a number of bits per second with its unit: 512k"),
+        ("limits: {l: {bandwidth: 0M}}", "a.yaml:7:25: limits.l.bandwidth: a bandwidth is"),
         ("limits: {l: {calls: 3, burst: 3}}", "a.yaml:7:13: limits.l: 'burst' belongs to a rate"),
         ("limits: {l: {new_calls: 3/w}}", "a.yaml:7:25: limits.l.new_calls: a rate is a number per second, minute, hour or day"),
         ("limits: {l: {calls: 3, calls_to: 4}}", "a.yaml:7:13: limits.l: calls_to is never reached"),
