@@ -356,6 +356,7 @@ class Call:
         for each in (self.a, self.b):
             self.context.voice_reports.watch(self.facts.id, each)
         self._update_relay()
+        self.facts.select()
         longest = self.context.limits.longest((self.a.party, self.b.party, *self.places.payers()), self.route)
         if longest is not None and not self.route.emergency:
             self._timer = self.context.timers.start(now.monotonic + longest, self._too_long)

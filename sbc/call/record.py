@@ -10,6 +10,7 @@ from functools import lru_cache
 from media.api import RelayStats, SideStats
 from sbc.call.causes import q850_of
 from sbc.call.quality import MODEL, scores, verdict
+from sbc.call.selected import selected
 from sbc.call.words import Cause
 from sbc.flow import Flow
 from sbc.policy.plans import kind_of
@@ -83,6 +84,11 @@ class Facts:
     transferred_by: str | None = None
     attempts: list[dict[str, object]] = field(default_factory=list)
     digits_translated: bool = False
+    offer: dict[str, object] | None = None  # what became of its codecs
+
+    def select(self) -> None:
+        """What the codecs of the offer have come to."""
+        self.offer = selected(self.a.media, self.b.media, self.a.party.name, self.b.party.name) if self.b is not None else None
 
     def take_reports(self, reported: Mapping[str, dict[str, object]]) -> None:
         """What the peers said of the quality, by side."""
@@ -100,6 +106,8 @@ class Facts:
 def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | None) -> dict[str, object]:
     """`released_by`: "a", "b" or "sbc"."""
     times = facts.times
+    if facts.offer is None:
+        facts.select()
     ended = times.ended if times.ended is not None else times.began
     kind = kind_of(facts.called)
     return {
@@ -123,6 +131,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "emergency": facts.emergency,
         "transferred_by": facts.transferred_by,
         "translated": facts.translated(),
+        "offer": facts.offer,
         "route": facts.route,
         "route_line": facts.route_line,
         "released_by": released_by,

@@ -16,7 +16,8 @@ from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, SendDigit, UpdateRelay
 from sbc.frozen import replace
 from sbc.policy.snapshot import Realm
-from sbc.sdp.offer import MediaLeg, relay_sides
+from sbc.sdp.offer import MediaLeg
+from sbc.sdp.sides import relay_sides
 
 
 class Relayed(Protocol):

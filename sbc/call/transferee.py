@@ -18,7 +18,8 @@ from sbc.call.states import CallState
 from sbc.call.words import Answered, Asked, Cause, Changed, Named, Offered, Progressed, Referred, Released, Settled, Word
 from sbc.clock import Now
 from sbc.frozen import replace
-from sbc.sdp.offer import Description, Direction, fit_together
+from sbc.sdp.offer import Description, Direction
+from sbc.sdp.sides import fit_together
 from sbc.sip.timers import Timer
 
 if TYPE_CHECKING:

@@ -90,7 +90,7 @@ def setup_of(loaded: Loaded, name: str, *, show_password: bool) -> Setup:
         algorithms=realm.digest_algorithms,
         expires=min(RENEW_S, realm.terms.longest),
         codecs=tuple(codec for codec in media.codecs if codec.lower() not in ("telephone-event", "cn")),
-        digits="telephone-event" in map(str.lower, media.codecs),
+        digits=media.knows("telephone-event"),
         fax=media.relays_fax,
         encryption="none" if media.srtp == "off" else "optional" if media.srtp == "optional" else media.keying[0],
         authority=_authority(realm.certificates[0]) if listener.transport == "TLS" else None,

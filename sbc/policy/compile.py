@@ -45,7 +45,8 @@ from sbc.policy.snapshot import (
     User,
     stranger_in,
 )
-from sbc.sdp.rules import USUAL_SUITES, MediaRules
+from sbc.sdp.codecs import spelled
+from sbc.sdp.rules import AS_NAMED, KEPT, USUAL_SUITES, MediaRules, OfferRules
 from sbc.sip.timers import TimerValues
 
 DEFAULT_NEXT_ON = frozenset({408, *range(500, 600)})  # the far end is dead or out of order; anything else is an answer
@@ -373,6 +374,23 @@ def _media(rules: model.MediaModel, available: Collection[Suite], marks: model.M
         digits_to=rules.digits_to or "pass",
         follow=Follow(rules.follow) if rules.follow is not None else Follow.AUTHENTICATED,
         dscp=rules.dscp if rules.dscp is not None else marked,
+        kept=KEPT - {"telephone-event"} if rules.digits == "info" else KEPT,
+        offers_from=_offers(rules.offers_from),
+        offers_to=_offers(rules.offers_to),
+        annexb=rules.annexb or "pass",
+        ptime=rules.ptime,
+        maxptime=rules.maxptime,
+    )
+
+
+def _offers(rules: model.OffersModel | None) -> OfferRules:
+    if rules is None:
+        return AS_NAMED
+    return OfferRules(
+        allow=frozenset(map(spelled, rules.allow)) if rules.allow is not None else None,
+        strip=frozenset(map(spelled, rules.strip or ())),
+        prefer=None if rules.prefer is None else () if isinstance(rules.prefer, str) else tuple(map(spelled, rules.prefer)),
+        require=tuple(map(spelled, rules.require or ())),
     )
 
 

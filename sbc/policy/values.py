@@ -127,6 +127,14 @@ def round_trip(text: str) -> float:
     return seconds
 
 
+def packet_time(text: str) -> int:
+    """`20ms`: 5 to 200 milliseconds."""
+    found = _FRACTION.fullmatch(text)
+    if not found or found[2] != "ms" or not 5 <= int(found[1]) <= 200:
+        raise ValueError("a packet has 5ms to 200ms of speech: 20ms")
+    return int(found[1])
+
+
 def rate(text: str) -> float:
     """`20/s`, `100/m`, `500/h`, `50/d` as a number per second."""
     found = _RATE.fullmatch(text)

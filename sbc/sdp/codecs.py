@@ -91,7 +91,7 @@ def parse_encoding(text: str) -> Encoding | None:
     upper = name.upper()
     # Opus is 48000/2 on the wire always (RFC 7587 s7); some devices leave the channels out.
     count = 2 if upper == "OPUS" else int(channels or 1)
-    return Encoding(_SPELLING.get(upper, upper), int(clock), count)
+    return Encoding(spelled(name), int(clock), count)
 
 
 def is_audible(codecs: Iterable[Codec]) -> bool:
@@ -99,19 +99,18 @@ def is_audible(codecs: Iterable[Codec]) -> bool:
     return any(codec.name not in _AUXILIARY for codec in codecs)
 
 
+def spelled(name: str) -> str:
+    """An encoding name as it is registered; names are compared without regard to case (RFC 8866 s6.6)."""
+    return _SPELLING.get(name.upper(), name.upper())
+
+
 @lru_cache(maxsize=1024)
 def rule_order(names: tuple[str, ...]) -> Mapping[str, int]:
     """Place of each encoding name, in its registered spelling, in a list that may spell it any way."""
     order: dict[str, int] = {}
     for index, name in enumerate(names):
-        order.setdefault(_SPELLING.get(name.upper(), name.upper()), index)
+        order.setdefault(spelled(name), index)
     return order
-
-
-def permitted(codecs: Sequence[Codec], rules: MediaRules) -> list[Codec]:
-    """Those the rules name, in the order of the rules."""
-    order = rule_order(rules.codecs)
-    return sorted([codec for codec in codecs if codec.name in order], key=lambda codec: order[codec.name])
 
 
 def full_offer(rules: MediaRules) -> list[Codec]:

@@ -5,13 +5,14 @@ Names, addresses and identifiers of the peer's side stay here; our own descripti
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Literal, NamedTuple, TypeAlias
 
 from media.api import Address
 from sbc.errors import NotAcceptableHere
 from sbc.frozen import frozen, replace
 from sbc.sdp.address import Scope, locate, port_allowed
-from sbc.sdp.codecs import is_audible, read_codecs, rule_order
+from sbc.sdp.codecs import is_audible, read_codecs
 from sbc.sdp.crypto import Crypto, choose, read_cryptos
 from sbc.sdp.dtls import NO_TRANSPORT, Transport, mid_of
 from sbc.sdp.dtls import PROTOCOLS as DTLS
@@ -19,7 +20,8 @@ from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.fax import fax_parameters, is_fax
 from sbc.sdp.model import Attribute, Codec, Direction, Media, Session
 from sbc.sdp.parse import SdpError
-from sbc.sdp.rules import MediaRules
+from sbc.sdp.rules import AS_NAMED, MediaRules, OfferRules
+from sbc.sdp.selection import Stripped, let_through, missing, ordered, stripped_of
 from sbc.sdp.text import is_number
 
 PLAIN = frozenset(("RTP/AVP", "RTP/AVPF"))
@@ -68,6 +70,8 @@ class Description:
     any_law             it need not have the law of G.711 that the other side has
     digits              how it says digits, by its rules
     removed             the stream we had was taken out with port 0 (RFC 3264 s8.2); the rest is what held before
+    ordered             our rules have put an order to its codecs
+    said, stripped      names of all the codecs it spoke of, and of those that our rules do not let through, with the reason
     """
 
     codecs: tuple[Codec, ...]
@@ -89,6 +93,9 @@ class Description:
     removed: bool = False
     any_law: bool = False
     digits: Literal["pass", "rfc4733", "info"] = "pass"
+    ordered: bool = False
+    said: tuple[str, ...] = field(default=(), compare=False)
+    stripped: Stripped = field(default=(), compare=False)
 
 
 class Hosts(NamedTuple):
@@ -116,7 +123,7 @@ def choose_stream(session: Session, rules: MediaRules, hosts: Hosts, secure_hop:
             continue
         try:
             _check_protocol(media.protocol, rules)
-            description = describe(session, index, rules, hosts)
+            description = describe(session, index, rules, hosts, rules.offers_from)
             keyed, crypto = _pick_keys(media.protocol, description, rules, secure_hop)
         except NotAcceptableHere as error:
             trouble = trouble or error
@@ -138,8 +145,11 @@ def _choose_fax(session: Session, rules: MediaRules, hosts: Hosts) -> Descriptio
     return None
 
 
-def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> Description:
-    """Read the m= section at `index`. Raises NotAcceptableHere for codecs and addresses we refuse, SdpError without a c= line."""
+def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts, way: OfferRules = AS_NAMED) -> Description:
+    """Read the m= section at `index`. `way`: what is said of offers in that direction, if it is one.
+
+    Raises NotAcceptableHere for codecs and addresses we refuse, SdpError without a c= line.
+    """
     media = session.media[index]
     transport = Transport.read(session, media) if rules.dtls else NO_TRANSPORT
     if transport.ufrag:  # where it is its checks will tell; nor is a hold told by addresses (RFC 8839 s4.2.5)
@@ -156,12 +166,17 @@ def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> D
         else:
             others.setdefault(name, value or "")
     said = read_codecs(media, names, parameters)
-    order = rule_order(rules.codecs)
-    codecs = tuple([codec for codec in said if codec.name in order])
+    codecs = let_through(said, rules, way)
     if not is_audible(codecs):
         raise refusal(INCOMPATIBLE_FORMAT, "no permitted codec")
+    lacking = missing(codecs, way)
+    if lacking is not None:
+        raise refusal(INCOMPATIBLE_FORMAT, f"{lacking} is required")
+    stripped = stripped_of(said, codecs, rules, way) if len(codecs) < len(said) else ()
+    if way.prefer is not None:
+        codecs = ordered(codecs, rules, way, as_offered=True)
     return Description(
-        codecs=codecs,
+        codecs=tuple(codecs),
         direction=direction,
         remote=remote,
         rtcp=_rtcp(others.get("rtcp", ""), remote, hosts),
@@ -176,6 +191,9 @@ def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts) -> D
         index=index,
         any_law=rules.g711 == "translate",
         digits=rules.digits,
+        ordered=way.prefer is not None,
+        said=tuple([codec.name for codec in said]),
+        stripped=stripped,
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from media.api import Address, Keys, Role, SideSpec, Suite
+from media.api import Address, Keys, Role, Suite
 from sbc.clock import Ids
 from sbc.errors import SipError
 from sbc.frozen import replace
@@ -22,7 +22,6 @@ from sbc.sdp.describe import (
     MISCELLANEOUS,
     Description,
     Hosts,
-    Keying,
     Slot,
     choose_stream,
     describe,
@@ -30,49 +29,25 @@ from sbc.sdp.describe import (
     refusal,
     slots_of,
 )
-from sbc.sdp.dtls import OFFERED_PROTOCOL, Own, dtls_lines, ice_lines, role_answered, role_answering
+from sbc.sdp.dtls import Own, role_answered
 from sbc.sdp.fax import KIND as FAX
+from sbc.sdp.keyed import KeyedLeg, fresh
 from sbc.sdp.model import Attribute, Codec, Direction, Media, Session
 from sbc.sdp.parse import SdpError, parse_session
-from sbc.sdp.relay import Agreement, events_to, relay_side
+from sbc.sdp.relay import Agreement
 from sbc.sdp.rules import MediaRules
+from sbc.sdp.selection import Stripped, missing, stripped_of
+from sbc.sdp.state import NO_KEYS, Mark, State
 from sbc.sdp.translation import answer_codecs, offered_codecs
 from sbc.sdp.write import numbered
 
-__all__ = ["Codec", "Description", "Direction", "Mark", "MediaLeg", "MediaRules", "SdpError", "fit_together", "relay_sides"]
+__all__ = ["Codec", "Description", "Direction", "Mark", "MediaLeg", "MediaRules", "SdpError"]
 
 # Seen in the field and harmless: both parties pressing hold, and a mux we did not ask for and do not use.
 _TOLERATED = frozenset((Problem.DIRECTION, Problem.RTCP_MUX))
 
 
-_NO_KEYS: Mapping[Suite, Keys] = {}
-
-
-class _State(NamedTuple):
-    """All of a leg that a failed re-offer has to put back."""
-
-    open: Literal["", "sent", "received"] = ""  # the offer that waits for its answer
-    offered: bool = False  # `written` is an offer of ours
-    written: Session | None = None  # our last description
-    body: bytes = b""
-    codecs: tuple[Codec, ...] = ()  # those of `written`
-    direction: Direction = Direction.SENDRECV  # that of `written`
-    peer: Description | None = None  # the peer's last offer
-    crypto: Crypto | None = None  # the line of it we take
-    slots: tuple[Slot, ...] = ()
-    place: int = 0  # of the stream among them
-    keys: Mapping[Suite, Keys] = _NO_KEYS  # what we send with, when that suite is agreed
-    agreed: Agreement | None = None
-    own: Own | None = None  # our half of DTLS and ICE, once there is any
-
-    def __repr__(self) -> str:
-        return f"<{self.open or 'settled'}>"  # the rest holds keys
-
-
-Mark = tuple[_State, _State]
-
-
-class MediaLeg:
+class MediaLeg(KeyedLeg):
     """Our side of offer/answer on one leg; owns its o= line.
 
     An exchange is `receive_offer` then `make_answer`, or `make_offer` then `receive_answer`; the second step may come
@@ -82,22 +57,29 @@ class MediaLeg:
 
     def __init__(self, rules: MediaRules, session_id: int, accept_private: bool = True, accept_loopback: bool = False) -> None:
         """`session_id`: a number nobody can guess. Loopback media hosts are accepted, too, when our own address is one."""
-        self.rules = rules
+        super().__init__(rules)
         self._session_id = session_id
         self._accept_private = accept_private
         self._accept_loopback = accept_loopback
-        self._local: Address | None = None
         self._rtcp_port = 0
-        self._fingerprint = ""
         self._version = 0
         self._numbers: dict[int, tuple[str, int, int]] = {}  # dynamic payload type -> encoding, for the whole session
-        self._state = _State()
         self._before = self._state  # as it was when the open offer came
 
     @property
     def agreed(self) -> Agreement | None:
         """What holds since the last answer; None before the first."""
         return self._state.agreed
+
+    @property
+    def last_offer(self) -> Description | None:
+        """The peer's."""
+        return self._state.peer if not self._state.offered else None
+
+    @property
+    def last_offered(self) -> tuple[list[str], Stripped]:
+        """The codecs we have offered to the peer, and which the far side had besides."""
+        return [codec.name for codec in self._state.codecs], self._state.stripped
 
     @property
     def bits(self) -> int:
@@ -133,7 +115,7 @@ class MediaLeg:
 
     def rekey(self) -> None:
         """The next offer carries fresh keys: what the peer will hear, and who hears it, is somebody else (RFC 4568 s7.1.4)."""
-        self._state = self._state._replace(keys=_NO_KEYS)
+        self._state = self._state._replace(keys=NO_KEYS)
 
     def receive_offer(self, body: bytes, secure_hop: bool) -> Description:
         """Take the peer's offer. `secure_hop`: its signalling is encrypted, so SRTP keys may be in it.
@@ -164,18 +146,24 @@ class MediaLeg:
         state = self._state
         own = state.own
         codecs: tuple[Codec, ...] = ()
-        keys = _NO_KEYS  # of a fax; those from before it are not used again, for their packets would be counted from nothing
+        stripped: Stripped = ()
+        keys = NO_KEYS  # of a fax; those from before it are not used again, for their packets would be counted from nothing
         if far is not None and far.kind == FAX:
             media = self._offered_fax(far)
         else:
             codecs = numbered(offered_codecs(far, self.rules), self._numbers)
             if not is_audible(codecs):
                 raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
+            if far is not None:
+                stripped = stripped_of(far.codecs, codecs, self.rules, self.rules.offers_to)
+            lacking = missing(codecs, self.rules.offers_to)
+            if lacking is not None:
+                raise refusal(INCOMPATIBLE_FORMAT, f"{lacking} is required")
             protocol, keyed = self._offered_protocol(secure_hop)
             sdes = keyed == "sdes"
             in_force = state.agreed.send_keys if state.agreed is not None else None
             mki = in_force.mki if in_force is not None else b""
-            keys = {suite: state.keys.get(suite) or _fresh(suite, ids, mki) for suite in self.rules.suites} if sdes else state.keys
+            keys = {suite: state.keys.get(suite) or fresh(suite, ids, mki) for suite in self.rules.suites} if sdes else state.keys
             # A stream that multiplexes RTCP keeps doing so; of our own accord we ask for it only with DTLS.
             mux = state.agreed.rtcp_mux if state.agreed is not None else keyed == "dtls"
             direction = far.direction if far else Direction.SENDRECV
@@ -198,6 +186,7 @@ class MediaLeg:
                 place=place,
                 keys=keys,
                 own=own,
+                stripped=stripped,
             ),
         )
         self._remember(codecs)
@@ -291,7 +280,7 @@ class MediaLeg:
             ice=own.ice(peer.transport) if own and peer.transport.ufrag else None,
         )
         self._state = state = state._replace(own=own)
-        keys = _NO_KEYS if peer.kind == FAX else state.keys
+        keys = NO_KEYS if peer.kind == FAX else state.keys
         return self._answer(peer, media, agreed, {**keys, agreed.send_keys.suite: agreed.send_keys} if agreed.send_keys else keys)
 
     def _answer_removal(self, peer: Description, agreed: Agreement) -> bytes:
@@ -396,87 +385,11 @@ class MediaLeg:
         slots[place] = Slot(media.kind, media.protocol, media.formats, slots[place].mid)
         return tuple(slots), place
 
-    def _begin(self, state: _State) -> None:
+    def _begin(self, state: State) -> None:
         self._before, self._state = self._state, state
 
     def _remember(self, codecs: Sequence[Codec]) -> None:
         self._numbers.update({codec.payload: codec.key for codec in codecs})
-
-    def _offered_protocol(self, secure_hop: bool) -> tuple[str, Keying]:
-        """The protocol of our offer and where its keys come from: what is in force for speech, else what the rules say."""
-        agreed = self._state.agreed
-        if agreed is not None and agreed.peer.kind != FAX:
-            return agreed.protocol, "dtls" if agreed.dtls else "sdes" if agreed.send_keys else ""
-        if self.rules.srtp == "off" or (self.rules.srtp == "optional" and not secure_hop):
-            return "RTP/AVP", ""
-        for keying in self.rules.keying:
-            if keying == "sdes" and secure_hop:
-                return "RTP/SAVP", "sdes"
-            if keying == "dtls" and self._fingerprint:
-                return OFFERED_PROTOCOL, "dtls"
-        raise refusal(MISCELLANEOUS, "SRTP keys need signalling over TLS")
-
-    def _offered_transport(self, own: Own, keyed: Keying) -> list[Attribute]:
-        """With DTLS the peer may always choose its role (RFC 8842 s5.5). ICE is in the first offer, and stays if it was taken."""
-        assert self._local is not None, "listen() first"
-        agreed = self._state.agreed
-        lines = dtls_lines(self._fingerprint, "actpass", own.tls_id) if keyed == "dtls" else []
-        return lines + ice_lines(own, self._local) if agreed is None or agreed.ice else lines
-
-    def _answering_transport(self, peer: Description, ids: Ids) -> tuple[Own, Role | None]:
-        """Our half and our role in the peer's DTLS: those in force while its association and its ICE session go on (RFC 8842 s5.5)."""
-        own, agreed = self._state.own, self._state.agreed
-        before = agreed.peer.transport if agreed is not None else None
-        dtls = agreed.dtls if agreed is not None else None
-        kept = dtls.role if dtls and before and peer.transport.is_same_association(before) else None
-        if own is None or (dtls and kept is None):
-            own = Own.fresh(ids)
-        elif before is not None and before.ufrag != peer.transport.ufrag:
-            own = own.restarted(ids)
-        return own, role_answering(peer.transport, kept) if peer.keyed == "dtls" else None
-
-    def _answered_transport(self, own: Own, role: Role | None, peer: Description) -> list[Attribute]:
-        assert self._local is not None, "listen() first"
-        lines: list[Attribute] = []
-        if role is not None:
-            if not self._fingerprint:
-                raise refusal(MISCELLANEOUS, "no DTLS here")
-            lines += dtls_lines(self._fingerprint, role, own.tls_id if peer.transport.tls_id else "")
-        return lines + ice_lines(own, self._local) if peer.transport.ufrag else lines
-
-    def _offered_cryptos(self, keys: Mapping[Suite, Keys]) -> list[Crypto]:
-        """One line for each suite of the rules; later only the one in force, under the tag it was agreed by."""
-        agreed, taken = self._state.agreed, self._state.crypto
-        lines = [Crypto(tag, suite, keys[suite]) for tag, suite in enumerate(self.rules.suites, 1)]
-        if agreed is None or agreed.send_keys is None:
-            return lines
-        suite = agreed.send_keys.suite
-        if taken is not None and taken.suite == suite:
-            return [Crypto(taken.tag, suite, keys[suite])]
-        return [line for line in lines if line.suite == suite]
-
-    def _answering_crypto(self, ids: Ids) -> Crypto | None:
-        """Our half of the line taken: the key in force as long as the peer keeps its own, else a fresh one.
-
-        A peer with a new key starts a new context (RFC 4568 s7.1.4); it may be another device that never saw our old one. Where its packets
-        carry an MKI ours do, too: it need not (RFC 4568 s5.1.2), but those who use one know nothing else.
-        """
-        taken, agreed = self._state.crypto, self._state.agreed
-        if taken is None or taken.keys is None:
-            return None
-        same = agreed is not None and agreed.receive_keys == taken.keys
-        keys = agreed.send_keys if agreed is not None and same else None
-        return Crypto(taken.tag, taken.suite, keys or _fresh(taken.keys.suite, ids, taken.keys.mki))
-
-    def _answered_keys(self, peer: Description) -> tuple[Keys | None, Keys | None]:
-        """Our key and the peer's; `check_answer` has seen that its line is one of those offered."""
-        assert self._state.written is not None
-        if self._state.written.media[self._state.place].first("crypto") is None:
-            return None, None
-        theirs = peer.cryptos[0].keys if peer.cryptos else None
-        if theirs is None:
-            raise refusal(MISCELLANEOUS, "no usable a=crypto line")
-        return self._state.keys[theirs.suite], theirs
 
     def _stream(
         self,
@@ -489,13 +402,19 @@ class MediaLeg:
         transport: Sequence[Attribute],
     ) -> Media:
         assert self._local is not None, "listen() first"
-        media = write.stream(protocol, self._local, codecs, direction, far, cryptos)
+        media = write.stream(protocol, self._local, codecs, direction, cryptos, self._packet_times(far), far.bandwidth if far else ())
         extra = list(transport)
         if mux:
             extra.append(("rtcp-mux", None))
         if self._rtcp_port != self._local[1] + 1:  # RFC 3605
             extra.append(("rtcp", str(self._rtcp_port)))
         return replace(media, attributes=(*media.attributes, *extra)) if extra else media
+
+    def _packet_times(self, far: Description | None) -> tuple[int | None, int | None]:
+        """ptime and maxptime that the peer is asked for: what our rules say, else the far side."""
+        said, longest = (far.ptime, far.maxptime) if far is not None else (None, None)
+        ptime, longest = self.rules.ptime or said, self.rules.maxptime or longest
+        return (min(ptime, longest) if ptime and longest else ptime), longest
 
     def _written(self, slots: Sequence[Slot], index: int, media: Media, bundled: bool) -> tuple[Session, bytes]:
         """The description and its octets; the version goes up exactly when the rest differs from the last one (RFC 3264 s8)."""
@@ -506,35 +425,3 @@ class MediaLeg:
             return last, self._state.body
         self._version += 1
         return session, session.encode()
-
-
-def relay_sides(
-    a: MediaLeg, b: MediaLeg, *, latch_a: tuple[str, ...], latch_b: tuple[str, ...], all_digits: bool = False
-) -> tuple[SideSpec, SideSpec]:
-    """What the relay has to do for what both legs agreed on; `latch_*`: further hosts each peer may send from.
-
-    A leg that has not agreed yet gets a side that neither takes nor sends anything. `all_digits`: whatever the rules withhold.
-    """
-    digits_a, digits_b = all_digits or b.rules.hears_digits_of(a.rules), all_digits or a.rules.hears_digits_of(b.rules)
-    side_a = relay_side(a.agreed, b.agreed, a.rules, latch_from=latch_a, digits=digits_a)
-    side_b = relay_side(b.agreed, a.agreed, b.rules, latch_from=latch_b, digits=digits_b)
-    return _shaped(side_a, a, b, hears=digits_b), _shaped(side_b, b, a, hears=digits_a)
-
-
-def _shaped(side: SideSpec, here: MediaLeg, there: MediaLeg, *, hears: bool) -> SideSpec:
-    """With what of the stream to the peer of `here` is ours. `hears`: it may know what the other one types."""
-    if here.agreed is None or here.agreed.peer.kind == FAX:
-        return side
-    events, one_stream = events_to(here.agreed, there.agreed) if hears else None, here.rules.ssrc == "rewrite"
-    if events is None and not one_stream:
-        return side
-    return replace(side, events=events, ssrc=here.ssrc, one_stream=one_stream)
-
-
-def fit_together(offered: Description, far: Description) -> bool:
-    """Whether an offer could be answered by what somebody else has offered: two who wait for an answer are to hear each other."""
-    return offered.kind == far.kind != FAX and is_audible(answer_codecs(offered, far))
-
-
-def _fresh(suite: Suite, ids: Ids, mki: bytes) -> Keys:
-    return Keys(suite, ids.random(suite.key_length), mki)

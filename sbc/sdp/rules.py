@@ -18,6 +18,26 @@ USUAL_SUITES = (
 
 
 @frozen
+class OfferRules:
+    """What is done with the codecs of offers in one direction; names in their registered spelling.
+
+    allow    only these of what `codecs` has; None: all of that
+    strip    none of these
+    prefer   these come first, then the others as they were offered; (): as they were offered; None: in the order of `codecs`
+    require  an offer that lacks one of these is refused
+    """
+
+    allow: frozenset[str] | None = None
+    strip: frozenset[str] = frozenset()
+    prefer: tuple[str, ...] | None = None
+    require: tuple[str, ...] = ()
+
+
+AS_NAMED = OfferRules()
+KEPT = frozenset(("telephone-event", "CN"))  # pass between two who know them though no `codecs` names them: who would think of them?
+
+
+@frozen
 class MediaRules:
     """The media rules of one trunk or user.
 
@@ -34,6 +54,10 @@ class MediaRules:
     digits_from, digits_to  whether the digits it types go on to whom it talks to, and those of the other one to it (PCI DSS)
     follow    whether it is followed where a NAT gives it another address in the middle of a call
     dscp      of the packets sent to it (RFC 2474)
+    kept      encodings that pass though `codecs` does not name them, where both sides know them
+    offers_from, offers_to  what becomes of offers that come from it, and of those that go to it
+    annexb    "refuse": G.729 without its silence suppression, whatever the peers say (RFC 7261)
+    ptime, maxptime  milliseconds of a packet that it is asked for; None: as the other side asks
     """
 
     codecs: tuple[str, ...] = ("PCMA", "PCMU", "G729", "telephone-event")
@@ -50,6 +74,16 @@ class MediaRules:
     ssrc: Literal["keep", "rewrite"] = "keep"
     follow: Follow = Follow.AUTHENTICATED
     dscp: int = EXPEDITED
+    kept: frozenset[str] = frozenset()
+    offers_from: OfferRules = AS_NAMED
+    offers_to: OfferRules = AS_NAMED
+    annexb: Literal["pass", "refuse"] = "pass"
+    ptime: int | None = None
+    maxptime: int | None = None
+
+    def knows(self, name: str) -> bool:
+        """Whether that encoding, in its registered spelling, may be agreed on with such a party."""
+        return name in self.kept or name.lower() in [codec.lower() for codec in self.codecs]
 
     @property
     def dtls(self) -> bool:

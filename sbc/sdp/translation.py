@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from media.api import Law
-from sbc.sdp.codecs import answered_codecs, full_offer, is_audible, permitted, rule_order
+from sbc.sdp.codecs import answered_codecs, full_offer, is_audible
 from sbc.sdp.describe import Description
 from sbc.sdp.model import Codec
 from sbc.sdp.rules import MediaRules
+from sbc.sdp.selection import let_through, ordered
 
 EVENT = "telephone-event"
 _EVENT_NUMBER = 101  # the one most use; another is taken where it has a meaning already
@@ -32,12 +33,14 @@ def law_of(codec: Codec) -> Law:
 
 def offered_codecs(far: Description | None, rules: MediaRules) -> list[Codec]:
     """For an offer under `rules`: what the far side said and they name, in their order; and behind it what becomes of that with us."""
+    way = rules.offers_to
     if far is None:
-        return full_offer(rules)
-    codecs = permitted(far.codecs, rules)
+        codecs = let_through(full_offer(rules), rules, way)
+        return codecs if way.prefer is None else ordered(codecs, rules, way, as_offered=True)
+    codecs = ordered(let_through(far.codecs, rules, way), rules, way, as_offered=far.ordered)
     if rules.g711 == "translate" or far.any_law:
         _add_laws(codecs, far.codecs, rules)
-    if far.digits == "info" and EVENT in rule_order(rules.codecs):
+    if far.digits == "info" and rules.knows(EVENT) and EVENT not in way.strip:
         clocks = dict.fromkeys(codec.clock for codec in codecs if is_audible((codec,)))
         codecs += [Codec(EVENT, clock, 1, _EVENT_NUMBER, _KEYS) for clock in clocks]
     return codecs
@@ -45,13 +48,12 @@ def offered_codecs(far: Description | None, rules: MediaRules) -> list[Codec]:
 
 def _add_laws(codecs: list[Codec], far: Sequence[Codec], rules: MediaRules) -> None:
     """Behind all that carries speech as it is, before what carries none."""
-    order = rule_order(rules.codecs)
     here = {codec.key for codec in codecs}
     place = max((index for index, codec in enumerate(codecs, 1) if is_audible((codec,))), default=0)
     for codec in far:
         other = other_law(codec)
-        if other is not None and other.name in order and other.key not in here:
-            codecs.insert(place, other)
+        if other is not None and other.key not in here:
+            codecs[place:place] = let_through((other,), rules, rules.offers_to)
 
 
 def answer_codecs(offered: Description, far: Description) -> tuple[Codec, ...]:

@@ -9,7 +9,7 @@ from sbc.frozen import replace
 from sbc.sdp import fax
 from sbc.sdp.codecs import STATIC, Encoding
 from sbc.sdp.crypto import Crypto
-from sbc.sdp.describe import Description, Slot
+from sbc.sdp.describe import Slot
 from sbc.sdp.model import Attribute, Codec, Connection, Direction, Line, Media, Session
 
 # 64-95 would be taken for RTCP when multiplexed (RFC 5761 s4).
@@ -21,23 +21,21 @@ def stream(
     local: Address,
     codecs: Sequence[Codec],
     direction: Direction,
-    far: Description | None,
-    cryptos: Sequence[Crypto] = (),
+    cryptos: Sequence[Crypto],
+    packet_times: tuple[int | None, int | None],
+    bandwidth: Sequence[str],
 ) -> Media:
-    """The m= section of the relayed stream; packet times and bandwidth are the far peer's."""
+    """The m= section of the relayed stream. `packet_times`: ptime and maxptime, milliseconds; `bandwidth`: values of b= lines."""
     attributes: list[Attribute] = []
     for codec in codecs:
         channels = f"/{codec.channels}" if codec.channels > 1 else ""
         attributes.append(("rtpmap", f"{codec.payload} {codec.name}/{codec.clock}{channels}"))
         if codec.fmtp:
             attributes.append(("fmtp", f"{codec.payload} {codec.fmtp}"))
-    lines: tuple[Line, ...] = ()
-    if far is not None:
-        if far.ptime is not None:
-            attributes.append(("ptime", str(far.ptime)))
-        if far.maxptime is not None:
-            attributes.append(("maxptime", str(far.maxptime)))
-        lines = tuple([("b", value) for value in far.bandwidth])
+    for name, milliseconds in zip(("ptime", "maxptime"), packet_times, strict=True):
+        if milliseconds is not None:
+            attributes.append((name, str(milliseconds)))
+    lines: tuple[Line, ...] = tuple([("b", value) for value in bandwidth])
     attributes += [("crypto", crypto.encode()) for crypto in cryptos]
     attributes.append((direction.value, None))
     formats = tuple([str(codec.payload) for codec in codecs])

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc.errors import SipError
-from sbc.sdp.offer import MediaLeg, MediaRules, relay_sides
+from sbc.sdp.offer import MediaLeg, MediaRules
 from sbc.sdp.parse import SdpError, parse_session
+from sbc.sdp.sides import relay_sides
 from tests.fuzz.mutate import CHEAP, descriptions, mutate, mutated
 from tests.unit.sdp.bodies import OUR_A, OUR_B, CountingIds
 

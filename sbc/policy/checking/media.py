@@ -32,7 +32,12 @@ def check(checker: Checker) -> None:
             _suites(checker, ("media", name, "suites"), media)
         if media.fax == "pass" and not isinstance(media.srtp, str):
             checker.error(("media", name, "fax"), f"T.38 has no encryption here: with 'srtp: {', '.join(media.srtp)}' it cannot pass")
-        _digits(checker, name, media, folded)
+        _offers(checker, name, media, folded)
+        _digits(checker, name, media)
+        if media.annexb is not None and "g729" not in folded:
+            checker.error(("media", name, "annexb"), "G729 is not among the codecs")
+        if media.ptime is not None and media.maxptime is not None and media.ptime > media.maxptime:
+            checker.error(("media", name, "ptime"), f"is longer than maxptime, {media.maxptime}ms")
         if media.g711 == "translate" and not {"pcma", "pcmu"} & set(folded):
             checker.error(("media", name, "g711"), "neither PCMA nor PCMU is among the codecs: there is nothing to translate")
         if media.follow == "authenticated" and media.srtp == "off":
@@ -41,19 +46,53 @@ def check(checker: Checker) -> None:
             checker.error(("media", name, "follow"), f"is for plain RTP: with 'srtp: {', '.join(media.srtp)}' it is 'authenticated'")
 
 
-def _digits(checker: Checker, name: str, media: model.MediaModel, codecs: Sequence[str]) -> None:
+def _offers(checker: Checker, name: str, media: model.MediaModel, codecs: Sequence[str]) -> None:
+    for way in ("offers_from", "offers_to"):
+        rules: model.OffersModel | None = getattr(media, way)
+        if rules is None:
+            continue
+        left = _left(rules, codecs)
+        for key in ("allow", "strip", "prefer", "require"):
+            names = getattr(rules, key)
+            for index, codec in enumerate(names if isinstance(names, list) else ()):
+                path: Path = ("media", name, way, key, index)
+                if codec.lower() not in {*codecs, *NOT_AUDIO}:
+                    checker.error(path, f"{codec!r} is not among the codecs: it is never in such an offer")
+                elif codec.lower() in [each.lower() for each in names[:index]]:
+                    checker.error(path, f"{codec!r} is already in this list")
+                elif key in ("prefer", "require") and codec.lower() not in left:
+                    checker.error(path, f"{codec!r} is not left in such an offer: see '{'strip' if rules.strip else 'allow'}'")
+        if not left - NOT_AUDIO:
+            checker.error(("media", name, way), "no audio codec is left: every call would be refused")
+
+
+def _left(rules: model.OffersModel, codecs: Sequence[str]) -> set[str]:
+    """What may be in an offer."""
+    left = {*codecs, *NOT_AUDIO}
+    if rules.allow is not None:
+        left &= {codec.lower() for codec in rules.allow} | NOT_AUDIO
+    return left - {codec.lower() for codec in rules.strip or ()}
+
+
+def _digits(checker: Checker, name: str, media: model.MediaModel) -> None:
     """What is withheld has to be told from speech."""
-    if media.digits == "rfc4733" and "telephone-event" not in codecs:
-        checker.error(("media", name, "digits"), "RFC 4733 is telephone-event, which is not among the codecs")
     if media.digits == "info":
         return
+    stripped = [way for way in ("offers_from", "offers_to") if _strips_events(getattr(media, way))]
+    if media.digits == "rfc4733" and stripped:
+        checker.error(("media", name, "digits"), f"RFC 4733 is telephone-event, which {stripped[0]!r} strips")
     for key in ("digits_from", "digits_to"):
         if getattr(media, key) != "withhold":
             continue
-        if "telephone-event" not in codecs:
-            checker.error(("media", name, key), "without telephone-event among the codecs digits are tones in the speech, and pass")
-        elif "red" in codecs:
+        if stripped:
+            what = f"without telephone-event, which {stripped[0]!r} strips, digits are tones in the speech, and pass"
+            checker.error(("media", name, key), what)
+        elif "red" in map(str.lower, media.codecs):
             checker.error(("media", name, key), "RED (RFC 2198) carries digits among the speech: take it from the codecs")
+
+
+def _strips_events(rules: model.OffersModel | None) -> bool:
+    return rules is not None and "telephone-event" in map(str.lower, rules.strip or ())
 
 
 def _suites(checker: Checker, path: Path, media: model.MediaModel) -> None:

@@ -35,7 +35,7 @@ from sbc.policy.model.rules import (
     WhenModel,
 )
 from sbc.policy.model.secrets import SecretModel
-from sbc.policy.model.sound import MediaModel
+from sbc.policy.model.sound import MediaModel, OffersModel
 from sbc.policy.proofs import IdentityModel
 from sbc.policy.shielding import ShieldModel
 from sbc.policy.words import Model, Name, NumberRange
@@ -52,6 +52,7 @@ __all__ = [
     "LimitsModel",
     "MarksModel",
     "MediaModel",
+    "OffersModel",
     "PartyModel",
     "PolicyModel",
     "RealmModel",

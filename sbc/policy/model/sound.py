@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from sbc.policy.words import Codec, CryptoSuite, Dscp, Duration, Model
+from sbc.policy.words import Codec, CryptoSuite, Dscp, Duration, Model, PacketTime
 
 Keying = Literal["sdes", "dtls"]
 Srtp = Literal["off", "optional"] | tuple[Keying, ...]
@@ -23,6 +23,40 @@ def _srtp(value: object) -> object:
     if len(set(names)) < len(names):
         raise ValueError("names a way twice")
     return tuple(names)
+
+
+def _prefer(value: object) -> object:
+    if value == "as_offered" or (isinstance(value, list) and value):
+        return value
+    raise ValueError("must be a list of codecs, or 'as_offered'")
+
+
+class OffersModel(Model):
+    """What is done with the codecs of offers in one direction, beside what `codecs` says."""
+
+    allow: list[Codec] | None = Field(None, min_length=1, description="Only these of the `codecs`.")
+    strip: list[Codec] | None = Field(None, min_length=1, description="None of these.")
+    prefer: (
+        Annotated[
+            list[Codec] | Literal["as_offered"],
+            BeforeValidator(_prefer),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="These first, in this order, then the others as they were offered; as_offered: all of them so. "
+        "Default: the order of `codecs` of the side that gets the offer.",
+    )
+    require: list[Codec] | None = Field(None, min_length=1, description="An offer that lacks one of these is refused (488).")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _does_something(cls, value: object) -> object:
+        if isinstance(value, dict) and not value:
+            raise ValueError("does nothing: give allow, strip, prefer or require")
+        if isinstance(value, dict) and "allow" in value and "strip" in value:
+            raise ValueError("'allow' says what is left, 'strip' what is not: take one of them")
+        return value
 
 
 class MediaModel(Model):
@@ -45,6 +79,16 @@ class MediaModel(Model):
     codecs: list[Codec] = Field(
         min_length=1, description="Allowed codecs in order of preference. They pass through untouched, but see g711."
     )
+    offers_from: OffersModel | None = Field(None, description="What is done with offers that come from such a party.")
+    offers_to: OffersModel | None = Field(None, description="What is done with offers that go to such a party.")
+    annexb: Literal["pass", "refuse"] | None = Field(
+        None,
+        description="Silence suppression of G.729. pass: as both sides want it, the default. refuse: it is agreed on with annexb=no.",
+    )
+    ptime: PacketTime | None = Field(
+        None, description="Time in a packet that such a party is asked for: 20ms. Default: as the other side asks."
+    )
+    maxptime: PacketTime | None = Field(None, description="The longest one that it is told. Default: as the other side says.")
     suites: list[CryptoSuite] | None = Field(
         None,
         min_length=1,

@@ -11,7 +11,7 @@ from media.api import Follow, Interface, Packets, Suite
 from sbc.policy import values
 from sbc.policy.problems import PolicyErrors
 from sbc.policy.snapshot import KeyPair, LimitRules, Peer, Strangers
-from sbc.sdp.rules import USUAL_SUITES
+from sbc.sdp.rules import KEPT, USUAL_SUITES, OfferRules
 from sbc.sip.timers import TimerValues
 from tests.unit.policy.conftest import MINIMAL, Folder
 
@@ -125,6 +125,24 @@ trunks: {t: {realm: inside, media: m, limits: a, accept_from: ["::ffff:10.0.0.1"
     media = snapshot.trunks["v"].media
     assert (media.g711, media.digits, media.ssrc) == ("translate", "info", "rewrite")
     assert media.codecs == ("PCMU",), "who says digits by INFO has no telephone-events"
+
+
+def test_what_is_done_with_offers(folder: Folder) -> None:
+    media = """
+media:
+  m: {srtp: off, codecs: [PCMA, G729, ILBC], offers_from: {strip: [ilbc, CN]}, annexb: refuse, ptime: 20ms, maxptime: 40ms,
+    offers_to: {allow: [pcma, iLBC], prefer: [ilbc], require: [Telephone-Event]}}
+  n: {srtp: off, codecs: [PCMA], offers_to: {prefer: as_offered}, digits: info}
+trunks: {t: {realm: inside, media: m}, u: {realm: inside, media: n, info: pass}, v: {realm: inside, media: plain}}
+"""
+    trunks = folder.load(MINIMAL, media).snapshot.trunks
+    rules = trunks["t"].media
+    assert rules.offers_from == OfferRules(strip=frozenset({"iLBC", "CN"}))
+    assert rules.offers_to == OfferRules(frozenset({"PCMA", "iLBC"}), frozenset(), ("iLBC",), ("telephone-event",))
+    assert (rules.annexb, rules.ptime, rules.maxptime, rules.kept) == ("refuse", 20, 40, KEPT)
+    assert trunks["u"].media.offers_to == OfferRules(prefer=())
+    assert trunks["u"].media.kept == {"CN"}
+    assert (trunks["v"].media.offers_to, trunks["v"].media.kept) == (OfferRules(), KEPT)
 
 
 def test_limits_of_whom(folder: Folder) -> None:

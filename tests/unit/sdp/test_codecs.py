@@ -7,7 +7,8 @@ import pytest
 from sbc.errors import NotAcceptableHere
 from sbc.sdp.codecs import STATIC, Encoding, full_offer, parse_encoding, uses_annexb, without_annexb
 from sbc.sdp.model import Codec
-from sbc.sdp.offer import MediaRules, relay_sides
+from sbc.sdp.offer import MediaRules
+from sbc.sdp.sides import relay_sides
 from tests.unit.sdp.bodies import PLAIN, Call, CountingIds, audio, body, leg, stream
 
 OTHER = "198.51.100.20"

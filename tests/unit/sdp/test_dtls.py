@@ -7,7 +7,8 @@ import pytest
 from media.api import Dtls, Ice, Role, SideSpec, Suite
 from sbc.errors import NotAcceptableHere
 from sbc.sdp.answer import Problem, check_answer
-from sbc.sdp.offer import MediaRules, relay_sides
+from sbc.sdp.offer import MediaRules
+from sbc.sdp.sides import relay_sides
 from tests.unit.sdp.bodies import (
     ANSWER,
     KEY_A,

@@ -8,8 +8,9 @@ from media.api import SideSpec
 from sbc.errors import NotAcceptableHere
 from sbc.sdp.answer import check_answer
 from sbc.sdp.fax import fax_parameters
-from sbc.sdp.offer import MediaRules, relay_sides
+from sbc.sdp.offer import MediaRules
 from sbc.sdp.rules import USUAL_SUITES
+from sbc.sdp.sides import relay_sides
 from tests.unit.sdp.bodies import (
     ANSWER,
     KEY_A,

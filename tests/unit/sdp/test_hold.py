@@ -6,7 +6,8 @@ import pytest
 
 from sbc.errors import NotAcceptableHere
 from sbc.sdp.answer import check_answer
-from sbc.sdp.offer import MediaRules, relay_sides
+from sbc.sdp.offer import MediaRules
+from sbc.sdp.sides import relay_sides
 from tests.unit.sdp.bodies import ANSWER, OFFER, Call, audio, body, crypto_line, sdp, stream, version
 
 OTHER = "198.51.100.20"

@@ -10,8 +10,9 @@ from media.api import Follow, SideSpec
 from sbc.errors import NotAcceptableHere, SipError
 from sbc.sdp.answer import check_answer
 from sbc.sdp.model import Direction
-from sbc.sdp.offer import MediaLeg, MediaRules, SdpError, relay_sides
+from sbc.sdp.offer import MediaLeg, MediaRules, SdpError
 from sbc.sdp.parse import parse_session
+from sbc.sdp.sides import relay_sides
 from tests.unit.sdp.bodies import (
     ANSWER,
     OFFER,

@@ -12,7 +12,8 @@ import pytest
 from media.api import Suite
 from sbc.errors import NotAcceptableHere, SipError
 from sbc.sdp.answer import check_answer
-from sbc.sdp.offer import MediaRules, relay_sides
+from sbc.sdp.offer import MediaRules
+from sbc.sdp.sides import relay_sides
 from tests.unit.sdp.bodies import OFFER, Call, CountingIds, audio, body, leg, sdp, stream, vectors, version
 
 CASES: dict[str, dict[str, Any]] = {case["id"]: case for case in vectors("sbc_offer_answer_cases.json")["sbc_cases"]}

@@ -10,7 +10,8 @@ from media.api import Keys, Suite
 from sbc.errors import NotAcceptableHere
 from sbc.sdp.answer import check_answer
 from sbc.sdp.crypto import Crypto
-from sbc.sdp.offer import MediaRules, relay_sides
+from sbc.sdp.offer import MediaRules
+from sbc.sdp.sides import relay_sides
 from tests.unit.sdp.bodies import (
     ANSWER,
     KEY_A,

@@ -9,7 +9,8 @@ import pytest
 
 from sbc.errors import NotAcceptableHere, SipError
 from sbc.sdp.answer import check_answer
-from sbc.sdp.offer import MediaRules, relay_sides
+from sbc.sdp.offer import MediaRules
+from sbc.sdp.sides import relay_sides
 from sbc.sip.multipart import sdp_of
 from tests.unit.sdp.bodies import (
     ANSWER,

@@ -6,8 +6,8 @@ import pytest
 
 from sbc.sdp.describe import Description
 from sbc.sdp.model import Codec
-from sbc.sdp.offer import fit_together
 from sbc.sdp.rules import MediaRules
+from sbc.sdp.sides import fit_together
 from sbc.sdp.translation import answer_codecs, offered_codecs
 
 A, MU = Codec("PCMA", 8000, 1, 8), Codec("PCMU", 8000, 1, 0)
