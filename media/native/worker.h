@@ -29,6 +29,7 @@
 #define COALESCE 5e-4 /* seconds: where the saving levels off, and an eighth of what jitter buffers hold at least */
 
 #define MAX_WORKERS 64
+#define RINGS 0 /* what epoll says of the tier; a relay's generation begins at 1 */
 #define MOST_SWEEP 60.0 /* seconds between looks for silent peers; an epoll counts milliseconds in an int */
 
 struct engine;
@@ -66,6 +67,9 @@ struct pair {
 /* These return 0 or an errno. `engine_start` leaves nothing behind when it fails. */
 int engine_start(struct engine *engine, int workers, double sweep_every, double clock);
 void engine_stop(struct engine *engine);
+
+/* Its thread, running. */
+int worker_start(struct engine *engine, struct worker *worker);
 
 /* Let packets take `tier` where they can, which outlives the engine. Once. Returns 0 or an errno. */
 int engine_use(struct engine *engine, const struct tier *tier);

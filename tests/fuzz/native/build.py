@@ -62,8 +62,9 @@ def target(name: str) -> Path:
 def driven_core() -> Path:
     """media.native.core whose packets come from and go to the test: see drive.c."""
     hidden = ("-Drelay_answer=answer_by_socket", "-Dengine_start=start_engine")
-    worker = compiled("driven_worker.o", [ENGINE / "worker.c"], ("-c", "-fPIC", *hidden))
-    sources = [HERE / "drive.c", ENGINE / "module.c", ENGINE / "flows.c", *TARGETS["relay"]]
+    threads = [str(compiled(f"driven_{name}.o", [ENGINE / f"{name}.c"], ("-c", "-fPIC", *hidden))) for name in ("worker", "workers")]
+    python = [ENGINE / f"{name}.c" for name in ("module", "arguments", "context")]
+    sources = [HERE / "drive.c", *python, ENGINE / "flows.c", *TARGETS["relay"]]
     include = f"-I{sysconfig.get_path('include')}"
     flags = ("-fPIC", "-shared", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-DPy_LIMITED_API=0x030B0000", include)
-    return compiled("driven_core.abi3.so", sources, flags, (str(worker), "-lcrypto", "-lm"))
+    return compiled("driven_core.abi3.so", sources, flags, (*threads, "-lcrypto", "-lm"))
