@@ -27,14 +27,16 @@ from sbc.net.fetch import Certificates
 from sbc.net.guard import Guard
 from sbc.net.network import Network
 from sbc.net.ports import CoreLike
+from sbc.net.publication import Publication
 from sbc.net.resolver import Resolver
+from sbc.net.signer import Signer
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.net.verifier import Verifier
 from sbc.policy.load import load_policy
 from sbc.policy.plans import prepare
 from sbc.policy.snapshot import Snapshot
-from sbc.provision import Provision
+from sbc.provision import Proofs, Provision
 from sbc.recording.core import RecordingCore
 from sbc.shield.shield import Shield
 from sbc.shield.views import Answer as ShieldAnswer
@@ -119,9 +121,13 @@ class App:
             certificates = Certificates(loop, self._tasks, self._not_fetched)
             closing.push_async_callback(certificates.close)
             self._verifier = Verifier(self._tasks, certificates, SystemClock().now, self._engine.receive)
-            self._engine.connect(self._network, self._resolver, self._verifier)
+            self._signer = Signer(loop, self._tasks, self._engine.receive, self._service_answers)
+            closing.push_async_callback(self._signer.close)
+            self._publication = Publication(certificates, self._published)
+            self._engine.connect(self._network, self._resolver, self._verifier, self._signer)
             suites = self._choice.capabilities.suites
-            self._provision = Provision(self._network, self._guard, self._resolver, self._verifier, self._media, self._log, suites)
+            proofs = Proofs(self._verifier, self._signer, self._publication)
+            self._provision = Provision(self._network, self._guard, self._resolver, proofs, self._media, self._log, suites)
             if registrations.found:
                 self._engine.receive(BindingsFound(registrations.found))
             self._provision.commit(self._provision.prepare(self._provision.complete(loaded)))
@@ -165,8 +171,21 @@ class App:
     def _not_fetched(self, url: str, why: str) -> None:
         self._log.event("warning", "certificate_not_fetched", {"url": url, "problem": why})
 
+    def _service_answers(self, url: str, problem: str) -> None:
+        if problem:
+            self._log.event("error", "calls_not_signed", {"url": url, "problem": problem})
+        else:
+            self._log.event("info", "calls_signed_again", {"url": url})
+
+    def _published(self, url: str, problem: str) -> None:
+        if problem:
+            self._log.event("error", "certificate_not_published", {"url": url, "problem": problem})
+        else:
+            self._log.event("info", "certificate_published", {"url": url})
+
     async def _watch_expiry(self) -> None:
         while True:
+            await self._publication.look()
             await asyncio.sleep(EXPIRY_CHECK)
             self._provision.warn_of_expiry()
 
@@ -181,6 +200,7 @@ class App:
                     self._log.event("error", "policy_rejected", {"problem": line})
                 return
             self._engine.receive(PolicyChanged(material.snapshot))
+            self._tasks.start(self._publication.look())
             self._log.event("info", "policy_changed", {"digest": material.snapshot.digest})
             if self._clearing is None or self._clearing.done():
                 self._clearing = self._tasks.start(self._provision.clear(self._core))

@@ -31,6 +31,7 @@ from sbc.inputs import (
     Resolved,
     ResponseIn,
     SendFailed,
+    Signed,
     Verified,
 )
 from sbc.policy.limits import Limits
@@ -106,6 +107,8 @@ class Core:
                 context.questions.pop(question)(answers, now)
             case Verified(question, verdict):
                 context.proofs.pop(question)(verdict, now)
+            case Signed(question, signature):
+                context.signatures.pop(question)(signature, now)
             case BindingsFound(stored):
                 self._reception.restore(stored, now)
             case Begun():
@@ -175,6 +178,7 @@ class Core:
             "relays": len(context.relays),
             "questions": len(context.questions),
             "proofs": len(context.proofs),
+            "signatures": len(context.signatures),
             "transactions": len(context.transactions),
             "timers": len(self._timers),
         }

@@ -1,4 +1,4 @@
-"""Certificates and secrets for development: `python -m sbc.devcerts DIR [NAME…]`. What is already there stays.
+"""Certificates and secrets for development: `python -m sbc.devcerts DIR [--stir] [NAME…]`. What is already there stays.
 
 A small certificate authority of one's own (ca.pem, ca.key) signs edge.pem; phones that trust ca.pem can then verify us.
 Production wants certificates from an authority the peers already trust.
@@ -19,8 +19,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from sbc.identity.authority import TN_AUTH_LIST
+
 VALID_DAYS = 825  # the longest life Apple's clients accept for a server certificate of a private authority
 ALWAYS_NAMES = ("localhost", "127.0.0.1", "::1")
+PROVIDER = "DEV0"  # the code of a provider that no policy administrator would give out
+_PROVIDERS = b"\x30\x08\xa0\x06\x16\x04" + PROVIDER.encode()  # a TNAuthList of that code alone (RFC 8226 s9)
 PRIVATE_MODE = 0o600
 PUBLIC_MODE = 0o644
 
@@ -39,17 +43,31 @@ def make(directory: Path, names: Sequence[str] = (), users: Sequence[str] = ("al
         created += [ca_pem, ca_key]
     edge_pem, edge_key = directory / "edge.pem", directory / "edge.key"
     if _missing(edge_pem, edge_key):
-        issuer = x509.load_pem_x509_certificate(ca_pem.read_bytes())
-        issuer_key = serialization.load_pem_private_key(ca_key.read_bytes(), None)
-        if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
-            raise ValueError(f"{ca_key}: not an elliptic curve key")
-        _write_pair(edge_pem, edge_key, *_edge(issuer, issuer_key, names))
+        _write_pair(edge_pem, edge_key, *_edge(*_issuer(ca_pem, ca_key), names))
         created += [edge_pem, edge_key]
     for user in users:
         secret = directory / f"{user}.secret"
         if not secret.exists():
             write_new(secret, new_secret(), PRIVATE_MODE)
             created.append(secret)
+    return created
+
+
+def make_stir(directory: Path) -> list[Path]:
+    """What is missing of a development STI authority in `directory`, and of a certificate to sign calls with; the files created.
+
+    sti-ca.pem is for `identity: {roots: …}`, stir.pem and stir.key for `identity: {sign: …}`. FileExistsError as `make` has it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    created: list[Path] = []
+    ca_pem, ca_key = directory / "sti-ca.pem", directory / "sti-ca.key"
+    if _missing(ca_pem, ca_key):
+        _write_pair(ca_pem, ca_key, *_authority("SBC development STI authority"))
+        created += [ca_pem, ca_key]
+    pem, key = directory / "stir.pem", directory / "stir.key"
+    if _missing(pem, key):
+        _write_pair(pem, key, *_signer(*_issuer(ca_pem, ca_key)))
+        created += [pem, key]
     return created
 
 
@@ -78,10 +96,17 @@ def _write_pair(pem: Path, key: Path, certificate: x509.Certificate, private: ec
     write_new(pem, certificate.public_bytes(serialization.Encoding.PEM), PUBLIC_MODE)
 
 
-def _authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _issuer(pem: Path, key: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise ValueError(f"{key}: not an elliptic curve key")
+    return x509.load_pem_x509_certificate(pem.read_bytes()), private
+
+
+def _authority(called: str = "SBC development CA") -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
     # The random part keeps two development authorities apart in a trust store.
-    name = _name(f"SBC development CA {secrets.token_hex(4)}")
+    name = _name(f"{called} {secrets.token_hex(4)}")
     usage = _usage(key_cert_sign=True, crl_sign=True)
     builder = (
         _builder(name, name, key.public_key())
@@ -105,6 +130,18 @@ def _edge(
         .add_extension(_usage(digital_signature=True), critical=True)
         .add_extension(purposes, critical=False)
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in all_names]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+    )
+    return builder.sign(issuer_key, hashes.SHA256()), key
+
+
+def _signer(issuer: x509.Certificate, issuer_key: ec.EllipticCurvePrivateKey) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        _builder(_name(f"SHAKEN {PROVIDER}"), issuer.subject, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(x509.UnrecognizedExtension(TN_AUTH_LIST, _PROVIDERS), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     return builder.sign(issuer_key, hashes.SHA256()), key
@@ -150,12 +187,13 @@ def _general_name(name: str) -> x509.GeneralName:
 
 
 def main(arguments: Sequence[str]) -> int:
-    if not arguments or arguments[0].startswith("-"):
-        sys.stderr.write("usage: python -m sbc.devcerts DIR [NAME…]\n")
+    stir = "--stir" in arguments
+    directory, *names = [each for each in arguments if each != "--stir"] or [""]
+    if not directory or any(each.startswith("-") for each in (directory, *names)):
+        sys.stderr.write("usage: python -m sbc.devcerts DIR [--stir] [NAME…]\n")
         return 2
-    directory, *names = arguments
     try:
-        created = make(Path(directory), names)
+        created = make(Path(directory), names) + (make_stir(Path(directory)) if stir else [])
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

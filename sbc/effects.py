@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from media.api import Digit, Side, SideSpec
 from sbc.flow import Flow
 from sbc.frozen import frozen
+from sbc.identity.signature import ToSign
 from sbc.identity.verdict import Claimed
 from sbc.shield.bans import Proof
 from sbc.shield.offences import Offence
@@ -66,6 +67,14 @@ class Verify:
     question: str
     asked: Claimed
     patience: float
+
+
+@frozen
+class Sign:
+    """Stand for the caller. Whoever does it has a time of its own, after which the call goes unsigned."""
+
+    question: str
+    asked: ToSign
 
 
 @frozen
@@ -164,6 +173,7 @@ Effect = (
     | KeepAlive
     | Resolve
     | Verify
+    | Sign
     | OpenRelay
     | UpdateRelay
     | SendDigit

@@ -8,6 +8,7 @@ from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import frozen
+from sbc.identity.signature import Signature
 from sbc.identity.verdict import Verdict
 from sbc.policy.snapshot import Snapshot
 from sbc.sip.locate import Answers
@@ -71,6 +72,14 @@ class Verified:
 
 
 @frozen
+class Signed:
+    """The answer to a `Sign`."""
+
+    question: str
+    signature: Signature
+
+
+@frozen
 class RelayOpened:
     relay: str
     ports: RelayPorts
@@ -129,6 +138,7 @@ Input = (
     | SendFailed
     | Resolved
     | Verified
+    | Signed
     | RelayOpened
     | RelayFailed
     | RelayClosed

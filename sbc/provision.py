@@ -14,16 +14,17 @@ from pathlib import Path
 
 from media.api import MediaEngine, MediaError, Suite, Tier
 from sbc.errors import ConfigError
-from sbc.identity.verify import Credentials
 from sbc.log import EventLog
 from sbc.net import network, tls
 from sbc.net.expiry import ExpiryWatch
 from sbc.net.guard import Guard
 from sbc.net.network import Network
 from sbc.net.ports import CoreLike
+from sbc.net.publication import Publication
 from sbc.net.resolver import Resolver
+from sbc.net.signer import Signatory, Signer
 from sbc.net.sockets import check_local
-from sbc.net.verifier import Verifier
+from sbc.net.verifier import Known, Verifier
 from sbc.policy.load import Loaded, load_policy
 from sbc.policy.snapshot import Snapshot
 
@@ -36,7 +37,8 @@ class Material:
 
     loaded: Loaded
     contexts: tls.Contexts
-    credentials: Credentials
+    known: Known
+    signatory: Signatory | None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -51,13 +53,27 @@ class Provided:
     sockets: network.Prepared
 
 
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """Those who have to do with proofs of who calls."""
+
+    verifier: Verifier
+    signer: Signer
+    publication: Publication
+
+    def apply(self, material: Material) -> None:
+        self.verifier.apply(material.known)
+        self.signer.apply(material.signatory)
+        self.publication.apply(material.known.ours)
+
+
 class Provision:
     def __init__(
         self,
         network: Network,
         guard: Guard,
         resolver: Resolver,
-        verifier: Verifier,
+        proofs: Proofs,
         media: MediaEngine,
         log: EventLog,
         suites: Collection[Suite],
@@ -65,7 +81,7 @@ class Provision:
         self._network = network
         self._guard = guard
         self._resolver = resolver
-        self._verifier = verifier
+        self._proofs = proofs
         self._media = media
         self._log = log
         self._suites = suites
@@ -78,7 +94,8 @@ class Provision:
 
     def complete(self, loaded: Loaded) -> Material:
         """With what the policy refers to. Raises ConfigError."""
-        return Material(loaded, tls.read(loaded.snapshot), self._verifier.read(loaded.snapshot))
+        snapshot = loaded.snapshot
+        return Material(loaded, tls.read(snapshot), self._proofs.verifier.read(snapshot), self._proofs.signer.read(snapshot))
 
     def prepare(self, material: Material) -> Provided:
         """Open what is new. Raises ConfigError, and then it is closed again."""
@@ -97,7 +114,7 @@ class Provision:
         self._network.commit(provided.sockets)
         self._guard.apply(snapshot)
         self._resolver.apply(snapshot)
-        self._verifier.apply(provided.material.credentials)
+        self._proofs.apply(provided.material)
         for warning in provided.material.loaded.warnings:
             self._log.event("warning", "policy_warning", {"problem": str(warning)})
         self._log_tiers()

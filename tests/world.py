@@ -36,6 +36,7 @@ from sbc.effects import (
     Resolve,
     Send,
     SendDigit,
+    Sign,
     StoreBindings,
     TrustFlow,
     UpdateRelay,
@@ -46,6 +47,8 @@ from sbc.effects import (
 from sbc.flow import Address, Flow, Transport
 from sbc.frozen import replace
 from sbc.identity.credential import Trust
+from sbc.identity.sign import Key, origid_of
+from sbc.identity.signature import Signature, ToSign
 from sbc.identity.verify import Credentials, verify
 from sbc.inputs import (
     Begun,
@@ -63,6 +66,7 @@ from sbc.inputs import (
     Resolved,
     ResponseIn,
     SendFailed,
+    Signed,
     Verified,
 )
 from sbc.policy.load import load_policy
@@ -153,6 +157,7 @@ def snapshot_of(policy: str = POLICY) -> Snapshot:
         policies.mkdir()
         (policies / "sbc.yaml").write_text(policy)
         devcerts.make(Path(folder) / "certs", ["sbc.example.com"], users=())
+        devcerts.make_stir(Path(folder) / "certs")
         devcerts.write_new(policies / "alice.secret", b"wonderland\n", devcerts.PRIVATE_MODE)
         return load_policy(policies).snapshot
 
@@ -221,6 +226,8 @@ class World:
         self.chains: dict[str, bytes] | None = {}  # certificates of signers, by URL; None: they take their time
         self.credentials = Credentials(Trust(()))
         self.unverified: list[str] = []  # questions about callers
+        self.key: Key | None = None  # signs for us; None: it takes its time
+        self.unsigned: list[tuple[str, ToSign]] = []  # questions to it
         self.records: list[dict[str, object]] = []
         self.logs: list[Log] = []
         self.stored: dict[str, str] = {}  # bindings, by account
@@ -331,6 +338,13 @@ class World:
                     self.unverified.append(question)
                 else:
                     self._inputs.append(Verified(question, verify(asked, self.chains, self.credentials, self.now.wall)))
+            case Sign(question, to_sign):
+                if self.key is None:
+                    self.unsigned.append((question, to_sign))
+                else:
+                    origid = origid_of(b"secret", to_sign.customer)
+                    attest, identity = to_sign.attest or None, self.key.sign(to_sign, origid)
+                    self._inputs.append(Signed(question, Signature(identity, attest, origid if attest else None)))
             case WriteRecord(record):
                 self.records.append(record)
             case KeepRecording(recording):

@@ -28,6 +28,7 @@ COMPILED = (
     "sbc/*.py",
     "sbc/call/*.py",
     "sbc/identity/parties.py",
+    "sbc/identity/signature.py",
     "sbc/identity/verdict.py",
     "sbc/net/engine.py",
     "sbc/net/udp.py",

@@ -8,7 +8,7 @@ from sbc.call.bodies import Body, bodies_of
 from sbc.call.crossing import Said, for_help, hides_from, read_invite, rows_for
 from sbc.call.neutral import ANONYMOUS, USER_PHONE, is_anonymous, numbered, ported_of, shown, user_part
 from sbc.errors import SipError
-from sbc.frozen import frozen
+from sbc.frozen import frozen, replace
 from sbc.identity.verdict import Claimed
 from sbc.policy.snapshot import Party, Trunk
 from sbc.sip.fields.max_breadth import DEFAULT, max_breadth
@@ -36,6 +36,7 @@ class Invitation:
     urgent: bool = False  # somebody calls for help: nothing is ever kept back
     bodies: tuple[Body, ...] = ()  # what else the INVITE carries
     token: str = ""  # of the one binding of the callee that is meant; "": any
+    diverted: tuple[str, ...] = ()  # who was called before, and has sent the call on to `called`
     claimed: Claimed | None = None  # what is still to be verified of who calls
     ported: str = ""  # what a trusted caller's side says of the portability of `called`
     masked: bool = False  # the route has somebody else shown, also when the caller says who it is later on
@@ -60,6 +61,12 @@ def invitation_of(request: Request, party: Party, called: str, caller: str, max_
         bodies=bodies_of(request, party, emergency=emergency),
         ported=ported_of(request.uri) if party.headers.trusted else "",
     )
+
+
+def sent_on(invitation: Invitation, number: str) -> Invitation:
+    """The same call, to where the called party has sent it."""
+    diverted = (*invitation.diverted, invitation.called)
+    return replace(invitation, called=number, ported="", max_forwards=invitation.max_forwards - 1, diverted=diverted)
 
 
 def asserted_number(said: Said) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from media.api import RelayStats, Side
 from sbc.call.blocking import kept_from, unwelcome
-from sbc.call.bridge import Invitation
+from sbc.call.bridge import Invitation, sent_on
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
 from sbc.call.causes import better, may_go_on, refusal_to_peer, status_of
@@ -239,7 +239,7 @@ class Call:
         self._relaying.listen(media, realm, Side.B)
         self.b = leg = CalleeLeg(self.context, target, realm, self.session, media, self.hear)
         leg.owner, leg.across, self.a.across = self, self.a.party, target.party
-        self.facts.b = LegFacts(target.party, target.flow, leg.call_id, media)
+        self.facts.b = leg.facts
         self.state = CallState.DIALLING
         if self._timer is None:  # all servers of one party share its time
             self._timer = self.context.timers.start(now.monotonic + self.route.ring_for, self._ring_over)
@@ -247,7 +247,6 @@ class Call:
             # An offer in a reliable 1xx has to be answered by the caller: one who cannot must not be the reason for it
             supported = SUPPORTED if self.a.answers_early else SUPPORTED_UNRELIABLE
             leg.dial(as_told(self.invitation, self.route, target.party), self.a.offer, supported, now)
-            self.facts.b.flow = leg.flow  # too long for UDP, it went by TCP
         except SipError as error:
             self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
 
@@ -326,7 +325,7 @@ class Call:
             self.places.charge(party, placed.reservation)
             self.places.give_route(placed.on_route)
             self.route = placed.route
-            self.invitation = replace(self.invitation, called=number, ported="", max_forwards=self.invitation.max_forwards - 1)
+            self.invitation = sent_on(self.invitation, number)
             self._remaining = list(placed.route.send_to)
             self._try_next(now)
             return True

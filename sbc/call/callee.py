@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Literal
 
 from media.api import Side
@@ -16,7 +17,9 @@ from sbc.call.crossing import read_answer
 from sbc.call.editing import hearing, sending, sent
 from sbc.call.forks import MAX_FORKS, Fork, dialog_of, rseq_of
 from sbc.call.leg import Hear, Leg
+from sbc.call.record import LegFacts
 from sbc.call.session_ids import SessionIds
+from sbc.call.signing import as_json, ask, signed_rows, to_sign
 from sbc.call.usage import LONGEST_DATAGRAM, SDP_TYPE, HeaderRows
 from sbc.call.words import Answered, Cause, Progressed, Released, Settled, Word
 from sbc.clock import Now
@@ -24,6 +27,7 @@ from sbc.effects import Send
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
 from sbc.frozen import frozen
+from sbc.identity.signature import Signature, ToSign
 from sbc.policy.snapshot import Party, Realm
 from sbc.sdp.offer import Description, MediaLeg
 from sbc.sip.dialog import Dialog
@@ -83,6 +87,7 @@ class CalleeLeg(Leg):
         self.target = target
         self.contact = self.sent_by.contact(self.local_tag, target.uri)
         self.call_id = context.ids.call_id()
+        self.facts = LegFacts(target.party, target.flow, self.call_id, media)
         self.failure: Failure | None = None
         self._invitation: Invitation | None = None
         self._body = b""
@@ -96,6 +101,7 @@ class CalleeLeg(Leg):
         self._fork: Fork | None = None  # the one that has the leg
         self._cancelled = False
         self._min_se_retried = False
+        self._signature: HeaderRows | None = None  # None: nobody has been asked
 
     def dial(self, invitation: Invitation, far: Description | None, supported: str, now: Now) -> None:
         """Send the INVITE; `far` is the caller's offer, None: the callee is to make one. `supported`: the extensions it may use.
@@ -118,9 +124,11 @@ class CalleeLeg(Leg):
 
     def _send_invite(self, cseq: int, now: Now) -> None:
         request = self._build_invite(cseq)
+        if self._signature is None and self._awaits_signature(request, now):
+            return
         stream = self.target.stream
         if stream is not None and self.flow != stream and request.length + room_for_credentials(self.party) > LONGEST_DATAGRAM:
-            self.flow = stream
+            self.flow = self.facts.flow = stream
             self.sent_by = self.context.sent_by(stream, self.party)
             self.contact = self.sent_by.contact(self.local_tag, self.target.uri)
             request = self._build_invite(cseq)
@@ -128,6 +136,27 @@ class CalleeLeg(Leg):
         self._invite = self.context.transactions.client(
             request, self.flow, now, self, self.target.timers, again=again, heard=hearing(self.party)
         )
+
+    def _awaits_signature(self, request: Request, now: Now) -> bool:
+        """Whether there is something to be signed of this INVITE; it is sent when that is done."""
+        assert self._invitation is not None
+        self._signature = ()
+        asked = to_sign(request, self._invitation, self.across, self.party, now)
+        if not isinstance(asked, ToSign):
+            self.facts.signed = as_json(asked, None) if asked is not None else None
+            return False
+        ask(self.context, asked, partial(self._signed, request, asked))
+        return True
+
+    def _signed(self, request: Request, asked: ToSign, signature: Signature, now: Now) -> None:
+        if self.ended:
+            return
+        self.facts.signed = as_json(asked, signature)
+        self._signature = signed_rows(request, asked, signature)
+        try:
+            self._send_invite(request.cseq.number, now)
+        except SipError as error:
+            self._fail(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
 
     def _build_invite(self, cseq: int) -> Request:
         assert self._invitation is not None
@@ -139,6 +168,7 @@ class CalleeLeg(Leg):
             *invite_abilities(self.party, self.across, self._supported),
             *self._timer.offer,
             *self._crossing(self._invitation),
+            *(self._signature or ()),
         )
         request = Request.build(
             "INVITE",
@@ -186,6 +216,8 @@ class CalleeLeg(Leg):
         if self._invite is not None:
             reasons = tuple(("Reason", value) for value in cause.reasons)  # RFC 3326: "answered elsewhere", say
             self.context.transactions.cancel(self._invite, now, self, (*reasons, *self.session.rows(Side.B)))
+        else:  # nothing was sent: it waits for its signature
+            self.end(now)
 
     # Requests of forks
 

@@ -18,6 +18,7 @@ from sbc.clock import Ids, Now
 from sbc.effects import Effect, TrustFlow
 from sbc.flow import Address, Flow, Transport
 from sbc.frozen import frozen
+from sbc.identity.signature import Signature
 from sbc.identity.verdict import Verdict
 from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Party, Realm, Snapshot, Trunk, User
@@ -109,6 +110,7 @@ class Context:
     relays: dict[str, RelayUser] = field(default_factory=dict)
     questions: dict[str, Callable[[Answers, Now], None]] = field(default_factory=dict)
     proofs: dict[str, Callable[[Verdict, Now], None]] = field(default_factory=dict)
+    signatures: dict[str, Callable[[Signature, Now], None]] = field(default_factory=dict)
     peers: Peers = field(default_factory=Peers)
     homes: Homes = field(default_factory=Homes)
     penalties: Penalties = field(default_factory=Penalties)

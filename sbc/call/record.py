@@ -44,6 +44,7 @@ class LegFacts:
     call_id: str
     media: MediaLeg | None = None
     reported: dict[str, object] | None = None  # by the peer, of the quality
+    signed: dict[str, object] | None = None  # who answers for the caller; None: nobody was to
 
     def speech(self) -> str:
         """The codec agreed on for speech; empty when there is none."""
@@ -61,6 +62,7 @@ class LegFacts:
             "codecs": agreed.names if agreed else [],
             "srtp": agreed.send_keys.suite.value if agreed and agreed.send_keys else None,
             "reported": self.reported,
+            "signed": self.signed,
         }
 
 

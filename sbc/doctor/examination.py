@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from sbc.doctor import addresses, certificates, running
+from sbc.doctor import addresses, certificates, running, signing
 from sbc.doctor.finding import Finding
 from sbc.doctor.reach import Reached, reach
 from sbc.errors import ConfigError
@@ -25,7 +25,7 @@ def main(folder: Path, name: str, socket: Path) -> int:
         raise ConfigError(f"there is no trunk {name!r}; there are: {', '.join(snapshot.trunks) or 'none'}")
     reached = asyncio.run(reach(snapshot, trunk)) if trunk.peer is not None else Reached()
     wrong = 0
-    for finding in examine(snapshot, trunk, reached, socket):
+    for finding in (*examine(snapshot, trunk, reached, socket), *signing.found(snapshot, trunk)):
         typer.echo(printable(str(finding)))
         wrong += finding.verdict == "wrong"
     typer.echo(f"trunk {name}: {f'{wrong} wrong' if wrong else 'nothing wrong found'}")

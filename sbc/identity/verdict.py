@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sbc.frozen import frozen
 
+FRESH_S = 60  # "a … value of sixty seconds is RECOMMENDED" (RFC 8224 s6.2 step 4), for clocks that are late as for ours
 MAX_HEADERS = 10  # looked at of one request: one for each diversion and kind
 
 

@@ -19,10 +19,9 @@ from sbc.identity.faults import (
 )
 from sbc.identity.location import check_url
 from sbc.identity.passport import Passport, extension, read, rebuilt
-from sbc.identity.verdict import MAX_HEADERS, Claimed, Failure, Verdict, Verstat
+from sbc.identity.verdict import FRESH_S, MAX_HEADERS, Claimed, Failure, Verdict, Verstat
 from sbc.sip.fields.signed_identity import SignedIdentity
 
-FRESH_S = 60  # "a … value of sixty seconds is RECOMMENDED" (RFC 8224 s6.2 step 4), for clocks that are late as for ours
 SUPPORTED = frozenset((None, "shaken", "div", "rcd", "rph"))
 KEPT = 1000  # chains; a few carriers sign nearly everything
 _COMPACT = ".."

@@ -24,6 +24,7 @@ from sbc.effects import (
     Resolve,
     Send,
     SendDigit,
+    Sign,
     StoreBindings,
     TrustFlow,
     UpdateRelay,
@@ -35,7 +36,7 @@ from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.inputs import Input, MalformedIn, MediaHappened, RelayClosed, RelayFailed, RelayOpened, RequestIn, ResponseIn, SendFailed
 from sbc.log import EventLog
-from sbc.net.ports import Carrier, Clock, CoreLike, Proofs, Questions, Recordings, Records, Registrations, Watch
+from sbc.net.ports import Carrier, Clock, CoreLike, Proofs, Questions, Recordings, Records, Registrations, Signatures, Watch
 from sbc.net.stats import Stats
 from sbc.shield.offences import Offence
 from sbc.sip.message import Request, Response
@@ -46,13 +47,14 @@ _TICK = 0.001  # seconds; the resolution of libuv's timers, and what keeps a tim
 
 
 class Engine:
-    """Drives one core. `network`, `resolver` and `verifier` are given by `connect`, because they in turn need the engine to report to;
+    """Drives one core. What carries effects out is given by `connect`, because it in turn needs the engine to report to;
     `watch` is told what strangers do.
     """
 
     _network: Carrier
     _resolver: Questions
     _verifier: Proofs
+    _signer: Signatures
 
     def __init__(
         self,
@@ -83,10 +85,11 @@ class Engine:
         self._timer_at = 0.0
         media.on_event(lambda event: self.receive(MediaHappened(event)))
 
-    def connect(self, network: Carrier, resolver: Questions, verifier: Proofs) -> None:
+    def connect(self, network: Carrier, resolver: Questions, verifier: Proofs, signer: Signatures) -> None:
         self._network = network
         self._resolver = resolver
         self._verifier = verifier
+        self._signer = signer
 
     def receive(self, event: Input) -> None:
         """Hand one input to the core and carry out what it asks for. Called during that: the input waits until it is done."""
@@ -242,6 +245,8 @@ class Engine:
                 self._resolver.ask(question, realm, wanted)
             case Verify(question, asked, patience):
                 self._verifier.ask(question, asked, patience)
+            case Sign(question, to_sign):
+                self._signer.ask(question, to_sign)
             case _:
                 assert_never(effect)
 

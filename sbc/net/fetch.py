@@ -87,6 +87,11 @@ class Certificates:
         found = {url: kept.octets for url in urls if (kept := self._kept.get(url)) is not None and kept.octets is not None}
         return found, any(url not in found and (url in self._asked or url not in self._kept) for url in urls)
 
+    async def fetch(self, url: str) -> bytes:
+        """The file as it is now, whatever is kept of it. Unavailable."""
+        octets, _ = await self._in_time(url)
+        return octets
+
     async def close(self) -> None:
         await self._client.aclose()
 
@@ -106,15 +111,21 @@ class Certificates:
 
     async def _fetch(self, url: str) -> None:
         try:
-            async with self._turn, asyncio.timeout(TIME):
-                octets, seconds = await self._get(url)
+            octets, seconds = await self._in_time(url)
             self._keep(url, octets, min(max(seconds, MIN_TIME), MAX_TIME))
-        except (Unavailable, SipError, OSError, TimeoutError, ValueError, httpx.HTTPError, httpx.InvalidURL) as error:
-            self._failed(url, str(error) or type(error).__name__)
+        except Unavailable as error:
+            self._failed(url, str(error))
             old = self._kept.get(url)  # better than nothing: a certificate has an end of its own
             self._keep(url, old.octets if old else None, random.uniform(*FAILED_TIME))  # noqa: S311
         finally:
             del self._asked[url]
+
+    async def _in_time(self, url: str) -> tuple[bytes, float]:
+        try:
+            async with self._turn, asyncio.timeout(TIME):
+                return await self._get(url)
+        except (SipError, OSError, TimeoutError, ValueError, httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(str(error) or type(error).__name__) from error
 
     async def _get(self, url: str) -> tuple[bytes, float]:
         """The file, and for how long it is good. By the address that was looked at: another look-up might lead elsewhere."""

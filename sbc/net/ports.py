@@ -9,6 +9,7 @@ from sbc.clock import Now
 from sbc.effects import Effect, Recorded, Send
 from sbc.errors import SipError
 from sbc.flow import Flow
+from sbc.identity.signature import ToSign
 from sbc.identity.verdict import Claimed
 from sbc.inputs import Input
 from sbc.policy.snapshot import Snapshot
@@ -128,6 +129,12 @@ class Questions(Protocol):
 class Proofs(Protocol):
     def ask(self, question: str, asked: Claimed, patience: float) -> None:
         """The answer, exactly one `Verified`, comes later as an input, not much later than `patience` seconds."""
+        ...
+
+
+class Signatures(Protocol):
+    def ask(self, question: str, asked: ToSign) -> None:
+        """The answer, exactly one `Signed`, comes later as an input."""
         ...
 
 

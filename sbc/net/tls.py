@@ -98,6 +98,8 @@ def certificates(snapshot: Snapshot) -> dict[str, str]:
         for pair in pairs:
             if pair is not None:
                 found.setdefault(pair.certificate, f"{kind} {owner.name}")
+    if snapshot.identity is not None and snapshot.identity.sign is not None:
+        found.setdefault(snapshot.identity.sign.certificate.certificate, "signing of calls")
     return found
 
 

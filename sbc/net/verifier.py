@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.x509 import load_pem_x509_certificates
@@ -20,6 +21,14 @@ from sbc.policy.snapshot import IdentityRules, Snapshot
 NOT_CHECKED = Verdict(Verstat.NONE, late=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`ours`: the chain of our own certificate, by its URL. Calls that come back to us are no reason to fetch it."""
+
+    credentials: Credentials
+    ours: dict[str, bytes]
+
+
 class Verifier:
     """`answer` gets one Verified per question, never from within `ask`."""
 
@@ -35,20 +44,23 @@ class Verifier:
         self._clock = clock
         self._answer = answer
         self._credentials = Credentials(Trust(()))
+        self._ours: dict[str, bytes] = {}
 
-    def read(self, snapshot: Snapshot) -> Credentials:
-        """The authorities of a policy that has been checked. ConfigError: they are not readable any more."""
+    def read(self, snapshot: Snapshot) -> Known:
+        """The authorities of a policy that has been checked, and our own certificate. ConfigError: they are not readable any more."""
+        rules = snapshot.identity
         try:
-            return Credentials(self._trust(snapshot.identity) if snapshot.identity is not None else Trust(()))
+            ours = {rules.sign.url: Path(rules.sign.certificate.certificate).read_bytes()} if rules and rules.sign else {}
+            return Known(Credentials(self._trust(rules) if rules is not None else Trust(())), ours)
         except (OSError, ValueError) as error:
             raise ConfigError(f"identity: {error}") from error
 
-    def apply(self, credentials: Credentials) -> None:
-        """They count from now on."""
-        self._credentials = credentials
+    def apply(self, known: Known) -> None:
+        """It counts from now on."""
+        self._credentials, self._ours = known.credentials, known.ours
 
     def _trust(self, rules: IdentityRules) -> Trust:
-        roots = tuple(load_pem_x509_certificates(Path(rules.roots).read_bytes()))
+        roots = tuple(load_pem_x509_certificates(Path(rules.roots).read_bytes())) if rules.roots is not None else ()
         revoked: frozenset[tuple[bytes, int]] = frozenset()
         if rules.revoked is not None:
             issuers = load_pem_x509_certificates(Path(rules.revoked_by).read_bytes()) if rules.revoked_by is not None else roots
@@ -61,8 +73,9 @@ class Verifier:
     async def _verify(self, question: str, asked: Claimed, patience: float) -> None:
         verdict = NOT_CHECKED
         try:
-            chains, late = await self._certificates.chains(locations(asked), patience)
-            verdict = verify(asked, chains, self._credentials, self._clock().wall)
+            wanted = [url for url in locations(asked) if url not in self._ours]
+            chains, late = await self._certificates.chains(wanted, patience)
+            verdict = verify(asked, chains | self._ours, self._credentials, self._clock().wall)
             if late and verdict.verstat != Verstat.PASSED:
                 verdict = NOT_CHECKED
         finally:  # a fault of ours must not keep a call waiting for ever

@@ -111,7 +111,7 @@ def compile_policy(
         route_tables=_route_tables(routes, [*trunks.values(), *users.values()]),
         certified=certified,
         inventory=inventory_of(policy.numbers),
-        identity=rules_of(policy.identity, folder),
+        identity=rules_of(policy.identity, folder, certs, secrets),
         shield=shielding.rules_of(policy.shield, realms, trunks),
     )
 
@@ -204,6 +204,7 @@ def _trunk(
         credentials=_credentials(name, trunk, register_to, secrets),
         verify=trunk.verify or "no",
         numbers=NumberRules(_kinds(trunk.refuse_to), _kinds(trunk.refuse_from)),
+        sign=trunk.sign or "no",
     )
 
 
@@ -305,6 +306,7 @@ def _headers(
         assigned=numbers_owned(owned),
         foreign_numbers=foreign_numbers,
         presents=_presents(party),
+        attest=party.attest or "A",
     )
 
 

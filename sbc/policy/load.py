@@ -16,13 +16,13 @@ from sbc.policy import model, values
 from sbc.policy.check import check
 from sbc.policy.checking.checker import Policy
 from sbc.policy.compile import compile_policy
+from sbc.policy.credentials import check_authorities, check_signer
 from sbc.policy.document import Document
-from sbc.policy.material import check_authorities, check_certificates, kept_in, read_secrets
+from sbc.policy.material import check_certificates, kept_in, read_secrets
 from sbc.policy.numbering import read_entries
 from sbc.policy.problems import Path as Keys
 from sbc.policy.problems import Place, PolicyErrors, Problem, did_you_mean
 from sbc.policy.profile import Inherited, inherit
-from sbc.policy.proofs import IdentityModel
 from sbc.policy.shielding import ShieldModel
 from sbc.policy.snapshot import Snapshot
 
@@ -63,6 +63,7 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loade
     certs = folder.absolute().parent / "certs"
     check_certificates(document, policy, folder, certs, problems, warnings)
     check_authorities(document, policy, folder, problems, warnings)
+    check_signer(document, policy, folder, certs, problems, warnings)
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))
     snapshot = compile_policy(document, policy, secrets, digest.hexdigest()[:12], folder.absolute(), certs, suites)
@@ -131,7 +132,7 @@ def _validate(document: Document) -> Policy:
         no_emergency=_realms_without_emergency(raw.get("emergency")),
         everybody=_object(document, raw["everybody"], ("everybody",), model.EverybodyModel) if raw.get("everybody") is not None else None,
         strangers=_object(document, raw.get("strangers", {}), ("strangers",), model.StrangersModel) or model.StrangersModel(),
-        identity=_object(document, raw["identity"], ("identity",), IdentityModel) if raw.get("identity") is not None else None,
+        identity=_object(document, raw["identity"], ("identity",), model.IdentityModel) if raw.get("identity") is not None else None,
         shield=_object(document, raw.get("shield", {}), ("shield",), ShieldModel) or ShieldModel(),
     )
 

@@ -1,33 +1,44 @@
-"""`identity:` in the policy language: whose certificates count when calls are verified (RFC 8224, 8226)."""
+"""`identity:` of the policy as the snapshot has it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field
-
-from sbc.policy.snapshot import IdentityRules
-from sbc.policy.words import Model, RoundTrip
-
-
-class IdentityModel(Model):
-    """STIR/SHAKEN: what it takes to verify who calls. Trunks say whether (`verify`)."""
-
-    roots: str = Field(min_length=1, description="PEM file of the authorities that are trusted, as the policy administrator publishes it.")
-    revoked: str | None = Field(None, min_length=1, description="File with the certificates that were revoked (CRL, DER or PEM).")
-    revoked_by: str | None = Field(None, min_length=1, description="PEM certificate that signs `revoked`. Default: one of `roots`.")
-    patience: RoundTrip | None = Field(
-        None, description="How long a call waits for a signer's certificate that is not at hand. Default: 500ms; at most 2s."
-    )
+from sbc.policy.model import IdentityModel, SignModel
+from sbc.policy.problems import Path as Keys
+from sbc.policy.snapshot import IdentityRules, KeyPair, ServiceRules, SigningRules
 
 
-def rules_of(identity: IdentityModel | None, folder: Path) -> IdentityRules | None:
+def rules_of(identity: IdentityModel | None, folder: Path, certs: Path, secrets: Mapping[Keys, str]) -> IdentityRules | None:
     if identity is None:
         return None
-    default = IdentityRules("")
+    default = IdentityRules(None)
     return IdentityRules(
-        str(folder / identity.roots),
+        str(folder / identity.roots) if identity.roots is not None else None,
         str(folder / identity.revoked) if identity.revoked is not None else None,
         str(folder / identity.revoked_by) if identity.revoked_by is not None else None,
         identity.patience if identity.patience is not None else default.patience,
+        _own(identity.sign, certs, secrets) if identity.sign is not None else None,
+        _service(identity.sign, folder, secrets) if identity.sign is not None else None,
+    )
+
+
+def _own(sign: SignModel, certs: Path, secrets: Mapping[Keys, str]) -> SigningRules | None:
+    if sign.url is None:
+        return None
+    pair = KeyPair(str(certs / f"{sign.certificate}.pem"), str(certs / f"{sign.certificate}.key"))
+    return SigningRules(pair, sign.url, secrets.get(("identity", "sign", "origid"), ""))
+
+
+def _service(sign: SignModel, folder: Path, secrets: Mapping[Keys, str]) -> ServiceRules | None:
+    service = sign.service
+    if service is None:
+        return None
+    return ServiceRules(
+        service.url,
+        secrets["identity", "sign", "origid"],
+        service.timeout if service.timeout is not None else ServiceRules("", "").timeout,
+        secrets.get(("identity", "sign", "service", "token"), ""),
+        str(folder / service.ca) if service.ca is not None else None,
     )

@@ -186,6 +186,9 @@ class Patterns:
 DialPlan = tuple[tuple[str, str], ...]
 """(prefix, replacement), longest prefix first."""
 
+Attest = Literal["A", "B", "C"]
+"""What is said for a caller (RFC 8588 s4): the number is its own; we know whose call it is; it came in here."""
+
 Record = Literal["never", "failed", "always"]
 """Which calls from and to a party are kept as recordings; failed: those that were not answered, or that we ended."""
 
@@ -236,6 +239,7 @@ class HeaderRules:
     assigned          numbers that the inventory gives it: its own, too
     foreign_numbers   what becomes of its calls that show another's number
     presents          how numbers and people look to it; None: as `Presentation` has it
+    attest            the most that is said for its callers where calls are signed; no: nothing
     """
 
     trusted: bool = False
@@ -249,6 +253,7 @@ class HeaderRules:
     assigned: Numbers = NO_NUMBERS
     foreign_numbers: Literal["pass", "replace", "refuse"] = "pass"
     presents: Presentation | None = None
+    attest: Attest | Literal["no"] = "A"
 
     def own(self, number: str) -> bool:
         """Whether a normalised number is one of its own."""
@@ -316,6 +321,7 @@ class Trunk:
     early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
     register_at           the trunk whose registrar knows its password; None: we do
     verify                proofs of who calls (RFC 8224) are left alone, looked at, or demanded
+    sign                  calls to it are signed, with no more than that attestation
     authenticates         its address alone does not count: it proves with this account who it is
     edits                 of the headers of what it says and is told; None: nobody touches them
     numbers               which it may call, and call from
@@ -348,6 +354,7 @@ class Trunk:
     verify: Literal["no", "tag", "require"] = "no"
     edits: Edits | None = None
     numbers: NumberRules = NumberRules()
+    sign: Attest | Literal["no"] = "no"
 
     @property
     def servers(self) -> tuple[Peer, ...]:
@@ -467,13 +474,46 @@ class RouteTable:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentityRules:
-    """Files: authorities whose certificates count, what was revoked, who signs that. `patience`: how long a call waits, seconds."""
+class SigningRules:
+    """Our key and its certificate, and where that is published. `secret`: what `origid` is worked out from; "": the key."""
 
-    roots: str
+    certificate: KeyPair
+    url: str
+    secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRules:
+    """Who signs for us (ATIS-1000082).
+
+    secret   what `origid` is worked out from
+    timeout  seconds, after which a call goes unsigned
+    token    that we show it; "": none
+    ca       PEM file of the authorities that may sign its certificate; None: the system's
+    """
+
+    url: str
+    secret: str = field(repr=False)
+    timeout: float = 0.5
+    token: str = field(default="", repr=False)
+    ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRules:
+    """Files: authorities whose certificates count, what was revoked, who signs that. `patience`: how long a call waits, seconds.
+
+    roots    None: nobody's, we only sign
+    sign     with a key of ours; None: we do not
+    service  who signs instead
+    """
+
+    roots: str | None
     revoked: str | None = None
     revoked_by: str | None = None
     patience: float = 0.5
+    sign: SigningRules | None = None
+    service: ServiceRules | None = None
 
 
 @dataclass(frozen=True, slots=True)

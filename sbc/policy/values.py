@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import netaddr
 
 from media.api import Suite
 from sbc.errors import ParseError
 from sbc.flow import Transport
+from sbc.identity.faults import BadIdentityInfo
+from sbc.identity.location import check_url
 from sbc.policy.problems import did_you_mean
 from sbc.policy.snapshot import Peer
 from sbc.sip.digest import HASHES
@@ -215,6 +218,26 @@ def port_range(text: str) -> PortRange:
     if last < first + first % 2 + 1:
         raise ValueError("not even one call fits: it takes an even port and the next one")
     return PortRange(first, last)
+
+
+def certificate_url(text: str) -> str:
+    """Where a verifier may fetch a certificate from."""
+    try:
+        check_url(text)
+    except BadIdentityInfo as error:
+        raise ValueError(f"{error}: verifiers fetch from https://HOST/… only, on port 443 or 8443, without a query") from None
+    return text
+
+
+def service_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not text.isascii() or not text.isprintable() or " " in text or "@" in parts.netloc or parts.fragment:
+        raise ValueError("write it as https://HOST/PATH; what we prove ourselves with stands in 'token'")
+    return text
 
 
 def network(text: str) -> netaddr.IPNetwork:

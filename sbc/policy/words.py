@@ -93,6 +93,8 @@ UnwantedNumbers = Annotated[
 RedressUrl = Annotated[str, *word(values.redress_url, pattern="^https://", examples=["https://example.com/blocked"])]
 RedressTel = Annotated[str, *word(values.redress_tel, **NUMBER_OR_TEXT, examples=["+4930123456"])]
 RedressEmail = Annotated[str, *word(values.redress_email, pattern="@", examples=["blocked@example.com"])]
+CertificateUrl = Annotated[str, *word(values.certificate_url, pattern="^https://", examples=["https://certs.example.com/2026-1.pem"])]
+ServiceUrl = Annotated[str, *word(values.service_url, pattern="^https://", examples=["https://as.example.com/stir/v1/signing"])]
 HeaderToken = Annotated[str, *word(values.header_name, examples=["User-to-User", "Alert-Info", "X-Customer"])]
 HeaderText = Annotated[str, *word(values.header_text, **NUMBER_OR_TEXT, maxLength=values.MAX_HEADER_TEXT)]
 BodyType = Annotated[str, *word(values.body_type, pattern="^[^/]+/[^/]+$", examples=["application/pidf+xml", "application/isup"])]

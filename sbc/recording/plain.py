@@ -17,7 +17,7 @@ from media.api import Digit, EventKind, Follow, Keys, Packets, Role, Side, Suite
 from sbc import inputs
 from sbc.errors import ConfigError
 from sbc.flow import Flow
-from sbc.identity import verdict
+from sbc.identity import signature, verdict
 from sbc.policy import counters, edits, inventory, limits, plans, snapshot
 from sbc.policy.decide import Admitted
 from sbc.policy.limits import Refused, Reservation
@@ -191,7 +191,7 @@ def classes_of(*modules: ModuleType) -> dict[str, type]:
     }
 
 
-CLASSES = classes_of(api, inputs, verdict, counters, edits, inventory, limits, locate, plans, rules, shielding, snapshot, timers)
+CLASSES = classes_of(api, inputs, verdict, counters, edits, inventory, limits, locate, plans, rules, shielding, signature, snapshot, timers)
 
 # The fields of inputs and answers that JSON has no kind for.
 KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {

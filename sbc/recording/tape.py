@@ -32,6 +32,7 @@ from sbc.inputs import (
     Resolved,
     ResponseIn,
     SendFailed,
+    Signed,
     Verified,
 )
 from sbc.policy.snapshot import Snapshot
@@ -203,7 +204,7 @@ class Recorder:
                 return tapes.get(event.relay.rpartition("-")[0])
             case SendFailed(key):
                 return tapes.get(key.partition(" ")[0])
-            case Resolved(question) | Verified(question):
+            case Resolved(question) | Verified(question) | Signed(question):
                 return tapes.get(question)
             case MalformedIn() | FlowClosed() | BindingsFound() | Begun() | PolicyChanged() | DrainBegun() | DrainEnded():
                 return None  # of no call, or of many: see `within` and `note`

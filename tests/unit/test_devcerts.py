@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from sbc import devcerts
+from sbc.identity.credential import Trust, credential
 
 
 def certificate(file: Path) -> x509.Certificate:
@@ -30,6 +32,20 @@ def test_the_edge_certificate_verifies_by_name_and_address(tmp_path: Path) -> No
         verify.build_server_verifier(x509.DNSName("other.example.net")).verify(edge, [])
     assert isinstance(edge.public_key(), ec.EllipticCurvePublicKey)
     assert (edge.not_valid_after_utc - edge.not_valid_before_utc).days == devcerts.VALID_DAYS
+
+
+def test_a_development_authority_lets_us_sign(tmp_path: Path) -> None:
+    made = devcerts.make_stir(tmp_path)
+    assert [file.name for file in made] == ["sti-ca.pem", "sti-ca.key", "stir.pem", "stir.key"]
+    found = credential([certificate(tmp_path / "stir.pem")], Trust((certificate(tmp_path / "sti-ca.pem"),)), time.time())
+    assert found.authority.codes == (devcerts.PROVIDER,)
+    assert devcerts.make_stir(tmp_path) == []
+    (tmp_path / "stir.pem").unlink()
+    with pytest.raises(FileExistsError):
+        devcerts.make_stir(tmp_path)
+    assert devcerts.main([str(tmp_path / "other"), "--stir"]) == 0
+    assert (tmp_path / "other" / "stir.key").exists()
+    assert devcerts.main(["--stir"]) == 2
 
 
 def test_private_files_are_private(tmp_path: Path) -> None:

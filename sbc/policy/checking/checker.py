@@ -12,7 +12,6 @@ from sbc.policy import model
 from sbc.policy.document import Document, Plain
 from sbc.policy.numbering import Entry, by_owner
 from sbc.policy.problems import Path, Place, Problem, did_you_mean
-from sbc.policy.proofs import IdentityModel
 from sbc.policy.shielding import ShieldModel
 
 SECURE: frozenset[Transport] = frozenset({"TLS", "WSS"})
@@ -35,7 +34,7 @@ class Policy:
     no_emergency: frozenset[str]
     everybody: model.EverybodyModel | None
     strangers: model.StrangersModel
-    identity: IdentityModel | None
+    identity: model.IdentityModel | None
     shield: ShieldModel
 
     def parties(self) -> Iterable[tuple[str, str, model.TrunkModel | model.UserModel]]:

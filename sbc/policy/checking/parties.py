@@ -94,8 +94,11 @@ def _services(checker: Checker, path: Path, party: model.TrunkModel | model.User
 
 
 def _verifies(checker: Checker, name: str, trunk: model.TrunkModel) -> None:
-    if trunk.verify in ("tag", "require") and checker.policy.identity is None:
+    identity = checker.policy.identity
+    if trunk.verify in ("tag", "require") and (identity is None or identity.roots is None):
         checker.error(("trunks", name, "verify"), "by whose certificates? Say so under 'identity: {roots: FILE}'")
+    if trunk.sign not in (None, "no") and (identity is None or identity.sign is None):
+        checker.error(("trunks", name, "sign"), "with which key? Say so under 'identity: {sign: {certificate: NAME, url: https://…}}'")
 
 
 def _peer(checker: Checker, name: str, trunk: model.TrunkModel) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sbc.policy.model.edits import EditModel
+from sbc.policy.model.identity import IdentityModel, ServiceModel, SignModel
 from sbc.policy.model.parties import (
     AccountModel,
     AuthenticationModel,
@@ -36,7 +37,6 @@ from sbc.policy.model.rules import (
 )
 from sbc.policy.model.secrets import SecretModel
 from sbc.policy.model.sound import MediaModel, OffersModel
-from sbc.policy.proofs import IdentityModel
 from sbc.policy.shielding import ShieldModel
 from sbc.policy.words import Model, Name, NumberRange
 
@@ -49,6 +49,7 @@ __all__ = [
     "EmergencyModel",
     "EverybodyModel",
     "HelpedModel",
+    "IdentityModel",
     "LimitsModel",
     "MarksModel",
     "MediaModel",
@@ -62,6 +63,8 @@ __all__ = [
     "RelayModel",
     "RouteModel",
     "SecretModel",
+    "ServiceModel",
+    "SignModel",
     "StrangersModel",
     "TermsModel",
     "TimersModel",
@@ -93,7 +96,7 @@ class PolicyModel(Model):
     emergency: dict[Name, EmergencyModel | Literal["none"]] = Field(
         default_factory=dict, description="By realm: emergency numbers, or `none` when nobody dials them there."
     )
-    identity: IdentityModel | None = Field(None, description="Whose signatures count when calls are verified (STIR/SHAKEN).")
     everybody: EverybodyModel | None = Field(None, description="What all calls and requests together are limited to.")
+    identity: IdentityModel | None = Field(None, description="Proofs of who calls (STIR/SHAKEN): whose count, and how we sign.")
     strangers: StrangersModel = Field(default=StrangersModel(), description="What the unknown get.")
     shield: ShieldModel = Field(default=ShieldModel(), description="Who is banned, and for what. On unless it says otherwise.")

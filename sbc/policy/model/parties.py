@@ -188,6 +188,11 @@ class PartyModel(Model):
         description="Whether it may transfer its calls (REFER, Replaces). refuse: no, the default of trunks. perform: we call the target "
         "by its dial plan, limits and routes and connect both, the default of users. pass: the other party is asked to call.",
     )
+    attest: Literal["A", "B", "C", "no"] | None = Field(
+        None,
+        description="The most that is said for its callers where calls are signed. A (default): its own numbers get A, others B, or C "
+        "when it is trusted. no: its calls are not signed.",
+    )
     messages: Literal["pass", "refuse"] | None = Field(
         None, description="Text messages (MESSAGE): pass to where its calls to that number would go, and from there, or refuse (default)."
     )
@@ -224,6 +229,11 @@ class TrunkModel(PartyModel):
         description="Proofs of who calls (STIR/SHAKEN) in its INVITEs. no (default): they pass as they are. tag: they are verified, and "
         "whom we trust is told what came of it (verstat); no call is refused. require: calls without a good one are refused, emergency "
         "calls never. Needs `identity`.",
+    )
+    sign: Literal["no", "A", "B", "C"] | None = Field(
+        None,
+        description="Calls to it are signed (STIR/SHAKEN), with no more than this attestation, and less where the facts say less. "
+        "no: the default. Needs `identity: {sign: …}`.",
     )
     trusted: bool | None = Field(
         None,

@@ -23,11 +23,13 @@ def name(text: str) -> x509.Name:
 
 
 class Authority:
-    def __init__(self, called: str = "root", above: Authority | None = None, *, path_length: int | None = None) -> None:
+    def __init__(
+        self, called: str = "root", above: Authority | None = None, *, path_length: int | None = None, begins: int = -3600, ends: int = 3600
+    ) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = name(called)
         self.above = above
-        self.certificate = (above or self).issue(self.key, called, ca=True, path_length=path_length)
+        self.certificate = (above or self).issue(self.key, called, ca=True, path_length=path_length, begins=-max(ends, 3600), ends=ends)
 
     def issue(
         self,

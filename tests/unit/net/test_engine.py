@@ -38,6 +38,7 @@ from sbc.effects import (
     WriteRecord,
 )
 from sbc.flow import Flow
+from sbc.identity.signature import ToSign
 from sbc.identity.verdict import Claimed
 from sbc.inputs import (
     DrainBegun,
@@ -144,6 +145,10 @@ class Stage:
             def ask(self, question: str, asked: Claimed, patience: float) -> None:
                 stage.sent.append(f"{question} {asked.callers} {patience}")
 
+        class Signatures:
+            def ask(self, question: str, asked: ToSign) -> None:
+                stage.sent.append(f"{question} {asked.caller}")
+
         class Records:
             def write(self, record: object) -> None:
                 stage.records.append(record)
@@ -162,7 +167,7 @@ class Stage:
         loop = asyncio.get_running_loop()
         log = EventLog(self.lines.append)
         engine = Engine(loop, self.core, SystemClock(), self.media, Records(), log, self.stats, Recordings(), Registrations(), OpenDoor())
-        engine.connect(Network(), Questions(), Proofs())
+        engine.connect(Network(), Questions(), Proofs(), Signatures())
         return engine
 
 

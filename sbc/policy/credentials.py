@@ -1,0 +1,108 @@
+"""The files behind `identity:`: whose signatures count, and ours as those will look at it who verify."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from sbc.errors import ConfigError, SipError
+from sbc.identity.authority import authority
+from sbc.identity.credential import Trust, credential, read_revoked
+from sbc.identity.sign import Key
+from sbc.policy.checking.checker import Policy
+from sbc.policy.document import Document
+from sbc.policy.material import MAX_PEM_OCTETS, Unusable, certificates, contents, date_problem, key_pair
+from sbc.policy.model import ServiceModel
+from sbc.policy.problems import Problem
+from sbc.policy.snapshot import SigningRules
+
+
+def check_authorities(document: Document, policy: Policy, folder: Path, problems: list[Problem], warnings: list[Problem]) -> None:
+    """Whose signatures count: each file can be read, and what was revoked was so by one of them."""
+    identity = policy.identity
+    if identity is None or identity.roots is None:
+        return
+
+    def note(key: str, what: str, into: list[Problem]) -> None:
+        path = document.trim(("identity", key))
+        into.append(Problem(document.place(path), path, what))
+
+    issuers: list[x509.Certificate] = []
+    for key, file in (("roots", identity.roots), ("revoked_by", identity.revoked_by)):
+        try:
+            issuers = certificates(folder / file) if file is not None else issuers
+        except Unusable as error:
+            note(key, str(error), problems)
+    if identity.revoked is None or not issuers:
+        return
+    revoked = folder / identity.revoked
+    try:
+        _, late = read_revoked(contents(revoked, MAX_PEM_OCTETS)[0], issuers, datetime.now(UTC).timestamp())
+    except Unusable as error:
+        note("revoked", str(error), problems)
+    except ValueError as error:
+        note("revoked", f"{revoked}: no list of revoked certificates that counts: {error}", problems)
+    else:
+        if late:
+            note("revoked", "is out of date: whose certificate was revoked since then is still believed", warnings)
+
+
+def check_signer(document: Document, policy: Policy, folder: Path, certs: Path, problems: list[Problem], warnings: list[Problem]) -> None:
+    """Our certificate fits its key and can sign; those who verify would believe it today."""
+    identity = policy.identity
+    if identity is None or identity.sign is None:
+        return
+    if identity.sign.service is not None:
+        _check_service(document, identity.sign.service, folder, problems)
+        return
+    path = document.trim(("identity", "sign", "certificate"))
+    pem = certs / f"{identity.sign.certificate}.pem"
+
+    def note(what: str, into: list[Problem]) -> None:
+        into.append(Problem(document.place(path), path, what))
+
+    try:
+        ours = key_pair(pem, pem.with_suffix(".key"))
+        chain = certificates(pem)
+    except Unusable as error:
+        note(str(error), problems)
+        return
+    if not isinstance(key := ours.public_key(), EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        note(f"{pem} is not of a P-256 key, which is what calls are signed with (ES256)", problems)
+        return
+    if what := date_problem(ours):
+        note(what, warnings)
+    try:
+        if authority(ours) is None:
+            note(f"{pem} has no TNAuthList, which says for whose numbers it is: no verifier takes it", problems)
+        elif identity.roots is not None and not what:
+            credential(chain, Trust(tuple(certificates(folder / identity.roots))), datetime.now(UTC).timestamp())
+    except SipError as error:
+        note(f"{pem} would not be believed by whoever trusts our own 'roots' alone: {error}", warnings)
+    except Unusable:  # has been said of the roots
+        pass
+
+
+def _check_service(document: Document, service: ServiceModel, folder: Path, problems: list[Problem]) -> None:
+    if service.ca is not None:
+        try:
+            certificates(folder / service.ca)
+        except Unusable as error:
+            path = ("identity", "sign", "service", "ca")
+            problems.append(Problem(document.place(path), path, str(error)))
+
+
+def signing_key(rules: SigningRules) -> Key:
+    """What `check_signer` has looked at. ConfigError: it is not there any more."""
+    try:
+        private = load_pem_private_key(Path(rules.certificate.key).read_bytes(), None)
+        certificate = x509.load_pem_x509_certificate(Path(rules.certificate.certificate).read_bytes())
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"identity: sign: {rules.certificate.key}: {error}") from error
+    if not isinstance(private, EllipticCurvePrivateKey) or private.public_key() != certificate.public_key():
+        raise ConfigError(f"identity: sign: {rules.certificate.key} is not the key of {rules.certificate.certificate}")
+    return Key(private, rules.url)
