@@ -10,6 +10,7 @@ import typer
 
 from sbc import __version__
 from sbc.errors import ConfigError
+from sbc.explain_cli import explain, test, why
 from sbc.identity_cli import app as _identity
 
 POLICIES = Path("policies")
@@ -24,6 +25,9 @@ _app = typer.Typer(
 )
 
 _app.add_typer(_identity, name="identity")
+_app.command()(explain)
+_app.command()(test)
+_app.command()(why)
 
 _Folder = Annotated[Path, typer.Argument(help="Folder with the *.yaml files of the policy.", show_default=True)]
 
@@ -234,19 +238,6 @@ def unban(
     from sbc.admin import terminal
 
     terminal.show(socket, {"ask": "unban", "address": address}, as_json=as_json, watch=False)
-
-
-@_app.command()
-def why(
-    address: Annotated[str, typer.Argument(help="IPv4, IPv6, or a /64.")],
-    socket: _Socket = SOCKET,
-    as_json: _Json = False,
-    watch: _Watch = False,
-) -> None:
-    """Why an address is banned, throttled or let in, and what it did."""
-    from sbc.admin import terminal
-
-    terminal.show(socket, {"ask": "source", "address": address}, as_json=as_json, watch=watch)
 
 
 @_app.command()

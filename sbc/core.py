@@ -35,7 +35,7 @@ from sbc.inputs import (
     Verified,
 )
 from sbc.policy.limits import Limits
-from sbc.policy.snapshot import Snapshot
+from sbc.policy.snapshot import Party, Snapshot
 from sbc.reception import Reception
 from sbc.registrar.bindings import Bindings
 from sbc.registrar.outbound_rules import Outlook
@@ -100,7 +100,7 @@ class Core:
                 if event.relay in context.relays:
                     context.relays[event.relay].media_happened(event, now)
             case MalformedIn(error, request, flow):
-                self._reception.receive_malformed(error, request, flow)
+                self._reception.receive_malformed(error, request, flow, now)
             case FlowClosed(flow):
                 self._reception.flow_closed(flow, now)
             case Resolved(question, answers):
@@ -190,6 +190,10 @@ class Core:
 
     def _warn(self, event: str, facts: Mapping[str, object]) -> None:
         self._effects.append(Log("warning", event, dict(facts)))
+
+    def occupy(self, party: Party) -> None:
+        """A call of that party that there might be: for a core that only shows what would be."""
+        self._context.limits.reserve_exempt(party)
 
     def _send(self, data: bytes, flow: Flow, key: str) -> None:
         name = self._peers.expected(flow) if flow.transport == "TLS" else ""

@@ -15,6 +15,7 @@ from sbc.call.call import Call
 from sbc.call.causes import UNALLOCATED, cause_of_request, status_told
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.crossing import check_privacy
+from sbc.call.decisions import Step, refused_request
 from sbc.call.editing import heard, sending
 from sbc.call.errand import Errand
 from sbc.call.identities import caller_number, screened
@@ -24,7 +25,7 @@ from sbc.call.neutral import is_anonymous
 from sbc.call.peers import Vouched
 from sbc.call.presenting import masked
 from sbc.call.priority import OPTION, allowed_priority, with_priority
-from sbc.call.record import Facts, LegFacts, Times, record_of
+from sbc.call.record import Facts, LegFacts, Times, recorded
 from sbc.call.reserving import between, place_of_caller, place_on_route
 from sbc.call.subscriptions import Subscriptions
 from sbc.call.targets import NOT_SECURE
@@ -34,7 +35,7 @@ from sbc.call.voice_reports import accepted, is_for_us
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
-from sbc.effects import CloseFlow, Offended, Send, Vouch, WriteRecord
+from sbc.effects import CloseFlow, Offended, Send, Vouch
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
@@ -66,11 +67,12 @@ from sbc.shield.budgets import source_key
 from sbc.shield.scanners import scanner_sign
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
-from sbc.sip.names import VIA
+from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION, VIA
 from sbc.sip.transactions import ServerTransaction, stateless_response
 from sbc.sip.uri import Uri
 from sbc.sip.validate import check_request, hops_left
 
+PROOFS = frozenset({AUTHORIZATION, PROXY_AUTHORIZATION})
 MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2), number called
 
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
@@ -111,11 +113,14 @@ class Reception:
         elif request.method != "ACK":  # an ACK is never answered
             self._begin(request, flow, now)
 
-    def receive_malformed(self, error: SipError, request: Request | None, flow: Flow) -> None:
+    def receive_malformed(self, error: SipError, request: Request | None, flow: Flow, now: Now) -> None:
         """A stateless 400 (or what the error says) to whom we know; a stranger on UDP hears nothing (TRN-08)."""
         if request is None or request.method == "ACK":
             return
-        if flow.reliable or trunk_at(self._context.snapshot, flow) is not None or self.carriers.knows(flow):
+        trunk = trunk_at(self._context.snapshot, flow)
+        name = trunk.name if trunk is not None else ""
+        self._note_refused(request, flow, "allowed", (error.status, error.reason, f"malformed: {error}"), now, name)
+        if flow.reliable or trunk is not None or self.carriers.knows(flow):
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
     def restore(self, stored: tuple[tuple[str, str], ...], now: Now) -> None:
@@ -229,6 +234,8 @@ class Reception:
         who = self._admit_party(request, realm, flow, now)
         if isinstance(who, Response):
             self._accuse_scanner(request, flow)
+            if who.status != 401 or request.headers.has_any(PROOFS):  # else it is about to prove it
+                self._note_refused(request, flow, "who", (who.status, who.reason, "has not proved who it is"), now)
             self._answer_stateless(who, request, flow)
             return
         admitted = who.party if who is not None else None
@@ -236,6 +243,8 @@ class Reception:
             request = heard(admitted, request)
         known = admitted is not None or (request.method == "OPTIONS" and (self._bindings.at(flow) or self.carriers.knows(flow)))
         if not known:
+            answer = self._context.snapshot.strangers.answer
+            self._note_refused(request, flow, "who", (answer or 0, "", "nobody known is there"), now)
             self._answer_stranger(request, flow, now)
             return
         if request.method == "INVITE" and who is not None:
@@ -258,6 +267,8 @@ class Reception:
             status, reason = error.status, error.reason
             if request.method == "INVITE" and admitted is not None:
                 status, reason = status_told(admitted, Cause(status, reason))
+            elif admitted is not None:
+                self._note_refused(request, flow, "allowed", (status, reason, str(error)), now, admitted.name)
             self._context.transactions.respond(transaction, self._context.answer(request, status, reason, error.headers), now)
 
     def _serve(self, party: Party | None, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
@@ -354,22 +365,26 @@ class Reception:
                 chosen = self._normalise(party, request.uri, facts)
             else:
                 facts.called, chosen = number_of(replaced.call, replaced.far), replaced.call.route
+            facts.step = "allowed"
             self._refuse_insecure(request, flow, facts)
             priority = ""
             if not facts.emergency:
+                facts.step = "caller"
                 check_privacy(request.headers)
                 facts.caller = screened(party, request, facts.caller)
                 check_caller(self._context.snapshot, party, callers(party, request, facts.caller))
                 priority = allowed_priority(request, party)
+            facts.step = "limits"
             reservation = self._reserve(party, facts, now)
             chosen, on_route = self._on_route(party, facts, chosen, reservation, now, replaces=replaced is not None)
+            facts.step = "target"
         except SipError as error:
             facts.times.ended = now.wall
             cause = Cause(error.status, error.reason, by="sbc", note=str(error))
             if error.status in NOWHERE and isinstance(party, User):
                 proof: Proof | None = "connection" if flow.reliable else "digest" if who.by == "digest" else None
                 self._context.emit(Offended(flow, "unroutable", proof, party.name))
-            self._context.emit(WriteRecord(record_of(facts, cause, "sbc", None)))
+            self._context.emit(recorded(self._context.decisions, facts, cause, "sbc", None))
             raise
         invitation = invitation_of(request, party, facts.called, facts.caller, hops, emergency=facts.emergency)
         facts.asserted = asserted_number(invitation.said)
@@ -394,6 +409,7 @@ class Reception:
 
     def _normalise(self, party: Party, uri: Uri, facts: Facts) -> Route | None:
         """The number to call. The route too when it is an emergency number: as dialled, before the dial plan can spoil it, or by it."""
+        facts.step = "number"
         chosen = emergency_route(self._context.snapshot, party, uri)
         if chosen is not None:
             # urn:service:sos stays what it is (RFC 5031)
@@ -417,7 +433,9 @@ class Reception:
     ) -> tuple[Route, Reservation]:
         """The route, and a place on it. When there is none the `caller` has no place either. `replaces`: that of a call in progress."""
         try:
+            facts.step = "route"
             chosen = chosen or self._route(party, facts)
+            facts.step = "limits"
             facts.route, facts.route_line = chosen.name, chosen.line
             if replaces:
                 return chosen, self._context.limits.reserve_route_exempt(chosen, between(facts))
@@ -504,6 +522,9 @@ class Reception:
 
     def _respond(self, transaction: ServerTransaction, status: int, headers: tuple[tuple[str, str], ...], now: Now) -> None:
         self._context.transactions.respond(transaction, self._context.answer(transaction.request, status, headers=headers), now)
+
+    def _note_refused(self, request: Request, flow: Flow, step: Step, answer: tuple[int, str, str], now: Now, party: str = "") -> None:
+        self._context.decisions.add(refused_request(request, flow, now.wall, step, answer, party))
 
     def _answer_stateless(self, response: Response, request: Request, flow: Flow) -> None:
         self._context.emit(Send(*stateless_response(response, request, flow)))

@@ -9,6 +9,7 @@ from math import inf
 
 from sbc.call.call import Call
 from sbc.call.context import Context
+from sbc.call.decisions import Decision, Source
 from sbc.call.leg import Leg
 from sbc.call.outcomes import Outcome
 from sbc.call.record import LegFacts, server_of
@@ -63,7 +64,15 @@ class TrunksAsked:
     trunk: str = ""
 
 
-Question = CallsAsked | CallAsked | RegistrationsAsked | TrunksAsked | LimitsAsked
+@frozen
+class RefusalsAsked:
+    """Why was it refused? The newest `most` that have to do with that id, Call-ID, address, trunk or user; "": all."""
+
+    most: int
+    about: str = ""
+
+
+Question = CallsAsked | CallAsked | RegistrationsAsked | TrunksAsked | LimitsAsked | RefusalsAsked
 
 
 @frozen
@@ -210,7 +219,16 @@ class LimitsView:
     total: int
 
 
-Answer = CallsView | CallView | RegistrationsView | TrunksView | LimitsView | None
+@frozen
+class RefusalsView:
+    """Of those we know one by one, newest first; of strangers one line for each source. `total`: all that is remembered."""
+
+    refusals: tuple[Decision, ...]
+    strangers: tuple[Source, ...]
+    total: int
+
+
+Answer = CallsView | CallView | RegistrationsView | TrunksView | LimitsView | RefusalsView | None
 
 
 class Views:
@@ -230,7 +248,13 @@ class Views:
             return self._registrations(question, now)
         if isinstance(question, LimitsAsked):
             return self._limits(question, now)
+        if isinstance(question, RefusalsAsked):
+            return self._refusals(question)
         return self._trunks(question, now)
+
+    def _refusals(self, asked: RefusalsAsked) -> RefusalsView:
+        decisions = self._context.decisions
+        return RefusalsView(decisions.about(asked.about, asked.most), decisions.strangers(asked.about, asked.most), len(decisions))
 
     def _some_calls(self, asked: CallsAsked) -> CallsView:
         found: Iterable[Call] = reversed(list(self._calls))

@@ -53,6 +53,7 @@ INTERPRETED = frozenset({
     "sbc/cli.py",
     "sbc/devcerts.py",
     "sbc/identity_cli.py",
+    "sbc/explain_cli.py",
     "sbc/passports.py",
     "sbc/provision.py",
     "sbc/errors.py",  # an exception with defaults in its class

@@ -216,6 +216,46 @@ def _did(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
+def why(answer: Shown) -> RenderableType:
+    told = [line for each in answer["refusals"] for line in _refusal(each)]
+    for source in answer["strangers"]:
+        last = source["last"]
+        often = f"{source['count']} requests since {timestamp(source['since'])}, the last of them:"
+        told += [f"stranger at {last['source']}: {often}", *_refusal(last)]
+    if not told:
+        remembered = answer["total"]
+        told = [f"nothing is remembered of that; {remembered} refusals are. Calls that were answered, or given up, are no refusals"]
+    return Group(*map(_line, told))
+
+
+STEPS = {
+    "who": "who is it",
+    "allowed": "is it allowed to",
+    "number": "which number is that",
+    "caller": "may it show that caller",
+    "limits": "how many are there already",
+    "route": "where to",
+    "proof": "is the caller authentic",
+    "target": "will somebody take it",
+    "media": "what can both speak",
+}
+
+
+def _refusal(it: Shown) -> list[str]:
+    whose = f"{it['party']} ({it['by']})" if it["by"] else it["party"] or "nobody we know"
+    numbers = f" {it['caller'] or '?'} → {it['called']}" if it["called"] else ""
+    answer = f"{it['status']} {it['reason']}".strip() if it["status"] else "no answer"
+    where = f"{it['transport']} {it['source']}:{it['port']} in realm {it['realm']}"
+    lines = [
+        f"{timestamp(it['at'])} {it['method']}{numbers} of {whose}, {where}: {answer}",
+        f"    {STEPS.get(it['step'], it['step'])}? {it['note'] or 'no'}",
+    ]
+    if it["route"]:
+        lines.append(f"    by route {it['route']} ({it['line']})")
+    lines += [f"    {_attempt(each)}" for each in it["attempts"]]
+    return [*lines, f"    call {it['id']}, Call-ID {it['call_id']}" if it["id"] else f"    Call-ID {it['call_id']}"]
+
+
 TABLES: Mapping[str, Callable[[Shown], RenderableType]] = {
     "calls": calls,
     "call": call,
@@ -225,6 +265,7 @@ TABLES: Mapping[str, Callable[[Shown], RenderableType]] = {
     "bans": bans,
     "source": source,
     "unban": source,
+    "why": why,
 }
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from sbc.shield.views import BansAsked, SourceAsked, Unban
 from sbc.shield.views import Question as ShieldQuestion
-from sbc.views import CallAsked, CallsAsked, LimitsAsked, RegistrationsAsked, TrunksAsked
+from sbc.views import CallAsked, CallsAsked, LimitsAsked, RefusalsAsked, RegistrationsAsked, TrunksAsked
 from sbc.views import Question as CoreQuestion
 
 Question = CoreQuestion | ShieldQuestion
@@ -47,6 +47,7 @@ _QUESTIONS: Mapping[str, tuple[Callable[..., Question], Mapping[str, _Key]]] = {
     "call": (CallAsked, {"id": _TEXT}),
     "registrations": (RegistrationsAsked, {"most": _ROWS, "account": _TEXT}),
     "limits": (LimitsAsked, {"most": _ROWS, "name": _TEXT}),
+    "why": (RefusalsAsked, {"most": _ROWS, "about": _TEXT}),
     "trunks": (TrunksAsked, {"most": _ROWS, "trunk": _TEXT}),
     "bans": (BansAsked, {"most": _ROWS}),
     "source": (SourceAsked, {"address": _TEXT}),

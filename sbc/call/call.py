@@ -22,7 +22,7 @@ from sbc.call.leg import Leg
 from sbc.call.media import media_leg
 from sbc.call.places import Places
 from sbc.call.presenting import as_told
-from sbc.call.record import Facts, LegFacts, attempt_of, record_of, server_of
+from sbc.call.record import Facts, LegFacts, attempt_of, recorded, server_of
 from sbc.call.redirect import Detours
 from sbc.call.relaying import Relaying, early_media
 from sbc.call.reserving import between, place_of_callee, widen
@@ -34,7 +34,7 @@ from sbc.call.transferee import Introduction, Takeover
 from sbc.call.verifying import as_json, ask, refusal, with_verdict
 from sbc.call.words import Answered, Asked, Cause, Changed, Named, Offered, Progressed, Referred, Released, Settled, Word
 from sbc.clock import Now
-from sbc.effects import Log, WriteRecord
+from sbc.effects import Log
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
@@ -548,7 +548,7 @@ class Call:
         self._stop_timer()
         self.facts.digits_translated = self._relaying.typed
         self.facts.take_reports(self.context.voice_reports.reported(self.facts.id, now) or {})
-        self.context.emit(WriteRecord(record_of(self.facts, *outcome, stats)))
+        self.context.emit(recorded(self.context.decisions, self.facts, *outcome, stats))
         self._ended(self)
         self.takeover = self.introduction = None
         self.a = self.b = None  # they know us: without the cycle, memory is free at once

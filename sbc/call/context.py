@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Protocol
 
 from media.api import MediaEvent, RelayPorts, RelayStats
+from sbc.call.decisions import Decisions
 from sbc.call.homes import Homes
 from sbc.call.outcomes import Outcomes
 from sbc.call.peers import Peers, Vouched
@@ -115,6 +116,7 @@ class Context:
     homes: Homes = field(default_factory=Homes)
     penalties: Penalties = field(default_factory=Penalties)
     outcomes: Outcomes = field(default_factory=Outcomes)
+    decisions: Decisions = field(default_factory=Decisions)
     voice_reports: VoiceReports = field(default_factory=VoiceReports)
     closed: ClosedConnections = field(default_factory=ClosedConnections)
     tap: Tap = field(default_factory=NoTap)

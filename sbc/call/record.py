@@ -9,9 +9,11 @@ from functools import lru_cache
 
 from media.api import RelayStats, SideStats
 from sbc.call.causes import q850_of
+from sbc.call.decisions import ATTEMPTS, LONGEST, Decision, Decisions, Step
 from sbc.call.quality import MODEL, scores, verdict
 from sbc.call.selected import selected
 from sbc.call.words import Cause
+from sbc.effects import Effect, WriteRecord
 from sbc.flow import Flow
 from sbc.policy.plans import kind_of
 from sbc.policy.snapshot import Party, Trunk
@@ -87,6 +89,7 @@ class Facts:
     attempts: list[dict[str, object]] = field(default_factory=list)
     digits_translated: bool = False
     offer: dict[str, object] | None = None  # what became of its codecs
+    step: Step = "allowed"
 
     def select(self) -> None:
         """What the codecs of the offer have come to."""
@@ -103,6 +106,13 @@ class Facts:
         a, b = self.a.media, self.b.media if self.b is not None else None
         laws = a is not None and b is not None and is_translated(a.agreed, b.agreed)
         return ["g711"] * laws + ["digits"] * self.digits_translated
+
+
+def recorded(decisions: Decisions, facts: Facts, cause: Cause, released_by: str, stats: RelayStats | None) -> Effect:
+    """The record of a call that is over; what was refused, and not given up by the caller, is remembered."""
+    if facts.times.answered is None and cause.status >= 300 and released_by != "a":
+        decisions.add(refused_call(facts, cause))
+    return WriteRecord(record_of(facts, cause, released_by, stats))
 
 
 def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | None) -> dict[str, object]:
@@ -145,6 +155,35 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "a": leg_json(facts.a, times, stats.a if stats else None, stats.b if stats else None),
         "b": leg_json(facts.b, times, stats.b if stats else None, stats.a if stats else None) if facts.b else None,
     }
+
+
+def refused_call(facts: Facts, cause: Cause) -> Decision:
+    step = facts.step
+    if step == "target" and cause.by == "sbc" and not facts.attempts:
+        step = "proof" if facts.stir else "media"  # neither what the caller offers nor who it is has got as far as a target
+    elif step == "target" and cause.by == "sbc" and cause.status == 488:
+        step = "media"
+    return Decision(
+        facts.times.began,
+        step,
+        "INVITE",
+        facts.a.flow.realm,
+        facts.a.flow.transport,
+        facts.a.flow.remote[0],
+        facts.a.flow.remote[1],
+        facts.a.call_id[:LONGEST],
+        cause.status,
+        (cause.reason or REASONS.get(cause.status, ""))[:LONGEST],
+        cause.note[:LONGEST],
+        facts.a.party.name,
+        facts.identified_by or "",
+        facts.id,
+        facts.caller[:LONGEST],
+        facts.called[:LONGEST],
+        facts.route or "",
+        facts.route_line or "",
+        tuple(facts.attempts[-ATTEMPTS:]),
+    )
 
 
 def leg_json(facts: LegFacts, times: Times, stats: SideStats | None, far: SideStats | None) -> dict[str, object]:

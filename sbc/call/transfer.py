@@ -13,14 +13,13 @@ from sbc.call.crossing import NOTHING, Said, referred_by_rows
 from sbc.call.info import may_hear
 from sbc.call.leg import Leg
 from sbc.call.neutral import user_part
-from sbc.call.record import Facts, LegFacts, Times, record_of
+from sbc.call.record import Facts, LegFacts, Times, recorded
 from sbc.call.reports import Reports
 from sbc.call.reserving import between, way_of
 from sbc.call.states import CallState
 from sbc.call.transferee import Pickup, Takeover, Transferee
 from sbc.call.words import Asked, Cause, Referred
 from sbc.clock import Now
-from sbc.effects import WriteRecord
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
 from sbc.frozen import frozen, replace
@@ -235,7 +234,7 @@ class Transfers:
         facts = self._facts(call, leg, word, dialled(word.refer_to.uri), now)
         facts.times.ended = now.wall
         cause = Cause(error.status, error.reason, by="sbc", note=f"transfer: {error}")
-        self._context.emit(WriteRecord(record_of(facts, cause, "sbc", None)))
+        self._context.emit(recorded(self._context.decisions, facts, cause, "sbc", None))
 
     def _facts(self, call: Call, leg: Leg, word: Referred, number: str, now: Now) -> Facts:
         stays = call.other(leg)

@@ -65,7 +65,7 @@ def compile_policy(
     """
     limits = {name: _limits(name, rules) for name, rules in policy.limits.items()}
     media = {
-        (network, name): _media(rules, suites, realm.dscp)
+        (network, name): _media(name, rules, suites, realm.dscp)
         for network, realm in policy.realms.items()
         for name, rules in policy.media.items()
     }
@@ -357,7 +357,7 @@ def _block(name: str, rules: model.BlockModel) -> Block:
     return Block(name, _patterns(rules.callers), rules.answer or 603, redress)
 
 
-def _media(rules: model.MediaModel, available: Collection[Suite], marks: model.MarksModel | None) -> MediaRules:
+def _media(name: str, rules: model.MediaModel, available: Collection[Suite], marks: model.MarksModel | None) -> MediaRules:
     """`marks`: of the realm the party is in."""
     marked = marks.media if marks is not None and marks.media is not None else EXPEDITED
     codecs = [codec for codec in rules.codecs if rules.digits != "info" or codec.lower() != "telephone-event"]
@@ -382,6 +382,7 @@ def _media(rules: model.MediaModel, available: Collection[Suite], marks: model.M
         annexb=rules.annexb or "pass",
         ptime=rules.ptime,
         maxptime=rules.maxptime,
+        name=name,
     )
 
 

@@ -188,10 +188,9 @@ def normalise(party: Party, number: str) -> str:
             raise NumberRefused("neither a number nor a name")
         return number
     number = number.translate(_SEPARATORS)
-    for prefix, replacement in party.dial_plan:
-        if number.startswith(prefix) and (prefix or not number.startswith("+")):
-            number = replacement + number[len(prefix) :]
-            break
+    rule = dial_rule(party, number)
+    if rule is not None:
+        number = rule[1] + number[len(rule[0]) :]
     if not (_E164 if number.startswith("+") else _SHORT).fullmatch(number):
         raise NumberRefused("not a telephone number")
     return number
@@ -225,6 +224,26 @@ def _told(kind: Kind | None) -> str:
     return f"numbers of kind {kind.country} {kind.type}" if kind is not None else "such numbers"
 
 
+def dial_rule(party: Party, number: str) -> tuple[str, str] | None:
+    """The prefix of its dial plan that a number without separators begins with, the longest, and what comes in its place."""
+    for prefix, replacement in party.dial_plan:
+        if number.startswith(prefix) and (prefix or not number.startswith("+")):
+            return prefix, replacement
+    return None
+
+
+def candidates(snapshot: Snapshot, party: Party, called: str) -> list[int]:
+    """Positions of the routes that are for calls of `party` and whose `to` has that number, ascending."""
+    table = snapshot.route_tables[party.name]
+    found = list(table.exact.get(called, ()))
+    for length in table.lengths:
+        if length > len(called):
+            break
+        found += table.prefixes.get(called[:length], ())
+    found.sort()
+    return found
+
+
 def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
     """The first route for calls of `party` to the normalised number or name `called`; None: answer 404.
 
@@ -233,16 +252,9 @@ def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
     owner = snapshot.inventory.owner_of(called)
     if owner == UNASSIGNED:
         return None
-    table = snapshot.route_tables[party.name]
-    found = list(table.exact.get(called, ()))
-    for length in table.lengths:
-        if length > len(called):
-            break
-        found += table.prefixes.get(called[:length], ())
-    found.sort()
-    for index in found:
+    for index in candidates(snapshot, party, called):
         candidate = snapshot.routes[index]
-        if candidate.not_to.match(called) or not _is_of_kind(candidate, called):
+        if candidate.not_to.match(called) or not is_of_kind(candidate, called):
             continue
         if not candidate.to_owner:
             return candidate
@@ -252,7 +264,8 @@ def route(snapshot: Snapshot, party: Party, called: str) -> Route | None:
     return None
 
 
-def _is_of_kind(candidate: Route, called: str) -> bool:
+def is_of_kind(candidate: Route, called: str) -> bool:
+    """Whether the route is for numbers of that country and type."""
     wanted, unwanted = candidate.to_kinds, candidate.not_to_kinds
     return (wanted is None or wanted.has(called)) and not (unwanted is not None and unwanted.has(called))
 

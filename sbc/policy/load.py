@@ -20,6 +20,7 @@ from sbc.policy.credentials import check_authorities, check_signer
 from sbc.policy.document import Document
 from sbc.policy.material import check_certificates, kept_in, read_secrets
 from sbc.policy.numbering import read_entries
+from sbc.policy.places import Places
 from sbc.policy.problems import Path as Keys
 from sbc.policy.problems import Place, PolicyErrors, Problem, did_you_mean
 from sbc.policy.profile import Inherited, inherit
@@ -35,12 +36,14 @@ class Loaded:
 
     kept_in     by trunk that registers with a password we know: where that is, for people
     inherited   by trunk that has a profile: what comes from that
+    places      where everything stands
     """
 
     snapshot: Snapshot
     warnings: tuple[Problem, ...]
     kept_in: Mapping[str, str]
     inherited: Mapping[str, Inherited]
+    places: Places
 
 
 def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loaded:
@@ -67,7 +70,7 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loade
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))
     snapshot = compile_policy(document, policy, secrets, digest.hexdigest()[:12], folder.absolute(), certs, suites)
-    return Loaded(snapshot, tuple(_in_order(warnings)), _kept_in(policy, folder), inherited)
+    return Loaded(snapshot, tuple(_in_order(warnings)), _kept_in(policy, folder), inherited, Places(document))
 
 
 def _kept_in(policy: Policy, folder: Path) -> dict[str, str]:
@@ -130,10 +133,10 @@ def _validate(document: Document) -> Policy:
         numbers=read_entries(document, raw.get("numbers")),
         emergency=_objects(document, raw, "emergency", model.EmergencyModel),
         no_emergency=_realms_without_emergency(raw.get("emergency")),
-        everybody=_object(document, raw["everybody"], ("everybody",), model.EverybodyModel) if raw.get("everybody") is not None else None,
-        strangers=_object(document, raw.get("strangers", {}), ("strangers",), model.StrangersModel) or model.StrangersModel(),
-        identity=_object(document, raw["identity"], ("identity",), model.IdentityModel) if raw.get("identity") is not None else None,
-        shield=_object(document, raw.get("shield", {}), ("shield",), ShieldModel) or ShieldModel(),
+        everybody=object_of(document, raw["everybody"], ("everybody",), model.EverybodyModel) if raw.get("everybody") is not None else None,
+        strangers=object_of(document, raw.get("strangers", {}), ("strangers",), model.StrangersModel) or model.StrangersModel(),
+        identity=object_of(document, raw["identity"], ("identity",), model.IdentityModel) if raw.get("identity") is not None else None,
+        shield=object_of(document, raw.get("shield", {}), ("shield",), ShieldModel) or ShieldModel(),
     )
 
 
@@ -154,7 +157,7 @@ def _objects(document: Document, raw: Mapping[str, Any], section: str, kind: typ
             document.problems.append(Problem(document.key_place((section, name)), (section, name), str(error)))
         if section == "emergency" and entry == "none":
             continue
-        if (valid := _object(document, entry, (section, name), kind)) is not None:
+        if (valid := object_of(document, entry, (section, name), kind)) is not None:
             found[name] = valid
     return found
 
@@ -166,7 +169,7 @@ def _routes(document: Document, raw: Mapping[str, Any]) -> dict[int, model.Route
     if not isinstance(entries, list):
         document.problems.append(Problem(document.place(("routes",)), ("routes",), "must be a list: '- name: …', the first match wins"))
         return {}
-    valid = {index: _object(document, entry, ("routes", index), model.RouteModel) for index, entry in enumerate(entries)}
+    valid = {index: object_of(document, entry, ("routes", index), model.RouteModel) for index, entry in enumerate(entries)}
     return {index: route for index, route in valid.items() if route is not None}
 
 
@@ -183,7 +186,7 @@ def _edits(document: Document, raw: Mapping[str, Any]) -> dict[str, dict[int, mo
         except ValueError as error:
             document.problems.append(Problem(document.key_place(path), path, str(error)))
         if isinstance(edits, list) and edits:
-            valid = {index: _object(document, edit, (*path, index), model.EditModel) for index, edit in enumerate(edits)}
+            valid = {index: object_of(document, edit, (*path, index), model.EditModel) for index, edit in enumerate(edits)}
             found[name] = {index: edit for index, edit in valid.items() if edit is not None}
         elif edits is not None:
             what = "must not be empty" if isinstance(edits, list) else "must be a list of edits: '- remove: [User-Agent]'"
@@ -195,7 +198,8 @@ def _realms_without_emergency(entries: object) -> frozenset[str]:
     return frozenset(name for name, entry in entries.items() if entry == "none") if isinstance(entries, dict) else frozenset()
 
 
-def _object(document: Document, entry: object, path: Keys, kind: type[M]) -> M | None:
+def object_of(document: Document, entry: object, path: Keys, kind: type[M]) -> M | None:
+    """What is written at `path`, if it is valid by itself; else what is wrong with it is among the problems of the document."""
     try:
         return kind.model_validate(entry)
     except ValidationError as errors:

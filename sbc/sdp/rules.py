@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Literal
 
 from media.api import EXPEDITED, Follow, Suite
@@ -41,6 +42,7 @@ KEPT = frozenset(("telephone-event", "CN"))  # pass between two who know them th
 class MediaRules:
     """The media rules of one trunk or user.
 
+    name      of the object of the policy, for people
     codecs    encoding names in order of preference; what is not named does not pass
     srtp      "off": RTP only · "required": SRTP only · "optional": offer SRTP, answer what was offered
     suites    SRTP suites in order of preference
@@ -80,6 +82,7 @@ class MediaRules:
     annexb: Literal["pass", "refuse"] = "pass"
     ptime: int | None = None
     maxptime: int | None = None
+    name: str = field(default="", compare=False)
 
     def knows(self, name: str) -> bool:
         """Whether that encoding, in its registered spelling, may be agreed on with such a party."""

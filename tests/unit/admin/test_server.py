@@ -128,7 +128,7 @@ def test_a_call_that_is_not_there_is_said_in_words(stage: Stage) -> None:
         (b"\n", "not a line of JSON"),
         (b"[" * 4000 + b"\n", "not a line of JSON"),
         (b'{"version":2,"ask":"calls"}\n', "version 1"),
-        (b'{"version":1,"ask":"secrets"}\n', "what can be asked: calls, call, registrations, limits, trunks"),
+        (b'{"version":1,"ask":"secrets"}\n', "what can be asked: calls, call, registrations, limits, why, trunks"),
         (b'{"version":1,"ask":["calls"]}\n', "what can be asked"),
         (b'{"version":1,"ask":"calls","most":0}\n', "from 1 to 500"),
         (b'{"version":1,"ask":"calls","most":501}\n', "from 1 to 500"),

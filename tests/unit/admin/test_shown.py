@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 
 from media.api import SideStats
 from sbc.admin import shown, wire
+from sbc.call.decisions import Decision, Source
 from sbc.call.record import Times, heard_json, judged_json
 from sbc.frozen import replace
 from sbc.policy.counters import LimitState
@@ -19,6 +20,7 @@ from sbc.views import (
     CallView,
     FailureView,
     LimitsView,
+    RefusalsView,
     RegistrationsView,
     RegistrationView,
     ServerView,
@@ -125,3 +127,31 @@ def test_what_peers_write_does_nothing(evil: str) -> None:
     assert "\x1b" not in told
     assert "\u202e" not in told
     assert "[red]" in told or evil != "[red]"
+
+
+def refusal(**changes: Any) -> Decision:
+    usual = Decision(
+        1.0e9, "route", "INVITE", "outside", "UDP", "10.0.0.20", 5060, "c@h", 404, "Not Found", "no route", "office", "address"
+    )
+    return replace(usual, **changes)
+
+
+def test_why() -> None:
+    call = refusal(
+        id="n1", caller="+4930", called="+4940", route="out", line="sbc.yaml:37", attempts=({"target": "carrier", "status": 503},)
+    )
+    told = text(shown.why(wire.plain(RefusalsView((call,), (), 1))))
+    assert "INVITE +4930 → +4940 of office (address), UDP 10.0.0.20:5060 in realm outside: 404 Not Found" in told
+    assert "where to? no route" in told
+    assert "by route out (sbc.yaml:37)" in told
+    assert "tried carrier 503" in told
+    assert "call n1, Call-ID c@h" in told
+
+
+def test_why_a_stranger_was_refused() -> None:
+    last = refusal(party="", by="", step="who", status=0, note="nobody known is there\x1b[2J", call_id="x")
+    told = text(shown.why(wire.plain(RefusalsView((), (Source(7, 1.0e9, last),), 1))))
+    assert "stranger at 10.0.0.20: 7 requests since 2001-09-09" in told
+    assert "of nobody we know, UDP 10.0.0.20:5060 in realm outside: no answer" in told
+    assert "\x1b" not in told
+    assert "nothing is remembered of that; 3 refusals are" in text(shown.why(wire.plain(RefusalsView((), (), 3))))

@@ -1,0 +1,24 @@
+"""Identifiers anybody can guess, for a world that nobody can reach: what is explained twice reads the same."""
+
+from __future__ import annotations
+
+
+class PredictableIds:
+    def __init__(self) -> None:
+        self._count = 0
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+    def tag(self) -> str:
+        return f"tag{self._next()}"
+
+    def branch(self) -> str:
+        return f"z9hG4bKbranch{self._next()}"
+
+    def call_id(self) -> str:
+        return f"call{self._next()}"
+
+    def random(self, size: int) -> bytes:
+        return (self._next() * 2654435761 % 2**64).to_bytes(8, "big").rjust(size, b"\x5a")[:size]
