@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 from media import engines
@@ -38,6 +39,7 @@ from sbc.policy.plans import prepare
 from sbc.policy.snapshot import Snapshot
 from sbc.provision import Proofs, Provision
 from sbc.recording.core import RecordingCore
+from sbc.shield.kernel import Kernel
 from sbc.shield.shield import Shield
 from sbc.shield.views import Answer as ShieldAnswer
 from sbc.shield.views import Question as ShieldQuestion
@@ -107,10 +109,12 @@ class App:
             closing.callback(registrations.close)
             self._media = self._choice.build(loop)
             closing.callback(self._media.shutdown)
+            kernel = Kernel(self._table(), lambda run: self._tasks.start(run), self._say_kernel)
+            closing.push_async_callback(kernel.close)  # when nothing runs any more that could want it
             self._tasks = Tasks(loop, lambda error: self._log.exception("task_failed", error))
             closing.push_async_callback(self._tasks.close)
             self._core = self._build_core(snapshot, SystemIds())
-            self._guard = Guard(Shield(SystemIds().random(32)), SystemClock().now, self._log, self.stats)
+            self._guard = Guard(Shield(SystemIds().random(32)), SystemClock().now, self._log, self.stats, kernel)
             self._engine = Engine(
                 loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats, recordings, registrations, self._guard
             )
@@ -221,7 +225,7 @@ class App:
 
     async def _open_views(self, closing: AsyncExitStack) -> None:
         clock = SystemClock()
-        path = self._settings.socket or self._settings.records.with_name("sbc.sock")
+        path = self._socket_path()
 
         def ask(question: wire.Question) -> Answer | ShieldAnswer:
             return self._guard.ask(question) if isinstance(question, ShieldQuestion) else self._core.ask(question, clock.now())
@@ -257,6 +261,17 @@ class App:
 
     def _records_failed(self, problem: str, lost: int) -> None:
         self._log.event("error", "records_not_written", {"problem": problem, "lost": lost})
+
+    def _table(self) -> str:
+        """Of the packet filter: the same after a restart, and another for another process here."""
+        return f"sbc_{blake2b(str(self._socket_path().absolute()).encode(), digest_size=4).hexdigest()}"
+
+    def _say_kernel(self, problem: str) -> None:
+        facts: dict[str, object] = {"by": "sbc" if problem else "nftables", **({"problem": problem} if problem else {})}
+        self._log.event("warning" if problem else "info", "banned_are_dropped", facts)
+
+    def _socket_path(self) -> Path:
+        return self._settings.socket or self._settings.records.with_name("sbc.sock")
 
     def _registrations_path(self) -> Path:
         return self._settings.registrations or self._settings.records.with_name("registrations.db")

@@ -12,8 +12,10 @@ from sbc.net.ports import PacketFilter
 from sbc.net.stats import Stats
 from sbc.policy.snapshot import Snapshot
 from sbc.shield.bans import Ban, Proof
+from sbc.shield.budgets import source_key
 from sbc.shield.networks import key_of, shown
 from sbc.shield.offences import Offence
+from sbc.shield.ruleset import Door
 from sbc.shield.shield import Shield
 from sbc.shield.views import Answer, BansAsked, Question, SourceAsked, bans_view, source_view
 from sbc.sip.uri import format_host
@@ -32,9 +34,12 @@ class Guard:
     def apply(self, snapshot: Snapshot) -> None:
         self._shield.apply(snapshot.shield)
         if self._drop is not None:
-            self._drop.apply(snapshot)
-            for ban in self._shield.bans.on(self._now().monotonic):
+            self._drop.apply(doors_of(snapshot), snapshot.shield)
+            now = self._now().monotonic
+            for ban in self._shield.bans.on(now):
                 self._ban(ban)
+            for source in self._shield.known(now):
+                self._drop.know(source)
 
     # Sockets
 
@@ -80,24 +85,22 @@ class Guard:
 
     def vouched(self, flow: Flow) -> None:
         """Somebody there has proved who it is."""
-        now = self._now().monotonic
-        if self._shield.vouch(flow.remote[0], now) and self._drop is not None:
-            self._drop.know(flow.remote[0])
+        self._know(flow.remote[0])
 
     def found(self, answer: Resolved) -> None:
         """Name servers have said where somebody is that the policy names: it answers from there."""
         for question, records in answer.answers.items():
             if question.kind in ("A", "AAAA"):
                 for record in records:
-                    if isinstance(record, str) and self._shield.vouch(record, self._now().monotonic) and self._drop is not None:
-                        self._drop.know(record)
+                    if isinstance(record, str):
+                        self._know(record)
 
     # People
 
     def ask(self, question: Question) -> Answer:
         """Raises ValueError: not an address."""
         now = self._now()
-        dropped = self._drop.dropped() if self._drop is not None else {}
+        dropped = self._drop.dropped() if self._drop is not None else None
         if isinstance(question, BansAsked):
             return bans_view(self._shield, question.most, dropped, now)
         source = key_of(question.address)
@@ -111,6 +114,17 @@ class Guard:
             self._log.event("warning", "unbanned", {"source": shown(source), "why": lifted.why, "number": lifted.number})
         return view
 
+    def _know(self, host: str) -> None:
+        if self._shield.vouch(host, self._now().monotonic) and self._drop is not None:
+            self._drop.know(source_key(host))
+
     def _ban(self, ban: Ban) -> None:
         if self._drop is not None and not ban.shadow and self._shield.rules.kernel:
             self._drop.ban(ban.source, ban.left(self._now().monotonic))
+
+
+def doors_of(snapshot: Snapshot) -> list[Door]:
+    """Our sockets for signalling."""
+    listeners = [listener for realm in snapshot.realms.values() for listener in realm.listeners]
+    doors: list[Door] = [("udp" if each.transport == "UDP" else "tcp", each.address, each.port) for each in listeners]
+    return list(dict.fromkeys(doors))

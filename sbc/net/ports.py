@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from sbc.clock import Now
@@ -12,9 +12,10 @@ from sbc.flow import Flow
 from sbc.identity.signature import ToSign
 from sbc.identity.verdict import Claimed
 from sbc.inputs import Input
-from sbc.policy.snapshot import Snapshot
 from sbc.shield.bans import Proof
 from sbc.shield.offences import Offence
+from sbc.shield.rules import ShieldRules
+from sbc.shield.ruleset import Door
 from sbc.sip.locate import Wanted
 from sbc.sip.message import Request
 from sbc.views import Answer, Question
@@ -93,18 +94,20 @@ class Watch(Protocol):
 class PacketFilter(Protocol):
     """The kernel's. `source`: a key of sbc.shield.budgets.source_key. All of them return at once."""
 
-    def apply(self, snapshot: Snapshot) -> None: ...
+    def apply(self, doors: Sequence[Door], rules: ShieldRules) -> None:
+        """All anew: those are our sockets for signalling. Nobody is banned there until that is said again."""
+        ...
 
     def ban(self, source: str, seconds: float) -> None: ...
 
     def unban(self, source: str) -> None: ...
 
-    def know(self, host: str) -> None:
+    def know(self, source: str) -> None:
         """Somebody there has proved who it is: it is not counted like a stranger."""
         ...
 
-    def dropped(self) -> Mapping[str, int]:
-        """Packets of banned sources, by source, as far as was read."""
+    def dropped(self) -> Mapping[str, int] | None:
+        """Packets of banned sources, by source, as far as was read; None: it is not there that they are dropped."""
         ...
 
 

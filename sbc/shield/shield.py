@@ -130,6 +130,10 @@ class Shield:
         offender = self._offenders.get(source)
         return dict(offender.counts) if offender is not None else {}
 
+    def known(self, now: float) -> list[str]:
+        """Where somebody has proved who it is within the last hour."""
+        return [source for source, until in self._known.items() if until > now]
+
     def known_until(self, source: str) -> float | None:
         return self._known.get(source)
 

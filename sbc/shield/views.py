@@ -82,12 +82,12 @@ class SourceView:
 Answer = BansView | SourceView
 
 
-def bans_view(shield: Shield, most: int, dropped: Mapping[str, int], now: Now) -> BansView:
+def bans_view(shield: Shield, most: int, dropped: Mapping[str, int] | None, now: Now) -> BansView:
     bans = shield.bans.on(now.monotonic)
     return BansView(tuple([_ban(ban, dropped, now) for ban in bans[:most]]), len(bans), len(bans), shield.rules.bans)
 
 
-def source_view(shield: Shield, source: str, dropped: Mapping[str, int], now: Now) -> SourceView:
+def source_view(shield: Shield, source: str, dropped: Mapping[str, int] | None, now: Now) -> SourceView:
     ban = shield.bans.last(source)
     stands, because = standing(shield, source, now.monotonic)
     return SourceView(
@@ -101,7 +101,7 @@ def source_view(shield: Shield, source: str, dropped: Mapping[str, int], now: No
     )
 
 
-def _ban(ban: Ban, dropped: Mapping[str, int], now: Now) -> BanView:
+def _ban(ban: Ban, dropped: Mapping[str, int] | None, now: Now) -> BanView:
     return BanView(
         shown(ban.source),
         ban.why,
@@ -113,5 +113,5 @@ def _ban(ban: Ban, dropped: Mapping[str, int], now: Now) -> BanView:
         round(ban.left(now.monotonic), 1),
         ban.number,
         ban.shadow,
-        dropped.get(ban.source),
+        dropped.get(ban.source, 0) if dropped is not None else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -13,8 +13,8 @@ from sbc.inputs import Resolved
 from sbc.log import EventLog
 from sbc.net.guard import Guard
 from sbc.net.stats import Stats
-from sbc.policy.snapshot import Snapshot
 from sbc.shield.rules import ShieldRules
+from sbc.shield.ruleset import Door
 from sbc.shield.shield import Shield
 from sbc.shield.views import BansAsked, BansView, SourceAsked, SourceView, Unban
 from sbc.sip.locate import Question
@@ -27,10 +27,10 @@ class Kernel:
     def __init__(self) -> None:
         self.banned: dict[str, float] = {}
         self.known: list[str] = []
-        self.applied: list[Snapshot] = []
+        self.doors: list[Door] = []
 
-    def apply(self, snapshot: Snapshot) -> None:
-        self.applied.append(snapshot)
+    def apply(self, doors: Sequence[Door], rules: ShieldRules) -> None:
+        self.doors = list(doors)
         self.banned.clear()
 
     def ban(self, source: str, seconds: float) -> None:
@@ -39,8 +39,8 @@ class Kernel:
     def unban(self, source: str) -> None:
         del self.banned[source]
 
-    def know(self, host: str) -> None:
-        self.known.append(host)
+    def know(self, source: str) -> None:
+        self.known.append(source)
 
     def dropped(self) -> Mapping[str, int]:
         return dict.fromkeys(self.banned, 7)
@@ -136,6 +136,9 @@ def test_who_is_vouched_for_and_whom_name_servers_name_is_told_to_the_kernel_onc
     it.guard.found(Resolved("q", answers))
     it.guard.found(Resolved("q", answers))
     assert it.kernel.known == ["203.0.113.7", "198.51.100.1"]
+    it.apply()
+    assert it.kernel.known == ["203.0.113.7", "198.51.100.1"] * 2, "its table is a new one"
+    assert ("tcp", "10.0.0.1", 5061) in it.kernel.doors
 
 
 class TestViews:
