@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from sbc.call.abilities import methods_of
+from sbc.call.blocking import refuse_from
 from sbc.call.bodies import LOCATION
 from sbc.call.bridge import Invitation, asserted_number, breadth_left, callers, invitation_of
 from sbc.call.call import Call
@@ -371,8 +372,7 @@ class Reception:
             if not facts.emergency:
                 facts.step = "caller"
                 check_privacy(request.headers)
-                facts.caller = screened(party, request, facts.caller)
-                check_caller(self._context.snapshot, party, callers(party, request, facts.caller))
+                self._screen(party, request, facts)
                 priority = allowed_priority(request, party)
             facts.step = "limits"
             reservation = self._reserve(party, facts, now)
@@ -406,6 +406,13 @@ class Reception:
             home = self._bindings.service_route(party.name, flow, now)
             invitation = replace(invitation, home=party.register_at, home_route=home)
         return invitation
+
+    def _screen(self, party: Party, request: Request, facts: Facts) -> None:
+        """Who is said to call, as far as `party` may say so. SipError."""
+        facts.caller_said, facts.caller = facts.caller, screened(party, request, facts.caller)
+        numbers = tuple(callers(party, request, facts.caller))
+        check_caller(self._context.snapshot, party, numbers)
+        refuse_from(party, numbers, facts.id)
 
     def _normalise(self, party: Party, uri: Uri, facts: Facts) -> Route | None:
         """The number to call. The route too when it is an emergency number: as dialled, before the dial plan can spoil it, or by it."""

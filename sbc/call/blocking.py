@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sbc.call.bridge import Invitation
+from sbc.call.crossing import hides_from
 from sbc.call.record import Facts
 from sbc.call.words import Cause
+from sbc.errors import SipError
+from sbc.identity.verdict import Verstat
+from sbc.policy.decide import BARRED_CALLER
+from sbc.policy.plans import INVALID, kind_of
 from sbc.policy.snapshot import Block, Party, Route
 from sbc.sip.fields.reason import Reason
+from sbc.sip.status import reason_phrase
 
 # "exactly": it is one of the three signs by which the caller's network knows what this is. LN: the local network (RFC 8606)
 NETWORK_BLOCKED = "Network Blocked"
@@ -18,7 +24,7 @@ LOCATION = (("location", "LN"),)
 def blocked_by(blocks: Sequence[Block], callers: Sequence[str], call: str) -> Cause | None:
     """The refusal of the first list that has one of the caller's numbers. `call` is the id whoever complains will name."""
     for block in blocks:
-        if any(caller and block.callers.match(caller) for caller in callers):
+        if any(caller and block.has(caller) for caller in callers):
             return _refusal(block, call)
     return None
 
@@ -38,9 +44,36 @@ def kept_from(party: Party, route: Route, invitation: Invitation, facts: Facts) 
     return blocked_by(party.headers.blocks, (facts.caller, facts.asserted or ""), facts.id)
 
 
+def refuse_from(party: Party, callers: Iterable[str], call: str) -> None:
+    """Numbers that calls of `party` may not come from: nobody calls with those. SipError."""
+    cause = blocked_by(party.headers.blocks_from, tuple(callers), call) if party.headers.blocks_from else None
+    if cause is not None:
+        reasons = tuple([("Reason", reason) for reason in cause.reasons or (BARRED_CALLER,)])
+        raise SipError(cause.note, status=cause.status, reason=cause.reason or reason_phrase(cause.status), headers=reasons)
+
+
 def unwelcome(party: Party, route: Route, invitation: Invitation) -> Cause | None:
-    """Callers who hide who they are, when the callee wants none of those (RFC 5079)."""
-    anonymous = invitation.anonymous or invitation.said.hidden
-    if not (party.headers.refuse_anonymous and anonymous) or route.emergency or invitation.said.calls_back:
+    """Callers who hide who they are, when the callee wants none of those (RFC 5079), or a route that needs to show somebody."""
+    if route.emergency or invitation.said.calls_back:
         return None
-    return Cause(433, by="sbc", note=f"{party.name} refuses anonymous calls")
+    if party.headers.refuse_anonymous and (invitation.anonymous or invitation.said.hidden):
+        return Cause(433, by="sbc", note=f"{party.name} refuses anonymous calls")
+    if not route.needs_caller:
+        return None
+    if invitation.anonymous or hides_from(invitation.said, party):
+        return Cause(433, by="sbc", note=f"route {route.name} needs to show a caller, and this one hides")
+    problem = _no_caller(invitation)
+    return Cause(403, reasons=(BARRED_CALLER,), by="sbc", note=f"route {route.name} needs to show a caller: {problem}") if problem else None
+
+
+def _no_caller(invitation: Invitation) -> str:
+    """Why nobody would know who calls; "" when they do."""
+    asserted = [(each.uri.user or "").partition(";")[0] for each in invitation.said.identities]
+    numbers = [number for number in (*asserted, invitation.caller) if number.startswith("+")]
+    if not numbers:
+        return "it shows no number"
+    for number in numbers:
+        kind = kind_of(number)
+        if kind is None or kind.type == INVALID:
+            return f"{number} is a number of nobody"
+    return "the proof of its number is not valid" if invitation.said.verstat.startswith(Verstat.FAILED) else ""

@@ -76,7 +76,7 @@ def asserted_number(said: Said) -> str | None:
 
 def callers(party: Party, request: Request, shown: str) -> Iterator[str]:
     """The numbers a call comes from: the one that is `shown`, and who the caller is; of an emergency service that calls back, none."""
-    if party.numbers.refused_from is None:
+    if party.numbers.refused_from is None and not party.headers.blocks_from:
         return
     said = read_invite(request, party)
     if not said.calls_back:

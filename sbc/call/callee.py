@@ -113,6 +113,7 @@ class CalleeLeg(Leg):
         self._invitation = invitation
         if invitation.masked:
             self.connected.mask()
+            self.facts.shows = "nobody" if invitation.said.anonymous else invitation.caller
         self._supported = supported
         if far is not None or self.party.early_offer:
             self._body = self.our_offer(far)

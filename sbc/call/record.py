@@ -46,6 +46,7 @@ class LegFacts:
     call_id: str
     media: MediaLeg | None = None
     reported: dict[str, object] | None = None  # by the peer, of the quality
+    shows: str | None = None  # instead of the caller, by the route: "nobody", or a number
     signed: dict[str, object] | None = None  # who answers for the caller; None: nobody was to
 
     def speech(self) -> str:
@@ -64,6 +65,7 @@ class LegFacts:
             "codecs": agreed.names if agreed else [],
             "srtp": agreed.send_keys.suite.value if agreed and agreed.send_keys else None,
             "reported": self.reported,
+            "shows": self.shows,
             "signed": self.signed,
         }
 
@@ -82,6 +84,7 @@ class Facts:
     route: str | None = None
     route_line: str | None = None
     emergency: bool = False
+    caller_said: str | None = None  # the number in From, for which the policy may show another
     identified_by: str | None = None  # what has proved whose call it is; None: nobody called, somebody was transferred
     stir: dict[str, object] | None = None  # what came of verifying who calls; None: nobody looked
     asserted: str | None = None  # who the caller is, as trusted or proved, also of one who hides it
@@ -133,6 +136,7 @@ def record_of(facts: Facts, cause: Cause, released_by: str, stats: RelayStats | 
         "ring_ms": milliseconds(times.progressed, times.answered or (ended if times.progressed else None)),
         "duration_ms": milliseconds(times.answered, ended) or 0,
         "caller": facts.caller,
+        "caller_said": facts.caller_said if facts.caller_said != facts.caller else None,
         "asserted": facts.asserted,
         "identified_by": facts.identified_by,
         "stir": facts.stir,

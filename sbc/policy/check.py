@@ -34,7 +34,7 @@ def _references(checker: Checker) -> None:
             for key, target in (("realm", "realms"), ("media", "media")):
                 checker.reference((section, name, key), target)
             limits.refer(checker, (section, name, "limits"))
-            for key, target in (("blocks", "blocks"), ("headers_in", "headers"), ("headers_out", "headers")):
+            for key, target in (("blocks", "blocks"), ("blocks_from", "blocks"), ("headers_in", "headers"), ("headers_out", "headers")):
                 checker.references((section, name, key), target)
     for name in checker.names["users"]:
         checker.reference(("users", name, "register_at"), "trunks")

@@ -12,7 +12,7 @@ from sbc.policy import model, shielding
 from sbc.policy.checking.checker import Policy
 from sbc.policy.document import Document
 from sbc.policy.editing import compiled, with_edits
-from sbc.policy.inventory import OWNER
+from sbc.policy.inventory import NO_NUMBERS, OWNER, Numbers
 from sbc.policy.numbering import Entry, by_owner, inventory_of, numbers_owned
 from sbc.policy.plans import Kinds, kinds_of
 from sbc.policy.problems import Path as Keys
@@ -58,7 +58,14 @@ DEFAULT_DIGEST = ("SHA-256", "MD5")  # strongest first (RFC 8760 s2.4): a phone 
 
 
 def compile_policy(
-    document: Document, policy: Policy, secrets: Mapping[Keys, str], digest: str, folder: Path, certs: Path, suites: Collection[Suite]
+    document: Document,
+    policy: Policy,
+    secrets: Mapping[Keys, str],
+    lists: Mapping[str, Numbers],
+    digest: str,
+    folder: Path,
+    certs: Path,
+    suites: Collection[Suite],
 ) -> Snapshot:
     """`policy` has passed every check; `document` gives the lines of the routes, `folder` and `certs` are absolute, `suites` are
     those of the media engine.
@@ -69,7 +76,7 @@ def compile_policy(
         for network, realm in policy.realms.items()
         for name, rules in policy.media.items()
     }
-    blocks = {name: _block(name, rules) for name, rules in policy.blocks.items()}
+    blocks = {name: _block(name, rules, lists.get(name, NO_NUMBERS)) for name, rules in policy.blocks.items()}
     owned = by_owner(policy.numbers)
     headers = compiled(document, policy.headers)
     trunks = {name: _trunk(name, trunk, media, limits, blocks, owned, secrets, certs) for name, trunk in policy.trunks.items()}
@@ -78,11 +85,7 @@ def compile_policy(
     users = {name: with_edits(document, ("users", name), user, policy.users[name], headers) for name, user in users.items()}
     helped = {realm: rule.strangers for realm, rule in policy.emergency.items() if rule.strangers is not None}
     trunks |= {stranger_in(realm): _stranger(realm, rule, media) for realm, rule in helped.items()}
-    accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
-    for trunk in trunks.values():
-        credentials = trunk.registers or trunk.authenticates
-        if credentials is not None:
-            accounts[trunk.realm, credentials.user] = trunk
+    accounts = _accounts(trunks, users)
     with_digest = {realm for (realm, _), party in accounts.items() if party.register_at is None}
     certified = {(trunk.realm, each): trunk for trunk in trunks.values() for each in trunk.accept_certificate}
     with_certificates = {realm for realm, _ in certified}
@@ -114,6 +117,16 @@ def compile_policy(
         identity=rules_of(policy.identity, folder, certs, secrets),
         shield=shielding.rules_of(policy.shield, realms, trunks),
     )
+
+
+def _accounts(trunks: Mapping[str, Trunk], users: Mapping[str, User]) -> dict[tuple[str, str], Party]:
+    """By realm and user name."""
+    accounts: dict[tuple[str, str], Party] = {(user.realm, name): user for name, user in users.items()}
+    for trunk in trunks.values():
+        credentials = trunk.registers or trunk.authenticates
+        if credentials is not None:
+            accounts[trunk.realm, credentials.user] = trunk
+    return accounts
 
 
 def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, has_certified_trunks: bool, folder: Path, certs: Path) -> Realm:
@@ -303,6 +316,7 @@ def _headers(
         diversions_as=diversions_as,
         refuse_anonymous=party.refuse_anonymous or False,
         blocks=tuple(blocks[name] for name in party.blocks or ()),
+        blocks_from=tuple(blocks[name] for name in party.blocks_from or ()),
         assigned=numbers_owned(owned),
         foreign_numbers=foreign_numbers,
         presents=_presents(party),
@@ -351,10 +365,10 @@ def _named(limits: Mapping[str, LimitRules], names: Sequence[str] | None) -> tup
     return tuple(limits[name] for name in names or ())
 
 
-def _block(name: str, rules: model.BlockModel) -> Block:
+def _block(name: str, rules: model.BlockModel, listed: Numbers) -> Block:
     told = rules.redress.model_dump(exclude_none=True) if rules.redress is not None else {}
     redress = ";".join(("v=analytics1", *(f"{key}={value}" for key, value in told.items()))) if told else ""
-    return Block(name, _patterns(rules.callers), rules.answer or 603, redress)
+    return Block(name, _patterns(rules.callers or ()), rules.answer or 603, redress, listed)
 
 
 def _media(name: str, rules: model.MediaModel, available: Collection[Suite], marks: model.MarksModel | None) -> MediaRules:
@@ -416,6 +430,7 @@ def _route(document: Document, index: int, route: model.RouteModel, limits: Mapp
         not_to=_patterns(route.when.not_to or ()),
         send_to=tuple(route.send_to),
         to_owner=OWNER in route.send_to,
+        needs_caller=route.needs_caller or False,
         shows=None if route.shows in (None, "caller") else route.shows,
         to_kinds=_kinds(route.when.to_kind),
         not_to_kinds=_kinds(route.when.not_to_kind),

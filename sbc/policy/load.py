@@ -18,6 +18,7 @@ from sbc.policy.checking.checker import Policy
 from sbc.policy.compile import compile_policy
 from sbc.policy.credentials import check_authorities, check_signer
 from sbc.policy.document import Document
+from sbc.policy.lists import read_lists
 from sbc.policy.material import check_certificates, kept_in, read_secrets
 from sbc.policy.numbering import read_entries
 from sbc.policy.places import Places
@@ -67,9 +68,10 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loade
     check_certificates(document, policy, folder, certs, problems, warnings)
     check_authorities(document, policy, folder, problems, warnings)
     check_signer(document, policy, folder, certs, problems, warnings)
+    lists = read_lists(document, policy, folder, digest, problems)
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))
-    snapshot = compile_policy(document, policy, secrets, digest.hexdigest()[:12], folder.absolute(), certs, suites)
+    snapshot = compile_policy(document, policy, secrets, lists, digest.hexdigest()[:12], folder.absolute(), certs, suites)
     return Loaded(snapshot, tuple(_in_order(warnings)), _kept_in(policy, folder), inherited, Places(document))
 
 

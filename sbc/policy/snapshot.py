@@ -236,6 +236,7 @@ class HeaderRules:
     diversions_as     the header that tells it who sent a call on; none: neither; None: whichever came
     refuse_anonymous  callers who hide who they are are answered 433 (RFC 5079)
     blocks            callers it does not get, the first that matches counts
+    blocks_from       numbers that its calls may not come from
     assigned          numbers that the inventory gives it: its own, too
     foreign_numbers   what becomes of its calls that show another's number
     presents          how numbers and people look to it; None: as `Presentation` has it
@@ -250,6 +251,7 @@ class HeaderRules:
     diversions_as: Literal["diversion", "history-info", "none"] | None = None
     refuse_anonymous: bool = False
     blocks: tuple[Block, ...] = ()
+    blocks_from: tuple[Block, ...] = ()
     assigned: Numbers = NO_NUMBERS
     foreign_numbers: Literal["pass", "replace", "refuse"] = "pass"
     presents: Presentation | None = None
@@ -262,8 +264,9 @@ class HeaderRules:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whose calls somebody does not get.
+    """Whose calls somebody does not get, or may not make.
 
+    listed   more of `callers`, out of a file
     status   403, 603 or 607
     redress  of what analytics found: where to complain, as ATIS-1000099 writes it, without the id of the call; "": no analytics
     """
@@ -272,6 +275,10 @@ class Block:
     callers: Patterns
     status: int = 603
     redress: str = ""
+    listed: Numbers = NO_NUMBERS
+
+    def has(self, number: str) -> bool:
+        return self.callers.match(number) or self.listed.owner_of(number) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,6 +419,7 @@ class Route:
     to_owner    OWNER is among `send_to`: it fits the numbers of the inventory only
     to_kinds, not_to_kinds   of the called number; None: whatever it is
     shows       whom the called side sees: "nobody", a number, or the caller (None)
+    needs_caller   only calls that show it a number that may exist
     limits      of the calls that it sends somewhere
     """
 
@@ -430,6 +438,7 @@ class Route:
     to_kinds: Kinds | None = None
     not_to_kinds: Kinds | None = None
     shows: str | None = None
+    needs_caller: bool = False
     limits: tuple[LimitRules, ...] = ()
 
 

@@ -107,3 +107,34 @@ def test_REJ_20_only_for_who_names_the_list() -> None:
     call(scene, "+4993123")
     scene.carrier.expect_request("INVITE")
     assert "blocks" not in POLICY
+
+
+# Numbers that nobody calls from
+
+
+DNO = "blocks_from: [forbidden, robocalls]"
+
+
+@pytest.mark.parametrize(
+    ("caller", "status", "phrase"), [("+4991123", 403, "Forbidden"), ("+4993123", 603, "Network Blocked"), ("+4990123", 0, "")]
+)
+def test_FRD_11_a_call_from_a_number_that_nobody_calls_from(caller: str, status: int, phrase: str) -> None:
+    scene = cast(carrier="", office=DNO)
+    scene.send(scene.office, NUMBER, (), f"<sip:{caller}@10.0.0.20>")
+    if not status:
+        scene.carrier.expect_request("INVITE")
+        return
+    answer = scene.office.expect_response(status)
+    assert answer.reason == phrase
+    (reason,) = answer.headers.all("Reason")
+    assert reason.startswith("Q.850;cause=21" if status == 403 else "SIP;cause=603")
+    scene.carrier.expect_nothing()
+    assert scene.world.records[0]["sip_status"] == status
+
+
+def test_FRD_11_who_is_asserted_counts_as_well_and_who_calls_for_help_does_not() -> None:
+    scene = cast(carrier="", office=f"{DNO}; {TRUSTED}")
+    scene.send(scene.office, NUMBER, (("P-Asserted-Identity", "<sip:+4991123@10.0.0.20>"),), "<sip:+494@10.0.0.20>")
+    scene.office.expect_response(403)
+    call(scene, "+4991123", number="112")
+    scene.carrier.expect_request("INVITE")

@@ -235,3 +235,69 @@ def test_portability_in_a_tel_uri() -> None:
     assert people.carrier.expect_request("INVITE").uri.user == "+12025550143;npdi;rn=+12025550100"
     (call,) = people.world.calls()
     assert call.facts.called == "+12025550143", "it is no part of the number"
+
+
+# Routes that need to show a caller
+
+
+VALID = "+4930901820"
+NEEDS = "    needs_caller: true\n"
+
+
+def needing(office: str = "", carrier: str = "") -> Cast:
+    return Cast(policy(office=office, carrier=carrier).replace("    send_to: [carrier, backup]\n", f"    send_to: [carrier]\n{NEEDS}", 1))
+
+
+@pytest.mark.parametrize(
+    ("office", "carrier", "from_", "headers", "status"),
+    [
+        ("", "", f"<sip:{VALID}@h>", (), 0),
+        ("", "", "<sip:office@h>", (), 403),
+        ("", "", "<sip:+4912@h>", (), 403),
+        ("", "", ANONYMOUS_FROM, (), 433),
+        ("", "", f"<sip:{VALID}@h>", (("Privacy", "id"),), 433),
+        (TRUSTED, TRUSTED, f"<sip:{VALID}@h>", (("Privacy", "id"), ("P-Asserted-Identity", f"<sip:{VALID}@h>")), 0),
+        (TRUSTED, TRUSTED, "<sip:office@h>", (("P-Asserted-Identity", f"<sip:{VALID}@h>"),), 0),
+        (TRUSTED, TRUSTED, f"<sip:{VALID}@h>", (("P-Asserted-Identity", "<sip:+4912@h>"),), 403),
+        (TRUSTED, TRUSTED, f"<sip:{VALID};verstat=TN-Validation-Failed@h>", (), 403),
+    ],
+)
+def test_FRD_11_a_route_that_needs_to_show_a_caller(
+    office: str, carrier: str, from_: str, headers: tuple[tuple[str, str], ...], status: int
+) -> None:
+    cast = needing(office, carrier)
+    cast.send(cast.office, NUMBER, headers, from_)
+    cast.office.expect_response(100)
+    if status:
+        cast.office.expect_response(status)
+        cast.carrier.expect_nothing()
+        (record,) = cast.world.records
+        assert "needs to show a caller" in str(record["attempts"])
+    else:
+        cast.carrier.expect_request("INVITE")
+
+
+def test_who_calls_for_help_needs_no_number() -> None:
+    cast = needing()
+    cast.send(cast.office, "112", (), ANONYMOUS_FROM)
+    cast.carrier.expect_request("INVITE")
+
+
+@pytest.mark.parametrize("shows", ["nobody", VALID])
+def test_the_record_says_whom_the_called_side_saw_instead(shows: str) -> None:
+    cast = Cast(policy().replace("    send_to: [carrier, backup]\n", f'    send_to: [carrier]\n    shows: "{shows}"\n', 1))
+    cast.carrier.answer(cast.told(from_="<sip:+4930111@h>"), 486)
+    cast.office.expect_response(486)
+    (record,) = cast.world.records
+    assert isinstance(record["b"], dict)
+    assert (record["caller"], record["b"]["shows"]) == ("+4930111", shows)
+
+
+def test_the_record_says_which_number_was_not_shown() -> None:
+    cast = Cast(policy(office=f'numbers: ["{VALID}"]; foreign_numbers: replace'))
+    for said, caller_said in (("+4930111", "+4930111"), (VALID, None)):
+        cast.carrier.answer(cast.told(from_=f"<sip:{said}@h>"), 486)
+        cast.carrier.expect_request("ACK")
+        cast.office.expect_response(486)
+        record = cast.world.records[-1]
+        assert (record["caller"], record["caller_said"]) == (VALID, caller_said)

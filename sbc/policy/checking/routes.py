@@ -36,6 +36,8 @@ def _routes(checker: Checker) -> None:
             checker.warn((*path, "when", "trunk"), why)
         _targets(checker, (*path, "send_to"), route.send_to)
         _slips_past(checker, path, when)
+        if route.needs_caller and route.shows not in (None, "caller"):
+            checker.error((*path, "needs_caller"), f"it shows {route.shows}, whoever calls: take out one of the two")
 
 
 def _slips_past(checker: Checker, path: Path, when: model.WhenModel) -> None:

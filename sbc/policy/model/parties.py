@@ -169,6 +169,9 @@ class PartyModel(Model):
         None, description="The header that tells it who somebody is, as far as it may know. Default: p-asserted-identity."
     )
     refuse_anonymous: bool | None = Field(None, description="true: who calls it without showing a number is answered 433. Default: false.")
+    blocks_from: list[Name] | None = Field(
+        None, min_length=1, description="Which `blocks` objects apply to its own calls: numbers that they may not come from."
+    )
     blocks: list[Name] | None = Field(None, min_length=1, description="Which `blocks` objects apply to it: whose calls it does not get.")
     early_offer: bool | None = Field(
         None, description="true: calls to it always carry an offer; where the caller sent none, it has all `codecs` of its media."

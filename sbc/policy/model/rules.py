@@ -68,6 +68,10 @@ class RouteModel(Model):
     )
     ring_for: Duration | None = Field(None, description="How long one attempt may ring. Default: 3m.")
     limits: LimitNames | None = Field(None, description="Which `limits` objects apply to the calls of this route.")
+    needs_caller: bool | None = Field(
+        None,
+        description="true: only calls that show their caller, by a number that may exist and that no proof speaks against.",
+    )
 
 
 class LimitsModel(Model):
@@ -127,7 +131,12 @@ class RedressModel(Model):
 class BlockModel(Model):
     """Numbers whose calls a party does not get. Emergency services that call back always get through."""
 
-    callers: UnwantedNumbers = Field(description='Calling numbers, or their beginnings: ["+4990*", "+882*"].')
+    callers: UnwantedNumbers | None = Field(None, description='Calling numbers, or their beginnings: ["+4990*", "+882*"].')
+    file: str | None = Field(
+        None,
+        min_length=1,
+        description="A file of more of them, one a line: a number, a range, or how a block begins.",
+    )
     answer: Literal[403, 603, 607] | None = Field(
         None, description="What such a caller gets. 603: declined, the default. 403: forbidden. 607: the called party does not want it."
     )
@@ -137,6 +146,8 @@ class BlockModel(Model):
 
     @model_validator(mode="after")
     def _one_answer(self) -> BlockModel:
+        if self.callers is None and self.file is None:
+            raise ValueError("blocks nobody: give 'callers', or a 'file' of them")
         if self.redress is not None and self.answer not in (None, 603):
             raise ValueError("what analytics block is answered 603: take 'answer' out, or 'redress'")
         return self

@@ -31,7 +31,7 @@ def test_REJ_20_lists(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ("answer: 603", "blocks.b: needs 'callers'"),
+        ("answer: 603", "blocks.b: blocks nobody: give 'callers', or a 'file' of them"),
         ('callers: "*"', "blocks.b.callers: '*' would refuse every call"),
         ("callers: []", "blocks.b.callers: must not be empty"),
         ('callers: "+49*", answer: 480', "blocks.b.answer: "),
