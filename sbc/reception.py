@@ -133,6 +133,8 @@ class Reception:
         """The context has a new one: who is registered that may not be, is no longer; nor are we where it says so."""
         self._bindings.keep(partial(may_register, self._context.snapshot), now)
         self.carriers.follow_policy(now)
+        for call in tuple(self.calls):
+            self._context.tap.within(call.facts.id, call.lasting.follow, now)
 
     def flows_in_use(self) -> frozenset[Flow]:
         """Those that calls and subscriptions go by."""

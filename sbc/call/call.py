@@ -18,6 +18,7 @@ from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
 from sbc.call.digits import is_typed
 from sbc.call.health import server_answered, server_failed
 from sbc.call.info import carries_digits, may_hear
+from sbc.call.lasting import Lasting
 from sbc.call.leg import Leg
 from sbc.call.media import media_leg
 from sbc.call.places import Places
@@ -87,7 +88,8 @@ class Call:
         self._target: Target | None = None
         self._servers: list[Target] = []  # of the same party, to be tried when this one fails
         self._relaying = Relaying(context, self)
-        self._timer: Timer | None = None  # ring time, then longest call, then the wait for the relay's figures
+        self.lasting = Lasting(context)
+        self._timer: Timer | None = None  # ring time, then the wait for the relay's figures
         self._outcome: tuple[Cause, str] | None = None
 
     def begin(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
@@ -356,9 +358,7 @@ class Call:
             self.context.voice_reports.watch(self.facts.id, each)
         self._update_relay()
         self.facts.select()
-        longest = self.context.limits.longest((self.a.party, self.b.party, *self.places.payers()), self.route)
-        if longest is not None and not self.route.emergency:
-            self._timer = self.context.timers.start(now.monotonic + longest, self._too_long)
+        self.lasting.begin((self.a.party, self.b.party, *self.places.payers()), self.route, self._too_long, now)
 
     def _too_long(self, now: Now) -> None:
         self.release(Cause(200, by="sbc", note="longest_call reached"), now)
@@ -396,12 +396,12 @@ class Call:
     def _hang_up(self, leg: Leg, word: Released, now: Now) -> None:
         if self.successor is not None and self.successor.left(leg, word.cause, now):
             return
-        self._far(leg).tell(word, now)
+        self.other(leg).tell(word, now)
         self._end(word.cause, leg.side.value if word.cause.by == "peer" else "sbc", now)
 
     def _pass_on(self, leg: Leg, word: Asked, now: Now) -> None:
         """What both parties may say and hear crosses; the far side's policy counts as much as the near one's."""
-        far = self._far(leg)
+        far = self.other(leg)
         digit = is_typed(leg, far, word)
         refused = may_hear(far.party, word) if digit is None else None
         if refused is not None:
@@ -443,22 +443,19 @@ class Call:
         """Between two targets the caller is alone."""
         return self.b if leg is self.a else self.a
 
-    def _far(self, leg: Leg) -> Leg:
-        far = self._far_if_any(leg)
-        assert far is not None
-        return far
-
     # Legs that come and go
 
     def other(self, leg: Leg) -> Leg:
         """The leg on the other side of one of ours."""
-        return self._far(leg)
+        far = self._far_if_any(leg)
+        assert far is not None
+        return far
 
     def let_go(self, leg: Leg, now: Now, cause: Cause = TRANSFERRED) -> Reservation | None:
         """`leg` goes on in another call, with its place; what is left of this one ends."""
         self.successor = None
         place = self.places.take(leg.side)
-        self._far(leg).tell(Released(cause), now)
+        self.other(leg).tell(Released(cause), now)
         self._end(cause, "sbc", now)
         return place
 
@@ -474,7 +471,7 @@ class Call:
             self.b = leg
             assert self.facts.b is not None
             self.facts.b.media = leg.media
-        leg.across, self._far(leg).across = self._far(leg).party, leg.party
+        leg.across, self.other(leg).across = self.other(leg).party, leg.party
         self.places.give(side, place)
 
     def anchor(self, leg: Leg, side: Side) -> None:
@@ -522,6 +519,7 @@ class Call:
         assert self.state is not CallState.ENDED
         self.state = CallState.ENDED
         self.facts.times.ended = now.wall
+        self.lasting.stop()
         if self.a is not None and self.a.early:
             self.facts.times.answered = None  # by the callee, but the caller never heard of it
         self._stop_timer()

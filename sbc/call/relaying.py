@@ -106,7 +106,7 @@ class Relaying:
         if self._relay is None or a is None or b is None:
             return
         self._watch.forget_silence()
-        for leg in (a, b):
+        for leg in (a, b) if self._context.limits.counts_bandwidth else ():
             if leg.media.agreed is not None:
                 self._call.places.carry(leg.side, leg.media.bits)
         hosts_a, hosts_b = (a.flow.remote[0],), (b.flow.remote[0],)

@@ -18,6 +18,8 @@ EVERYBODY = "everybody together"  # no object can be called so: names have no sp
 MESSAGES_PER_SECOND = 10.0  # of one party, when its limits name no rate of calls: a busy SMS gateway, not a flood
 MAX_KEYS = 10_000  # numbers or sources of one `limits` object, 10 MB; forgotten first is who has not called for longest
 
+RARE = ("bandwidth", "longest_call", "requests")
+
 Owner = tuple[str, tuple[LimitRules, ...]]
 """Whose limits: the name that is counted under, and the rules."""
 
@@ -88,6 +90,7 @@ class Limits:
         self._messages: dict[str, Watch] = {}
         self._snapshot: Snapshot | None = None
         self._routes: dict[str, tuple[LimitRules, ...]] = {}
+        self._limited = frozenset(RARE)  # figures that some `limits` object of the policy has: the others cost nothing
         self._tell = told
         self._judged = answered(self._judge)
         self._judged_room = answered(self._judge_room)
@@ -98,6 +101,7 @@ class Limits:
         """Its limits count from now on. What it has no use for is forgotten, but for calls in progress."""
         self._snapshot = snapshot
         self._routes = {route.name: route.limits for route in snapshot.routes}
+        self._limited = frozenset([name for name in RARE if any(getattr(rules, name) is not None for rules in snapshot.limits.values())])
         scopes = {owner for owner, _ in self._owners()}.union(map(_pool, snapshot.limits.values()))
         self._watches = {name: watch for name, watch in self._watches.items() if watch.scope in scopes and watch.limit in snapshot.limits}
         self._keyed = {name: watches for name, watches in self._keyed.items() if name in snapshot.limits}
@@ -132,8 +136,15 @@ class Limits:
             if not (tally.calls_from or tally.calls_to):
                 del self._tallies[name]
 
+    @property
+    def counts_bandwidth(self) -> bool:
+        """Whether anybody's is limited. What calls took that were answered before is counted when they change."""
+        return "bandwidth" in self._limited
+
     def measures(self, party: Party, route: Route | None = None) -> bool:
         """Whether it matters how much the media of a call of `party`, by that route, take."""
+        if not self.counts_bandwidth:
+            return False
         owners = (self._party(party), *(self._route(route) if route is not None else ()))
         return any(rules.bandwidth is not None for _, of in owners for rules in of)
 
@@ -154,9 +165,9 @@ class Limits:
 
     def may_request(self, party: Party, between: Between, now: Now) -> Refused | None:
         """One more request of `party` outside of dialogs. None: it may."""
-        owners = (self._party(party), self._everybody())
-        if not any(rules.requests is not None for _, of in owners for rules in of):
+        if "requests" not in self._limited:
             return None
+        owners = (self._party(party), self._everybody())
         refused = self._judged_request(owners, party, between, now)
         if refused is not None:
             self._tell_refusal(refused)
@@ -168,6 +179,8 @@ class Limits:
 
     def longest(self, parties: Sequence[Party], route: Route) -> float | None:
         """Seconds after which a call between them is ended; None: never."""
+        if "longest_call" not in self._limited:
+            return None
         owners = (*[self._party(party) for party in parties], *self._route(route))
         found = [rules.longest_call for _, of in owners for rules in of if rules.longest_call is not None]
         return min(found, default=None)

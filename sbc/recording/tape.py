@@ -141,7 +141,8 @@ class Recorder:
             self._open(tape, now, happened)
 
     def note(self, happened: Input, now: Now) -> None:
-        """Something that concerns every call, and of which nothing comes at once."""
+        """Something that concerns every call: it is in each before anything comes of it."""
+        self._happened, self._now = happened, now
         for tape in self.living:
             if not tape.over:
                 tape.steps.append(Step(now, happened, self.fired))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from media.api import Suite
-from sbc.sdp.codecs import is_audible
+from sbc.sdp.codecs import AUXILIARY
 from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.model import Codec
 from sbc.sdp.relay import Agreement
@@ -52,7 +52,7 @@ def offered_bits(kind: str, codecs: Iterable[Codec], ptime: int | None, *, encry
 
 def most_bits(codecs: Iterable[Codec], ptime: int | None, tag: int, *, ipv6: bool) -> int:
     headers = _RTP_AND_UDP + tag + (40 if ipv6 else 20)
-    return max([_bits(codec, ptime or 0, headers) for codec in codecs if is_audible((codec,))], default=0)
+    return max([_bits(codec, ptime or 0, headers) for codec in codecs if codec.name not in AUXILIARY], default=0)
 
 
 @lru_cache(maxsize=1024)

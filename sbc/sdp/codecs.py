@@ -53,7 +53,7 @@ _DYNAMIC: Mapping[str, Codec] = {
 }
 _SPELLING = {name.upper(): name for name in ("telephone-event", "opus", "iLBC", "speex")}
 # Encodings that carry no conversation by themselves.
-_AUXILIARY = frozenset(("telephone-event", "CN", "RED"))
+AUXILIARY = frozenset(("telephone-event", "CN", "RED"))
 _LARGEST_PAYLOAD = 127
 _LARGEST_CLOCK = 192_000  # Hz; the fastest audio clock in use
 _LONGEST_ENCODING = 64  # characters; the longest registered name has 25
@@ -96,7 +96,7 @@ def parse_encoding(text: str) -> Encoding | None:
 
 def is_audible(codecs: Iterable[Codec]) -> bool:
     """Whether anything is left that carries a voice."""
-    return any(codec.name not in _AUXILIARY for codec in codecs)
+    return any(codec.name not in AUXILIARY for codec in codecs)
 
 
 def spelled(name: str) -> str:

@@ -20,7 +20,7 @@ from sbc.sdp.fax import KIND as FAX
 from sbc.sdp.fax import fax_parameters, is_fax
 from sbc.sdp.model import Attribute, Codec, Direction, Media, Session
 from sbc.sdp.parse import SdpError
-from sbc.sdp.rules import AS_NAMED, MediaRules, OfferRules
+from sbc.sdp.rules import AS_ANSWERED, MediaRules, OfferRules
 from sbc.sdp.selection import Stripped, let_through, missing, ordered, stripped_of
 from sbc.sdp.text import is_number
 
@@ -71,7 +71,7 @@ class Description:
     digits              how it says digits, by its rules
     removed             the stream we had was taken out with port 0 (RFC 3264 s8.2); the rest is what held before
     ordered             our rules have put an order to its codecs
-    said, stripped      names of all the codecs it spoke of, and of those that our rules do not let through, with the reason
+    said, stripped      of an offer: names of all the codecs it spoke of, and of those that our rules do not let through, with the reason
     """
 
     codecs: tuple[Codec, ...]
@@ -145,7 +145,7 @@ def _choose_fax(session: Session, rules: MediaRules, hosts: Hosts) -> Descriptio
     return None
 
 
-def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts, way: OfferRules = AS_NAMED) -> Description:
+def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts, way: OfferRules = AS_ANSWERED) -> Description:
     """Read the m= section at `index`. `way`: what is said of offers in that direction, if it is one.
 
     Raises NotAcceptableHere for codecs and addresses we refuse, SdpError without a c= line.
@@ -192,7 +192,7 @@ def describe(session: Session, index: int, rules: MediaRules, hosts: Hosts, way:
         any_law=rules.g711 == "translate",
         digits=rules.digits,
         ordered=way.prefer is not None,
-        said=tuple([codec.name for codec in said]),
+        said=tuple([codec.name for codec in said]) if way is not AS_ANSWERED else (),
         stripped=stripped,
     )
 

@@ -154,7 +154,7 @@ class MediaLeg(KeyedLeg):
             codecs = numbered(offered_codecs(far, self.rules), self._numbers)
             if not is_audible(codecs):
                 raise refusal(INCOMPATIBLE_FORMAT, "no common codec")
-            if far is not None:
+            if far is not None and (len(codecs) != len(far.codecs) or far.any_law or self.rules.g711 == "translate"):
                 stripped = stripped_of(far.codecs, codecs, self.rules, self.rules.offers_to)
             lacking = missing(codecs, self.rules.offers_to)
             if lacking is not None:

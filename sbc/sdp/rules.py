@@ -35,6 +35,7 @@ class OfferRules:
 
 
 AS_NAMED = OfferRules()
+AS_ANSWERED = OfferRules()  # of what is no offer
 KEPT = frozenset(("telephone-event", "CN"))  # pass between two who know them though no `codecs` names them: who would think of them?
 
 

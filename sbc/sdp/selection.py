@@ -22,8 +22,7 @@ def let_through(codecs: Sequence[Codec], rules: MediaRules, way: OfferRules) -> 
     order, kept = rule_order(rules.codecs), rules.kept
     chosen = [codec for codec in codecs if codec.name in order or codec.name in kept]
     if way.allow is not None:
-        allowed = way.allow
-        chosen = [codec for codec in chosen if codec.name in allowed or codec.name in kept]
+        chosen = [codec for codec in chosen if codec.name in way.allow or codec.name in kept]
     if way.strip:
         chosen = [codec for codec in chosen if codec.name not in way.strip]
     if rules.annexb == "refuse":

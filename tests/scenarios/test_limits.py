@@ -252,3 +252,24 @@ def test_an_invite_without_an_offer_needs_room_for_any_codec() -> None:
     it.office.send(it.office.request("INVITE", f"sip:{NUMBER}@10.0.0.1"))
     it.office.expect_response(100)
     it.office.expect_response(503)
+
+
+@pytest.mark.parametrize(("before", "after", "ends"), [("1h", "10m", 600), ("10m", "1h", 3600), ("1h", "1m", 120), ("1h", "", 0)])
+def test_how_long_a_call_may_last_is_said_by_the_policy_of_today(before: str, after: str, ends: int) -> None:
+    """Two minutes after its answer the policy changes. What is over by then ends at once."""
+    it = cast(f"  office: {{longest_call: {before}}}\n", office="limits: office")
+    connect(it.office, it.carrier, NUMBER)
+    it.world.after(120)
+    rules = f"longest_call: {after}" if after else "calls: 9"
+    new = text(f"  office: {{{rules}}}\n", office="limits: office").replace("{calls: 2, new_calls: 50/s, longest_call: 4h}", "{calls: 9}")
+    it.world.receive(PolicyChanged(recorded(snapshot_of(new))))
+    if not ends:
+        it.world.after(7200)
+        assert it.world.core.busy() == 1
+        it.world.shut_down()
+        return
+    it.world.after(ends - 121)
+    assert it.world.core.busy() == 1 or ends == 120
+    it.world.after(3)
+    assert it.world.records[0]["note"] == "longest_call reached"
+    assert it.world.records[0]["duration_ms"] == ends * 1000
