@@ -21,6 +21,7 @@ from sbc.inputs import (
     DrainEnded,
     FlowClosed,
     Input,
+    LoadChanged,
     MalformedIn,
     MediaHappened,
     PolicyChanged,
@@ -39,12 +40,14 @@ from sbc.policy.snapshot import Party, Snapshot
 from sbc.reception import Reception
 from sbc.registrar.bindings import Bindings
 from sbc.registrar.outbound_rules import Outlook
-from sbc.sip.message import Response
-from sbc.sip.overload import Overload
+from sbc.shield.queue import Rank
+from sbc.sip.message import Request, Response
+from sbc.sip.overload import Overload, Relief
 from sbc.sip.server import ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
 from sbc.sip.validate import check_response
+from sbc.standing import Standing
 from sbc.tap import NoTap, Tap
 from sbc.views import Answer, Question, Views
 
@@ -61,6 +64,7 @@ class Core:
         self._peers = Peers(tap.answered)
         closed = ClosedConnections(tap.answered)
         overload = Overload(ids, tap.answered)
+        relief = Relief(tap.answered)
         self._context = Context(
             ids=ids,
             snapshot=snapshot,
@@ -75,10 +79,13 @@ class Core:
             voice_reports=VoiceReports(tap.answered),
             closed=closed,
             overload=overload,
+            relief=relief,
             tap=tap,
         )
         self._context.limits.follow(snapshot)
         self._reception = Reception(self._context, self._bindings)
+        reception = self._reception
+        self._standing = Standing(self._context, self._bindings, reception.carriers, reception.speaks_for)
         self._views = Views(self._context, self._reception.calls, self._bindings, self._reception.carriers)
 
     def receive(self, happened: Input, now: Now) -> None:
@@ -116,6 +123,8 @@ class Core:
             case PolicyChanged(snapshot):
                 context.replace_snapshot(snapshot)
                 self._reception.follow_policy(now)
+            case LoadChanged(share):
+                context.relief.share = share
             case DrainBegun():
                 context.draining = True
                 self._reception.carriers.leave(now)
@@ -128,7 +137,8 @@ class Core:
             check_response(response)
         except ParseError:  # never ours: dropped without a word
             return
-        self._context.transactions.receive_response(response, flow, now)
+        if self._context.transactions.receive_response(response, flow, now):
+            self._context.acquaintances.note(flow, Rank.SEEN)
 
     def handle_timeout(self, now: Now) -> None:
         """Everything that is due by `now`."""
@@ -143,6 +153,14 @@ class Core:
         effects = self._effects[:]
         self._effects.clear()
         return effects
+
+    def rank(self, message: Request | Response | None, flow: Flow) -> Rank:
+        """Which line it waits in when there is more to do than time; None: what is known of the source alone."""
+        return self._standing.of_source(flow) if message is None else self._standing.of_message(message, flow)
+
+    def tell(self, request: Request, flow: Flow, now: Now) -> None:
+        """Of our overload, by the top Via of `request`, whoever is to hear of it; its answer is not the core's."""
+        self._standing.tell(request, flow, now)
 
     def busy(self) -> int:
         """Calls in progress."""

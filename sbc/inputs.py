@@ -121,6 +121,13 @@ class PolicyChanged:
 
 
 @frozen
+class LoadChanged:
+    """`share`: percent of their new requests that peers are to spare us (RFC 7339); 0: none."""
+
+    share: int
+
+
+@frozen
 class DrainBegun:
     """No new calls from now on; those in progress go on."""
 
@@ -146,6 +153,7 @@ Input = (
     | BindingsFound
     | Begun
     | PolicyChanged
+    | LoadChanged
     | DrainBegun
     | DrainEnded
 )

@@ -194,11 +194,13 @@ class Reception:
 
     def _within_dialog(self, request: Request, flow: Flow, now: Now) -> None:
         user = self._context.dialogs.get((request.call_id, request.to.tag))
-        if user is None or not self._speaks_for(user, flow):
+        if user is None or not self.speaks_for(user, flow):
             self._gone(request, flow, now)
             return
         self._context.trust(flow, user.party.name)
         request = heard(user.party, request)
+        if isinstance(user.party, Trunk):
+            self._context.relief.tell(user.party, request, now)
         try:
             if request.method != "ACK":
                 check_request(request, methods=methods_of(user.party), supported=extensions_for(user.party), for_us=True)
@@ -206,7 +208,7 @@ class Reception:
         except SipError as error:
             self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
-    def _speaks_for(self, user: DialogUser, flow: Flow) -> bool:
+    def speaks_for(self, user: DialogUser, flow: Flow) -> bool:
         """Tags may have leaked: only the dialog's own peer is obeyed, from where it was heard or is known to be.
 
         By the realm it is in, or the listener, which may be in a realm of another name by now.
@@ -256,6 +258,8 @@ class Reception:
             self._context.emit(Vouch(flow))
         if admitted is None or request.method != "REGISTER" or admitted.register_at is None:  # else its registrar says whether
             self._context.trust(flow, admitted.name if admitted is not None else self._bindings.at(flow) or "", request.via)
+        if isinstance(admitted, Trunk):
+            self._context.relief.tell(admitted, request, now)
         values = admitted.timers if admitted is not None else None
         transaction = self._context.transactions.server(request, flow, now, None, values, sending(admitted))
         try:

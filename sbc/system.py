@@ -50,3 +50,24 @@ class SystemIds:
             start, end = 0, count
         self._used = end
         return self._pool[start:end]
+
+
+class ThreadTime:
+    """Seconds that this thread has run or has been ready to: on a machine that has no time for it, that counts, too."""
+
+    def __init__(self) -> None:
+        try:
+            self._file: int | None = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+            self.seconds()
+        except (OSError, ValueError):  # a kernel without it
+            self._file = None
+
+    def seconds(self) -> float:
+        if self._file is None:
+            return time.thread_time()
+        ran, waited, *_ = os.pread(self._file, 64, 0).split()
+        return (int(ran) + int(waited)) / 1e9
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            os.close(self._file)

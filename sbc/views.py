@@ -289,7 +289,7 @@ class Views:
 
     def _limits(self, asked: LimitsAsked, now: Now) -> LimitsView:
         states = list(self._context.limits.states(now))
-        matching = [state for state in states if not asked.name or asked.name in (state.limit, state.scope, *state.scope.split(" "))]
+        matching = [state for state in states if asked.name in ("", state.limit, state.scope) or asked.name in state.scope.split(" ")]
         return LimitsView(tuple(heapq.nsmallest(asked.most, matching, key=LimitState.left)), len(matching), len(states))
 
     def _trunks(self, asked: TrunksAsked, now: Now) -> TrunksView:

@@ -31,6 +31,7 @@ COMPILED = (
     "sbc/identity/signature.py",
     "sbc/identity/verdict.py",
     "sbc/net/engine.py",
+    "sbc/net/inbox.py",
     "sbc/net/udp.py",
     "sbc/policy/counters.py",
     "sbc/policy/decide.py",

@@ -23,11 +23,13 @@ from sbc.identity.signature import Signature
 from sbc.identity.verdict import Verdict
 from sbc.policy.limits import Limits
 from sbc.policy.snapshot import Party, Realm, Snapshot, Trunk, User
+from sbc.shield.acquaintances import Acquaintances
+from sbc.shield.queue import Rank
 from sbc.sip.fields.via import Via
 from sbc.sip.grammar import Params
 from sbc.sip.locate import Answers
 from sbc.sip.message import Request, Response
-from sbc.sip.overload import OFFER, Overload
+from sbc.sip.overload import OFFER, Overload, Relief
 from sbc.sip.server import DEFAULT_PORT, DEFAULT_PORTS, ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
@@ -106,6 +108,7 @@ class Context:
     limits: Limits
     emit: Callable[[Effect], None]
     overload: Overload
+    relief: Relief
     registered: Callable[[str, str, Now], tuple[Way, ...] | None]  # how the user or trunk of that name is reached, see Bindings.ways
     dialogs: dict[tuple[str, str], DialogUser] = field(default_factory=dict)  # (Call-ID, our tag)
     relays: dict[str, RelayUser] = field(default_factory=dict)
@@ -113,6 +116,7 @@ class Context:
     proofs: dict[str, Callable[[Verdict, Now], None]] = field(default_factory=dict)
     signatures: dict[str, Callable[[Signature, Now], None]] = field(default_factory=dict)
     peers: Peers = field(default_factory=Peers)
+    acquaintances: Acquaintances = field(default_factory=Acquaintances)
     homes: Homes = field(default_factory=Homes)
     penalties: Penalties = field(default_factory=Penalties)
     outcomes: Outcomes = field(default_factory=Outcomes)
@@ -142,6 +146,7 @@ class Context:
         With `alias` in its Via, a peer whose certificate was verified lets us send it requests by the connection it opened
         (RFC 5923 s8.2); by TLS only, and only to the names in that certificate.
         """
+        self.acquaintances.note(flow, Rank.AUTHENTICATED)
         if not flow.connection:
             return
         alias = 0

@@ -34,14 +34,29 @@ from sbc.effects import (
 )
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.inputs import Input, MalformedIn, MediaHappened, RelayClosed, RelayFailed, RelayOpened, RequestIn, ResponseIn, SendFailed
+from sbc.inputs import (
+    FlowClosed,
+    Input,
+    LoadChanged,
+    MalformedIn,
+    MediaHappened,
+    RelayClosed,
+    RelayFailed,
+    RelayOpened,
+    RequestIn,
+    ResponseIn,
+    SendFailed,
+)
 from sbc.log import EventLog
+from sbc.net.inbox import Inbox
+from sbc.net.load import LoadWatch
 from sbc.net.ports import Carrier, Clock, CoreLike, Proofs, Questions, Recordings, Records, Registrations, Signatures, Watch
 from sbc.net.stats import Stats
 from sbc.shield.offences import Offence
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import Malformed, parse_datagram, parse_message
 from sbc.sip.uri import format_host
+from sbc.system import SystemIds, ThreadTime
 
 _TICK = 0.001  # seconds; the resolution of libuv's timers, and what keeps a timer that is always due from spinning
 
@@ -79,6 +94,8 @@ class Engine:
         self._watch = watch
         self._log = log
         self._stats = stats
+        self._inbox = Inbox(loop, self._monotonic, core.rank, self._tell, self, self._send, stats, SystemIds().tag())
+        self._load = LoadWatch(loop, self._monotonic, ThreadTime().seconds, self._inbox, self._report_load, log)
         self._inputs: deque[Input] = deque()
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
@@ -90,12 +107,19 @@ class Engine:
         self._resolver = resolver
         self._verifier = verifier
         self._signer = signer
+        self._load.start()
 
     def receive(self, event: Input) -> None:
         """Hand one input to the core and carry out what it asks for. Called during that: the input waits until it is done."""
+        if isinstance(event, FlowClosed) and not self._inbox.quiet:
+            self._inbox.forget(event.flow.connection)
         self._inputs.append(event)
         if not self._running:
             self._run()
+
+    def receive_datagrams(self, batch: list[tuple[bytes, Flow]]) -> None:
+        """All that a socket had."""
+        self._inbox.receive_datagrams(batch)
 
     def receive_datagram(self, data: bytes, flow: Flow) -> None:
         try:
@@ -105,7 +129,7 @@ class Engine:
         except Exception as error:  # a fault of the parser costs one message, not the service
             self._fault("parser_error", error, flow)
         else:
-            self._receive_parsed(message, flow, data)
+            self.receive_parsed(message, flow, data)
 
     def receive_message(self, head: bytes, body: bytes, flow: Flow) -> bool:
         """One framed message of a stream. False: it was malformed."""
@@ -117,7 +141,11 @@ class Engine:
         except Exception as error:
             self._fault("parser_error", error, flow)
             return False
-        self._receive_parsed(message, flow, b"\r\n\r\n".join((head, body)))
+        octets = b"\r\n\r\n".join((head, body))
+        if self._inbox.quiet:
+            self.receive_parsed(message, flow, octets)
+        else:
+            self._inbox.receive_message(message, flow, octets)
         return True
 
     def receive_malformed(self, error: SipError, request: Request | None, flow: Flow) -> None:
@@ -146,17 +174,30 @@ class Engine:
 
     def close(self) -> None:
         """No more timers. What still arrives is handed to the core, but nothing wakes it up any more."""
+        self._load.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _receive_parsed(self, message: Request | Response, flow: Flow, octets: bytes) -> None:
+    def receive_parsed(self, message: Request | Response, flow: Flow, octets: bytes) -> None:
         if isinstance(message, Request):
             self._stats.requests_in += 1
             self.receive(RequestIn(message, flow, octets))
         else:
             self._stats.responses_in += 1
             self.receive(ResponseIn(message, flow, octets))
+
+    def _send(self, effect: Send) -> None:
+        self._network.send(effect)
+
+    def _tell(self, request: Request, flow: Flow) -> None:
+        self._core.tell(request, flow, self._clock.now())
+
+    def _report_load(self, share: int) -> None:
+        self.receive(LoadChanged(share))
+
+    def _monotonic(self) -> float:
+        return self._clock.now().monotonic
 
     def _run(self) -> None:
         self._running = True

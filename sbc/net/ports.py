@@ -14,10 +14,11 @@ from sbc.identity.verdict import Claimed
 from sbc.inputs import Input
 from sbc.shield.bans import Proof
 from sbc.shield.offences import Offence
+from sbc.shield.queue import Rank
 from sbc.shield.rules import ShieldRules
 from sbc.shield.ruleset import Door
 from sbc.sip.locate import Wanted
-from sbc.sip.message import Request
+from sbc.sip.message import Request, Response
 from sbc.views import Answer, Question
 
 
@@ -31,6 +32,10 @@ class CoreLike(Protocol):
     def next_timeout(self) -> float | None: ...
 
     def take_effects(self) -> list[Effect]: ...
+
+    def rank(self, message: Request | Response | None, flow: Flow) -> Rank: ...
+
+    def tell(self, request: Request, flow: Flow, now: Now) -> None: ...
 
     def busy(self) -> int: ...
 
@@ -56,7 +61,9 @@ class Receiver(Protocol):
 
     def receive(self, event: Input) -> None: ...
 
-    def receive_datagram(self, data: bytes, flow: Flow) -> None: ...
+    def receive_datagrams(self, batch: list[tuple[bytes, Flow]]) -> None:
+        """All that a socket had, in order."""
+        ...
 
     def receive_message(self, head: bytes, body: bytes, flow: Flow) -> bool:
         """False: it was malformed."""

@@ -20,6 +20,9 @@ class Stats:
     requests_in: int = 0
     responses_in: int = 0
     malformed_in: int = 0
+    requests_refused: int = 0  # turned away unseen: there was too much to do
+    repetitions_dropped: int = 0  # of requests that waited
+    acks_of_refused: int = 0
     sends_failed: int = 0
     connections_accepted: int = 0
     connections_refused: int = 0  # too many, in all or from one source

@@ -88,13 +88,14 @@ class UdpListener:
     def _readable(self) -> None:
         receive = self._sock.recvfrom
         stats, refuses, now = self._stats, self._doorman.refuses_datagram, self._loop.time()
+        batch: list[tuple[bytes, Flow]] = []
         for count in range(DATAGRAMS_PER_WAKEUP):
             try:
                 data, source = receive(DATAGRAM)
             except BlockingIOError:
                 if not count:  # woken up, but not by a datagram
                     self._take_errors()
-                return
+                break
             except OSError:
                 self._take_errors()
                 continue
@@ -104,7 +105,9 @@ class UdpListener:
             if data[:1] in _KEEPALIVE_STARTS and self._keep_alive(data, source):
                 stats.keepalives += 1
             else:
-                self._receiver.receive_datagram(data, Flow(self.realm, "UDP", self.local, (source[0], source[1])))
+                batch.append((data, Flow(self.realm, "UDP", self.local, (source[0], source[1]))))
+        if batch:
+            self._receiver.receive_datagrams(batch)
 
     def _keep_alive(self, data: bytes, source: tuple[str, int]) -> bool:
         """False: a message. STUN is answered within a budget: sources may be spoofed, and 20 octets become 32."""

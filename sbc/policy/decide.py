@@ -146,7 +146,12 @@ def may_register(snapshot: Snapshot, name: str, flow: Flow) -> bool:
 
 def emergency_route(snapshot: Snapshot, party: Party, uri: Uri) -> Route | None:
     """The emergency route of the party's realm, if `uri` is urn:service:sos (RFC 5031) or one of its numbers exactly as dialled."""
-    route = snapshot.emergency.get(party.realm)
+    return emergency_at(snapshot, party.realm, uri)
+
+
+def emergency_at(snapshot: Snapshot, realm: str, uri: Uri) -> Route | None:
+    """The same of a realm, whoever calls."""
+    route = snapshot.emergency.get(realm)
     if route is None:
         return None
     if uri.scheme == "urn":

@@ -7,7 +7,7 @@ last, after trust has decided what that is. What the dialog stands on is out of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeVar
+from typing import Literal
 
 from sbc.frozen import frozen
 from sbc.policy.expression import expression
@@ -15,7 +15,6 @@ from sbc.sip.message import Headers, Request, Response
 from sbc.sip.names import KNOWN, REMOTE_PARTY_ID, HeaderName
 
 Verb = Literal["keep", "remove", "set", "add", "rename", "replace"]
-M = TypeVar("M", Request, Response)
 
 # Who is in the dialog, by which way, and in which order; what the body is; who has proved itself; what a method is about.
 FIXED = frozenset(
@@ -90,10 +89,13 @@ class Edits:
     responses_out: tuple[Edit, ...] = ()
 
     def heard_request(self, request: Request) -> Request:
-        return _heard(request, self.requests_in, request.method)
+        """A copy: what was received is what was received, for whoever keeps it."""
+        edits = self.requests_in
+        return request.with_headers(_edited(request.headers, edits, request.method)) if edits else request
 
     def heard(self, response: Response) -> Response:
-        return _heard(response, self.responses_in, response.cseq.method)
+        edits = self.responses_in
+        return response.with_headers(_edited(response.headers, edits, response.cseq.method)) if edits else response
 
     def sent_request(self, request: Request) -> None:
         _edit(request.headers, self.requests_out, request.method)
@@ -133,12 +135,9 @@ def may_go(name: str) -> bool:
     return name not in FIXED
 
 
-def _heard(message: M, edits: tuple[Edit, ...], method: str) -> M:
-    """A copy: what was received is what was received, for whoever keeps it."""
-    if not edits:
-        return message
-    copied = message.with_headers(message.headers.copy())
-    _edit(copied.headers, edits, method)
+def _edited(headers: Headers, edits: tuple[Edit, ...], method: str) -> Headers:
+    copied = headers.copy()
+    _edit(copied, edits, method)
     return copied
 
 

@@ -11,6 +11,8 @@ from sbc.policy.snapshot import Party, Snapshot
 from sbc.recording.recording import Recorded
 from sbc.recording.tape import Recorder, Tape
 from sbc.registrar.outbound_rules import Outlook
+from sbc.shield.queue import Rank
+from sbc.sip.message import Request, Response
 from sbc.views import Answer, Question
 
 SECRET = 32  # octets of what keys are replaced with the help of
@@ -89,6 +91,12 @@ class RecordingCore:
             effects += self._effects
             self._effects.clear()
         return effects
+
+    def rank(self, message: Request | Response | None, flow: Flow) -> Rank:
+        return self.core.rank(message, flow)
+
+    def tell(self, request: Request, flow: Flow, now: Now) -> None:
+        self.core.tell(request, flow, now)
 
     def busy(self) -> int:
         return self.core.busy()

@@ -22,6 +22,7 @@ from sbc.inputs import (
     DrainEnded,
     FlowClosed,
     Input,
+    LoadChanged,
     MalformedIn,
     MediaHappened,
     PolicyChanged,
@@ -207,7 +208,7 @@ class Recorder:
                 return tapes.get(key.partition(" ")[0])
             case Resolved(question) | Verified(question) | Signed(question):
                 return tapes.get(question)
-            case MalformedIn() | FlowClosed() | BindingsFound() | Begun() | PolicyChanged() | DrainBegun() | DrainEnded():
+            case MalformedIn() | FlowClosed() | BindingsFound() | Begun() | PolicyChanged() | LoadChanged() | DrainBegun() | DrainEnded():
                 return None  # of no call, or of many: see `within` and `note`
             case _:
                 assert_never(happened)

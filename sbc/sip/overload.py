@@ -1,17 +1,25 @@
-"""Overload control (RFC 7339), as its client: a server that has too much to do says what share of our requests we are to spare it."""
+"""Overload control (RFC 7339): whoever has too much to do says what share of its requests the other is to spare it.
+
+As a client we heed what servers say; as a server we say what our own load asks for.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 from sbc.clock import Ids, Now
 from sbc.flow import Flow, Transport
-from sbc.frozen import frozen
+from sbc.frozen import frozen, replace
 from sbc.sip.fields.via import Via
 from sbc.sip.grammar import Params, unquote
+from sbc.sip.message import Request
 from sbc.tap import Answered, unrecorded
 
 OFFER: Params = (("oc", None), ("oc-algo", '"loss"'))  # in the Via of our requests to a server that we heed
+LOSS = "loss"  # the algorithm that everybody has to know (s5.10)
+SAID = frozenset({"oc", "oc-algo", "oc-validity", "oc-seq"})
+VALIDITY_MS = 1000  # two looks at our load and a way there; each answer says it anew
 DEFAULT_VALIDITY_S = 0.5  # "default value is 500 (ms)" (s4.3)
 LONGEST_VALIDITY_S = 600.0  # whoever asks for more has lost count: it will say so again
 REMEMBERED = 4096  # servers; far more than all trunks together have
@@ -88,6 +96,35 @@ class Overload:
         if known is None or known.until <= now.monotonic:
             return False
         return int.from_bytes(self._ids.random(8), "big") % 100 < known.share
+
+
+class Heeding(Protocol):
+    @property
+    def overload_control(self) -> bool: ...
+
+
+class Relief:
+    """`share`: percent of their new requests that our peers are to spare us."""
+
+    def __init__(self, answered: Answered = unrecorded) -> None:
+        self.share = 0
+        self._wanted = answered(self._share_wanted)
+
+    def tell(self, trunk: Heeding | None, request: Request, now: Now) -> None:
+        """In the top Via, which all its answers carry, if it offers to listen and the policy says that we are to talk (s5.2)."""
+        if trunk is None or not trunk.overload_control or not request.via.params:
+            return
+        via = request.via
+        if via.param("oc") != "" or LOSS not in unquote(via.param("oc-algo") or LOSS).lower().replace(" ", "").split(","):
+            return
+        share = self._wanted()
+        validity = VALIDITY_MS if share else 0  # "a value of 0 ... stops overload control" (s4.3)
+        told: Params = (("oc", str(share)), ("oc-algo", f'"{LOSS}"'), ("oc-validity", str(validity)), ("oc-seq", f"{now.wall:.5f}"))
+        others = [(name, value) for name, value in via.params if name not in SAID]
+        request.put_via(replace(via, params=(*others, *told)))
+
+    def _share_wanted(self) -> int:
+        return self.share
 
 
 def _server(flow: Flow) -> Server:

@@ -124,6 +124,11 @@ class Transactions:
         """The INVITE it means is over but not forgotten: the CANCEL is answered 200, not 481, and does nothing else."""
         return server_key(cancel, "INVITE", flow) in self._servers.lingering
 
+    def has_invite_of(self, request: Request, flow: Flow) -> bool:
+        """Whether the INVITE that an ACK or a CANCEL means is here, or was a moment ago."""
+        key = server_key(request, "INVITE", flow)
+        return key in self._servers.living or key in self._servers.lingering
+
     def respond(self, transaction: ServerTransaction, response: Response, now: Now) -> None:
         """Answer. What the machine does not allow is left unsent:
 
@@ -181,6 +186,11 @@ class Transactions:
         transaction.heard = flow
         transaction.receive(response, now)
         return True
+
+    def awaits(self, response: Response) -> bool:
+        """Whether it answers a request of ours."""
+        key = client_key(response.via.branch, response.cseq.method)
+        return key in self._clients.living or key in self._clients.lingering
 
     def transport_failed(self, key: str, now: Now) -> None:
         """What was sent with that key could not be (RFC 3261 s17.1.4, s18.4)."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from sbc.inputs import LoadChanged
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
+from sbc.sip.overload import Feedback
 from tests.world import POLICY, Agent, World, connect, sdp
 
 NUMBER = "+4930123456"
@@ -187,7 +189,7 @@ class TestOfAServer:
         carrier.inbox.clear()
 
     def test_TMD_14_another_peers_offer_is_left_as_it_is(self, world: World, office: Agent, carrier: Agent) -> None:
-        """We ask for nothing: a parameter without a value is how a server says so (RFC 7339 s5.3)."""
+        """Whom the policy does not name is told nothing: without a value is how a server says so (RFC 7339 s5.3)."""
         request = office.request("INVITE", f"sip:{NUMBER}@10.0.0.1", body=sdp("10.0.0.20", 40000))
         via = f'{request.headers.first("Via")};oc;oc-algo="loss"'
         request.headers.set("Via", via)
@@ -195,6 +197,70 @@ class TestOfAServer:
         trying = office.expect_response(100)
         assert (trying.via.param("oc"), trying.via.param("oc-algo")) == ("", '"loss"')
         carrier.inbox.clear()
+
+
+def offering(request: Request, parameters: str = 'oc;oc-algo="loss"') -> Request:
+    """What says in its Via that its sender heeds what we say."""
+    request.put_via(Via.parse(f"{request.via};{parameters}"))
+    return request
+
+
+class TestTold:
+    """As a server: what we tell a trunk that the policy names."""
+
+    @pytest.fixture
+    def policy(self) -> str:
+        return ALONE.replace("    peer: sip:10.0.0.20:5060\n", "    peer: sip:10.0.0.20:5060\n    overload_control: true\n")
+
+    def test_OVL_01_every_answer_says_what_we_want_to_be_spared(self, world: World, office: Agent, carrier: Agent) -> None:
+        world.receive(LoadChanged(40))
+        office.send(offering(office.request("INVITE", f"sip:{NUMBER}@10.0.0.1", body=sdp("10.0.0.20", 40000))))
+        received = carrier.expect_request("INVITE")
+        assert received.headers.all("Via") == [str(received.via)], "nothing of it goes on to the next hop"
+        carrier.answer(received, 486)
+        for status in (100, 486):
+            via = office.expect_response(status).via
+            assert Feedback.of(via) == Feedback(40, 1.0, pytest.approx(world.now.wall, abs=0.001))  # type: ignore[arg-type]
+            assert via.param("oc-algo") == '"loss"'
+        carrier.inbox.clear()
+
+    def test_OVL_01_within_a_call_too_and_each_time_anew(self, world: World, office: Agent, carrier: Agent) -> None:
+        _, ok, _ = connect(office, carrier, NUMBER)
+        assert office.last_invite is not None
+        told = []
+        for cseq, share in ((2, 40), (3, 10), (4, 0)):
+            world.receive(LoadChanged(share))
+            world.after(0.1)
+            office.send(offering(office.within(office.last_invite, ok, "MESSAGE", cseq=cseq)))
+            carrier.answer(carrier.expect_request("MESSAGE"), 200)
+            told.append(Feedback.of(office.expect_response(200).via))
+        assert [each.share for each in told if each] == [40, 10, 0]
+        assert [each.validity for each in told if each] == [1.0, 1.0, 0.0], "and the last one ends it"
+        sequences = [each.sequence or 0 for each in told if each]
+        assert sequences == sorted(set(sequences))
+
+    @pytest.mark.parametrize("parameters", ["", "oc=20", 'oc;oc-algo="rate"', 'oc-algo="loss"'])
+    def test_OVL_01_who_does_not_offer_to_listen_is_told_nothing(self, world: World, office: Agent, parameters: str) -> None:
+        world.receive(LoadChanged(40))
+        request = office.request("OPTIONS", "sip:10.0.0.1")
+        office.send(offering(request, parameters) if parameters else request)
+        via = office.expect_response(200).via
+        assert via.param("oc") == Via.parse(f"SIP/2.0/UDP h;{parameters}" if parameters else "SIP/2.0/UDP h").param("oc")
+        assert via.param("oc-validity") is None
+
+    def test_OVL_01_it_may_offer_other_algorithms_beside(self, world: World, office: Agent) -> None:
+        world.receive(LoadChanged(40))
+        office.send(offering(office.request("OPTIONS", "sip:10.0.0.1"), 'oc;oc-algo="rate, loss"'))
+        assert Feedback.of(office.expect_response(200).via) is not None
+
+    def test_OVL_01_what_is_turned_away_unseen_says_it_as_well(self, world: World, office: Agent, carrier: Agent) -> None:
+        world.receive(LoadChanged(40))
+        request = offering(office.request("INVITE", f"sip:{NUMBER}@10.0.0.1"))
+        world.core.tell(request, office.flow, world.now)
+        assert Feedback.of(request.via) is not None
+        other = offering(carrier.request("INVITE", f"sip:{NUMBER}@10.1.0.1"))
+        world.core.tell(other, carrier.flow._replace(remote=("192.0.2.66", 5060)), world.now)
+        assert other.via.param("oc") == ""
 
 
 class TestOneOfTwo:

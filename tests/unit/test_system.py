@@ -5,7 +5,7 @@ import time
 import pytest
 
 from sbc.clock import Ids
-from sbc.system import SystemClock, SystemIds
+from sbc.system import SystemClock, SystemIds, ThreadTime
 
 
 def test_identifiers_start_with_their_owner_and_never_repeat() -> None:
@@ -30,3 +30,15 @@ def test_the_clock_is_that_of_the_machine() -> None:
     now = SystemClock().now()
     assert before <= now.monotonic <= time.monotonic()
     assert abs(now.wall - time.time()) < 1
+
+
+def test_time_of_a_thread_is_what_it_works_not_what_it_sleeps() -> None:
+    spent = ThreadTime()
+    before, began = spent.seconds(), time.monotonic()
+    while time.monotonic() - began < 0.05:
+        pass
+    worked = spent.seconds() - before
+    assert 0.03 < worked < 0.2, "waiting for the processor counts, too"
+    before = spent.seconds()
+    time.sleep(0.05)
+    assert spent.seconds() - before < 0.04

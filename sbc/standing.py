@@ -1,0 +1,77 @@
+"""Who goes first when there is more to do than time to do it. Looks, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sbc.call.context import Context, DialogUser
+from sbc.call.priority import allowed_priority
+from sbc.clock import Now
+from sbc.errors import SipError
+from sbc.flow import Flow
+from sbc.policy.decide import dialled, emergency_at, emergency_called, normalise, trunk_at
+from sbc.policy.snapshot import Party, Trunk
+from sbc.registrar.bindings import Bindings
+from sbc.registrar.carriers import Carriers
+from sbc.shield.queue import Rank
+from sbc.sip.message import Request, Response
+
+
+class Standing:
+    """`speaks_for`: whether a flow is that of the dialog's own peer."""
+
+    def __init__(self, context: Context, bindings: Bindings, carriers: Carriers, speaks_for: Callable[[DialogUser, Flow], bool]) -> None:
+        self._context = context
+        self._bindings = bindings
+        self._carriers = carriers
+        self._speaks_for = speaks_for
+
+    def of_source(self, flow: Flow) -> Rank:
+        """What whoever is there has shown so far."""
+        if trunk_at(self._context.snapshot, flow) is not None or self._carriers.knows(flow):
+            return Rank.TRUNK
+        if self._bindings.at(flow) is not None or (flow.connection and self._context.peers.vouched(flow.connection) is not None):
+            return Rank.AUTHENTICATED
+        return self._context.acquaintances.rank(flow)
+
+    def of_message(self, message: Request | Response, flow: Flow) -> Rank:
+        """What was begun comes first; an emergency, or a priority, of somebody we know next."""
+        if isinstance(message, Response):
+            return Rank.FIRST if self._context.transactions.awaits(message) else self.of_source(flow)
+        if self._belongs(message, flow):
+            return Rank.FIRST
+        rank = self.of_source(flow)
+        return Rank.URGENT if message.method == "INVITE" and rank < Rank.SEEN and self._is_urgent(message, flow) else rank
+
+    def tell(self, request: Request, flow: Flow, now: Now) -> None:
+        """A trunk whose `overload_control` says so hears in the answer what share of its requests we want to be spared."""
+        self._context.relief.tell(trunk_at(self._context.snapshot, flow), request, now)
+
+    def _belongs(self, request: Request, flow: Flow) -> bool:
+        """To a dialog that matches on its flow, not merely by a tag that anybody can write, or to an INVITE that is here."""
+        if request.to.tag:
+            user = self._context.dialogs.get((request.call_id, request.to.tag))
+            if user is not None and self._speaks_for(user, flow):
+                return True
+        return request.method in ("ACK", "CANCEL") and self._context.transactions.has_invite_of(request, flow)
+
+    def _is_urgent(self, request: Request, flow: Flow) -> bool:
+        snapshot = self._context.snapshot
+        if emergency_at(snapshot, flow.realm, request.uri) is not None:
+            return True
+        party = self._party(flow)
+        if party is None:
+            return False
+        try:
+            called = normalise(party, dialled(request.uri))
+            return emergency_called(snapshot, party, called) is not None or allowed_priority(request, party) != ""
+        except SipError:  # it will be refused when its turn comes
+            return False
+
+    def _party(self, flow: Flow) -> Party | None:
+        snapshot = self._context.snapshot
+        trunk: Trunk | None = trunk_at(snapshot, flow)
+        if trunk is not None:
+            return trunk
+        account = self._bindings.at(flow)
+        return None if account is None else snapshot.users.get(account) or snapshot.trunks.get(account)
