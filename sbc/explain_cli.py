@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sbc.errors import ConfigError
-from sbc.explain.asked import Asked, Assumed, Flags
+from sbc.explain.asked import Asked, Assumed, Flags, Reply
 from sbc.explain.text import lines_of
 
 SOCKET = Path("var/sbc.sock")
@@ -43,7 +43,11 @@ def explain(
     flags = Flags(to, trunk, user, source, realm, transport, caller, name, "INVITE", rows, tuple(codec or ()))
     if signed not in ("passed", "failed", "unsigned"):
         raise ConfigError("--signed passed, failed or unsigned")
-    assumed = Assumed(_numbers(answer, "--answer"), _numbers(calls, "--calls"), frozenset(absent or ()), signed)  # type: ignore[arg-type]
+    statuses = _numbers(answer, "--answer")
+    if wrong := [status for status in statuses.values() if not 200 <= status <= 699]:
+        raise ConfigError(f"--answer: {wrong[0]} is no final status: 200 to 699; 408: no answer")
+    answers = {name: Reply(status) for name, status in statuses.items()}
+    assumed = Assumed(answers, _numbers(calls, "--calls"), frozenset(absent or ()), signed)  # type: ignore[arg-type]
     octets = _message(message) if message is not None else None
     _tell(policies, flags, assumed, octets, as_json=as_json)
 

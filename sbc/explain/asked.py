@@ -31,16 +31,28 @@ Verified = Literal["passed", "failed", "unsigned"]
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """What somebody answers an INVITE with. `reason`: "": the usual one."""
+
+    status: int
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+ANSWERS = Reply(200)
+
+
+@dataclass(frozen=True, slots=True)
 class Assumed:
     """What is not in the policy.
 
-    answers   by trunk or user: the status it answers an INVITE with; 408: it does not answer. Others answer 200
+    answers   by trunk or user; 408: it does not answer. Others answer 200
     calls     by trunk or user: how many it has already
     absent    those who would register, but have not
     signed    what verifying the caller's signature comes to
     """
 
-    answers: Mapping[str, int] = field(default_factory=dict)
+    answers: Mapping[str, Reply] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     signed: Verified = "unsigned"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sbc.explain.asked import Assumed, Flags
+from sbc.explain.asked import Assumed, Flags, Reply
 from sbc.policy.document import Document
 from sbc.policy.load import object_of
 from sbc.policy.problems import Path as Keys
@@ -53,6 +53,14 @@ Status = Annotated[int | None, *word(_status, **NUMBER_OR_TEXT)]
 Final = Annotated[int, *word(_final, **NUMBER_OR_TEXT)]
 
 
+class ReplyModel(Model):
+    """An answer with more to it than its status."""
+
+    status: Final
+    reason: Dialled | None = Field(None, description="The reason phrase. Default: the usual one.")
+    headers: dict[str, Rows] | None = Field(None, description="Header rows of it.")
+
+
 class GivenModel(Model):
     """A call, and what the world is assumed to be like."""
 
@@ -67,7 +75,7 @@ class GivenModel(Model):
     headers: dict[str, Rows] | None = Field(None, description="Header rows that go along.")
     codecs: list[Text] | None = Field(None, min_length=1, description="Of the offer, in order. Default: all of its media.")
     offer: Literal["none"] | None = Field(None, description="none: the call comes without one.")
-    answers: dict[Name, Final] | None = Field(None, description="What trunks and users answer; 408: nothing. Default: 200.")
+    answers: dict[Name, Final | ReplyModel] | None = Field(None, description="What trunks and users answer; 408: nothing. Default: 200.")
     calls: dict[Name, int] | None = Field(None, description="Calls that trunks and users have already.")
     absent: Names | None = Field(None, description="Those who would register, but have not.")
     signed: Literal["passed", "failed", "unsigned"] | None = Field(None, description="What verifying the caller comes to.")
@@ -156,7 +164,6 @@ def _cases(document: Document, snapshot: Snapshot) -> Iterator[Case]:
 
 def _case(model: CaseModel, path: Keys, document: Document) -> Case:
     given = model.given
-    rows = tuple((name, value) for name, values in (given.headers or {}).items() for value in values)
     flags = Flags(
         to=given.to,
         trunk=given.trunk or "",
@@ -166,13 +173,22 @@ def _case(model: CaseModel, path: Keys, document: Document) -> Case:
         transport=given.transport or "",
         caller=given.caller or "",
         name=given.name or "",
-        headers=rows,
+        headers=_pairs(given.headers),
         codecs=tuple(given.codecs or ()),
         offer=b"" if given.offer == "none" else None,
     )
-    assumed = Assumed(given.answers or {}, given.calls or {}, frozenset(given.absent or ()), given.signed or "unsigned")
+    answers = {name: _reply(answer) for name, answer in (given.answers or {}).items()}
+    assumed = Assumed(answers, given.calls or {}, frozenset(given.absent or ()), given.signed or "unsigned")
     expect = model.expect.model_dump(exclude_unset=True)
     return Case(model.name, flags, assumed, expect, path, document.place)
+
+
+def _pairs(headers: dict[str, list[str]] | None) -> tuple[tuple[str, str], ...]:
+    return tuple([(name, value) for name, values in (headers or {}).items() for value in values])
+
+
+def _reply(answer: int | ReplyModel) -> Reply:
+    return Reply(answer) if isinstance(answer, int) else Reply(answer.status, answer.reason or "", _pairs(answer.headers))
 
 
 def _references(model: CaseModel, snapshot: Snapshot) -> Iterator[tuple[Keys, str]]:

@@ -14,7 +14,7 @@ from sbc.clock import Now
 from sbc.core import Core
 from sbc.effects import CloseRelay, Effect, OpenRelay, Resolve, Send, Verify, WriteRecord
 from sbc.errors import SipError
-from sbc.explain.asked import FINGERPRINT, PEER_PORT, Asked
+from sbc.explain.asked import ANSWERS, FINGERPRINT, PEER_PORT, Asked
 from sbc.explain.ids import PredictableIds
 from sbc.explain.witness import Witness
 from sbc.flow import Flow
@@ -30,7 +30,7 @@ from sbc.sip.message import Request, Response
 from sbc.sip.parse import Malformed, parse_datagram
 from sbc.sip.prover import Prover
 from sbc.sip.server import DEFAULT_PORT, DEFAULT_PORTS
-from sbc.sip.uri import Uri
+from sbc.sip.uri import Uri, format_host
 from sbc.views import RefusalsAsked, RefusalsView
 
 BEGIN = Now(1000.0, 1_800_000_000.0)
@@ -199,16 +199,14 @@ class _World:
     def _answer(self, request: Request, flow: Flow) -> None:
         party = self._at(flow)
         self.outcome.sent.append((party, request, flow))
-        status = self._asked.assumed.answers.get(party.name, 200) if party is not None else 200
-        if status == SILENT:
+        reply = self._asked.assumed.answers.get(party.name, ANSWERS) if party is not None else ANSWERS
+        if reply.status == SILENT:
             return
-        headers: tuple[tuple[str, str], ...] = ()
-        body = b""
-        if request.method == "INVITE" and status < 300:
-            headers, body = (("Contact", f"<sip:{flow.remote[0]}:{flow.remote[1]}>"),), self._description(request, flow)
-        response = Response.answer(
-            request, status, to_tag="callee", headers=headers, body=body, content_type="application/sdp" if body else ""
-        )
+        headers, body = reply.headers, b""
+        if request.method == "INVITE" and reply.status < 300:
+            headers, body = (*headers, ("Contact", f"<sip:{format_host(*flow.remote)}>")), self._description(request, flow)
+        kind = "application/sdp" if body else ""
+        response = Response.answer(request, reply.status, reply.reason, to_tag="callee", headers=headers, body=body, content_type=kind)
         heard = parse_datagram(response.encode())
         if isinstance(heard, Response):
             self._inputs.append(ResponseIn(heard, flow))

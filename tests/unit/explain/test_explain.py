@@ -8,7 +8,7 @@ import pytest
 
 from sbc.errors import ConfigError
 from sbc.explain.account import NO, Account, Phase
-from sbc.explain.asked import Assumed, Flags, asked, brought
+from sbc.explain.asked import Assumed, Flags, Reply, asked, brought
 from sbc.explain.story import explain
 from sbc.explain.text import lines_of
 from sbc.policy.load import Loaded
@@ -91,13 +91,13 @@ def test_a_limit_that_is_reached_is_named(told: Told) -> None:
 
 
 def test_targets_that_fail_are_listed(told: Told) -> None:
-    account = told("0301234567", Assumed(answers={"carrier": 503}), trunk="office")
+    account = told("0301234567", Assumed(answers={"carrier": Reply(503)}), trunk="office")
     assert (account.facts["tried"], account.facts["sent_to"]) == (["carrier", "backup"], "backup")
     assert phase(account, "target").lines == ("carrier UDP 10.1.0.2:5060 503", "backup UDP 10.1.0.3:5060 200")
 
 
 def test_a_target_that_does_not_answer_is_given_up_in_no_time(told: Told) -> None:
-    account = told("0301234567", Assumed(answers={"carrier": 408, "backup": 486}), trunk="office")
+    account = told("0301234567", Assumed(answers={"carrier": Reply(408), "backup": Reply(486)}), trunk="office")
     assert (account.facts["tried"], account.facts["status"]) == (["carrier", "backup"], 486)
 
 
@@ -154,7 +154,7 @@ def test_what_cannot_be_asked_is_said_in_one_line(loaded: Loaded, flags: Flags, 
 
 def test_unknown_names_in_assumptions_are_mistakes(loaded: Loaded) -> None:
     with pytest.raises(ConfigError, match="did you mean 'carrier'"):
-        asked(loaded.snapshot, Flags("1", trunk="office"), Assumed(answers={"carier": 503}))
+        asked(loaded.snapshot, Flags("1", trunk="office"), Assumed(answers={"carier": Reply(503)}))
 
 
 INVITE = (
