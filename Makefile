@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 COMPILER := gcc libc6-dev libssl-dev
 XDP := clang libbpf-dev libxdp-dev ethtool
-PEERS := baresip-core linphone-cli sip-tester iproute2 nftables
+PEERS := baresip-core linphone-cli sip-tester secsipidx iproute2 nftables
 FETCHED := $(or $(SBC_PEERS),$(HOME)/.cache/sbc-peers)
 POLICIES := policies
 COMPILED_FIRST := $(CURDIR)/build/compiled:$(CURDIR)
@@ -69,6 +69,7 @@ bench: build/trained/.built ## CPU per call and per relayed packet, half an hour
 	@$(BIN)/python -P -m tests.bench.signalling --find-max
 	@$(BIN)/python -P -m tests.bench.signalling --tls --rates 20,100,200
 	@$(BIN)/python -P -m tests.bench.recording
+	@$(BIN)/python -P -m tests.bench.identity
 	@$(BIN)/python -P -m tests.bench.registrations --users 10000
 	@$(BIN)/python -P -m tests.bench.registrations --users 5000 --tls
 	@$(MAKE) bench-media

@@ -92,8 +92,8 @@ class Subject:
 
 
 @contextlib.contextmanager
-def subject(folder: Path, command: tuple[str, ...] = RUN, policy: str = POLICY) -> Iterator[Subject]:
-    """Runs `command` with the policy in `folder`, which may be of an earlier run. RuntimeError when it does not come up."""
+def subject(folder: Path, command: tuple[str, ...] = RUN, policy: str = POLICY, outside: str = OUTSIDE) -> Iterator[Subject]:
+    """Runs `command` with the policy in `folder`, which may be of an earlier run; TLS shows at `outside` that it is up. RuntimeError."""
     (folder / "policies").mkdir(parents=True, exist_ok=True)
     (folder / "policies" / "sbc.yaml").write_text(policy)
     devcerts.make(folder / "certs", [OUTSIDE], users=(USER,))
@@ -102,7 +102,7 @@ def subject(folder: Path, command: tuple[str, ...] = RUN, policy: str = POLICY) 
     with log.open("wb") as sink:
         process = subprocess.Popen(command, cwd=folder, stdout=sink, stderr=subprocess.STDOUT)
     try:
-        _wait(process, log)
+        _wait(process, log, outside)
         yield Subject(process.pid, folder, log)
         if process.poll() is not None:
             raise RuntimeError(f"the SBC ended by itself with {process.returncode}:\n{_tail(log)}")
@@ -121,13 +121,13 @@ def _allow_sockets() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], log: Path, outside: str) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection((OUTSIDE, TLS_PORT), timeout=1):
+        with contextlib.suppress(OSError), socket.create_connection((outside, TLS_PORT), timeout=1):
             return
         time.sleep(0.1)
-    raise RuntimeError(f"the SBC did not open {OUTSIDE}:{TLS_PORT}:\n{_tail(log)}")
+    raise RuntimeError(f"the SBC did not open {outside}:{TLS_PORT}:\n{_tail(log)}")
 
 
 def _tail(log: Path) -> str:
