@@ -148,7 +148,7 @@ class Call:
             return
         self.facts.stir = as_json(verdict)
         self.invitation = with_verdict(self.invitation, verdict)
-        cause = refusal(self.a.party, verdict)
+        cause = refusal(self.a, verdict)
         if cause is None:
             self._find(self.a, Offered(self.a.described), now)
         else:

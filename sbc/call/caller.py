@@ -188,7 +188,7 @@ class CallerLeg(Leg):
             self._say_progress(self._progress, now)
 
     def _rows_of(self, said: Said) -> HeaderRows:
-        return tuple(rows_for(said, self.party, self.sent_by.host))
+        return (*rows_for(said, self.party, self.sent_by.host), *[("Reason", reason) for reason in self.reasons])
 
     def _description(self, far: Description) -> bytes:
         """Ours for what the callee's side says; empty when the caller has it already. Raises SipError.

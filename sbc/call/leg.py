@@ -47,6 +47,7 @@ class Leg(Negotiation):
         self._bye: ClientTransaction | None = None
         self.owner: object = None  # the call, for whoever finds the leg by its dialog
         self.reported = Reported()
+        self.reasons: tuple[str, ...] = ()  # values of Reason in what it answers the INVITE with
         self._questions = 0  # of the far peer to ours, not answered yet
 
     def say(self, word: Word, now: Now) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sbc.call.bridge import Invitation
 from sbc.call.context import Context
+from sbc.call.leg import Leg
 from sbc.call.neutral import numbered
 from sbc.call.words import Cause
 from sbc.clock import Now
@@ -18,6 +19,7 @@ from sbc.policy.decide import dialled, normalise
 from sbc.policy.snapshot import Party, Trunk
 from sbc.sip.fields.date import seconds_of
 from sbc.sip.fields.identity import parse_identities
+from sbc.sip.fields.reason import Reason
 from sbc.sip.message import Request
 from sbc.sip.names import DATE, IDENTITY, P_ASSERTED_IDENTITY
 from sbc.sip.uri import Uri
@@ -39,6 +41,7 @@ def claimed(request: Request, party: Party) -> Claimed | None:
         _canonical(request.to.uri, party),
         _canonical(request.uri, party),
         seconds_of(date) if date is not None else None,
+        request.call_id,
     )
 
 
@@ -64,10 +67,14 @@ def with_verdict(invitation: Invitation, verdict: Verdict) -> Invitation:
     return replace(invitation, said=said, claimed=None)
 
 
-def refusal(party: Party, verdict: Verdict) -> Cause | None:
-    """Why this call is not to be."""
-    failure = verdict.refusal
-    if failure is None or not isinstance(party, Trunk) or party.verify != "require":
+def refusal(leg: Leg, verdict: Verdict) -> Cause | None:
+    """Why this call is not to be. Whether it is or not, the caller's side hears what was wrong if the policy says so (RFC 9410)."""
+    party, failure = leg.party, verdict.refusal
+    if not isinstance(party, Trunk):
+        return None
+    if party.verify_reasons and not verdict.late:
+        leg.reasons = tuple(dict.fromkeys([str(Reason("STIR", each.status, each.reason)) for each in verdict.failures]))
+    if failure is None or party.verify != "require":
         return None
     return Cause(failure.status, failure.reason, by="sbc", note=failure.detail)
 
@@ -82,6 +89,7 @@ def as_json(verdict: Verdict) -> dict[str, object]:
         "diverted": list(verdict.diverted),
         "name": verdict.name,
         "late": verdict.late,
+        "replayed": verdict.replayed,
         "failures": [f"{each.status} {each.reason}: {each.detail}" for each in verdict.failures],
     }
 

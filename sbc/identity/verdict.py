@@ -27,6 +27,7 @@ class Claimed:
     called: str
     request: str
     date: int | None = None
+    call_id: str = ""
 
 
 @frozen
@@ -45,7 +46,7 @@ NO_HEADER = Failure(428, "Use Identity Header", "no Identity header")
 class Verdict:
     """`attest` and `origid` of a valid shaken; `diverted`: who was called, from first to last; `name` of valid rich call data.
 
-    `late`: a certificate did not come in time; nobody is to blame for that.
+    `late`: a certificate did not come in time; nobody is to blame for that. `replayed`: another call has come with the same proof.
     """
 
     verstat: Verstat
@@ -56,6 +57,7 @@ class Verdict:
     diverted: tuple[str, ...] = ()
     name: str | None = None
     late: bool = False
+    replayed: bool = False
 
     @property
     def refusal(self) -> Failure | None:

@@ -28,6 +28,8 @@ WAITING = 200  # files asked for and not yet there; beyond, a call goes on witho
 KEPT = 1000  # chains of some 3 KB
 MIN_TIME, MAX_TIME = 60.0, 86_400.0  # a chain is kept, whatever its server says: a new one has another URL (ATIS-1000080)
 USUAL_TIME = 3600.0  # when its server says nothing
+FREQUENT = 10  # uses of a chain; whose calls come so often is fetched again before it is too old, and nobody waits
+EARLY = 0.1  # of its time
 FAILED_TIME = (30.0, 60.0)  # until it is asked for again, at random between: not all of us at once
 
 Addresses = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -39,12 +41,14 @@ class Unavailable(Exception):
     """Why there is no certificate, in a few words."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
-    """`octets`: None when it could not be had. Loop time."""
+    """`octets`: None when it could not be had. Loop time; from `early` on it is fetched again if it is used much."""
 
     octets: bytes | None
     until: float
+    early: float
+    uses: int = 0
 
 
 class Certificates:
@@ -97,8 +101,12 @@ class Certificates:
 
     def _known(self, url: str) -> bool:
         kept = self._kept.get(url)
-        if kept is None or kept.until <= self._loop.time():
+        now = self._loop.time()
+        if kept is None or kept.until <= now:
             return False
+        kept.uses += 1
+        if kept.octets is not None and kept.early <= now and kept.uses >= FREQUENT:
+            self._ask(url)
         self._kept.move_to_end(url)
         return True
 
@@ -158,7 +166,8 @@ class Certificates:
         return [str(address[0]) for *_, address in found]
 
     def _keep(self, url: str, octets: bytes | None, seconds: float) -> None:
-        self._kept[url] = _Kept(octets, self._loop.time() + seconds)
+        until = self._loop.time() + seconds
+        self._kept[url] = _Kept(octets, until, until - EARLY * seconds)
         self._kept.move_to_end(url)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

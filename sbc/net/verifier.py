@@ -10,7 +10,9 @@ from cryptography.x509 import load_pem_x509_certificates
 
 from sbc.clock import Now
 from sbc.errors import ConfigError
+from sbc.frozen import replace
 from sbc.identity.credential import Trust, read_revoked
+from sbc.identity.replays import Replays
 from sbc.identity.verdict import Claimed, Verdict, Verstat
 from sbc.identity.verify import Credentials, locations, verify
 from sbc.inputs import Verified
@@ -45,6 +47,7 @@ class Verifier:
         self._answer = answer
         self._credentials = Credentials(Trust(()))
         self._ours: dict[str, bytes] = {}
+        self._replays = Replays()
 
     def read(self, snapshot: Snapshot) -> Known:
         """The authorities of a policy that has been checked, and our own certificate. ConfigError: they are not readable any more."""
@@ -78,5 +81,7 @@ class Verifier:
             verdict = verify(asked, chains | self._ours, self._credentials, self._clock().wall)
             if late and verdict.verstat != Verstat.PASSED:
                 verdict = NOT_CHECKED
+            if verdict.verstat == Verstat.PASSED and self._replays.seen(asked, self._clock().monotonic):
+                verdict = replace(verdict, replayed=True)
         finally:  # a fault of ours must not keep a call waiting for ever
             self._answer(Verified(question, verdict))

@@ -216,6 +216,7 @@ def _trunk(
         register_to=register_to,
         credentials=_credentials(name, trunk, register_to, secrets),
         verify=trunk.verify or "no",
+        verify_reasons=trunk.verify_reasons or False,
         numbers=NumberRules(_kinds(trunk.refuse_to), _kinds(trunk.refuse_from)),
         sign=trunk.sign or "no",
     )

@@ -328,6 +328,7 @@ class Trunk:
     early_offer           INVITEs to it always have an offer (RFC 3264), whether the caller made one or not
     register_at           the trunk whose registrar knows its password; None: we do
     verify                proofs of who calls (RFC 8224) are left alone, looked at, or demanded
+    verify_reasons        our answers say what was wrong with proofs (RFC 9410)
     sign                  calls to it are signed, with no more than that attestation
     authenticates         its address alone does not count: it proves with this account who it is
     edits                 of the headers of what it says and is told; None: nobody touches them
@@ -359,6 +360,7 @@ class Trunk:
     register_to: RegisterTo | None = None
     credentials: Credentials | None = None
     verify: Literal["no", "tag", "require"] = "no"
+    verify_reasons: bool = False
     edits: Edits | None = None
     numbers: NumberRules = NumberRules()
     sign: Attest | Literal["no"] = "no"

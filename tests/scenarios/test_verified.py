@@ -13,7 +13,7 @@ from sbc.sip.message import Request
 from tests.unit.identity import pki
 from tests.unit.identity.pki import NOW, URL
 from tests.vectors.test_passport import HERE
-from tests.world import POLICY, Agent, World
+from tests.world import POLICY, Agent, World, sdp
 
 CALLER, CALLED = "+12155550121", "+12155550131"
 ROOT = pki.Authority()
@@ -166,3 +166,31 @@ def test_a_number_that_stands_in_for_the_callers_is_not_called_verified() -> Non
     carrier.answer(received, 486)
     office.expect_response(486)
     assert stir(world)["verstat"] == "TN-Validation-Passed"
+
+
+STALE = identity(iat=NOW - 62)
+TOLD = 'STIR;cause=403;text="Stale Date"'
+
+
+@pytest.mark.parametrize(("verify", "reasons"), [("tag", True), ("require", True), ("tag", False)])
+def test_STV_05_the_signer_may_hear_what_was_wrong(verify: str, reasons: bool) -> None:
+    """RFC 9410: also when the call goes on, in what it is answered with."""
+    world = World(policy(verify, "trusted: true" + ("\n    verify_reasons: true" if reasons else "")))
+    world.chains, world.credentials = {URL: pki.pem(LEAF)}, Credentials(ROOT.trust)
+    office, carrier = world.agent("office", ("10.0.0.20", 5060), "outside"), world.agent("carrier", ("10.1.0.2", 5060), "inside")
+    invite(office, STALE, STALE)
+    if verify == "require":
+        assert office.expect_response(403).headers.all("Reason") == [TOLD]
+        return
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 180)
+    assert office.expect_response(180).headers.all("Reason") == ([TOLD] if reasons else [])
+    carrier.answer(received, 200, body=sdp("10.1.0.2", 50000))
+    assert office.expect_response(200).headers.all("Reason") == ([TOLD] if reasons else [])
+
+
+def test_STV_05_nobody_hears_of_a_good_proof_or_a_late_certificate() -> None:
+    _, office, carrier = made("tag", trusted="trusted: true\n    verify_reasons: true")
+    invite(office, identity())
+    carrier.answer(carrier.expect_request("INVITE"), 180)
+    assert not office.expect_response(180).headers.all("Reason")

@@ -97,6 +97,8 @@ def _verifies(checker: Checker, name: str, trunk: model.TrunkModel) -> None:
     identity = checker.policy.identity
     if trunk.verify in ("tag", "require") and (identity is None or identity.roots is None):
         checker.error(("trunks", name, "verify"), "by whose certificates? Say so under 'identity: {roots: FILE}'")
+    if trunk.verify_reasons and trunk.verify in (None, "no"):
+        checker.error(("trunks", name, "verify_reasons"), "nothing is verified of its calls: say 'verify: tag' or 'verify: require', too")
     if trunk.sign not in (None, "no") and (identity is None or identity.sign is None):
         checker.error(("trunks", name, "sign"), "with which key? Say so under 'identity: {sign: {certificate: NAME, url: https://…}}'")
 

@@ -233,6 +233,9 @@ class TrunkModel(PartyModel):
         "whom we trust is told what came of it (verstat); no call is refused. require: calls without a good one are refused, emergency "
         "calls never. Needs `identity`.",
     )
+    verify_reasons: bool | None = Field(
+        None, description="true: our answers to its calls say what was wrong with their proofs (Reason, RFC 9410). Default: false."
+    )
     sign: Literal["no", "A", "B", "C"] | None = Field(
         None,
         description="Calls to it are signed (STIR/SHAKEN), with no more than this attestation, and less where the facts say less. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -9,12 +10,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sbc.frozen import replace
 from sbc.identity.authority import TN_AUTH_LIST, Authority, Numbers
 from sbc.identity.credential import MAX_CHAIN, Trust, credential, read_chain, read_revoked
 from sbc.identity.faults import BadIdentityInfo, InvalidPassport, UnsupportedCredential
 from sbc.identity.location import check_url, public
 from sbc.identity.parties import party
 from sbc.identity.passport import read, signed
+from sbc.identity.replays import KEPT, WINDOW_S, Replays
 from sbc.identity.verdict import MAX_HEADERS, Claimed, Verstat
 from sbc.identity.verify import Credentials, locations, verify
 from sbc.sip.fields.signed_identity import SignedIdentity
@@ -264,3 +267,37 @@ def test_what_is_no_certificate() -> None:
     for octets in (b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"-" * 70_000):
         with pytest.raises(BadIdentityInfo):
             read_chain(octets)
+
+
+def test_STV_12_a_proof_belongs_to_the_call_it_came_with_first() -> None:
+    replays = Replays()
+    first, other = replace(asked(identity()), call_id="a"), replace(asked(identity()), call_id="b")
+    stolen = replace(first, call_id="c")
+    assert not replays.seen(first, 0.0)
+    assert not replays.seen(first, 1.0)  # the same call, by another way
+    assert not replays.seen(other, 1.0)
+    assert replays.seen(stolen, 2.0)
+    assert replays.seen(replace(first, identities=(first.identities[0].replace("shaken", "SHAKEN"),), call_id="d"), 3.0)
+    assert not replays.seen(stolen, WINDOW_S + 1)  # by then it is stale
+
+
+def test_STV_12_another_signature_made_of_the_first_is_no_other_proof() -> None:
+    """(R, N - S) is as valid as (R, S), and anybody can work it out."""
+    token = identity().partition(";")[0]
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
+    signature = read(token).signature
+    other = signature[:32] + (order - int.from_bytes(signature[32:], "big")).to_bytes(32, "big")
+    forged = f"{token.rpartition('.')[0]}.{urlsafe_b64encode(other).rstrip(b'=').decode()}{identity()[len(token) :]}"
+    assert verstat(forged) == Verstat.PASSED
+    replays = Replays()
+    assert not replays.seen(replace(asked(token), call_id="a"), 0.0)
+    assert replays.seen(replace(asked(forged), call_id="b"), 1.0)
+
+
+def test_STV_12_no_flood_fills_the_memory() -> None:
+    replays = Replays()
+    for number in range(2 * KEPT // 10):
+        replays.seen(Claimed(tuple(f"{number}.{each}.{'x' * 86}" for each in range(10)), ("1",), "2", "2", call_id="x"), 0.0)
+    assert len(replays) <= KEPT + 10
+    replays.seen(asked(), 2 * WINDOW_S)
+    assert len(replays) == 0

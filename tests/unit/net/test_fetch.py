@@ -15,7 +15,7 @@ from sbc.clock import Now
 from sbc.identity.passport import signed
 from sbc.identity.verdict import Claimed, Verstat
 from sbc.inputs import Verified
-from sbc.net.fetch import Certificates
+from sbc.net.fetch import FREQUENT, Certificates
 from sbc.net.tasks import Tasks
 from sbc.net.verifier import Verifier
 from sbc.sip.fields.signed_identity import SignedIdentity
@@ -266,5 +266,42 @@ def test_TMD_19_the_verifier_always_answers(tmp_path: Path, answer: Answer, pati
             told = await asyncio.wait_for(answers.get(), 5)
             assert (told.question, told.verdict.verstat, told.verdict.late) == ("question", verstat, late)
             await tasks.close()
+
+    asyncio.run(scene())
+
+
+def test_STV_07_whose_calls_come_often_is_fetched_again_before_it_is_too_old(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as (made, fetcher):
+            for path, uses, fetches in (("/often.pem", FREQUENT, 2), ("/seldom.pem", FREQUENT - 2, 1)):
+                made.paths[path] = content(CHAIN)
+                made.asked.clear()
+                for _ in range(uses):
+                    assert await fetcher.chains([url(path)], 2.0) == ({url(path): CHAIN}, False)
+                kept = fetcher._kept[url(path)]
+                kept.early = 0.0
+                made.paths[path] = silent if fetches == 1 else content(CHAIN)
+                assert await fetcher.chains([url(path)], 2.0) == ({url(path): CHAIN}, False)
+                if task := fetcher._asked.get(url(path)):
+                    await task
+                assert made.asked == [path] * fetches
+
+    asyncio.run(scene())
+
+
+def test_STV_12_a_proof_that_comes_with_another_call_is_noted(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as (made, fetcher):
+            made.paths["/a.pem"] = content(CHAIN)
+            loop, answers = asyncio.get_running_loop(), asyncio.Queue[Verified]()
+            verifier = Verifier(Tasks(loop, lambda error: None), fetcher, lambda: Now(loop.time(), pki.NOW), answers.put_nowait)
+            (tmp_path / "roots.pem").write_bytes(pki.pem(AUTHORITY.certificate))
+            verifier.apply(verifier.read(snapshot_of(f"{POLICY}identity: {{roots: {tmp_path / 'roots.pem'}}}\n")))
+            claims = {"attest": "A", "dest": {"tn": ["2"]}, "iat": pki.NOW, "orig": {"tn": "1"}, "origid": "x"}
+            header = str(SignedIdentity(signed(claims, KEY, url("/a.pem"), "shaken"), url("/a.pem"), ppt="shaken"))
+            for call_id, replayed in (("first", False), ("first", False), ("second", True)):
+                verifier.ask("question", Claimed((header,), ("1",), "2", "2", call_id=call_id), 2.0)
+                told = await asyncio.wait_for(answers.get(), 5)
+                assert (told.verdict.verstat, told.verdict.replayed) == (Verstat.PASSED, replayed)
 
     asyncio.run(scene())

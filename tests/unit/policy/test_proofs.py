@@ -50,6 +50,7 @@ def test_nobody_waits_for_long(folder: Folder) -> None:
     ("text", "says"),
     [
         (CARRIER, "trunks.carrier.verify: by whose certificates? Say so under 'identity: {roots: FILE}'"),
+        (CARRIER.replace("verify: tag", "verify_reasons: true"), "trunks.carrier.verify_reasons: nothing is verified of its calls"),
         (identity(roots="/none"), "identity.roots: /none: No such file or directory"),
         (identity(roots=HERE / "shaken_cases.json"), "holds no readable PEM certificate"),
         (identity(roots=PKI / "root.cert.pem", revoked=PKI / "sti-pa.crl.der"), "not signed by its issuer"),
