@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sbc.identity.passport import Passport, read, signed
 from sbc.identity.sign import Key
@@ -252,3 +255,19 @@ def test_a_signed_call_leaves_nothing_behind_and_plays_again() -> None:
     cast.carrier.answer(received, 200, body=sdp("10.1.0.2", 50000))
     cast.office.expect_response(200)
     cast.world.expect_nothing_left()
+
+
+VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=120)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    VALUES | st.just(foreign(dest=ELSEWHERE)).map(lambda value: value.replace("shaken", "div")),
+    VALUES,
+    VALUES.map(lambda text: f"<sip:{quote(text)}@10.0.0.20>"),
+)
+def test_whatever_a_caller_writes_its_call_goes_out_signed_or_not(identity: str, date: str, asserted: str) -> None:
+    cast = Signing(office=TRUSTED)
+    received = cast.call(("Identity", identity), ("Date", date), ("P-Asserted-Identity", asserted))
+    assert received.headers.all("Identity")[0] == identity
+    assert cast.world.key is OURS
