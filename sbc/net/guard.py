@@ -119,7 +119,7 @@ class Guard:
             self._drop.know(source_key(host))
 
     def _ban(self, ban: Ban) -> None:
-        if self._drop is not None and not ban.shadow and self._shield.rules.kernel:
+        if self._drop is not None and not ban.shadow and not ban.may_be_an_office and self._shield.rules.kernel:
             self._drop.ban(ban.source, ban.left(self._now().monotonic))
 
 

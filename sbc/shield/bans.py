@@ -34,6 +34,11 @@ class Ban:
     def left(self, now: float) -> float:
         return max(0.0, self.until - now)
 
+    @property
+    def may_be_an_office(self) -> bool:
+        """All it did was to try wrong passwords of accounts that exist: perhaps phones that nobody has told the new one."""
+        return self.counts.keys() <= {"wrong_password"}
+
 
 class Bans:
     """The latest ban of each source, those that are over among them."""

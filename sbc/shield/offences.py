@@ -24,7 +24,7 @@ Offence = Literal[
 USUAL: Mapping[Offence, int | None] = {
     "scanner": 1,  # says itself that it is one
     "malformed": 10,
-    "wrong_password": 20,  # a PBX with a password of last year tries once in ten seconds at most
+    "wrong_password": 20,  # a PBX with a password of last year tries once in five seconds at most; banned here alone, never in the kernel
     "unknown_user": 10,  # digests for accounts that are not there
     "unroutable": 20,  # numbers that lead nowhere, of one user
     "stranger": 30,  # requests of whom we do not know, where nobody could answer a challenge

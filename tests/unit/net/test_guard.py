@@ -37,7 +37,7 @@ class Kernel:
         self.banned[source] = seconds
 
     def unban(self, source: str) -> None:
-        del self.banned[source]
+        self.banned.pop(source, None)
 
     def know(self, source: str) -> None:
         self.known.append(source)
@@ -84,6 +84,21 @@ def test_OVL_05_a_ban_is_in_the_log_and_in_the_kernel() -> None:
     assert it.guard.refuses_connection(ATTACKER, it.now.monotonic)
     assert it.guard.refuses_datagram(ATTACKER, b"x", it.now.monotonic)
     assert it.stats.datagrams_banned == 1
+
+
+def test_REJ_03_an_office_with_an_old_password_is_never_banned_in_the_kernel() -> None:
+    it = Stage()
+    flow = Flow("outside", "TLS", ("10.0.0.1", 5061), (ATTACKER, 5999))
+    for _ in range(20):
+        it.guard.offended(flow, "wrong_password", "digest", "alice")
+    assert it.bans().bans[0].why == "wrong_password"
+    assert it.kernel.banned == {}
+    it.guard.ask(Unban(ATTACKER))
+    for _ in range(9):
+        it.guard.offended(flow, "unknown_user", "digest", "bob")
+    for _ in range(2):
+        it.guard.offended(flow, "wrong_password", "digest", "alice")
+    assert it.kernel.banned == {ATTACKER: 300.0}
 
 
 def test_OVL_06_what_came_without_proof_bans_nobody() -> None:
