@@ -66,6 +66,7 @@ wheel: build/trained/.built ## the same once more, arranged by what calls run of
 bench: export PYTHONPATH = $(TRAINED_FIRST)
 bench: build/trained/.built ## CPU per call and per relayed packet, half an hour
 	@$(BIN)/python -P -m tests.bench.core
+	@$(BIN)/python -P -m tests.bench.decide
 	@$(BIN)/python -P -m tests.bench.signalling --find-max
 	@$(BIN)/python -P -m tests.bench.signalling --tls --rates 20,100,200
 	@$(BIN)/python -P -m tests.bench.recording

@@ -87,6 +87,8 @@ class _Story:
         if final is not None and final.status == 401:
             text = "asked for a password: nobody is known by this address, but somebody may be who has one"
             return Phase("who", text, self._rules.at("realms", self._flow.realm), facts=facts, result=NO)
+        if self._outcome.received is None:
+            return Phase("message", "cannot be read far enough to be answered", facts=facts, result=NO)
         if self._note.startswith("malformed"):
             return Phase("message", self._note, facts=facts, result=NO)
         text = "a stranger: no trunk has this address, and no account"
