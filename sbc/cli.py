@@ -241,6 +241,25 @@ def unban(
 
 
 @_app.command()
+def attack_sim(
+    kind: Annotated[
+        str,
+        typer.Argument(help="invite, register, options, malformed, garbage, fragments, scan, crack, connections, handshakes or slow."),
+    ],
+    target: Annotated[str, typer.Argument(help="ADDRESS:PORT of an SBC on this machine or in a network namespace of it.")],
+    rate: Annotated[int, typer.Option(min=1, help="Packets, or connections, a second.")] = 1000,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long.")] = 10.0,
+    source: Annotated[str, typer.Option("--from", help="Address of ours to send from, such as 127.0.0.66.")] = "",
+    as_json: _Json = False,
+) -> None:
+    """Attack an SBC of our own, to see what it makes of it. Nobody else's can be a target."""
+    from sbc.probe import attack
+    from sbc.probe.console import say
+
+    attack.main(kind, target, rate, seconds, source, as_json, say)
+
+
+@_app.command()
 def pbx_config(
     make: Annotated[str, typer.Argument(help="asterisk, freepbx or 3cx.")],
     trunk: Annotated[str, typer.Argument(help="Name of the trunk that the PBX is.")],

@@ -1,0 +1,197 @@
+"""Attacks on the SBC while known peers call through it: their calls do not notice, and what strangers may cost stays bounded.
+
+The short form of tests/bench/attack.py: seconds instead of half a minute each, and rates that a busy machine can send.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sbc.shield.shield import MEMORY_BOUND
+from tests.bench.generator import LoadResult, LoadSpec, run_load
+from tests.interop import namespaces
+from tests.interop.namespaces import Lab
+from tests.interop.server import POLICY, ROOT, Server, serve
+from tests.interop.wait import until
+
+CALLS, SECONDS = 20, 0.5  # a second; how long one attack lasts
+EACH = 1.0  # seconds of one attack, with the start of its process
+ANSWERS = 20 + 5 * 15  # what one source may hear at once, and a second
+FLOOD, CONNECTIONS = 5_000, 300  # a second: 20,000 and 1,000 in tests/bench/attack.py
+SINK_PORT = 5080
+OTHER = "10.99.1.10"  # of the attacker, too
+SETUP_MS = 500.0  # p99, before a caller would say it again; the machine does other things meanwhile
+
+# The PBX is where the phone is, and so is the far end; the attacker is nobody
+ATTACKED = (
+    POLICY.replace("{attacker}", "10.99.1.2")
+    .replace("  plain_pbx:", f'  sink: {{{{realm: outside, peer: "sip:10.99.1.2:{SINK_PORT}", media: plain}}}}\n  plain_pbx:')
+    .replace("  - name: out\n", '  - {{name: sink, when: {{trunk: plain_pbx, to: "+4950*"}}, send_to: [sink]}}\n  - name: out\n')
+    .replace("udp://{outside}:5060,", "udp://{outside}:5060, ws://{outside}:5080,")
+)
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with namespaces.lab() as lab, serve(lab, tmp_path_factory.mktemp("attacked") / "sbc", ATTACKED) as running:
+        until(lambda: "banned_are_dropped" in running.log, 5, "nothing is said of the kernel")
+        lab.attacker.run(["ip", "addr", "add", f"{OTHER}/24", "dev", "outside"])
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def forgiven(attacked: Server) -> Iterator[None]:
+    yield
+    _sbc(attacked.lab, "unban", attacked.lab.attacker.address, "--socket", str(attacked.folder / "sbc.sock"), within=attacked.lab.sbc)
+
+
+def _sbc(lab: Lab, *arguments: str, within: namespaces.Namespace) -> str:
+    return within.run([sys.executable, "-P", "-m", "sbc", *arguments])
+
+
+def calls(lab: Lab, seconds: float) -> LoadResult:
+    spec = LoadSpec(
+        rate=CALLS,
+        seconds=seconds,
+        server=(lab.outside, 5060),
+        caller=(lab.phone.address, 5070),
+        callee=(lab.phone.address, SINK_PORT),
+        hold=0.3,
+        number="+4950123",
+    )
+    return lab.phone.within(lambda: run_load(spec))
+
+
+def under(attacked: Server, attack: Callable[[], object], seconds: float = 2.0) -> LoadResult:
+    """Calls while `attack` runs; they all have to succeed, and memory has to stay where it is."""
+    before = attacked.status()["memory_mib"]
+    with ThreadPoolExecutor(1) as thread:
+        attacking = thread.submit(attack)
+        result = calls(attacked.lab, seconds)
+        attacking.result()
+    assert result.failed == {}
+    assert result.completed == result.offered
+    assert result.setup_p99_ms < SETUP_MS
+    assert attacked.status()["memory_mib"] - before < MEMORY_BOUND / 2**20
+    return result
+
+
+def simulated(attacked: Server, kind: str, rate: int, port: int = 5060, seconds: float = SECONDS, source: str = "") -> dict[str, Any]:
+    lab = attacked.lab
+    options = ("--rate", str(rate), "--seconds", f"{seconds:g}", "--json", *(("--from", source) if source else ()))
+    told: dict[str, Any] = json.loads(_sbc(lab, "attack-sim", kind, f"{lab.outside}:{port}", *options, within=lab.attacker))
+    return told
+
+
+def test_OVL_05_floods_of_datagrams(attacked: Server) -> None:
+    kinds = ("invite", "register", "options", "malformed", "garbage", "fragments", "scan")
+    told: list[dict[str, Any]] = []
+    under(attacked, lambda: told.extend(simulated(attacked, kind, FLOOD) for kind in kinds), seconds=len(kinds) * EACH)
+    assert [each["kind"] for each in told if each["sent"] < FLOOD * SECONDS / 4] == []
+    assert sum(each["answered"] for each in told) <= ANSWERS, "the one stateless challenge, within its budget, and nothing else"
+    assert f"source={attacked.lab.attacker.address}" not in attacked.log, "datagrams prove nothing"
+
+
+def test_OVL_05_floods_of_connections(attacked: Server) -> None:
+    kinds = (("connections", 5060), ("handshakes", 5061), ("slow", 5060), ("slow", 5061), ("slow", 5080))
+    told: list[dict[str, Any]] = []
+    under(attacked, lambda: told.extend(simulated(attacked, kind, CONNECTIONS, port) for kind, port in kinds), seconds=len(kinds) * EACH)
+    assert [each["kind"] for each in told if each["sent"] < CONNECTIONS * SECONDS / 4] == []
+    assert attacked.status()["connections"] <= 600, "of one source: StreamLimits.connections_per_source, and those of the calls"
+
+
+def test_AUTH_07_whoever_guesses_passwords_is_banned_and_dropped(attacked: Server) -> None:
+    """From an address that nothing else came from: one in whose name datagrams came is let through once a second."""
+    lab = attacked.lab
+    under(attacked, lambda: simulated(attacked, "crack", 200, seconds=1.0, source=OTHER))
+    (line,) = [line for line in attacked.log.splitlines() if " banned " in line and f"source={OTHER}" in line]
+    assert "unknown_user:" in line
+    assert "proof=digest" in line
+    until(lambda: OTHER in lab.sbc.run(["nft", "list", "set", "inet", _table(lab), "banned4"]), 3, "not in the kernel")
+
+
+def test_FRD_09_sipvicious_finds_nothing(attacked: Server) -> None:
+    lab = attacked.lab
+
+    def vicious() -> list[str]:
+        commands = (
+            ["svmap", lab.outside],
+            ["svwar", "-e100-400", "-mREGISTER", lab.outside],
+            ["svwar", "-e100-400", "-mINVITE", lab.outside],
+            ["svcrack", "-ualice", "-r100-400", lab.outside],
+        )
+        return [_ended(lab, command) for command in commands]
+
+    told: list[str] = []
+    under(attacked, lambda: told.extend(vicious()))
+    assert not any("alice" in line for line in told[1].splitlines() + told[2].splitlines())
+    assert lab.outside not in told[0], "it is not even there"
+    assert "Password" not in told[3] or "found" not in told[3]
+
+
+def _ended(lab: Lab, command: list[str]) -> str:
+    """What it said, within a second."""
+    try:
+        return lab.attacker.run(["timeout", "1", *command], timeout=10)
+    except subprocess.CalledProcessError as error:
+        return f"{error.stdout}{error.stderr}"
+
+
+def test_OVL_06_whoever_writes_a_carriers_address_on_its_packets_bans_nobody(attacked: Server) -> None:
+    """Scans, garbage and wrong passwords in the name of the PBX that calls meanwhile."""
+    lab = attacked.lab
+    wrong = (
+        f"REGISTER sip:{lab.outside} SIP/2.0\r\nVia: SIP/2.0/UDP 10.99.1.2:5999;branch=z9hG4bKspoof%d\r\nFrom: <sip:alice@x>;tag=1\r\n"
+        f"To: <sip:alice@{lab.outside}>\r\nCall-ID: spoof%d\r\nCSeq: 1 REGISTER\r\nUser-Agent: friendly-scanner\r\n"
+        f'Authorization: Digest username="alice", realm="{lab.outside}", nonce="1.2", uri="sip:{lab.outside}", qop=auth, nc=00000001, '
+        'cnonce="1", response="00000000000000000000000000000000", algorithm=MD5\r\nContent-Length: 0\r\n\r\n'
+    )
+
+    def spoof() -> None:
+        raw = lab.attacker.within(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW))
+        with raw:
+            for number in range(2000):
+                data = b"\xff" * 100 if number % 2 else (wrong % (number, number)).encode()
+                raw.sendto(datagram(lab.phone.address, lab.outside, 5060, data), (lab.outside, 0))
+
+    under(attacked, spoof)
+    assert f"source={lab.phone.address}" not in attacked.log
+    assert lab.phone.address not in lab.sbc.run(["nft", "list", "set", "inet", _table(lab), "banned4"])
+
+
+def datagram(source: str, to: str, port: int, data: bytes) -> bytes:
+    """An IPv4 packet with whatever source; the kernel fills in what is zero."""
+    udp = struct.pack("!HHHH", 5060, port, 8 + len(data), 0) + data
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(to))
+    return head + udp
+
+
+def _table(lab: Lab) -> str:
+    listed = json.loads(lab.sbc.run(["nft", "-j", "list", "tables"]))["nftables"]
+    return next(str(each["table"]["name"]) for each in listed if "table" in each)
+
+
+def test_attack_sim_has_no_other_targets(attacked: Server) -> None:
+    for target in ("192.0.2.1:5060", "8.8.8.8", "sip.example.com"):
+        command = [sys.executable, "-P", "-m", "sbc", "attack-sim", "options", target]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        assert refused.returncode == 1
+        assert "attack-sim" in refused.stderr
+        assert "no address of this machine" in refused.stderr
+
+
+def test_after_all_of_it_nothing_is_left(attacked: Server) -> None:
+    until(lambda: attacked.status()["connections"] == 0, 20, "connections are left")
+    status = attacked.status()
+    assert status["calls"] == status["relays"] == 0
+    assert Path(attacked.folder / "log").stat().st_size < 5 * 2**20, "an attack is no way to fill a disk"
