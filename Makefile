@@ -18,7 +18,7 @@ NATIVE := $(wildcard media/native/*.[ch] sbc/native/*.[ch])
 EXPRESS := $(wildcard media/native/xdp/*.[chS] media/native/*.h)
 CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 
-.PHONY: help run test express test-unprivileged test-compiled check compiled wheel interop interop-asterisk bench bench-media fuzz soak-media clean peers compiler root
+.PHONY: help run test express test-unprivileged test-compiled check compiled wheel interop interop-asterisk bench bench-media bench-attack fuzz soak-media clean peers compiler root
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 26
@@ -80,6 +80,9 @@ bench-media: $(VENV)/.dev ## CPU per relayed packet, delay, growth, overload; be
 	@$(BIN)/python -m tests.bench.media
 	@$(BIN)/python -m tests.bench.host
 
+bench-attack: root peers $(VENV)/.dev ## floods and scans of half a minute each, and what calls notice of them (root)
+	@$(BIN)/python -m tests.bench.attack
+
 fuzz: compiler $(VENV)/.dev ## the fuzz targets for longer than make test has time for
 	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800 --fuzz-seconds=60
 
@@ -101,7 +104,7 @@ express: # the compiler and the libraries of XDP
 	@.ci/packages $(XDP)
 
 root:
-	$(if $(filter 0,$(shell id -u)),@:,$(error the namespaces of make $(or $(firstword $(filter test interop interop-asterisk,$(MAKECMDGOALS))),test) need root; without it run: make test-unprivileged))
+	$(if $(filter 0,$(shell id -u)),@:,$(error the namespaces of make $(or $(firstword $(filter test interop interop-asterisk bench-attack,$(MAKECMDGOALS))),test) need root; without it run: make test-unprivileged))
 
 # Compiled by mypyc from a copy of the sources, which takes a minute or two, and twice that when trained; see deploy/compiled.
 build/compiled/.built build/trained/.built: build/%/.built: $(shell find sbc media deploy/compiled -name '*.py') $(NATIVE) | $(VENV)/.dev

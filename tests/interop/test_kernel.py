@@ -67,7 +67,7 @@ def test_OVL_05_a_proven_attacker_is_dropped_by_the_kernel(lab: Lab, banned: Ser
     view = until(lambda: next((each for each in asked(banned, "bans")["bans"] if each["dropped"]), None), 12, "no counter came back")
     assert (view["source"], view["why"], view["proof"]) == (lab.attacker.address, "scanner", "connection")
     assert view["dropped"] >= 500
-    assert asked(banned, "why", lab.attacker.address)["standing"] == "banned"
+    assert asked(banned, "why", lab.attacker.address)["standing"]["standing"] == "banned"
     assert banned.status()["memory_mib"] - before["memory_mib"] < 2
     with lab.phone.socket(socket.SOCK_STREAM) as other:
         other.settimeout(5)

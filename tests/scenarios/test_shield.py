@@ -127,3 +127,11 @@ def test_nothing_is_said_of_those_who_behave(world: World, office: Agent, carrie
     office.send(office.request("OPTIONS", "sip:10.0.0.1"))
     office.inbox.clear()
     assert world.offences == []
+
+
+def test_no_port_is_opened_for_a_stranger(world: World, stranger: Agent) -> None:
+    """Nor a call, a transaction or a timer."""
+    for number in range(200):
+        stranger.send(stranger.request("INVITE", f"sip:+4930{number}@10.0.0.1", body=sdp("203.0.113.66", 4000)))
+    assert not world.open_relays
+    assert world.core.leftovers() == {}
