@@ -57,7 +57,6 @@ class OffencesModel(Model):
     handshake: Count | None = _of("handshake", "TLS handshakes that are not finished.")
     slow: Count | None = _of("slow", "Connections that say nothing, or do not finish what they begin.")
     flood: Count | None = _of("flood", "Connections beyond what one source may have.")
-    media: Count | None = _of("media", "Seconds of packets into a call that is not theirs.")
 
 
 class ShieldModel(Model):

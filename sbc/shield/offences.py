@@ -16,7 +16,6 @@ Offence = Literal[
     "handshake",
     "slow",
     "flood",
-    "media",
 ]
 
 # As many within a minute make a ban, of several kinds in parts; None: not counted. Precedents: fail2ban's filter for Asterisk (5
@@ -32,7 +31,6 @@ USUAL: Mapping[Offence, int | None] = {
     "handshake": 100,  # TLS begun and not finished; a phone that does not trust our certificate tries each few seconds
     "slow": 30,  # connections that said nothing, or did not finish what they began
     "flood": 500,  # connections refused for their number
-    "media": 50,  # seconds in which a call's media port got more from there than could be a mistake
 }
 
 
@@ -51,5 +49,4 @@ MEANING: Mapping[Offence, str] = {
     "handshake": "TLS handshakes that were not finished",
     "slow": "connections that said nothing in time",
     "flood": "connections beyond what one source may have",
-    "media": "packets into other people's calls",
 }
