@@ -244,7 +244,7 @@ def unban(
 def attack_sim(
     kind: Annotated[
         str,
-        typer.Argument(help="invite, register, options, malformed, garbage, fragments, scan, crack, connections, handshakes or slow."),
+        typer.Argument(help="invite, register, options, malformed, garbage, fragments, scan, rtp, crack, connections, handshakes or slow."),
     ],
     target: Annotated[str, typer.Argument(help="ADDRESS:PORT of an SBC on this machine or in a network namespace of it.")],
     rate: Annotated[int, typer.Option(min=1, help="Packets, or connections, a second.")] = 1000,

