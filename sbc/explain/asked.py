@@ -16,7 +16,7 @@ from sbc.policy.decide import Admitted, trunk_at
 from sbc.policy.problems import did_you_mean
 from sbc.policy.snapshot import Credentials, Listener, Party, Realm, Snapshot, Trunk, User
 from sbc.sdp.offer import MediaLeg
-from sbc.sdp.rules import MediaRules
+from sbc.sdp.rules import AS_NAMED, MediaRules
 from sbc.sip.locate import is_address
 from sbc.sip.message import Request
 from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION
@@ -318,8 +318,8 @@ def _quoted(name: str) -> str:
 
 
 def _offer(flags: Flags, party: Party | None, flow: Flow) -> bytes:
-    """What its side of the policy allows it to say."""
-    rules = party.media if party is not None else MediaRules()
+    """What its side of the policy allows it to say; what is done with offers to it, or from it, is not its own affair."""
+    rules = replace(party.media, offers_to=AS_NAMED) if party is not None else MediaRules()
     if flags.codecs:
         rules = replace(rules, codecs=flags.codecs)
     leg = MediaLeg(rules, 1, accept_loopback=True)

@@ -18,6 +18,8 @@ FIGURES = {
     "new_calls": "new calls a second",
     "new_calls_from": "new calls a second from it",
     "new_calls_to": "new calls a second to it",
+    "burst": "at once",
+    "bandwidth": "bit/s of media",
     "requests": "requests a second",
     "longest_call": "s the longest",
 }
@@ -27,7 +29,7 @@ def limits_phase(rules: Rules, witness: Witness, who: Party, note: str) -> Phase
     """Of the caller, of the route, and of everybody together; `note`: why it was refused, "" if it was not."""
     measured: dict[tuple[str, str], LimitRules] = {}
     refused: Refused | None = None
-    for heard in (*witness.answers("judge_request"), *witness.answers("judge")):
+    for heard in (*witness.answers("judge_request"), *witness.answers("judge"), *witness.answers("judge_room")):
         if isinstance(heard.answer, Refused):
             refused = heard.answer
         if "to" not in heard.arguments:

@@ -10,9 +10,10 @@ from sbc.errors import SipError
 from sbc.explain.account import NO, OK, Phase
 from sbc.explain.rules import Rules
 from sbc.policy.snapshot import Party
-from sbc.sdp.codecs import read_codecs, rule_order
+from sbc.sdp.codecs import read_codecs
 from sbc.sdp.model import Codec, Media, Session
 from sbc.sdp.parse import parse_session
+from sbc.sdp.selection import NOT_NAMED, let_through, stripped_of
 from sbc.sip.message import Request
 from sbc.sip.multipart import sdp_of
 
@@ -70,9 +71,14 @@ def _dropped(rules: Rules, offered: list[Stream], kept: Stream | None, caller: P
 
 
 def _why_not(rules: Rules, codec: Codec, caller: Party, callee: Party | None) -> str:
-    for party in (caller, callee) if callee is not None else (caller,):
-        if codec.name not in rule_order(party.media.codecs):
-            return f"{codec.name}: not among the codecs of {party.name}'s media {party.media.name} ({rules.media(party, 'codecs')})"
+    ways = [(caller, "offers_from", caller.media.offers_from)]
+    if callee is not None:
+        ways.append((callee, "offers_to", callee.media.offers_to))
+    for party, key, way in ways:
+        if not let_through((codec,), party.media, way):
+            ((_, why),) = stripped_of((codec,), (), party.media, way)
+            place = rules.media(party, "codecs" if why == NOT_NAMED else key)
+            return f"{codec.name}: {why} of {party.name}'s media {party.media.name} ({place})"
     return f"{codec.name}: dropped" if callee is not None else ""
 
 

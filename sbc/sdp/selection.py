@@ -9,8 +9,8 @@ from sbc.sdp.model import Codec
 from sbc.sdp.rules import MediaRules, OfferRules
 
 NOT_NAMED = "not among the codecs"
-NOT_ALLOWED = "not allowed in offers"
-STRIPPED = "stripped from offers"
+NOT_ALLOWED = "not allowed in such offers"
+STRIPPED = "stripped from such offers"
 NO_NUMBER = "no payload type left"
 
 Stripped = tuple[tuple[str, str], ...]

@@ -50,8 +50,8 @@ def test_what_was_decided_is_in_the_record() -> None:
         "chosen": ["G729", "telephone-event"],
         "stripped": [
             {"codec": "G722", "by": "office", "why": "not among the codecs"},
-            {"codec": "CN", "by": "office", "why": "stripped from offers"},
-            {"codec": "PCMA", "by": "carrier", "why": "not allowed in offers"},
+            {"codec": "CN", "by": "office", "why": "stripped from such offers"},
+            {"codec": "PCMA", "by": "carrier", "why": "not allowed in such offers"},
         ],
     }
 

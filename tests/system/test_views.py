@@ -85,6 +85,8 @@ def test_what_is_seen_while_a_call_is_on(sbc: Sbc) -> None:
         assert whole["b"]["peer"] == registered["source"]
         (trunk,) = look(sbc, "trunks")["trunks"]
         assert (trunk["name"], trunk["calls"], trunk["limit"]) == ("carrier", 1, 7)
+        (limit,) = look(sbc, "limits", "carrier")["limits"]
+        assert (limit["scope"], limit["what"], limit["now"], limit["most"]) == ("carrier", "calls", 1, 7)
         assert look(sbc, "calls", "--trunk", "alice", "--number", "555") == {"version": 1, "calls": [], "matching": 0, "total": 1}
         shown = run("calls", "--socket", sbc.folder / "sbc.sock").stdout
         assert call["id"] in shown

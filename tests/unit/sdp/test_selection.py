@@ -138,8 +138,8 @@ def test_what_was_decided_can_be_told() -> None:
         "chosen": [],
         "stripped": [
             {"codec": "G722", "by": "office", "why": "not among the codecs"},
-            {"codec": "CN", "by": "office", "why": "stripped from offers"},
-            {"codec": "PCMA", "by": "carrier", "why": "not allowed in offers"},
+            {"codec": "CN", "by": "office", "why": "stripped from such offers"},
+            {"codec": "PCMA", "by": "carrier", "why": "not allowed in such offers"},
         ],
     }
     call.a.make_answer(call.b.receive_answer(body(*audio("18 101", port=50000))), call.ids)
