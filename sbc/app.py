@@ -19,9 +19,10 @@ from media.api import MediaError, Packets
 from sbc import __version__
 from sbc.admin import wire
 from sbc.admin.server import AdminServer
+from sbc.changes import Changes, restored
 from sbc.clock import Ids
 from sbc.errors import ConfigError
-from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, PolicyChanged, Resolved
+from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, Resolved
 from sbc.log import EventLog
 from sbc.net.engine import Engine
 from sbc.net.fetch import Certificates
@@ -37,6 +38,7 @@ from sbc.net.verifier import Verifier
 from sbc.policy.load import load_policy
 from sbc.policy.plans import prepare
 from sbc.policy.snapshot import Snapshot
+from sbc.probation import CallTally, Noted
 from sbc.provision import Proofs, Provision
 from sbc.recording.core import RecordingCore
 from sbc.shield.kernel import Kernel
@@ -46,8 +48,10 @@ from sbc.shield.views import Question as ShieldQuestion
 from sbc.store.recordings import RecordingFolder
 from sbc.store.records import RecordFile
 from sbc.store.registrations import RegistrationFile
+from sbc.store.versions import Versions
 from sbc.system import SystemClock, SystemIds
 from sbc.views import Answer
+from sbc.watch import follow
 
 TABLES = ("calls", "dialogs", "relays", "questions", "transactions", "timers")  # of the core; an idle one has all empty
 EXPIRY_CHECK = 3600.0  # seconds between looks at the calendar
@@ -58,7 +62,7 @@ BUSY_POLL = 0.05  # seconds between looks at the calls in progress while drainin
 class Settings:
     """drain: seconds that calls in progress get after SIGTERM or SIGINT. companion: a program started and stopped with us.
 
-    registrations, socket: None: registrations.db and sbc.sock beside the call records.
+    registrations, socket, versions: None: registrations.db, sbc.sock and policy-versions/ beside the call records.
     """
 
     policies: Path
@@ -68,6 +72,8 @@ class Settings:
     recordings: Path = Path("var/recordings")
     registrations: Path | None = None
     socket: Path | None = None
+    versions: Path | None = None
+    watch: bool = False
 
 
 class App:
@@ -89,8 +95,7 @@ class App:
         self._build_core = build_core
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._reloading = asyncio.Lock()
-        self._clearing: asyncio.Task[None] | None = None
+        self._tally = CallTally()
         self.stats = Stats()
 
     async def run(self) -> None:
@@ -98,11 +103,14 @@ class App:
         loop = asyncio.get_running_loop()
         self._log_media()
         prepare()  # or the first call to each country would wait for its patterns
-        loaded = load_policy(self._settings.policies, self._choice.capabilities.suites)
+        versions = Versions(self._settings.versions or self._settings.records.with_name("policy-versions"))
+        text = restored(versions, self._settings.policies, self._log)
+        loaded = load_policy(self._settings.policies, self._choice.capabilities.suites, text)
         snapshot = loaded.snapshot
         async with AsyncExitStack() as closing:
             self._records = RecordFile(self._settings.records, loop, self._records_failed)
             closing.callback(self._records.close)
+            records = Noted(self._records, self._tally)
             recordings = RecordingFolder(self._settings.recordings, loop, self._recordings_failed)
             closing.callback(recordings.close)
             registrations = RegistrationFile(self._registrations_path(), loop, self._registrations_failed)
@@ -116,7 +124,7 @@ class App:
             self._core = self._build_core(snapshot, SystemIds())
             self._guard = Guard(Shield(SystemIds().random(32)), SystemClock().now, self._log, self.stats, kernel)
             self._engine = Engine(
-                loop, self._core, SystemClock(), self._media, self._records, self._log, self.stats, recordings, registrations, self._guard
+                loop, self._core, SystemClock(), self._media, records, self._log, self.stats, recordings, registrations, self._guard
             )
             closing.callback(self._engine.close)
             self._network = Network(loop, self._tasks, self._engine, self.stats, self._guard)
@@ -135,7 +143,11 @@ class App:
             if registrations.found:
                 self._engine.receive(BindingsFound(registrations.found))
             self._provision.commit(self._provision.prepare(self._provision.complete(loaded)))
+            self._changes = self._changing(versions)
+            self._changes.begin(loaded)
             self._tasks.start(self._watch_expiry())
+            if self._settings.watch:
+                self._tasks.start(follow(self._settings.policies, self._changes.saved))
             await self._open_views(closing)
             await self._start_companion(closing)
             self._engine.receive(Begun())
@@ -153,13 +165,20 @@ class App:
 
     def reload(self) -> None:
         """Take the policy, the certificates and the record file anew. What is wrong is logged, and then nothing changes."""
-        self._tasks.start(self._reload())
+        self._tasks.start(self._changes.reload("SIGHUP"))
 
     def report(self) -> None:
         """One line in the log with what is alive. When the last call is over and 32 s have passed, the tables are empty."""
         facts = dict.fromkeys(TABLES, 0) | self._core.leftovers()
         facts |= {"connections": self._network.connections(), "tasks": len(self._tasks), "files": len(os.listdir("/proc/self/fd")) - 1}
         self._log.event("info", "status", {**facts, "memory_mib": round(resident_memory(), 1)})
+
+    def _changing(self, versions: Versions) -> Changes:
+        now, start, receive, reopen = SystemClock().now, self._tasks.start, self._engine.receive, self._records.reopen
+        return Changes(versions, self._provision, self._core, receive, self._log, now, start, reopen, self._tally, self._publish)
+
+    def _publish(self) -> None:
+        self._tasks.start(self._publication.look())
 
     def _log_media(self) -> None:
         facts = {"engine": media_name(self._choice)}
@@ -193,22 +212,6 @@ class App:
             await asyncio.sleep(EXPIRY_CHECK)
             self._provision.warn_of_expiry()
 
-    async def _reload(self) -> None:
-        async with self._reloading:
-            try:
-                self._records.reopen()
-                material = await asyncio.get_running_loop().run_in_executor(None, self._provision.read, self._settings.policies)
-                self._provision.commit(self._provision.prepare(material))
-            except ConfigError as error:
-                for line in str(error).splitlines():
-                    self._log.event("error", "policy_rejected", {"problem": line})
-                return
-            self._engine.receive(PolicyChanged(material.snapshot))
-            self._tasks.start(self._publication.look())
-            self._log.event("info", "policy_changed", {"digest": material.snapshot.digest})
-            if self._clearing is None or self._clearing.done():
-                self._clearing = self._tasks.start(self._provision.clear(self._core))
-
     async def _drain(self) -> None:
         self._engine.receive(DrainBegun())
         self._log.event("info", "drain_begun", {"calls": self._core.busy(), "seconds": self._settings.drain})
@@ -230,7 +233,7 @@ class App:
         def ask(question: wire.Question) -> Answer | ShieldAnswer:
             return self._guard.ask(question) if isinstance(question, ShieldQuestion) else self._core.ask(question, clock.now())
 
-        server = AdminServer(path, ask, self._media, clock.now, self._tasks.start)
+        server = AdminServer(path, ask, self._changes.act, self._media, clock.now, self._tasks.start)
         closing.callback(server.close)
         await server.open()
 

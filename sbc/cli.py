@@ -63,13 +63,15 @@ def run(
     ] = None,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that calls in progress get when we are told to stop.")] = 5.0,
     media: Annotated[str, typer.Option(help="Media engine: auto, native or portable.")] = "auto",
+    watch: Annotated[bool, typer.Option("--watch", help="Apply what is saved in the folder, whenever it is.")] = False,
     testpeer: Annotated[bool, typer.Option("--testpeer", help="Start `sbc testpeer` with us: somebody to call.")] = False,
 ) -> None:
     """Serve the policy until SIGTERM or Ctrl-C; SIGHUP takes policy, certificates and the record file anew."""
     from sbc import app
 
     companion = app.companion("testpeer") if testpeer else ()
-    app.run(app.Settings(folder, records, drain, companion, recordings, registrations, socket), app.choose_media(media), typer.echo)
+    settings = app.Settings(folder, records, drain, companion, recordings, registrations, socket, watch=watch)
+    app.run(settings, app.choose_media(media), typer.echo)
 
 
 @_app.command()
@@ -91,6 +93,64 @@ def check(folder: _Folder = POLICIES) -> None:
         typer.echo(f"media engine: {app.media_name(media)}")
     for line, warns in app.tier_lines(media, loaded.snapshot):
         typer.echo(line, err=warns)
+
+
+@_app.command()
+def diff(
+    folder: Annotated[Path | None, typer.Argument(help="Another policy. Default: the folder of the running process.")] = None,
+    socket: _Socket = SOCKET,
+    as_json: _Json = False,
+) -> None:
+    """What a policy changes in the one that runs, and from when on: live, new calls only, or by rebinding a listener."""
+    from sbc import policy_cli
+
+    policy_cli.diff(socket, folder, as_json=as_json)
+
+
+@_app.command()
+def apply(
+    confirm: Annotated[str, typer.Option("--confirm", metavar="5m", help="Take it back after that time, unless confirmed.")] = "",
+    registrations: Annotated[
+        int, typer.Option("--min-registrations", min=0, max=100, help="With --confirm: percent of those registered that must stay so.")
+    ] = 80,
+    answers: Annotated[
+        int, typer.Option("--min-answers", min=0, max=100, help="With --confirm: percent of its share that answered calls must keep.")
+    ] = 50,
+    running: Annotated[str, typer.Option("--if-match", metavar="HASH", help="Only if that is the policy that runs.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    socket: _Socket = SOCKET,
+) -> None:
+    """Let the saved policy count in the running process, calls or not. What cannot be done changes nothing."""
+    from sbc import policy_cli
+
+    policy_cli.apply(socket, running=running, confirm=confirm, registrations=registrations, answers=answers, yes=yes)
+
+
+@_app.command()
+def confirm(socket: _Socket = SOCKET) -> None:
+    """What was applied with --confirm stays."""
+    from sbc import policy_cli
+
+    policy_cli.confirm(socket)
+
+
+@_app.command()
+def undo(
+    number: Annotated[int, typer.Argument(help="Version to go back to, as `sbc versions` has it. Default: the one before.")] = 0,
+    socket: _Socket = SOCKET,
+) -> None:
+    """Go back to an earlier policy, in the running process and in its folder."""
+    from sbc import policy_cli
+
+    policy_cli.undo(socket, number)
+
+
+@_app.command()
+def versions(socket: _Socket = SOCKET, as_json: _Json = False) -> None:
+    """The policies that have counted, newest first: number, hash, since when, by whom."""
+    from sbc import policy_cli
+
+    policy_cli.versions(socket, as_json=as_json)
 
 
 @_app.command()

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from media.api import MediaEngine, MediaError, Suite, Tier
 from sbc.errors import ConfigError
@@ -27,6 +26,7 @@ from sbc.net.sockets import check_local
 from sbc.net.verifier import Known, Verifier
 from sbc.policy.load import Loaded, load_policy
 from sbc.policy.snapshot import Snapshot
+from sbc.policy.text import Text
 
 CLEARING = 5.0  # seconds between looks at what earlier policies have left: some ms for 10,000 calls
 
@@ -88,9 +88,9 @@ class Provision:
         self._expiry = ExpiryWatch()
         self.tiers: dict[str, Tier] = {}
 
-    def read(self, folder: Path) -> Material:
+    def read(self, text: Text) -> Material:
         """Takes its time, and may run in a thread of its own. Raises ConfigError with all that is wrong."""
-        return self.complete(load_policy(folder, self._suites))
+        return self.complete(load_policy(text.folder, self._suites, text))
 
     def complete(self, loaded: Loaded) -> Material:
         """With what the policy refers to. Raises ConfigError."""

@@ -55,8 +55,12 @@ INTERPRETED = frozenset({
     "sbc/devcerts.py",
     "sbc/identity_cli.py",
     "sbc/explain_cli.py",
+    "sbc/changes.py",
     "sbc/passports.py",
+    "sbc/policy_cli.py",
+    "sbc/probation.py",
     "sbc/provision.py",
+    "sbc/watch.py",
     "sbc/errors.py",  # an exception with defaults in its class
     "sbc/init.py",
     "sbc/log.py",

@@ -15,10 +15,13 @@ class NotRunning(ConfigError):
     """Nobody answers at that socket."""
 
 
-def ask(path: Path, question: dict[str, object]) -> dict[str, Any]:
-    """The answer. Raises ConfigError with what to do when there is none, NotRunning when there is no process."""
+def ask(path: Path, question: dict[str, object], patience: float = wire.PATIENCE) -> dict[str, Any]:
+    """The answer, `patience` seconds later at most.
+
+    Raises ConfigError with what to do when there is none, NotRunning when there is no process.
+    """
     try:
-        line = _exchange(path, wire.line_of(question))
+        line = _exchange(path, wire.line_of(question), patience)
     except (FileNotFoundError, ConnectionRefusedError):
         what = f"no sbc answers at {path}: start one with `sbc run`, or name the socket of the one that runs with --socket"
         raise NotRunning(what) from None
@@ -38,9 +41,9 @@ def ask(path: Path, question: dict[str, object]) -> dict[str, Any]:
     return answer
 
 
-def _exchange(path: Path, line: bytes) -> bytes:
+def _exchange(path: Path, line: bytes, patience: float) -> bytes:
     with wire.short_path(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-        link.settimeout(wire.PATIENCE)
+        link.settimeout(patience)
         link.connect(name)
         link.sendall(line)
         answer = bytearray()

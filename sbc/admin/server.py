@@ -6,13 +6,13 @@ import asyncio
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from media.api import MediaEngine, MediaError, RelayStats
-from sbc.admin import wire
+from sbc.admin import commands, wire
 from sbc.call.record import Times, heard_json, judged_json
 from sbc.clock import Now
 from sbc.errors import ConfigError
@@ -24,16 +24,20 @@ AT_ONCE = 50  # rows until others get their turn: 2 ms
 FIGURES = ("verdict", "mos_lq", "mos_cq")  # of a call in a list
 
 Ask = Callable[[wire.Question], Answer | ShieldAnswer]
+Act = Callable[[commands.Command, str], Awaitable[dict[str, Any]]]
 Start = Callable[[Any], object]  # of a coroutine, with an owner
 
 
 class AdminServer:
-    """`ask` is the core and the shield, `start` runs a coroutine for as long as we live, `now` is the clock."""
+    """`ask` is the core and the shield, `act` does what a user of that name wants, `start` runs a coroutine for as long as we live,
+    `now` is the clock.
+    """
 
-    def __init__(self, path: Path, ask: Ask, media: MediaEngine, now: Callable[[], Now], start: Start) -> None:
+    def __init__(self, path: Path, ask: Ask, act: Act, media: MediaEngine, now: Callable[[], Now], start: Start) -> None:
         """Raises ConfigError: another process answers there, or the socket cannot be made."""
         self._path = path
         self._ask = ask
+        self._act = act
         self._media = media
         self._now = now
         self._start = start
@@ -66,7 +70,7 @@ class AdminServer:
         try:
             async with asyncio.timeout(wire.PATIENCE):
                 line = await reader.readline()
-            answer = wire.line_of(await self._answer(line)) if line else b""
+            answer = wire.line_of(await self._answer(line, writer.get_extra_info("socket"))) if line else b""
             writer.write(answer)
             async with asyncio.timeout(wire.PATIENCE):
                 await writer.drain()
@@ -77,10 +81,13 @@ class AdminServer:
         finally:
             self._clients -= 1
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    async def _answer(self, line: bytes, link: socket.socket | None) -> dict[str, Any]:
         try:
-            question = wire.question_of(line)
-        except wire.Refused as error:
+            asked = wire.asked_of(line)
+            if "do" in asked:
+                return await self._act(commands.command_of(asked), commands.who(link, asked))
+            question = wire.question_of(asked)
+        except (wire.Refused, ConfigError) as error:
             return {"error": str(error)}
         try:
             found = self._ask(question)

@@ -55,14 +55,19 @@ _QUESTIONS: Mapping[str, tuple[Callable[..., Question], Mapping[str, _Key]]] = {
 }
 
 
-def question_of(line: bytes) -> Question:
-    """Raises Refused."""
+def asked_of(line: bytes) -> dict[str, object]:
+    """What stands there. Raises Refused."""
     try:
         asked = json.loads(line)
     except (ValueError, RecursionError):
         raise Refused("not a line of JSON") from None
     if not isinstance(asked, dict) or asked.get("version") != VERSION:
         raise Refused(f"this process speaks version {VERSION}: ask it with the sbc it was started with")
+    return asked
+
+
+def question_of(asked: Mapping[str, object]) -> Question:
+    """Raises Refused."""
     name = asked.get("ask")
     if not isinstance(name, str) or name not in _QUESTIONS:
         raise Refused(f"what can be asked: {', '.join(_QUESTIONS)}")

@@ -98,7 +98,9 @@ class Relaying:
     def listen(self, media: MediaLeg, realm: Realm, side: Side) -> None:
         """Tell peers of that side of the relay's port: behind 1:1 NAT the ports are the same, the host is not."""
         assert self._ports is not None
-        port = (self._ports.a if side is Side.A else self._ports.b)[1]
+        address, port = self._ports.a if side is Side.A else self._ports.b
+        if address != realm.relay.address:  # a new policy has moved the relay since the call began
+            realm = self._context.snapshot.realms.get(realm.name, realm)
         media.listen((realm.relay_advertise, port), fingerprint=self._ports.fingerprint)
 
     def update(self, a: Leg | None, b: Leg | None, *, emergency: bool) -> None:

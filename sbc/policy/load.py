@@ -27,6 +27,7 @@ from sbc.policy.problems import Place, PolicyErrors, Problem, did_you_mean
 from sbc.policy.profile import Inherited, inherit
 from sbc.policy.shielding import ShieldModel
 from sbc.policy.snapshot import Snapshot
+from sbc.policy.text import Text, read_text
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,6 +39,7 @@ class Loaded:
     kept_in     by trunk that registers with a password we know: where that is, for people
     inherited   by trunk that has a profile: what comes from that
     places      where everything stands
+    text        what is in its files
     """
 
     snapshot: Snapshot
@@ -45,23 +47,18 @@ class Loaded:
     kept_in: Mapping[str, str]
     inherited: Mapping[str, Inherited]
     places: Places
+    text: Text
 
 
-def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loaded:
+def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite), text: Text | None = None) -> Loaded:
     """Read and compile all *.yaml files of `folder` (not of its subfolders), in the order of their names. `suites` are those
     that the media engine has ciphers for.
 
     Secrets and client_ca are relative to `folder`; certificates are in `certs/` beside it.
-    Raises PolicyErrors with every problem found. Reads files; touches no network.
+    `text`: what the files have instead. Raises PolicyErrors with every problem found. Reads files; touches no network.
     """
-    document, digest = _read(folder)
-    inherited, lent = inherit(document, folder)
-    for data in lent:
-        digest.update(b"%d:%s" % (len(data), data))
-    if document.broken:
-        raise PolicyErrors(_in_order(document.problems))
-    policy = _validate(document)
-    _excuse(document)
+    text = text or read_text(folder)
+    document, policy, inherited, digest = _parse(text)
     problems, warnings = check(document, policy, suites)
     secrets = read_secrets(document, policy, folder, problems)
     certs = folder.absolute().parent / "certs"
@@ -72,7 +69,27 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite)) -> Loade
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))
     snapshot = compile_policy(document, policy, secrets, lists, digest.hexdigest()[:12], folder.absolute(), certs, suites)
-    return Loaded(snapshot, tuple(_in_order(warnings)), _kept_in(policy, folder), inherited, Places(document))
+    return Loaded(snapshot, tuple(_in_order(warnings)), _kept_in(policy, folder), inherited, Places(document), text)
+
+
+def read_policy(text: Text) -> tuple[Document, Policy]:
+    """The objects of a policy, without anything that they refer to. Raises PolicyErrors."""
+    document, policy, *_ = _parse(text)
+    if document.problems:
+        raise PolicyErrors(_in_order(document.problems))
+    return document, policy
+
+
+def _parse(text: Text) -> tuple[Document, Policy, Mapping[str, Inherited], hashlib._Hash]:
+    document, digest = _read(text)
+    inherited, lent = inherit(document, text)
+    for data in lent:
+        digest.update(b"%d:%s" % (len(data), data))
+    if document.broken:
+        raise PolicyErrors(_in_order(document.problems))
+    policy = _validate(document)
+    _excuse(document)
+    return document, policy, inherited, digest
 
 
 def _kept_in(policy: Policy, folder: Path) -> dict[str, str]:
@@ -86,20 +103,14 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(set(problems), key=lambda problem: (problem.place, problem.what))
 
 
-def _read(folder: Path) -> tuple[Document, hashlib._Hash]:
-    document, digest = Document(str(folder)), hashlib.sha256()
-    files = sorted(file for file in folder.glob("*.yaml") if not file.name.startswith("."))
+def _read(text: Text) -> tuple[Document, hashlib._Hash]:
+    document, digest = Document(str(text.folder)), hashlib.sha256()
+    files = text.policy()
     if not files:
-        raise PolicyErrors([Problem(Place(str(folder)), (), "no *.yaml file there")])
-    for file in files:
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            document.problems.append(Problem(Place(str(file)), (), f"cannot be read: {error.strerror}"))
-            document.broken = True
-            continue
+        raise PolicyErrors([Problem(Place(str(text.folder)), (), "no *.yaml file there")])
+    for name, data in files.items():
         digest.update(b"%d:%s" % (len(data), data))
-        document.read(str(file), data)
+        document.read(str(text.folder / name), data)
     return document, digest
 
 

@@ -14,6 +14,7 @@ from sbc.policy.document import Document, Node, Scalar, Table
 from sbc.policy.model import TrunkModel
 from sbc.policy.problems import Path as Keys
 from sbc.policy.problems import Place, Problem, did_you_mean
+from sbc.policy.text import PROFILES, Text
 
 SHIPPED = Path(__file__).with_name("profiles")
 PARTS = ("needs", "trunk", "media")
@@ -43,7 +44,7 @@ class _Profile:
     media: Node | None
 
 
-def inherit(document: Document, folder: Path) -> tuple[dict[str, Inherited], list[bytes]]:
+def inherit(document: Document, text: Text) -> tuple[dict[str, Inherited], list[bytes]]:
     """Fill in what trunks have from their profiles. By name of the trunk what that is, and what is in the files that were read."""
     trunks = document.root.nodes.get("trunks")
     read: dict[str, _Profile | None] = {}
@@ -54,20 +55,20 @@ def inherit(document: Document, folder: Path) -> tuple[dict[str, Inherited], lis
             continue
         profile = str(wanted.value)
         if profile not in read:
-            read[profile] = _read(document, folder, profile)
+            read[profile] = _read(document, text, profile)
         found = read[profile]
         if found is None and not _is_name(profile):
             continue  # which is an error of its own
         if found is None:
-            _unknown(document, folder, ("trunks", name, "profile"), profile)
+            _unknown(document, text, ("trunks", name, "profile"), profile)
         else:
             inherited[name] = Inherited(profile, found.file, _fill(document, trunk, profile, found))
     return inherited, [profile.data for profile in read.values() if profile is not None]
 
 
-def names(folder: Path) -> list[str]:
-    """All profiles there are for a policy in that folder."""
-    return sorted({file.stem for place in (folder / "profiles", SHIPPED) for file in place.glob("*.yaml")})
+def names(text: Text) -> list[str]:
+    """All profiles there are for that policy."""
+    return sorted({*text.profiles(), *(file.stem for file in SHIPPED.glob("*.yaml"))})
 
 
 def _fill(document: Document, trunk: Table, profile: str, found: _Profile) -> tuple[str, ...]:
@@ -82,13 +83,13 @@ def _fill(document: Document, trunk: Table, profile: str, found: _Profile) -> tu
     return tuple(given)
 
 
-def _read(document: Document, folder: Path, name: str) -> _Profile | None:
-    for place in (folder / "profiles", SHIPPED):
-        file = place / f"{name}.yaml"
-        if name in names(folder) and file.is_file():  # a name, never a path
-            data = file.read_bytes()
-            return _checked(document, str(file), data, document.read_apart(str(file), data))
-    return None
+def _read(document: Document, text: Text, name: str) -> _Profile | None:
+    if name not in names(text):  # a name, never a path
+        return None
+    own = text.profile(name)
+    file = SHIPPED / f"{name}.yaml" if own is None else text.folder / PROFILES / f"{name}.yaml"
+    data = file.read_bytes() if own is None else own
+    return _checked(document, str(file), data, document.read_apart(str(file), data))
 
 
 def _checked(document: Document, file: str, data: bytes, table: Table) -> _Profile:
@@ -113,8 +114,8 @@ def _is_name(text: str) -> bool:
     return True
 
 
-def _unknown(document: Document, folder: Path, path: Keys, name: str) -> None:
-    known = names(folder)
+def _unknown(document: Document, text: Text, path: Keys, name: str) -> None:
+    known = names(text)
     what = f"there is no profile {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}"
     document.problems.append(Problem(document.place(path), path, what))
 

@@ -11,6 +11,7 @@ from sbc.policy import model
 from sbc.policy.document import Document
 from sbc.policy.load import _validate
 from sbc.policy.profile import inherit
+from sbc.policy.text import Text
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "policy.md").read_text()
@@ -22,7 +23,7 @@ UNFINISHED = {"needs 'version: 1'", "needs 'realms'"}  # a block shows one secti
 def test_every_block_is_valid(block: str) -> None:
     document = Document("guide")
     document.read("guide", block.encode())
-    inherit(document, DOCS)
+    inherit(document, Text(DOCS, {}))
     _validate(document)
     assert [str(problem) for problem in document.problems if problem.what not in UNFINISHED] == []
 

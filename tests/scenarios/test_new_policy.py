@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sbc.inputs import FlowClosed, PolicyChanged
+from sbc.inputs import FlowClosed, PolicyChanged, Resolved
+from sbc.sip.locate import Question
 from tests.scenarios.test_registration import registered
 from tests.world import POLICY as BASIC
 from tests.world import Agent, World, connect, sdp, snapshot_of
@@ -175,3 +176,35 @@ def test_a_policy_that_is_taken_back_leaves_everything_as_it_was(world: World, o
     carrier.answer(carrier.expect_request("BYE"), 200)
     connect(office, carrier, NUMBER)
     assert world.core.strays() == ()
+
+
+def test_a_relay_that_moved_while_the_callee_was_looked_for_is_told_where_it_is() -> None:
+    named = POLICY.replace("peer: sip:10.1.0.2:5060", "peer: sip:gw.example:5060")
+    world = World(named)
+    office = world.agent("office", ("10.0.0.20", 5060), "outside")
+    carrier = world.agent("carrier", ("10.1.0.2", 5060), "inside")
+    world.zone = None
+    office.invite(NUMBER)
+    moved = named.replace("relay: {address: 10.1.0.1", "relay: {address: 10.1.0.9")
+    take(world, moved)
+    world.media.provide({name: realm.relay for name, realm in snapshot_of(moved).realms.items()})
+    world.receive(Resolved(world.unanswered[0], {Question("A", "gw.example"): ("10.1.0.2",)}))
+    invite = carrier.expect_request("INVITE")
+    assert b"c=IN IP4 10.1.0.9\r\n" in invite.body
+    carrier.answer(invite, 486)
+    world.expect_nothing_left()
+
+
+def test_the_next_target_is_called_from_where_the_call_began(world: World, office: Agent, carrier: Agent, backup: Agent) -> None:
+    inside = "[udp://10.1.0.1:5060, tcp://10.1.0.1:5060]\n"
+    take(world, POLICY.replace(inside, f"{inside}    advertise: 192.0.2.9\n"))
+    office.invite(NUMBER)
+    received = carrier.expect_request("INVITE")
+    take(world, POLICY.replace(inside, "[udp://10.1.0.1:5070]\n"))
+    carrier.answer(received, 503)
+    carrier.expect_request("ACK")
+    invite = backup.expect_request("INVITE")
+    assert (invite.via.host, invite.via.port) == ("192.0.2.9", 5060)
+    assert world.sent[-1].flow.local == ("10.1.0.1", 5060)
+    backup.answer(invite, 486)
+    backup.expect_request("ACK")

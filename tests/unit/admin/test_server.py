@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pwd
 import socket
 import stat
 import threading
@@ -16,6 +18,7 @@ import pytest
 from media.api import Interface, Side, SideSpec
 from media.fake import FakeEngine
 from sbc.admin import client, wire
+from sbc.admin.commands import Apply, Command, Confirm, Undo
 from sbc.admin.server import CLIENTS, AdminServer
 from sbc.clock import Now
 from sbc.errors import ConfigError
@@ -39,17 +42,25 @@ class Stage:
         self.path = path
         self.media = FakeEngine()
         self.asked: list[wire.Question] = []
+        self.told: list[tuple[Command, str]] = []
+        self.refusal = ""
         self.answer: Answer = CallsView((), 0, 0)
 
     def ask(self, question: wire.Question) -> Answer:
         self.asked.append(question)
         return self.answer
 
+    async def act(self, command: Command, by: str) -> dict[str, Any]:
+        self.told.append((command, by))
+        if self.refusal:
+            raise ConfigError(self.refusal)
+        return {"running": "abc"}
+
     def play(self, scene: Callable[[AdminServer], Awaitable[object]]) -> None:
         async def whole() -> None:
             failed: list[BaseException] = []
             tasks = Tasks(asyncio.get_running_loop(), failed.append)
-            server = AdminServer(self.path, self.ask, self.media, lambda: NOW, tasks.start)
+            server = AdminServer(self.path, self.ask, self.act, self.media, lambda: NOW, tasks.start)
             await server.open()
             try:
                 await scene(server)
@@ -188,7 +199,7 @@ def test_what_a_killed_process_left_is_replaced_and_a_living_one_is_not(stage: S
 
     async def scene(server: AdminServer) -> None:
         with pytest.raises(ConfigError, match="another sbc answers at"):
-            await asyncio.to_thread(AdminServer, stage.path, stage.ask, stage.media, lambda: NOW, lambda task: None)
+            await asyncio.to_thread(AdminServer, stage.path, stage.ask, stage.act, stage.media, lambda: NOW, lambda task: None)
         assert (await stage.tell({"ask": "trunks"}))["total"] == 0
 
     stage.answer = TrunksView((), 0, 0)
@@ -199,7 +210,7 @@ def test_a_file_in_its_place_is_left_alone(stage: Stage) -> None:
     stage.path.parent.mkdir()
     stage.path.write_text("precious")
     with pytest.raises(ConfigError, match="something else"):
-        AdminServer(stage.path, stage.ask, stage.media, lambda: NOW, lambda task: None)
+        AdminServer(stage.path, stage.ask, stage.act, stage.media, lambda: NOW, lambda task: None)
     assert stage.path.read_text() == "precious"
 
 
@@ -229,3 +240,43 @@ def answer_once(server: socket.socket, said: bytes) -> None:
     with connection:
         connection.recv(4096)
         connection.sendall(said)
+
+
+def test_commands_are_done_by_whoever_tells_them(stage: Stage) -> None:
+    me = pwd.getpwuid(os.getuid()).pw_name
+
+    async def scene(server: AdminServer) -> None:
+        assert (await stage.tell({"do": "apply", "running": "abc", "saved": "def", "confirm": 300}))["running"] == "abc"
+        await stage.tell({"do": "undo", "to": 12, "sudo": "anna"})
+        await stage.tell({"do": "confirm", "sudo": "an\nna"})
+        assert stage.told == [(Apply("abc", "def", 300), me), (Undo(to=12), f"{me} (anna)"), (Confirm(), me)]
+        stage.refusal = "it is another one\nby now"
+        with pytest.raises(ConfigError, match="it is another one\nby now"):
+            await stage.tell({"do": "apply"})
+        assert stage.asked == []
+
+    stage.play(scene)
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"do": "reboot"}, "what can be done: apply, undo, confirm"),
+        ({"do": ["apply"]}, "what can be done"),
+        ({"do": "apply", "now": True}, "unknown: now"),
+        ({"do": "apply", "running": 1}, "running is not what it should be"),
+        ({"do": "apply", "confirm": 5}, "confirm is not"),
+        ({"do": "apply", "confirm": "300"}, "confirm is not"),
+        ({"do": "apply", "confirm": 1e9}, "confirm is not"),
+        ({"do": "apply", "answers": 101}, "answers is not"),
+        ({"do": "undo", "to": -1}, "to is not"),
+        ({"do": "undo", "to": True}, "to is not"),
+    ],
+)
+def test_what_is_no_command_is_refused(stage: Stage, told: dict[str, object], why: str) -> None:
+    async def scene(server: AdminServer) -> None:
+        with pytest.raises(ConfigError, match=why):
+            await stage.tell(told)
+        assert stage.told == []
+
+    stage.play(scene)

@@ -6,6 +6,7 @@ import pytest
 
 from sbc.policy import model
 from sbc.policy.profile import OWN, SHIPPED, names
+from sbc.policy.text import read_text
 from tests.unit.policy.conftest import MINIMAL, Folder
 
 TLS = MINIMAL.replace("udp://127.0.0.1:5060]", "tls://127.0.0.1:5061], certificate: edge")
@@ -59,7 +60,7 @@ def test_a_profile_of_ones_own_comes_before_those_we_ship(folder: Folder) -> Non
     assert trunk.early_offer
     assert trunk.services.transfers == "refuse"
     assert folder.load(with_trunk("profile: hotel")).snapshot.trunks["pbx"].media.codecs == ("PCMU",)
-    assert "hotel" in names(folder.path)
+    assert "hotel" in names(read_text(folder.path))
     before = folder.load(with_trunk("profile: hotel")).snapshot.digest
     (folder.path / "profiles" / "hotel.yaml").write_text("media: {srtp: off, codecs: [PCMA]}\n")
     assert folder.load(with_trunk("profile: hotel")).snapshot.digest != before, "it is part of the policy"

@@ -1,0 +1,319 @@
+"""Policies that change while calls run: applied, undone, confirmed, one after the other.
+
+Whatever can fail is done before anything changes, the version written down included; then one policy takes the place of the
+other within one turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, assert_never
+
+from sbc.admin.commands import Apply, Command, Confirm, PolicyAsked, Undo, VersionsAsked
+from sbc.admin.wire import LONGEST_ANSWER
+from sbc.call.record import timestamp
+from sbc.clock import Now
+from sbc.errors import ConfigError
+from sbc.explain.testing import examine
+from sbc.inputs import PolicyChanged
+from sbc.log import EventLog
+from sbc.net.ports import CoreLike
+from sbc.policy.load import Loaded
+from sbc.policy.text import Text, is_there, read_text
+from sbc.probation import CallTally, Probation
+from sbc.provision import Material, Provision
+from sbc.store.versions import Version, Versions, put_back
+from sbc.views import CallsAsked, CallsView, RegistrationsAsked, RegistrationsView
+
+LOOK = 5.0  # seconds between looks at how a policy does that is not confirmed
+NEWEST = 500  # calls in progress that are looked at then
+
+T = TypeVar("T")
+Told = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Running:
+    """The policy that counts."""
+
+    text: Text
+    version: Version
+
+
+@dataclass(slots=True)
+class Unconfirmed:
+    """`previous`: what to go back to. `watch`: the task that does."""
+
+    previous: Version
+    watch: asyncio.Task[None]
+
+
+class Changes:
+    """`receive` gives an input to the core, `start` runs a coroutine for as long as we live, `reopen` takes the record file anew.
+
+    `applied` is called whenever a policy has come to count.
+    """
+
+    def __init__(
+        self,
+        versions: Versions,
+        provision: Provision,
+        core: CoreLike,
+        receive: Callable[[PolicyChanged], None],
+        log: EventLog,
+        now: Callable[[], Now],
+        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        reopen: Callable[[], None],
+        tally: CallTally,
+        applied: Callable[[], object],
+    ) -> None:
+        self._versions = versions
+        self._provision = provision
+        self._core = core
+        self._receive = receive
+        self._log = log
+        self._now = now
+        self._start = start
+        self._reopen = reopen
+        self._tally = tally
+        self._applied = applied
+        self._busy = asyncio.Lock()
+        self._clearing: asyncio.Task[None] | None = None
+        self._unconfirmed: Unconfirmed | None = None
+        self._running: Running
+
+    def begin(self, loaded: Loaded) -> None:
+        """The first policy, which counts already. Raises ConfigError."""
+        digest = loaded.snapshot.digest
+        known = self._versions.of(digest)
+        if known is None:
+            newest = next(iter(self._versions.all()), None)
+            known = self._versions.add(digest, loaded.text.files, self._now().wall, "start", newest.number if newest is not None else 0)
+            self._versions.drop_oldest(known.number)
+        self._running = Running(loaded.text, known)
+
+    async def reload(self, by: str) -> None:
+        """Apply what is saved, for whoever only reads the log. What is wrong is one line there, and nothing else."""
+        try:
+            self._reopen()
+            await self._act(Apply(), by)
+        except ConfigError as error:
+            self._tell_rejected(error, by)
+
+    async def saved(self) -> None:
+        """Somebody has written in the policy folder. An undo does so, too."""
+        running = self._running.text
+        if not await _in_thread(partial(is_there, running.folder, running.files)):
+            await self.reload("watch")
+
+    async def act(self, command: Command, by: str) -> Told:
+        """The answer. Raises ConfigError, and then nothing has changed."""
+        try:
+            return await self._act(command, by)
+        except ConfigError as error:
+            if isinstance(command, (Apply, Undo)):
+                self._tell_rejected(error, by)
+            raise
+
+    async def _act(self, command: Command, by: str) -> Told:
+        match command:
+            case PolicyAsked():
+                return self._policy()
+            case VersionsAsked():
+                running = self._running.version.number
+                return {"versions": [asdict(each) | {"running": each.number == running} for each in self._versions.all()]}
+            case Apply():
+                async with self._busy:
+                    return await self._apply(command, by)
+            case Undo():
+                async with self._busy:
+                    return await self._undo(command, by)
+            case Confirm():
+                async with self._busy:
+                    return self._confirm(by)
+            case _:
+                assert_never(command)
+
+    # Applying
+
+    async def _apply(self, wanted: Apply, by: str) -> Told:
+        self._check_running(wanted.running)
+        before = self._running.version
+        folder = self._running.text.folder
+        text = await _in_thread(partial(read_text, folder))
+        material = await _in_thread(partial(self._provision.read, text))
+        digest = material.snapshot.digest
+        if wanted.saved not in ("", digest):
+            raise ConfigError(f"{folder} was changed after it was compared: it is {digest} now, not {wanted.saved}; compare again")
+        if digest != before.digest and self._unconfirmed is not None:
+            raise ConfigError(f"{before.digest} is not confirmed yet: `sbc confirm` or `sbc undo` first")
+        if digest == before.digest:
+            if wanted.confirm:
+                raise ConfigError("nothing has changed that could be confirmed")
+            self._swap(material, before)
+        else:
+            await _in_thread(partial(_test, text, material))
+            await self._take_new(material, by)
+        if wanted.confirm:
+            self._put_on_probation(wanted, before)
+        return {"running": digest, "was": before.digest, "number": self._running.version.number, "warnings": _warnings(material)}
+
+    async def _take_new(self, material: Material, by: str) -> None:
+        """Write the version down, then let it count. Raises ConfigError."""
+        add = partial(self._versions.add, material.snapshot.digest, material.loaded.text.files, self._now().wall, by)
+        version = await _in_thread(partial(add, self._running.version.number))
+        try:
+            self._swap(material, version)
+        except ConfigError:
+            self._versions.remove(version)
+            raise
+        await _in_thread(partial(self._versions.drop_oldest, version.number))
+
+    def _swap(self, material: Material, version: Version) -> None:
+        """From one policy to the other. Raises ConfigError."""
+        provided = self._provision.prepare(material)
+        self._provision.commit(provided)
+        self._receive(PolicyChanged(material.snapshot))
+        was, self._running = self._running.version, Running(material.loaded.text, version)
+        facts = {"digest": version.digest, "was": was.digest, "version": version.number, "by": version.by}
+        self._log.event("info", "policy_changed", facts)
+        self._applied()
+        if self._clearing is None or self._clearing.done():
+            self._clearing = self._start(self._provision.clear(self._core))
+
+    # Going back
+
+    async def _undo(self, wanted: Undo, by: str) -> Told:
+        self._check_running(wanted.running)
+        before = self._running
+        number = wanted.to or (self._unconfirmed.previous.number if self._unconfirmed else before.version.previous)
+        version = self._versions.find(number)
+        if version is None or version == before.version:
+            what = f"there is no version {number}" if wanted.to and version is None else "there is nothing to go back to"
+            raise ConfigError(f"{what}; `sbc versions` shows what is kept")
+        text = Text(before.text.folder, await _in_thread(partial(self._versions.files, version)))
+        material = await _in_thread(partial(self._provision.read, text))
+        if material.snapshot.digest != version.digest:  # profiles and lists that it refers to are others by now
+            version = replace(version, digest=material.snapshot.digest)
+        self._swap(material, version)
+        self._settle()
+        note = await _in_thread(partial(_put_back, before.text, text))
+        self._log.event("warning", "policy_undone", {"digest": version.digest, "was": before.version.digest, "by": by, "folder": note})
+        warnings = _warnings(material)
+        return {"running": version.digest, "was": before.version.digest, "number": version.number, "warnings": warnings, "folder": note}
+
+    # Confirming
+
+    def _confirm(self, by: str) -> Told:
+        if self._unconfirmed is None:
+            raise ConfigError("there is nothing to confirm: it was confirmed, undone, or applied without --confirm")
+        self._settle()
+        self._log.event("info", "policy_confirmed", {"digest": self._running.version.digest, "by": by})
+        return {"running": self._running.version.digest}
+
+    def _settle(self) -> None:
+        if self._unconfirmed is not None:
+            self._unconfirmed.watch.cancel()
+            self._unconfirmed = None
+        self._versions.settle()
+
+    def _put_on_probation(self, wanted: Apply, before: Version) -> None:
+        self._versions.expect(before.number)
+        probation = Probation(self._registered(), self._tally.share(), wanted.registrations, wanted.answers)
+        self._unconfirmed = Unconfirmed(before, self._start(self._watch(probation, wanted.confirm)))
+
+    async def _watch(self, probation: Probation, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        since, end = self._now().wall, loop.time() + seconds
+        why = ""
+        while not why and loop.time() < end:
+            await asyncio.sleep(min(LOOK, end - loop.time()))
+            why = probation.complaint(self._registered(), *self._calls_since(since))
+        self._unconfirmed = None  # or its end would end this task
+        try:
+            await self.act(Undo(to=self._versions_before()), why or "not confirmed in time")
+        except ConfigError:  # it is in the log
+            return
+
+    def _versions_before(self) -> int:
+        unconfirmed = self._versions.unconfirmed()
+        return unconfirmed.number if unconfirmed is not None else 0
+
+    def _registered(self) -> int:
+        """Contacts with us, and ours at carriers."""
+        found = self._core.ask(RegistrationsAsked(NEWEST), self._now())
+        return found.total + sum(each.state == "registered" for each in found.out) if isinstance(found, RegistrationsView) else 0
+
+    def _calls_since(self, wall: float) -> tuple[int, int]:
+        """Attempts that began since, as far as it is known what came of them, and those of them that were answered."""
+        attempts, answered = self._tally.since(wall)
+        found = self._core.ask(CallsAsked(NEWEST), self._now())
+        calls = found.calls if isinstance(found, CallsView) else ()
+        talking = sum(call.began >= wall and call.answered is not None for call in calls)
+        return attempts + talking, answered + talking
+
+    # What there is
+
+    def _policy(self) -> Told:
+        text, version = self._running.text, self._running.version
+        files = {name: data.decode(errors="replace") for name, data in text.files.items()}
+        if sum(map(len, files.values())) > LONGEST_ANSWER // 2:
+            raise ConfigError("the running policy is too long to be told; its files are among the versions, beside the call records")
+        return asdict(version) | {"folder": str(text.folder.absolute()), "files": files, "confirmed": self._unconfirmed is None}
+
+    def _check_running(self, expected: str) -> None:
+        version = self._running.version
+        if expected not in ("", version.digest):
+            since = timestamp(version.since)
+            raise ConfigError(f"the running policy is {version.digest}, by {version.by} since {since}, not {expected}: compare again")
+
+    def _tell_rejected(self, error: ConfigError, by: str) -> None:
+        first, *more = str(error).splitlines() or [""]
+        self._log.event("error", "policy_rejected", {"problem": first, **({"more": len(more)} if more else {}), "by": by})
+
+
+def restored(versions: Versions, folder: Path, log: EventLog) -> Text | None:
+    """What to start with instead of the folder: the policy before one that nobody had confirmed when the process ended."""
+    previous = versions.unconfirmed()
+    if previous is None:
+        return None
+    newest = versions.all()[0]
+    text = Text(folder, versions.files(previous))
+    note = _put_back(Text(folder, versions.files(newest)), text)
+    versions.settle()
+    facts = {"digest": previous.digest, "was": newest.digest, "by": "not confirmed when the process ended", "folder": note}
+    log.event("warning", "policy_undone", facts)
+    return text
+
+
+def _test(text: Text, material: Material) -> None:
+    """The policy's own tests. Raises ConfigError when one of them fails."""
+    examined = examine(text.folder, material.loaded)
+    if examined.failures:
+        failures = "\n".join(map(str, examined.failures))
+        raise ConfigError(f"{len(examined.failures)} of what the policy's tests expect is not so: `sbc test`\n{failures}")
+
+
+def _put_back(was: Text, text: Text) -> str:
+    """The folder becomes what counts, unless somebody has edited it since: what became of it."""
+    if not is_there(was.folder, was.files):
+        return "was edited since, and is as it was: the next apply or start takes it"
+    try:
+        put_back(text.folder, text.files)
+    except OSError as error:
+        return f"cannot be written ({error.strerror}): the next apply or start takes what was undone"
+    return "is as it was then"
+
+
+def _warnings(material: Material) -> list[str]:
+    return [str(warning) for warning in material.loaded.warnings]
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """A policy of 10,000 numbers takes a second to read; calls go on meanwhile."""
+    result: Awaitable[T] = asyncio.get_running_loop().run_in_executor(None, work)
+    return await result

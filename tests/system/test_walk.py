@@ -1,0 +1,134 @@
+"""As a new user would, by the README: from `sbc init` to a changed route, compared, applied and undone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sbc import cli
+
+
+class User:
+    """Somebody in a folder, with one `sbc run` in another window."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        self.folder = folder
+        self.policy = folder / "policies" / "sbc.yaml"
+        self.window: subprocess.Popen[bytes] | None = None
+
+    def sbc(self, *words: str, status: int = 0) -> str:
+        """What it prints."""
+        self._monkeypatch.setattr(sys, "argv", ["sbc", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = self._capsys.readouterr()
+        assert ended.value.code == status, told
+        return told.out + told.err
+
+    def run(self, *options: str) -> None:
+        with (self.folder / "log").open("wb") as sink:
+            command = (sys.executable, "-P", "-m", "sbc", "run", *options)
+            self.window = subprocess.Popen(command, cwd=self.folder, stdout=sink, stderr=subprocess.STDOUT)
+        self.until(lambda: "stop with Ctrl-C" in self.log)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 30.0
+        while not condition():
+            assert time.monotonic() < end, self.log
+            time.sleep(0.05)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def edit(self, old: str, new: str) -> None:
+        text = self.policy.read_text()
+        assert old in text
+        self.policy.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[User]:
+    user = User(tmp_path / "site", monkeypatch, capsys)
+    user.folder.mkdir()
+    monkeypatch.chdir(user.folder)
+    user.sbc("init", ".", "sbc.example.test", "--address", "127.0.0.86")
+    yield user
+    if user.window is not None:
+        user.window.send_signal(signal.SIGINT)
+        user.window.wait(15)
+        assert "Traceback" not in user.log
+
+
+def test_from_init_to_a_changed_route_and_back(user: User) -> None:
+    user.run()
+    assert "nothing differs" in user.sbc("diff")
+    user.edit('    when: {trunk: carrier, to: "*"}', '    when: {trunk: carrier, to: "+4930123*"}')
+    user.edit("    ring_for: 2m", "    ring_for: 120s")
+    assert "good" in user.sbc("check")
+    told = user.sbc("diff")
+    (line,) = [line for line in told.splitlines() if line.startswith("~")]
+    assert line.startswith("~ routes.inbound.when.to: * → +4930123*  [new calls only]")
+    assert "/policies/sbc.yaml:" in line
+    compared = json.loads(user.sbc("diff", "--json"))
+    assert compared["changes"][0]["effect"] == "new calls only"
+    assert f"applied: {compared['saved']}, version 2; before it was {compared['running']}" in user.sbc("apply")
+    assert "nothing differs" in user.sbc("diff")
+    assert compared["running"] in user.sbc("versions")
+    assert f"undone: {compared['running']} runs again, version 1" in user.sbc("undo")
+    assert 'to: "*"}' in user.policy.read_text()
+    assert "nothing differs" in user.sbc("diff")
+
+
+def test_with_a_net_below(user: User) -> None:
+    user.run()
+    user.edit("calls: 100", "calls: 90")
+    before = json.loads(user.sbc("diff", "--json"))
+    assert "a duration is a number with its unit" in user.sbc("apply", "--confirm", "soon", status=1)
+    assert "from 10s to 1d" in user.sbc("apply", "--confirm", "1s", status=1)
+    assert "compare again" in user.sbc("apply", "--if-match", "000000000000", status=1)
+    assert "it is taken back in 5m unless you say `sbc confirm`" in user.sbc("apply", "--confirm", "5m", "--if-match", before["running"])
+    assert "not confirmed" in user.sbc("diff")
+    assert f"confirmed: {before['saved']} stays" in user.sbc("confirm")
+    assert "nothing to confirm" in user.sbc("confirm", status=1)
+
+
+def test_a_mistake_is_shown_with_its_line_and_changes_nothing(user: User) -> None:
+    user.run()
+    running = json.loads(user.sbc("diff", "--json"))["running"]
+    user.edit("send_to: [office]", "send_to: [offise]")
+    for command in ("diff", "apply"):
+        told = user.sbc(command, status=1)
+        assert "sbc.yaml:" in told
+        assert "did you mean 'office'?" in told
+    user.edit("send_to: [offise]", "send_to: [office]")
+    assert json.loads(user.sbc("diff", "--json"))["running"] == running
+
+
+def test_without_a_process_there_is_one_line(user: User) -> None:
+    for command in ("diff", "apply", "undo", "confirm", "versions"):
+        assert user.sbc(command, status=1).startswith("no sbc answers at var/sbc.sock: start one")
+
+
+def test_watched(user: User) -> None:
+    user.run("--watch")
+    user.edit("calls: 100", "calls: hundred")
+    user.until(lambda: "policy_rejected" in user.log)
+    user.edit("calls: hundred", "calls: 90")
+    user.until(lambda: "policy_changed" in user.log)
+    (rejected,) = [line for line in user.log.splitlines() if "policy_rejected" in line]
+    assert "sbc.yaml:" in rejected
+    assert "by=watch" in rejected
+    user.sbc("undo")
+    time.sleep(2.5)  # two looks at what the undo has written
+    assert user.log.count("policy_changed") == 2
+    assert "nothing differs" in user.sbc("diff")
