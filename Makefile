@@ -64,11 +64,12 @@ wheel: build/trained/.built ## the same once more, arranged by what calls run of
 	@cp -v build/trained/*.whl dist/
 
 bench: export PYTHONPATH = $(TRAINED_FIRST)
-bench: build/trained/.built ## CPU per call and per relayed packet, half an hour
+bench: build/trained/.built ## CPU per call and per relayed packet, goodput in overload, 40 minutes
 	@$(BIN)/python -P -m tests.bench.core
 	@$(BIN)/python -P -m tests.bench.decide
 	@$(BIN)/python -P -m tests.bench.signalling --find-max
 	@$(BIN)/python -P -m tests.bench.signalling --tls --rates 20,100,200
+	@$(BIN)/python -P -m tests.bench.overload
 	@$(BIN)/python -P -m tests.bench.recording
 	@$(BIN)/python -P -m tests.bench.identity
 	@$(BIN)/python -P -m tests.bench.reloads

@@ -13,6 +13,7 @@ import argparse
 import csv
 import multiprocessing
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -139,6 +140,9 @@ def known_peer(under_test: Subject, strangers: float, seconds: float) -> LoadRes
 
 def main() -> int:
     options = _options()
+    if shutil.which("sipp") is None:
+        print("overload: left out, for SIPp is not installed")
+        return 0
     results: list[Offered] = []
     with tempfile.TemporaryDirectory() as folder, subject(Path(folder) / "sbc", ("taskset", "-c", SBC_CPU, *RUN)) as under_test:
         overload(200.0, 1.0)  # warm

@@ -23,6 +23,7 @@ TRUNK = Flow("inside", "UDP", ("10.0.0.1", 5060), ("10.0.0.2", 5060))
 STRANGER = TRUNK._replace(remote=("192.0.2.66", 5060))
 PHONE = Flow("outside", "TLS", ("10.0.0.1", 5061), ("10.0.0.3", 40000), 7)
 COST = 0.001  # seconds, of serving one
+LONG_ENOUGH = TARGET_S + 1.2 * INTERVAL_S  # for an overload to be one
 
 
 class Stage:
@@ -86,10 +87,10 @@ class Stage:
 
     def overload(self) -> None:
         """More than can be served, for longer than a burst may last. All of them are INVITEs."""
-        until, number = self.now + 3 * INTERVAL_S, 0
+        until, number = self.now + LONG_ENOUGH, 0
         while self.now < until:
-            self.arrive(*(message("INVITE", f"z9hG4bKo{number + each}") for each in range(2 * QUIET)))
-            number += 2 * QUIET
+            self.arrive(*(message("INVITE", f"z9hG4bKo{number + each}") for each in range(QUIET + 1)))
+            number += QUIET + 1
             self.turn()
 
 
@@ -143,7 +144,7 @@ def test_REJ_18_OVL_02_503_without_retry_after_to_whom_we_know(stage: Stage) -> 
     for response in stage.sent:
         assert (response.status, response.to.tag) == (503, TAG)
         assert "Retry-After" not in response.headers
-    assert len(stage.served) >= 0.9 * 3 * INTERVAL_S / COST, "and the time goes to those that are served"
+    assert len(stage.served) >= 0.9 * LONG_ENOUGH / COST, "and the time goes to those that are served"
 
 
 def test_no_delay_grows_while_it_lasts(stage: Stage) -> None:
@@ -156,10 +157,10 @@ def test_no_delay_grows_while_it_lasts(stage: Stage) -> None:
 
 
 def test_TRN_08_strangers_hear_nothing(stage: Stage) -> None:
-    for _ in range(200):
-        stage.arrive(*flood(100), flow=STRANGER)
+    for _ in range(400):
+        stage.arrive(*flood(20), flow=STRANGER)
         stage.turn()
-    assert stage.stats.requests_refused > 1000
+    assert stage.stats.requests_refused > 500
     assert stage.sent == []
 
 
