@@ -11,7 +11,7 @@ from sbc.call.context import SentBy
 from sbc.errors import ConfigError, SipError
 from sbc.explain.ids import PredictableIds
 from sbc.flow import TRANSPORTS, Flow, Transport
-from sbc.frozen import frozen, replace
+from sbc.frozen import replace
 from sbc.policy.decide import Admitted, trunk_at
 from sbc.policy.problems import did_you_mean
 from sbc.policy.snapshot import Credentials, Listener, Party, Realm, Snapshot, Trunk, User
@@ -81,7 +81,7 @@ class Asked:
     assumed: Assumed = NOTHING_SPECIAL
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Flags:
     """A call in words. `to`, `caller`: a number, a name or a URI. `source`: an address, with or without port.
 

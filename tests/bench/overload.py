@@ -39,16 +39,25 @@ FIRST_GUESS = 4000.0  # calls a second, far more than one core does
 
 @dataclass(frozen=True)
 class Offered:
-    """One rate, in calls a second; set-up times of the served in milliseconds, as SIPp measures them, in steps of its own."""
+    """One rate, in calls a second; set-up times of the served in milliseconds, as SIPp measures them, in steps of its own.
+
+    `cpu`: cores that the SBC got. On a machine with other work only what it served with those can be compared.
+    """
 
     offered: float
     served: float
     refused: float
     p50: float
     p99: float
+    cpu: float
+
+    @property
+    def goodput(self) -> float:
+        """Calls served with a second of the processor."""
+        return self.served / max(self.cpu, 0.01)
 
 
-def overload(rate: float, seconds: float) -> Offered:
+def overload(under_test: Subject, rate: float, seconds: float) -> Offered:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         callee = _sipp(folder, "-sn", "uas", "-i", CALLEE, "-p", str(UDP_PORT))
@@ -57,12 +66,16 @@ def overload(rate: float, seconds: float) -> Offered:
         traces = ["-trace_stat", "-stf", "stat", "-fd", "1", "-trace_rtt", "-rtt_freq", "1"]
         caller = _sipp(folder, *load, *traces, f"{OUTSIDE}:{UDP_PORT}")
         try:
-            time.sleep(SKIPPED_S + seconds + 0.5)
+            time.sleep(SKIPPED_S)
+            before, began = under_test.usage().cpu, time.monotonic()
+            time.sleep(seconds)
+            cpu = (under_test.usage().cpu - before) / (time.monotonic() - began)
+            time.sleep(0.5)
         finally:
             for process in (caller, callee):
                 process.kill()
                 process.wait()
-        return _result(folder, seconds)
+        return _result(folder, cpu)
 
 
 def _sipp(folder: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -70,7 +83,7 @@ def _sipp(folder: Path, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _result(folder: Path, seconds: float) -> Offered:
+def _result(folder: Path, cpu: float) -> Offered:
     with (folder / "stat").open() as file:
         rows = list(csv.DictReader(file, delimiter=";"))
     first, last = rows[round(SKIPPED_S)], rows[-1]
@@ -81,13 +94,8 @@ def _result(folder: Path, seconds: float) -> Offered:
 
     setup = sorted(float(line.split(";")[1]) for path in folder.glob("*_rtt.csv") for line in path.read_text().splitlines()[1:])
     setup = setup or [0.0]
-    return Offered(
-        rate("TotalCallCreated"),
-        rate("GenericCounter1(C)"),
-        rate("GenericCounter2(C)"),
-        setup[len(setup) // 2],
-        setup[len(setup) * 99 // 100],
-    )
+    created, served, refused = rate("TotalCallCreated"), rate("GenericCounter1(C)"), rate("GenericCounter2(C)")
+    return Offered(created, served, refused, setup[len(setup) // 2], setup[len(setup) * 99 // 100], round(cpu, 2))
 
 
 def _seconds(text: str) -> float:
@@ -145,21 +153,24 @@ def main() -> int:
         return 0
     results: list[Offered] = []
     with tempfile.TemporaryDirectory() as folder, subject(Path(folder) / "sbc", ("taskset", "-c", SBC_CPU, *RUN)) as under_test:
-        overload(200.0, 1.0)  # warm
-        time.sleep(REST_S / 4)
-        capacity = overload(FIRST_GUESS, options.seconds).served
+        overload(under_test, 200.0, 1.0)  # warm
+        time.sleep(options.rest / 4)
+        capacity = overload(under_test, FIRST_GUESS, options.seconds).served
         print(f"served at {FIRST_GUESS:.0f} calls/s: {capacity:.0f}, which is 1 from here on", flush=True)
-        print(" ".join(f"{heading:>10}" for heading in ("factor", "offered", "served", "refused", "p50 ms", "p99 ms")), flush=True)
+        print(
+            " ".join(f"{heading:>10}" for heading in ("factor", "offered", "served", "refused", "p50 ms", "p99 ms", "cores", "a core")),
+            flush=True,
+        )
         for factor in options.factors:
-            time.sleep(REST_S)
-            result = overload(factor * capacity, options.seconds)
+            time.sleep(options.rest)
+            result = overload(under_test, factor * capacity, options.seconds)
             results.append(result)
-            cells = (factor, result.offered, result.served, result.refused, result.p50, result.p99)
+            cells = (factor, result.offered, result.served, result.refused, result.p50, result.p99, result.cpu, round(result.goodput))
             print(" ".join(f"{cell:>10g}" for cell in cells), flush=True)
-        peak = max(result.served for result in results)
-        print("served, to the highest: " + ", ".join(f"{result.served / peak:.2f}" for result in results), flush=True)
+        peak = max(result.goodput for result in results)
+        print("served by a core, to the most: " + ", ".join(f"{result.goodput / peak:.2f}" for result in results), flush=True)
         for strangers in options.strangers:
-            time.sleep(REST_S / 4)
+            time.sleep(options.rest / 4)
             load = known_peer(under_test, strangers, options.seconds)
             print(
                 f"20 calls/s of a known peer, {strangers:.0f} INVITEs/s of a stranger: {load.failures} of {load.offered} failed, "
@@ -167,7 +178,7 @@ def main() -> int:
                 flush=True,
             )
     if options.svg:
-        options.svg.write_text(picture([Point(result.offered / capacity, result.served / capacity) for result in results]))
+        options.svg.write_text(picture([Point(result.offered / capacity, result.goodput / peak) for result in results]))
     return 0
 
 
@@ -179,6 +190,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--factors", type=numbers, default=[0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0], help="of what it can do")
     parser.add_argument("--strangers", type=numbers, default=[0.0, 5000.0, 20000.0], help="INVITEs a second")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each run")
+    parser.add_argument("--rest", type=float, default=REST_S, help="seconds between runs")
     parser.add_argument("--svg", type=Path, help="draw the curve there")
     return parser.parse_args()
 

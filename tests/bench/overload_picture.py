@@ -26,7 +26,7 @@ def picture(points: Sequence[Point]) -> str:
         f'<polyline points="{_path(points)}" fill="none" stroke="#0057b8" stroke-width="2"/>',
         *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#0057b8"/>' for x, y in map(_place, points)),
         _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "middle", "calls offered, to what one core can serve"),
-        _text(LEFT, TOP - 6, "start", "calls served"),
+        _text(LEFT, TOP - 6, "start", "calls served, to the most one core did"),
         "</svg>",
     ]
     return "\n".join(rows) + "\n"
