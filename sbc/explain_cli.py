@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sbc.errors import ConfigError
-from sbc.explain.asked import Asked, Assumed, Flags, Reply
-from sbc.explain.text import lines_of
-
 SOCKET = Path("var/sbc.sock")
-LARGEST_MESSAGE = 64 * 1024  # octets of a file with one SIP message
 
 
 def explain(
@@ -33,23 +29,24 @@ def explain(
     absent: Annotated[list[str] | None, typer.Option(help="NAME: it is not registered.")] = None,
     signed: Annotated[str, typer.Option(help="What verifying the caller comes to: passed, failed or unsigned.")] = "unsigned",
     message: Annotated[Path | None, typer.Option(help="File with the SIP request, instead of --to and what goes with it.")] = None,
+    capture: Annotated[Path | None, typer.Option(help="Capture (pcap, pcapng) with the request, instead.")] = None,
+    call_id: Annotated[str, typer.Option(help="Which call of the capture. Default: the first that came to us.")] = "",
     policies: Annotated[Path, typer.Option(help="Folder with the policy: the saved one, or a candidate.")] = Path("policies"),
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON instead of text.")] = False,
 ) -> None:
     """Say what would become of a call, phase by phase, and which line of the policy decides. Nothing is sent."""
-    if bool(to) == (message is not None):
-        raise ConfigError("what is asked? --to NUMBER, or --message FILE")
-    rows = tuple(_row(each) for each in header or ())
-    flags = Flags(to, trunk, user, source, realm, transport, caller, name, "INVITE", rows, tuple(codec or ()))
-    if signed not in ("passed", "failed", "unsigned"):
-        raise ConfigError("--signed passed, failed or unsigned")
-    statuses = _numbers(answer, "--answer")
-    if wrong := [status for status in statuses.values() if not 200 <= status <= 699]:
-        raise ConfigError(f"--answer: {wrong[0]} is no final status: 200 to 699; 408: no answer")
-    answers = {name: Reply(status) for name, status in statuses.items()}
-    assumed = Assumed(answers, _numbers(calls, "--calls"), frozenset(absent or ()), signed)  # type: ignore[arg-type]
-    octets = _message(message) if message is not None else None
-    _tell(policies, flags, assumed, octets, as_json=as_json)
+    from sbc import app
+    from sbc.explain.asked import Flags
+    from sbc.explain.command import Options, account_of
+    from sbc.explain.text import lines_of
+    from sbc.policy.load import load_policy
+
+    flags = Flags(to, trunk, user, source, realm, transport, caller, name)
+    options = Options(flags, header or (), codec or (), answer or (), calls or (), absent or (), signed, message, capture, call_id)
+    loaded = load_policy(policies, app.choose_media("auto").capabilities.suites)
+    account = account_of(loaded, options, partial(typer.echo, err=True))
+    for line in [json.dumps(account.as_json(), ensure_ascii=False)] if as_json else lines_of(account):
+        typer.echo(line)
 
 
 def test(
@@ -100,45 +97,3 @@ def _is_source(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _tell(policies: Path, flags: Flags, assumed: Assumed, octets: bytes | None, *, as_json: bool) -> None:
-    from sbc import app
-    from sbc.explain.asked import asked, brought
-    from sbc.explain.story import explain as account_of
-    from sbc.policy.load import load_policy
-
-    loaded = load_policy(policies, app.choose_media("auto").capabilities.suites)
-    question: Asked = asked(loaded.snapshot, flags, assumed) if octets is None else brought(loaded.snapshot, flags, octets, assumed)
-    account = account_of(loaded.snapshot, loaded.places, question)
-    for line in [json.dumps(account.as_json(), ensure_ascii=False)] if as_json else lines_of(account):
-        typer.echo(line)
-
-
-def _row(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise ConfigError(f'{text!r} is no header row: "Name: value"')
-    return name.strip(), value.strip()
-
-
-def _numbers(pairs: list[str] | None, option: str) -> dict[str, int]:
-    found = {}
-    for pair in pairs or ():
-        name, _, number = pair.partition("=")
-        if not (number.isascii() and number.isdigit() and len(number) <= 6):
-            raise ConfigError(f"{option} {pair}: NAME=NUMBER")
-        found[name] = int(number)
-    return found
-
-
-def _message(file: Path) -> bytes:
-    """As it was on the wire, or as an editor has saved it."""
-    try:
-        with file.open("rb") as opened:
-            octets = opened.read(LARGEST_MESSAGE + 1)
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
-    if len(octets) > LARGEST_MESSAGE:
-        raise ConfigError(f"{file}: too large for a SIP message")
-    return octets if b"\r\n" in octets else octets.replace(b"\n", b"\r\n")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from sbc.call.context import SentBy
 from sbc.errors import ConfigError, SipError
+from sbc.explain.capture import Captured
 from sbc.explain.ids import PredictableIds
 from sbc.flow import TRANSPORTS, Flow, Transport
 from sbc.frozen import replace
@@ -133,6 +134,50 @@ def brought(snapshot: Snapshot, flags: Flags, octets: bytes, assumed: Assumed = 
             message.headers.remove(name)
         octets = message.encode()
     return Asked(octets, bringer, assumed)
+
+
+def captured(
+    snapshot: Snapshot, flags: Flags, found: list[Captured], assumed: Assumed = NOTHING_SPECIAL, call_id: str = ""
+) -> tuple[Asked, list[str]]:
+    """The call of that Call-ID, else the first in a capture that came to us; and the Call-IDs of the others. Raises ConfigError."""
+    begun: dict[str, Captured] = {}
+    for each in found:
+        message = _readable(each.octets)
+        if message is not None and not message.to.tag and message.method not in ("ACK", "CANCEL", "PRACK", "BYE"):
+            begun.setdefault(message.call_id, each)
+    if not begun:
+        raise ConfigError("there is no request in it that begins a call")
+    if call_id and call_id not in begun:
+        raise ConfigError(f"there is no call {call_id!r} in it; there are: {', '.join(list(begun)[:20])}")
+    ours = {each: one for each, one in begun.items() if _listener_at(snapshot, one) is not None}
+    chosen = call_id or next(iter(ours or begun))
+    one = begun[chosen]
+    at = _listener_at(snapshot, one)
+    if at is None and not (flags.trunk or flags.user or flags.source):
+        raise ConfigError(
+            f"it went to {format_host(*one.destination)}, where this policy does not listen; say who brings it: --trunk, --user or --source"
+        )
+    if at is not None and not (flags.trunk or flags.user):
+        flags = replace(flags, source=format_host(*one.source), realm=at[0], transport=at[1])
+    return brought(snapshot, flags, one.octets, assumed), [each for each in begun if each != chosen]
+
+
+def _readable(octets: bytes) -> Request | None:
+    try:
+        message = parse_datagram(octets)
+    except Malformed as error:
+        return error.request
+    return message if isinstance(message, Request) else None
+
+
+def _listener_at(snapshot: Snapshot, one: Captured) -> tuple[str, str] | None:
+    """The realm and the transport of ours that it came to, at our own address or the one that NAT has for us."""
+    for realm in snapshot.realms.values():
+        for listener in realm.listeners:
+            here = (listener.local, (listener.advertise, listener.port))
+            if one.destination in here and (listener.transport == "UDP") == (one.transport == "UDP"):
+                return realm.name, listener.transport
+    return None
 
 
 def _sender(message: Request) -> str:
