@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,10 @@ def explain(
     capture: Annotated[Path | None, typer.Option(help="Capture (pcap, pcapng) with the request, instead.")] = None,
     call_id: Annotated[str, typer.Option(help="Which call of the capture. Default: the first that came to us.")] = "",
     policies: Annotated[Path, typer.Option(help="Folder with the policy: the saved one, or a candidate.")] = Path("policies"),
+    running: Annotated[
+        bool, typer.Option("--running", help="By the policy that runs, and with the calls and registrations of now.")
+    ] = False,
+    socket: Annotated[Path, typer.Option("--socket", help="Socket of the running process: sbc.sock beside its call records.")] = SOCKET,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON instead of text.")] = False,
 ) -> None:
     """Say what would become of a call, phase by phase, and which line of the policy decides. Nothing is sent."""
@@ -40,10 +45,16 @@ def explain(
     from sbc.explain.command import Options, account_of
     from sbc.explain.text import lines_of
     from sbc.policy.load import load_policy
+    from sbc.running import running_now
 
     flags = Flags(to, trunk, user, source, realm, transport, caller, name)
     options = Options(flags, header or (), codec or (), answer or (), calls or (), absent or (), signed, message, capture, call_id)
-    loaded = load_policy(policies, app.choose_media("auto").capabilities.suites)
+    suites = app.choose_media("auto").capabilities.suites
+    if running:
+        now = running_now(socket, suites)
+        loaded, options = now.loaded, replace(options, known_calls=now.calls, known_absent=now.absent)
+    else:
+        loaded = load_policy(policies, suites)
     account = account_of(loaded, options, partial(typer.echo, err=True))
     for line in [json.dumps(account.as_json(), ensure_ascii=False)] if as_json else lines_of(account):
         typer.echo(line)

@@ -55,6 +55,7 @@ INTERPRETED = frozenset({
     "sbc/devcerts.py",
     "sbc/identity_cli.py",
     "sbc/explain_cli.py",
+    "sbc/running.py",
     "sbc/changes.py",
     "sbc/passports.py",
     "sbc/policy_cli.py",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sbc import running
 from sbc.admin import client
 from tests.unit.explain.conftest import folder  # noqa: F401 - a fixture
 from tests.unit.test_cli import call
@@ -90,3 +91,24 @@ def test_why_asks_about_refusals_and_of_an_address_how_it_stands(monkeypatch: Pa
     assert told.index("let in") < told.index("4 refusals are")
     assert call(monkeypatch, "why", "some-call-id", "--json", "--limit", "3") == 0
     assert json.loads(capsys.readouterr().out)["standing"] is None
+
+
+def test_explain_asks_the_running_process_for_its_policy_and_who_is_there(folder: Path, monkeypatch: Patch, capsys: Captured) -> None:  # noqa: F811
+    saved = (folder / "sbc.yaml").read_text()
+    told: dict[str, dict[str, Any]] = {
+        "policy": {"folder": str(folder), "files": {"sbc.yaml": saved.replace("name: out\n", "name: running\n")}},
+        "trunks": {"trunks": [{"name": "carrier", "calls": 2, "registration": ""}, {"name": "office", "calls": 0, "registration": ""}]},
+        "registrations": {"registrations": [], "matching": 0},
+    }
+
+    def answered(path: Path, question: dict[str, object]) -> dict[str, Any]:
+        return told[str(question.get("ask") or question["do"])]
+
+    monkeypatch.setattr(running, "ask", answered)
+    assert call(monkeypatch, "explain", "--running", "--trunk", "office", "--to", "0301", "--json") == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert (result["route"], result["tried"]) == ("running", ["carrier", "backup"]), "the carrier has the two calls that it may have"
+    assert call(monkeypatch, "explain", "--running", "--trunk", "backup", "--to", "alice", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["result"]["status"] == 404
+    assert call(monkeypatch, "explain", "--running", "--trunk", "carrier", "--to", "alice", "--json", "--calls", "carrier=0") == 0
+    assert json.loads(capsys.readouterr().out)["result"]["note"] == "alice is not registered"
