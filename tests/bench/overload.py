@@ -34,7 +34,7 @@ STRANGER = "127.0.0.66"
 SCENARIO = Path(__file__).with_suffix(".xml")
 SKIPPED_S = 2.0  # at the beginning of a run: the first calls meet an empty queue
 REST_S = 33.0  # between runs: transactions time out, and media ports come back to the pool
-FIRST_GUESS = 4000.0  # calls a second, far more than one core does
+FIRST_RATE = 200.0  # calls a second, doubled until not all of them are served
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,18 @@ def overload(under_test: Subject, rate: float, seconds: float) -> Offered:
                 process.kill()
                 process.wait()
         return _result(folder, cpu)
+
+
+def capacity_of(under_test: Subject, seconds: float, rest: float) -> float:
+    """The most that was served while the rate was doubled."""
+    rate, most = FIRST_RATE, 0.0
+    while True:
+        result = overload(under_test, rate, seconds)
+        most = max(most, result.served)
+        time.sleep(rest)
+        if result.served < 0.9 * result.offered:
+            return most
+        rate *= 2
 
 
 def _sipp(folder: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -153,10 +165,8 @@ def main() -> int:
         return 0
     results: list[Offered] = []
     with tempfile.TemporaryDirectory() as folder, subject(Path(folder) / "sbc", ("taskset", "-c", SBC_CPU, *RUN)) as under_test:
-        overload(under_test, 200.0, 1.0)  # warm
-        time.sleep(options.rest / 4)
-        capacity = overload(under_test, FIRST_GUESS, options.seconds).served
-        print(f"served at {FIRST_GUESS:.0f} calls/s: {capacity:.0f}, which is 1 from here on", flush=True)
+        capacity = capacity_of(under_test, options.seconds / 2, options.rest)
+        print(f"the most that is served: {capacity:.0f} calls/s, which is 1 from here on", flush=True)
         print(
             " ".join(f"{heading:>10}" for heading in ("factor", "offered", "served", "refused", "p50 ms", "p99 ms", "cores", "a core")),
             flush=True,
