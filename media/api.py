@@ -201,6 +201,8 @@ class SideSpec:
     events                payload type and clock in Hz of the telephone-events that `send_digit` sends to this peer; None: none
     ssrc                  ours towards this peer: of digits while nothing else is sent, and of everything with `one_stream`
     one_stream            whoever is heard, this peer is sent one stream under `ssrc`, whose sequence numbers and timestamps go on
+    link                  the linked site that the peer is at: `remote` is not an address there but names the flow. For whoever carries
+                          packets between the engine and the site, and gives the engine an address instead; "": none
     """
 
     remote: Address | None = None
@@ -223,11 +225,33 @@ class SideSpec:
     one_stream: bool = False
     follow: Follow = Follow.NEVER
     dscp: int = EXPEDITED
+    link: str = ""
 
     @property
     def needs_user_space(self) -> bool:
         """More is done to plain packets than to give them another payload type and address: nothing for a kernel that only forwards."""
         return bool(self.translate or self.reported or self.events or self.one_stream)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStats:
+    """How the link that a side's packets went over was when the figures were taken.
+
+    remote    the site's address, which may change; "" while it is not connected
+    rtt_ms    smoothed, the worst of its connections
+    window    octets that may be under way (congestion window), of all connections
+    lost      packets of the link lost on the way there, since it was first up
+    late      media datagrams dropped before they were sent, for they had waited for too long
+    queue_ms  how long media waits for the window, smoothed
+    """
+
+    connections: int = 0
+    remote: str = ""
+    rtt_ms: float = 0.0
+    window: int = 0
+    lost: int = 0
+    late: int = 0
+    queue_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +295,7 @@ class SideStats:
     reported_jitter_ms: float | None = None
     source_changes: int = 0
     suite: Suite | None = None
+    link: LinkStats | None = None
 
 
 @dataclass(frozen=True, slots=True)

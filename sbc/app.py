@@ -27,6 +27,8 @@ from sbc.log import EventLog
 from sbc.net.engine import Engine
 from sbc.net.fetch import Certificates
 from sbc.net.guard import Guard
+from sbc.net.linked_media import LinkedMedia
+from sbc.net.links import Links
 from sbc.net.network import Network
 from sbc.net.ports import CoreLike
 from sbc.net.publication import Publication
@@ -39,7 +41,7 @@ from sbc.policy.load import load_policy
 from sbc.policy.plans import prepare
 from sbc.policy.snapshot import Snapshot
 from sbc.probation import CallTally, Noted
-from sbc.provision import Proofs, Provision
+from sbc.provision import Load, Proofs, Provision
 from sbc.recording.core import RecordingCore
 from sbc.shield.kernel import Kernel
 from sbc.shield.shield import Shield
@@ -50,7 +52,7 @@ from sbc.store.records import RecordFile
 from sbc.store.registrations import RegistrationFile
 from sbc.store.versions import Versions
 from sbc.system import SystemClock, SystemIds
-from sbc.views import Answer
+from sbc.views import Answer, LinkedCallsAsked, LinkedCallsView
 from sbc.watch import follow
 
 TABLES = ("calls", "dialogs", "relays", "questions", "transactions", "timers")  # of the core; an idle one has all empty
@@ -87,12 +89,15 @@ class App:
         log: EventLog | None = None,
         media: engines.Choice | None = None,
         build_core: Callable[[Snapshot, Ids], CoreLike] = RecordingCore,
+        load: Load = load_policy,
     ) -> None:
+        """`load` makes a policy of `settings.policies`."""
         self._settings = settings
         self._say = say
         self._log = log or EventLog()
         self._choice = media or choose_media("auto")
         self._build_core = build_core
+        self._load = load
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._tally = CallTally()
@@ -105,7 +110,7 @@ class App:
         prepare()  # or the first call to each country would wait for its patterns
         versions = Versions(self._settings.versions or self._settings.records.with_name("policy-versions"))
         text = restored(versions, self._settings.policies, self._log)
-        loaded = load_policy(self._settings.policies, self._choice.capabilities.suites, text)
+        loaded = self._load(self._settings.policies, self._choice.capabilities.suites, text)
         snapshot = loaded.snapshot
         async with AsyncExitStack() as closing:
             self._records = RecordFile(self._settings.records, loop, self._records_failed)
@@ -115,7 +120,7 @@ class App:
             closing.callback(recordings.close)
             registrations = RegistrationFile(self._registrations_path(), loop, self._registrations_failed)
             closing.callback(registrations.close)
-            self._media = self._choice.build(loop)
+            self._media = LinkedMedia(self._choice.build(loop), loop)
             closing.callback(self._media.shutdown)
             kernel = Kernel(self._table(), lambda run: self._tasks.start(run), self._say_kernel)
             closing.push_async_callback(kernel.close)  # when nothing runs any more that could want it
@@ -127,7 +132,9 @@ class App:
                 loop, self._core, SystemClock(), self._media, records, self._log, self.stats, recordings, registrations, self._guard
             )
             closing.callback(self._engine.close)
-            self._network = Network(loop, self._tasks, self._engine, self.stats, self._guard)
+            self._links = Links(loop, self._engine, self._log, self._media, self._linked_calls)
+            self._media.connect(self._links)
+            self._network = Network(loop, self._tasks, self._engine, self.stats, self._guard, links=self._links)
             closing.push_async_callback(self._network.close)
             self._resolver = Resolver(loop, self._tasks, self._resolved)
             certificates = Certificates(loop, self._tasks, self._not_fetched)
@@ -139,7 +146,7 @@ class App:
             self._engine.connect(self._network, self._resolver, self._verifier, self._signer)
             suites = self._choice.capabilities.suites
             proofs = Proofs(self._verifier, self._signer, self._publication)
-            self._provision = Provision(self._network, self._guard, self._resolver, proofs, self._media, self._log, suites)
+            self._provision = Provision(self._network, self._guard, self._resolver, proofs, self._media, self._log, suites, self._load)
             if registrations.found:
                 self._engine.receive(BindingsFound(registrations.found))
             self._provision.commit(self._provision.prepare(self._provision.complete(loaded)))
@@ -156,6 +163,11 @@ class App:
             self._say(self._summary(snapshot))
             await self._stopping.wait()
             await self._drain()
+
+    def _linked_calls(self, site: str) -> frozenset[str]:
+        view = self._core.ask(LinkedCallsAsked(site), SystemClock().now())
+        assert isinstance(view, LinkedCallsView)
+        return view.call_ids
 
     def stop(self) -> None:
         """Begin to drain; called again: at once."""
@@ -233,7 +245,7 @@ class App:
         def ask(question: wire.Question) -> Answer | ShieldAnswer:
             return self._guard.ask(question) if isinstance(question, ShieldQuestion) else self._core.ask(question, clock.now())
 
-        server = AdminServer(path, ask, self._changes.act, self._media, clock.now, self._tasks.start)
+        server = AdminServer(path, ask, self._changes.act, self._media, clock.now, self._tasks.start, self._links.figures)
         closing.callback(server.close)
         await server.open()
 
@@ -290,6 +302,8 @@ class App:
         for each in self._network.listening():
             host, port = each.address
             lines.append(f"  {each.realm:<12} {each.transport} {f'[{host}]' if ':' in host else host}:{port}")
+        uplinks = [(name, realm.uplink) for name, realm in snapshot.realms.items() if realm.uplink is not None]
+        lines += [f"  {name:<12} QUIC to {uplink.host}:{uplink.port} as site {uplink.site}" for name, uplink in uplinks]
         for name, realm in snapshot.realms.items():
             relay = realm.relay
             lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port} ({self._provision.tiers[name].name})"]
@@ -300,12 +314,12 @@ class App:
         return "\n".join(lines)
 
 
-def run(settings: Settings, media: engines.Choice, say: Callable[[str], None]) -> None:
+def run(settings: Settings, media: engines.Choice, say: Callable[[str], None], load: Load = load_policy) -> None:
     """Serve on a uvloop until a signal ends it. Raises ConfigError when it cannot start."""
     import uvloop
 
     async def serve() -> None:
-        await App(settings, say, media=media).run()
+        await App(settings, say, media=media, load=load).run()
 
     raise_descriptor_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

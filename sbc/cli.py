@@ -75,6 +75,31 @@ def run(
 
 
 @_app.command()
+def link(
+    file: Annotated[Path, typer.Argument(help="YAML file of the site: where the edge is, where the PBX is.")] = Path("site.yaml"),
+    records: Annotated[Path, typer.Option(help="File for the call records, one JSON object per line.")] = Path("var/records.jsonl"),
+    socket: Annotated[
+        Path | None, typer.Option(help="Socket for the live views (sbc calls and its like). Default: sbc.sock beside the call records.")
+    ] = None,
+    drain: Annotated[float, typer.Option(min=0, help="Seconds that calls in progress get when we are told to stop.")] = 5.0,
+    media: Annotated[str, typer.Option(help="Media engine: auto, native or portable.")] = "auto",
+) -> None:
+    """Be a remote site: stand beside its PBX, and carry its calls to the edge over one outgoing UDP flow."""
+    from sbc import app
+    from sbc.link.site_file import load_site
+
+    app.run(app.Settings(file, records, drain, socket=socket), app.choose_media(media), typer.echo, load_site)
+
+
+@_app.command()
+def fingerprint(certificate: Annotated[Path, typer.Argument(help="PEM file.")]) -> None:
+    """Print the SHA-256 of a certificate: what the other end of a link pins."""
+    from sbc.link.proof import fingerprint_of_file
+
+    typer.echo(fingerprint_of_file(certificate))
+
+
+@_app.command()
 def check(folder: _Folder = POLICIES) -> None:
     """Say everything that is wrong with a policy, without running it."""
     from sbc import app

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sbc.call.context import Context
 from sbc.call.homes import Homes
+from sbc.call.linked import end_unknown
 from sbc.call.peers import Peers
 from sbc.call.penalties import Penalties
 from sbc.call.voice_reports import VoiceReports
@@ -21,6 +22,7 @@ from sbc.inputs import (
     DrainEnded,
     FlowClosed,
     Input,
+    LinkCompared,
     LoadChanged,
     MalformedIn,
     MediaHappened,
@@ -108,6 +110,8 @@ class Core:
                     context.relays[event.relay].media_happened(event, now)
             case MalformedIn(error, request, flow):
                 self._reception.receive_malformed(error, request, flow, now)
+            case LinkCompared():
+                end_unknown(context, self._reception.calls, happened, now)
             case FlowClosed(flow):
                 self._reception.flow_closed(flow, now)
             case Resolved(question, answers):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-Transport = Literal["UDP", "TCP", "TLS", "WS", "WSS"]
-TRANSPORTS: Mapping[str, Transport] = {"UDP": "UDP", "TCP": "TCP", "TLS": "TLS", "WS": "WS", "WSS": "WSS"}
+Transport = Literal["UDP", "TCP", "TLS", "WS", "WSS", "QUIC"]
+TRANSPORTS: Mapping[str, Transport] = {"UDP": "UDP", "TCP": "TCP", "TLS": "TLS", "WS": "WS", "WSS": "WSS", "QUIC": "QUIC"}
 Address = tuple[str, int]  # numeric host without brackets, port
 
 
 class Flow(NamedTuple):
     """`local` names the listener (its bound address); `connection` is 0 for UDP and for "any connection to `remote`".
+
+    By QUIC a site is reached, whatever connections it has: `remote` stands for it (sbc.policy.sites), and `connection` is 0.
 
     `names` are the domains that the certificate at the other end proved, in lower case (RFC 5922 s7); mostly it has none.
     """
@@ -29,4 +31,4 @@ class Flow(NamedTuple):
 
     @property
     def secure(self) -> bool:
-        return self.transport in ("TLS", "WSS")
+        return self.transport in ("TLS", "WSS", "QUIC")

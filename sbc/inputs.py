@@ -104,6 +104,15 @@ class MediaHappened:
 
 
 @frozen
+class LinkCompared:
+    """The other end of the link to that site has these calls. Those that are `older`, seconds since their answer, it should know."""
+
+    site: str
+    call_ids: frozenset[str]
+    older: float
+
+
+@frozen
 class BindingsFound:
     """What an earlier process stored, by account: the first input of all."""
 
@@ -150,6 +159,7 @@ Input = (
     | RelayFailed
     | RelayClosed
     | MediaHappened
+    | LinkCompared
     | BindingsFound
     | Begun
     | PolicyChanged

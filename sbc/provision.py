@@ -7,9 +7,10 @@ within one turn of the loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from media.api import MediaEngine, MediaError, Suite, Tier
 from sbc.errors import ConfigError
@@ -27,6 +28,8 @@ from sbc.net.verifier import Known, Verifier
 from sbc.policy.load import Loaded, load_policy
 from sbc.policy.snapshot import Snapshot
 from sbc.policy.text import Text
+
+Load = Callable[[Path, Collection[Suite], Text | None], Loaded]
 
 CLEARING = 5.0  # seconds between looks at what earlier policies have left: some ms for 10,000 calls
 
@@ -77,7 +80,10 @@ class Provision:
         media: MediaEngine,
         log: EventLog,
         suites: Collection[Suite],
+        load: Load = load_policy,
     ) -> None:
+        """`load` makes a policy of what `read` is given."""
+        self._load = load
         self._network = network
         self._guard = guard
         self._resolver = resolver
@@ -90,7 +96,7 @@ class Provision:
 
     def read(self, text: Text) -> Material:
         """Takes its time, and may run in a thread of its own. Raises ConfigError with all that is wrong."""
-        return self.complete(load_policy(text.folder, self._suites, text))
+        return self.complete(self._load(text.folder, self._suites, text))
 
     def complete(self, loaded: Loaded) -> Material:
         """With what the policy refers to. Raises ConfigError."""

@@ -11,6 +11,7 @@ from sbc.call.call import Call
 from sbc.call.context import Context
 from sbc.call.decisions import Decision, Source
 from sbc.call.leg import Leg
+from sbc.call.linked import is_linked
 from sbc.call.outcomes import Outcome
 from sbc.call.record import LegFacts, server_of
 from sbc.clock import Now
@@ -72,7 +73,19 @@ class RefusalsAsked:
     about: str = ""
 
 
-Question = CallsAsked | CallAsked | RegistrationsAsked | TrunksAsked | LimitsAsked | RefusalsAsked
+@frozen
+class LinkedCallsAsked:
+    """The Call-IDs of the calls that come or go by the link to that site."""
+
+    site: str
+
+
+@frozen
+class LinkedCallsView:
+    call_ids: frozenset[str]
+
+
+Question = LinkedCallsAsked | CallsAsked | CallAsked | RegistrationsAsked | TrunksAsked | LimitsAsked | RefusalsAsked
 
 
 @frozen
@@ -188,6 +201,7 @@ class TrunkView:
     calls         in progress, its own
     limit         of calls at a time; `counted` of them are taken, by others too when the limits are shared
     limits        all figures of its limits, but those that count for each number or source
+    site          the linked site that it is at, by whose link it is reached; "": none
     """
 
     name: str
@@ -203,6 +217,7 @@ class TrunkView:
     servers: tuple[ServerView, ...]
     failures: tuple[FailureView, ...]
     limits: tuple[LimitState, ...] = ()
+    site: str = ""
 
 
 @frozen
@@ -228,7 +243,7 @@ class RefusalsView:
     total: int
 
 
-Answer = CallsView | CallView | RegistrationsView | TrunksView | LimitsView | RefusalsView | None
+Answer = LinkedCallsView | CallsView | CallView | RegistrationsView | TrunksView | LimitsView | RefusalsView | None
 
 
 class Views:
@@ -240,6 +255,8 @@ class Views:
 
     def answer(self, question: Question, now: Now) -> Answer:
         """None: there is no such call."""
+        if isinstance(question, LinkedCallsAsked):
+            return self._linked_calls(question.site)
         if isinstance(question, CallsAsked):
             return self._some_calls(question)
         if isinstance(question, CallAsked):
@@ -255,6 +272,10 @@ class Views:
     def _refusals(self, asked: RefusalsAsked) -> RefusalsView:
         decisions = self._context.decisions
         return RefusalsView(decisions.about(asked.about, asked.most), decisions.strangers(asked.about, asked.most), len(decisions))
+
+    def _linked_calls(self, site: str) -> LinkedCallsView:
+        legs = [leg for call in self._calls for leg in (call.facts.a, call.facts.b) if leg is not None]
+        return LinkedCallsView(frozenset([leg.call_id for leg in legs if is_linked(leg.party, site)]))
 
     def _some_calls(self, asked: CallsAsked) -> CallsView:
         found: Iterable[Call] = reversed(list(self._calls))
@@ -311,7 +332,7 @@ class Views:
         return TrunkView(
             trunk.name,
             trunk.realm,
-            trunk.peer.uri if trunk.peer is not None else "",
+            trunk.peer.uri if trunk.peer is not None and not trunk.link else "",
             trunk.accept_from,
             out or _registration_of(trunk, bindings),
             len(bindings),
@@ -322,6 +343,7 @@ class Views:
             servers,
             tuple(failures),
             tuple(states),
+            trunk.link,
         )
 
     def _server(self, outcome: Outcome, now: Now) -> ServerView:

@@ -11,13 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from media.api import MediaEngine, MediaError, RelayStats
+from media.api import LinkStats, MediaEngine, MediaError, RelayStats
 from sbc.admin import commands, wire
 from sbc.call.record import Times, heard_json, judged_json
 from sbc.clock import Now
 from sbc.errors import ConfigError
 from sbc.shield.views import Answer as ShieldAnswer
-from sbc.views import Answer, CallsView, CallView
+from sbc.views import Answer, CallsView, CallView, TrunksView
 
 CLIENTS = 8  # at once: a few people who watch, and a script
 AT_ONCE = 50  # rows until others get their turn: 2 ms
@@ -25,7 +25,13 @@ FIGURES = ("verdict", "mos_lq", "mos_cq")  # of a call in a list
 
 Ask = Callable[[wire.Question], Answer | ShieldAnswer]
 Act = Callable[[commands.Command, str], Awaitable[dict[str, Any]]]
+Links = Callable[[str], LinkStats | None]  # how the link to that site is
 Start = Callable[[Any], object]  # of a coroutine, with an owner
+
+
+def unlinked(site: str) -> LinkStats | None:
+    """There are no links."""
+    return None
 
 
 class AdminServer:
@@ -33,8 +39,11 @@ class AdminServer:
     `now` is the clock.
     """
 
-    def __init__(self, path: Path, ask: Ask, act: Act, media: MediaEngine, now: Callable[[], Now], start: Start) -> None:
+    def __init__(
+        self, path: Path, ask: Ask, act: Act, media: MediaEngine, now: Callable[[], Now], start: Start, links: Links = unlinked
+    ) -> None:
         """Raises ConfigError: another process answers there, or the socket cannot be made."""
+        self._links = links
         self._path = path
         self._ask = ask
         self._act = act
@@ -100,6 +109,9 @@ class AdminServer:
         if isinstance(found, CallsView):
             return {"calls": await self._rows(found), "matching": found.matching, "total": found.total}
         told: dict[str, Any] = wire.plain(found)
+        if isinstance(found, TrunksView):
+            for row in told["trunks"]:
+                row["link"] = wire.plain(self._links(row["site"])) if row["site"] else None
         return told
 
     async def _rows(self, found: CallsView) -> list[dict[str, Any]]:

@@ -119,17 +119,18 @@ def _registrations_out(rows: list[Shown]) -> RenderableType:
 
 
 def trunks(answer: Shown) -> RenderableType:
-    table = _table("trunk", "realm", "reached at", "registration", "health", "calls", "limits", "servers", "last failures")
+    table = _table("trunk", "realm", "reached at", "registration", "health", "calls", "limits", "link", "servers", "last failures")
     for each in answer["trunks"]:
         _row(
             table,
             each["name"],
             each["realm"],
-            each["peer"] or ("where it registers" if each["registration"] else "nowhere"),
+            each["peer"] or (f"site {each['site']}" if each["site"] else "where it registers" if each["registration"] else "nowhere"),
             each["registration"] or "none",
             each["health"],
             str(each["calls"]),
             _full(each["limits"]) or "none",
+            _link(each.get("link")),
             "\n".join(_server(server) for server in each["servers"]),
             "\n".join(_failure(failure) for failure in each["failures"]),
         )
@@ -328,6 +329,16 @@ def _figure(value: object) -> str:
 
 def _attempt(attempt: Mapping[str, object]) -> str:
     return "tried " + " ".join(str(attempt[key]) for key in ("target", "server", "status", "note") if attempt.get(key))
+
+
+def _link(link: Shown | None) -> str:
+    """Of a trunk at a linked site."""
+    if link is None:
+        return ""
+    if not link["connections"]:
+        return "not connected"
+    times = f"round trip {link['rtt_ms']:g} ms, window {link['window'] // 1024} KiB"
+    return f"{link['remote']}\n{times}\n{link['lost']} lost, {link['late']} too late, waits {link['queue_ms']:g} ms"
 
 
 def _server(server: Shown) -> str:

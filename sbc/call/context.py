@@ -70,6 +70,7 @@ CONTACT_PARAMS: Mapping[Transport, str] = {
     "TLS": ";transport=tls",
     "WS": ";transport=ws",
     "WSS": ";transport=ws",
+    "QUIC": ";transport=quic",
 }
 
 
@@ -188,7 +189,7 @@ class Context:
 def flow_to(realm: Realm, transport: Transport, host: str, port: int) -> Flow | None:
     """A flow from this realm's listener of that transport, of the peer's address family; None: there is no such listener."""
     for listener in realm.listeners:
-        if listener.transport == transport and (":" in listener.address) == (":" in host):
+        if listener.transport == transport and (transport == "QUIC" or (":" in listener.address) == (":" in host)):
             return Flow(realm.name, transport, (listener.address, listener.port), (host, port))
     return None
 

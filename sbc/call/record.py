@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from media.api import RelayStats, SideStats
+from media.api import LinkStats, RelayStats, SideStats
 from sbc.call.causes import q850_of
 from sbc.call.decisions import ATTEMPTS, LONGEST, Decision, Decisions, Step
 from sbc.call.quality import MODEL, scores, verdict
@@ -214,6 +214,7 @@ def server_of(flow: Flow) -> str:
 
 def heard_json(stats: SideStats) -> dict[str, object]:
     """What was heard from this side's peer and sent to it; figures never measured are absent, not zero."""
+    linked = {"link": link_json(stats.link)} if stats.link is not None else {}
     return {
         "packets_received": stats.packets_received,
         "octets_received": stats.octets_received,
@@ -237,6 +238,20 @@ def heard_json(stats: SideStats) -> dict[str, object]:
         "reported_jitter_ms": _rounded(stats.reported_jitter_ms, 2),
         "source_changes": stats.source_changes,
         "source": f"{stats.latched[0]}:{stats.latched[1]}" if stats.latched else None,
+        **linked,
+    }
+
+
+def link_json(link: LinkStats) -> dict[str, object]:
+    """How the link to the side's site was."""
+    return {
+        "remote": link.remote,
+        "connections": link.connections,
+        "rtt_ms": link.rtt_ms,
+        "window": link.window,
+        "lost": link.lost,
+        "late": link.late,
+        "queue_ms": link.queue_ms,
     }
 
 

@@ -50,6 +50,9 @@ def locate(
     context: Context, snapshot: Snapshot, party: Party, invitation: Invitation, now: Now, answers: Answers = NOTHING_KNOWN
 ) -> list[Target] | Pending | Cause:
     """Targets, at least one, in the order they are to be tried. Pending: see `when_found`. Cause: cannot be reached now."""
+    if isinstance(party, Trunk) and party.link and party.peer is not None:
+        server = Server("QUIC", (party.peer.host, party.peer.port or 0), "")
+        return _targets(context, snapshot, party, party.peer, invitation, (server,), now)
     if isinstance(party, Trunk) and party.peer is not None:
         home = context.homes.of(party.name) if party.register_to is not None else None
         if party.register_to is not None:

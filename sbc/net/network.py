@@ -17,6 +17,7 @@ from sbc.flow import Address, Flow, Transport
 from sbc.net import tls
 from sbc.net.admission import Admission
 from sbc.net.limits import BACKLOG, StreamLimits
+from sbc.net.links import Links
 from sbc.net.listener import StreamListener
 from sbc.net.pool import WEB_SOCKETS, Pool
 from sbc.net.ports import Doorman, Receiver
@@ -24,11 +25,12 @@ from sbc.net.sockets import open_stream, open_udp
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.net.udp import UdpListener
+from sbc.net.uplink import Edge, SiteEnd, Welcoming, links_of, welcoming
 from sbc.net.websocket import WebSocket
 from sbc.policy.snapshot import Listener, Realm, Snapshot
 
 _Key = tuple[Transport, str, int]
-_Listener = UdpListener | StreamListener
+_Listener = UdpListener | StreamListener | Edge
 
 LINGER = 35.0  # seconds that a UDP listener outlives its policy: transactions take 32 (64*T1, RFC 3261 s17), calls may take longer
 
@@ -49,6 +51,9 @@ class Prepared:
     wanted: dict[_Key, tuple[Realm, Listener]]
     contexts: tls.Contexts
     marks: dict[str, int]
+    links: dict[str, tuple[str, Address, int]] = field(default_factory=dict)
+    welcomings: dict[str, Welcoming] = field(default_factory=dict)
+    uplinks: dict[str, SiteEnd] = field(default_factory=dict)
     opened: dict[_Key, _Listener] = field(default_factory=dict)
 
 
@@ -61,13 +66,17 @@ class Network:
         stats: Stats,
         doorman: Doorman,
         limits: StreamLimits = StreamLimits(),  # noqa: B008 - frozen
+        links: Links | None = None,
     ) -> None:
+        """`links`: None where no policy has linked sites."""
         self._loop = loop
         self._tasks = tasks
         self._receiver = receiver
         self._stats = stats
         self._limits = limits
         self._doorman = doorman
+        self._links = links
+        self._uplinks: dict[str, SiteEnd] = {}
         self._admission = Admission(limits, loop.time, doorman)
         self._pool = Pool(loop, tasks, receiver, limits, stats)
         self._listeners: dict[_Key, _Listener] = {}
@@ -84,8 +93,11 @@ class Network:
             (listener.transport, listener.address, listener.port): (realm, listener)
             for realm in snapshot.realms.values()
             for listener in realm.listeners
+            if realm.uplink is None
         }
-        prepared = Prepared(wanted, contexts, {realm.name: realm.dscp for realm in snapshot.realms.values()})
+        prepared = Prepared(wanted, contexts, {realm.name: realm.dscp for realm in snapshot.realms.values()}, links_of(snapshot))
+        prepared.welcomings = {realm.name: welcoming(realm, snapshot) for (kind, *_), (realm, _) in wanted.items() if kind == "QUIC"}
+        prepared.uplinks = self._new_uplinks(snapshot)
         with ExitStack() as undo:
             undo.callback(self.discard, prepared)
             for key, (realm, listener) in wanted.items():
@@ -106,12 +118,15 @@ class Network:
         for key in [key for key in self._retired if key in prepared.wanted]:
             self._listeners[key] = self._retired.pop(key)[0]
         self._listeners.update(prepared.opened)
+        if self._links is not None:
+            self._links.provide(prepared.links)
         for key, (realm, _) in prepared.wanted.items():
-            self._adapt(self._listeners[key], realm, prepared.contexts)
+            self._adapt(self._listeners[key], realm, prepared)
         self._know_udp()
         for each in prepared.opened.values():
             each.start()
         self._pool.start()
+        self._begin_uplinks(prepared.uplinks)
 
     def release(self, in_use: Collection[Flow]) -> bool:
         """Close what earlier policies listened on and nothing goes by any more. Whether there is more of that, for later."""
@@ -131,6 +146,9 @@ class Network:
 
     def send(self, effect: Send) -> None:
         flow = effect.flow
+        if flow.transport == "QUIC" and self._links is not None:
+            self._links.send(effect)
+            return
         if flow.transport != "UDP":
             self._pool.send(effect)
             return
@@ -151,12 +169,33 @@ class Network:
 
     async def close(self) -> None:
         """Stop listening, then let connections send what is written."""
+        for uplink in self._uplinks.values():
+            await uplink.stop()
+        self._uplinks.clear()
         for listener in (*self._listeners.values(), *(listener for listener, _ in self._retired.values())):
             listener.close()
         self._listeners.clear()
         self._retired.clear()
         self._udp = {}
         await self._pool.close()
+
+    def _new_uplinks(self, snapshot: Snapshot) -> dict[str, SiteEnd]:
+        """By which we shall be a site of others. Raises ConfigError."""
+        return {
+            trunk.link: SiteEnd(trunk.link, realm, self._links, self._loop)
+            for trunk in snapshot.trunks.values()
+            if self._links is not None and (realm := snapshot.realms[trunk.realm]).uplink is not None
+        }
+
+    def _begin_uplinks(self, wanted: dict[str, SiteEnd]) -> None:
+        """Those that stay as they are keep their connections."""
+        for name, uplink in wanted.items():
+            before = self._uplinks.get(name)
+            if before is None or before.key != uplink.key:
+                if before is not None:
+                    self._tasks.start(before.stop())
+                self._uplinks[name] = uplink
+                uplink.start(self._tasks)
 
     def _retire(self, key: _Key, listener: _Listener) -> None:
         """Connections live on without their listener, but calls over UDP do not."""
@@ -171,6 +210,11 @@ class Network:
 
     def _open(self, realm: Realm, listener: Listener, wanted: Collection[_Key]) -> _Listener:
         host, port = listener.local
+        if listener.transport == "QUIC":
+            if self._links is None:
+                raise ConfigError(f"realm {realm.name}: no links here")
+            sock = _bind(realm, listener, lambda: open_udp(host, port))
+            return Edge(sock, realm.name, self._links, loop=self._loop, admission=self._admission, stats=self._stats)
         if listener.transport == "UDP":
             sock = _bind(realm, listener, lambda: open_udp(host, port))
             return UdpListener(sock, realm.name, self._loop, self._receiver, self._stats, self._doorman)
@@ -195,11 +239,14 @@ class Network:
         return None
 
     @staticmethod
-    def _adapt(listener: _Listener, realm: Realm, contexts: tls.Contexts) -> None:
+    def _adapt(listener: _Listener, realm: Realm, prepared: Prepared) -> None:
         listener.realm = realm.name
+        if isinstance(listener, Edge):
+            listener.admit(prepared.welcomings[realm.name])
+            return
         listener.mark(realm.dscp)
         if isinstance(listener, StreamListener):
-            listener.context = contexts.servers.get((realm.name, listener.transport))
+            listener.context = prepared.contexts.servers.get((realm.name, listener.transport))
             if listener.transport in WEB_SOCKETS:
                 listener.framing = partial(WebSocket, realm.origins)
 

@@ -36,5 +36,6 @@ class Stats:
     handshakes_refused: int = 0  # too many at once
     handshakes_failed: int = 0
     bans: int = 0
+    link_junk: int = 0  # datagrams at a port for sites that belong to no connection
     core_errors: int = 0
     effect_errors: int = 0

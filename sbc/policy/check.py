@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from media.api import Suite
-from sbc.policy.checking import edits, limits, media, parties, proof, realms, routes, shield
+from sbc.policy.checking import edits, limits, media, parties, proof, realms, routes, shield, sites
 from sbc.policy.checking.checker import Checker, Policy
 from sbc.policy.document import Document
 from sbc.policy.inventory import OWNER
@@ -18,6 +18,7 @@ def check(document: Document, policy: Policy, suites: Collection[Suite]) -> tupl
     _references(checker)
     realms.check(checker)
     parties.check(checker)
+    sites.check(checker)
     proof.check(checker)
     routes.check(checker)
     limits.check(checker)
@@ -40,6 +41,7 @@ def _references(checker: Checker) -> None:
         checker.reference(("users", name, "register_at"), "trunks")
     for name in checker.names["trunks"]:
         checker.reference(("trunks", name, "accepts_registration", "register_at"), "trunks")
+        checker.reference(("trunks", name, "link"), "sites")
     routes = checker.plain("routes")
     for index in range(len(routes) if isinstance(routes, list) else 0):
         for key, target in (("trunk", "trunks"), ("user", "users"), ("realm", "realms")):

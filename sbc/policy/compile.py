@@ -17,6 +17,7 @@ from sbc.policy.numbering import Entry, by_owner, inventory_of, numbers_owned
 from sbc.policy.plans import Kinds, kinds_of
 from sbc.policy.problems import Path as Keys
 from sbc.policy.proofs import rules_of
+from sbc.policy.sites import sites_of, with_link
 from sbc.policy.snapshot import (
     RFC_TIMERS,
     Block,
@@ -83,6 +84,8 @@ def compile_policy(
     users = {name: _user(name, user, media, limits, blocks, owned, secrets) for name, user in policy.users.items()}
     trunks = {name: with_edits(document, ("trunks", name), trunk, policy.trunks[name], headers) for name, trunk in trunks.items()}
     users = {name: with_edits(document, ("users", name), user, policy.users[name], headers) for name, user in users.items()}
+    sites = sites_of(policy.sites, limits)
+    trunks = {name: with_link(trunk, policy.trunks[name].link, sites) for name, trunk in trunks.items()}
     helped = {realm: rule.strangers for realm, rule in policy.emergency.items() if rule.strangers is not None}
     trunks |= {stranger_in(realm): _stranger(realm, rule, media) for realm, rule in helped.items()}
     accounts = _accounts(trunks, users)
@@ -90,7 +93,6 @@ def compile_policy(
     certified = {(trunk.realm, each): trunk for trunk in trunks.values() for each in trunk.accept_certificate}
     with_certificates = {realm for realm, _ in certified}
     routes = tuple(_route(document, index, route, limits) for index, route in policy.routes.items())
-    strangers = policy.strangers
     realms = {
         name: _realm(name, realm, name in with_digest, name in with_certificates, folder, certs) for name, realm in policy.realms.items()
     }
@@ -103,11 +105,7 @@ def compile_policy(
         routes=routes,
         everybody=_named(limits, policy.everybody.limits if policy.everybody is not None else None),
         emergency={name: _emergency(document, name, rule) for name, rule in policy.emergency.items()},
-        strangers=Strangers(
-            strangers.answer,
-            limits[strangers.limits] if strangers.limits is not None else None,
-            {realm: Helped(rule.calls, rule.new_calls) for realm, rule in helped.items()},
-        ),
+        strangers=_strangers(policy.strangers, limits, helped),
         limits=limits,
         sources={name: _sources(policy, name) for name in policy.realms},
         accounts=accounts,
@@ -116,7 +114,13 @@ def compile_policy(
         inventory=inventory_of(policy.numbers),
         identity=rules_of(policy.identity, folder, certs, secrets),
         shield=shielding.rules_of(policy.shield, realms, trunks),
+        sites=sites,
     )
+
+
+def _strangers(rules: model.StrangersModel, limits: Mapping[str, LimitRules], helped: Mapping[str, model.HelpedModel]) -> Strangers:
+    counted = limits[rules.limits] if rules.limits is not None else None
+    return Strangers(rules.answer, counted, {realm: Helped(rule.calls, rule.new_calls) for realm, rule in helped.items()})
 
 
 def _accounts(trunks: Mapping[str, Trunk], users: Mapping[str, User]) -> dict[tuple[str, str], Party]:

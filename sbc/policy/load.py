@@ -50,18 +50,18 @@ class Loaded:
     text: Text
 
 
-def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite), text: Text | None = None) -> Loaded:
+def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite), text: Text | None = None, certs: Path | None = None) -> Loaded:
     """Read and compile all *.yaml files of `folder` (not of its subfolders), in the order of their names. `suites` are those
     that the media engine has ciphers for.
 
-    Secrets and client_ca are relative to `folder`; certificates are in `certs/` beside it.
+    Secrets and client_ca are relative to `folder`; certificates are in `certs/` beside it, or where `certs` says.
     `text`: what the files have instead. Raises PolicyErrors with every problem found. Reads files; touches no network.
     """
     text = text or read_text(folder)
     document, policy, inherited, digest = _parse(text)
     problems, warnings = check(document, policy, suites)
     secrets = read_secrets(document, policy, folder, problems)
-    certs = folder.absolute().parent / "certs"
+    certs = certs or folder.absolute().parent / "certs"
     check_certificates(document, policy, folder, certs, problems, warnings)
     check_authorities(document, policy, folder, problems, warnings)
     check_signer(document, policy, folder, certs, problems, warnings)
@@ -70,6 +70,19 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite), text: Te
         raise PolicyErrors(_in_order(errors))
     snapshot = compile_policy(document, policy, secrets, lists, digest.hexdigest()[:12], folder.absolute(), certs, suites)
     return Loaded(snapshot, tuple(_in_order(warnings)), _kept_in(policy, folder), inherited, Places(document), text)
+
+
+def read_one(file: Path, kind: type[M]) -> M:
+    """A file that is no policy but one object, in the same strict YAML. Raises PolicyErrors with every problem found."""
+    document = Document(str(file))
+    try:
+        document.read(str(file), file.read_bytes())
+    except OSError as error:
+        raise PolicyErrors([Problem(Place(str(file)), (), f"cannot be read: {error.strerror}")]) from None
+    found = object_of(document, document.plain(), (), kind) if not document.problems else None
+    if found is None or document.problems:
+        raise PolicyErrors(_in_order(document.problems))
+    return found
 
 
 def read_policy(text: Text) -> tuple[Document, Policy]:
@@ -138,6 +151,7 @@ def _validate(document: Document) -> Policy:
         realms=_objects(document, raw, "realms", model.RealmModel),
         trunks=_objects(document, raw, "trunks", model.TrunkModel),
         users=_objects(document, raw, "users", model.UserModel),
+        sites=_objects(document, raw, "sites", model.SiteModel),
         routes=_routes(document, raw),
         limits=_objects(document, raw, "limits", model.LimitsModel),
         media=_objects(document, raw, "media", model.MediaModel),

@@ -70,6 +70,7 @@ class Realm:
     origins             of the web pages that may open a WebSocket here
     terms               of who registers here
     dscp                of our signalling (RFC 2474)
+    uplink              instead of listening for linked sites we are one
     """
 
     name: str
@@ -88,6 +89,7 @@ class Realm:
     origins: tuple[str, ...] = ()
     terms: Terms = Terms()
     dscp: int = 24
+    uplink: Uplink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,32 @@ class LimitRules:
     burst: int | None = None
     for_each: Literal["caller", "called", "source"] | None = None
     bandwidth: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A remote site that is linked to us. One of `pins` is the SHA-256 of its certificate, or that is for `certificate`.
+
+    calls   that fit into its `connections`
+    """
+
+    name: str
+    pins: frozenset[str]
+    certificate: str
+    connections: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """We are the remote site, by this name, of an edge that is at `host` and `port`; it shows what `pins` or `authorities` (PEM) say."""
+
+    site: str
+    host: str
+    port: int
+    pins: frozenset[str]
+    authorities: str | None
+    connections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +359,7 @@ class Trunk:
     verify_reasons        our answers say what was wrong with proofs (RFC 9410)
     sign                  calls to it are signed, with no more than that attestation
     authenticates         its address alone does not count: it proves with this account who it is
+    link                  the linked site that it is at; "": none
     edits                 of the headers of what it says and is told; None: nobody touches them
     numbers               which it may call, and call from
     """
@@ -357,6 +386,7 @@ class Trunk:
     services: Services = Services()
     register_at: str | None = None
     authenticates: Credentials | None = None
+    link: str = ""
     register_to: RegisterTo | None = None
     credentials: Credentials | None = None
     verify: Literal["no", "tag", "require"] = "no"
@@ -546,6 +576,7 @@ class Snapshot:
     certified: Mapping[tuple[str, str], Trunk] = field(default_factory=dict, repr=False)  # by realm and name in the certificate
     inventory: Inventory = field(default=NOTHING_OURS, repr=False)
     identity: IdentityRules | None = None
+    sites: Mapping[str, Site] = field(default_factory=dict)
     everybody: tuple[LimitRules, ...] = ()  # of all calls and requests together
     shield: ShieldRules = USUAL_SHIELD
 

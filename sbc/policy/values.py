@@ -23,7 +23,7 @@ from sbc.sip.names import HeaderName
 from sbc.sip.uri import Uri
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061, "WS": 80, "WSS": 443}
+DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061, "WS": 80, "WSS": 443, "QUIC": 5063}
 FIRST_FREE_PORT = 1024  # media on privileged ports is refused by peers, and by us (RFC 6335 s6)
 
 # Per-hop behaviours by name: RFC 2474, 2597, 3246, 5865, 8622.
@@ -184,13 +184,31 @@ def listener(text: str) -> ListenerUrl:
     """`tls://10.0.1.10:5061`, `udp://[::1]:5060`, `tcp://10.0.1.10`, `wss://10.0.1.10:443`."""
     found = _LISTENER.fullmatch(text)
     if not found:
-        raise ValueError("write it as udp://ADDRESS:PORT, tcp://…, tls://…, ws://… or wss://…, an IPv6 address in brackets")
-    transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS", "ws": "WS", "wss": "WSS"}
+        raise ValueError("write it as udp://ADDRESS:PORT, tcp://…, tls://…, ws://…, wss://… or quic://…, an IPv6 address in brackets")
+    transports: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS", "ws": "WS", "wss": "WSS", "quic": "QUIC"}
     if found[1] not in transports:
-        raise ValueError(f"{found[1]!r} is none of udp, tcp, tls, ws and wss{did_you_mean(found[1], transports)}")
+        raise ValueError(f"{found[1]!r} is none of udp, tcp, tls, ws, wss and quic{did_you_mean(found[1], transports)}")
     transport = transports[found[1]]
     port_number = port(found[4]) if found[4] else DEFAULT_PORTS[transport]
     return ListenerUrl(transport, address(found[2] or found[3]), port_number)
+
+
+def host_port(text: str) -> tuple[str, int]:
+    """`sbc.example.com:5063`, `[2001:db8::1]:5063`."""
+    name, colon, number = text.rpartition(":")
+    if not colon or not number.isascii() or not number.isdigit():
+        raise ValueError("write it as HOST:PORT, an IPv6 address in brackets")
+    return host(name), port(number)
+
+
+def pin(text: str) -> str:
+    """The SHA-256 of a certificate, as `sbc fingerprint` and `openssl x509 -fingerprint -sha256` print it: `3A:07:…`, in any case."""
+    digits = text.removeprefix("sha256:").replace(":", "").upper()
+    if not re.fullmatch(r"[0-9A-F]{64}", digits):
+        raise ValueError(
+            "a pin is the SHA-256 of a certificate, 64 hexadecimal digits: `openssl x509 -noout -fingerprint -sha256` prints it"
+        )
+    return ":".join(digits[at : at + 2] for at in range(0, 64, 2))
 
 
 def origin(text: str) -> str:

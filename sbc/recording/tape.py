@@ -22,6 +22,7 @@ from sbc.inputs import (
     DrainEnded,
     FlowClosed,
     Input,
+    LinkCompared,
     LoadChanged,
     MalformedIn,
     MediaHappened,
@@ -208,7 +209,9 @@ class Recorder:
                 return tapes.get(key.partition(" ")[0])
             case Resolved(question) | Verified(question) | Signed(question):
                 return tapes.get(question)
-            case MalformedIn() | FlowClosed() | BindingsFound() | Begun() | PolicyChanged() | LoadChanged() | DrainBegun() | DrainEnded():
+            case MalformedIn() | FlowClosed() | LinkCompared() | BindingsFound() | Begun() | PolicyChanged() | LoadChanged():
+                return None  # of no call, or of many: see `within` and `note`
+            case DrainBegun() | DrainEnded():
                 return None  # of no call, or of many: see `within` and `note`
             case _:
                 assert_never(happened)

@@ -57,7 +57,7 @@ def relay_side(
     `digits`: the ones that peer types go on. Else they are dropped on the way: were the events not agreed on, they would be tones.
     """
     if here is None:
-        return SideSpec(send=False, dscp=rules.dscp)
+        return SideSpec(send=False, dscp=rules.dscp, link=rules.link)
     peer = here.peer
     if peer.kind == FAX:
         return _fax_side(here, there, rules, latch_from)
@@ -85,6 +85,7 @@ def relay_side(
         reported=tuple(types.reported),
         follow=rules.follow,
         dscp=rules.dscp,
+        link=rules.link,
     )
 
 
@@ -100,6 +101,7 @@ def _fax_side(here: Agreement, there: Agreement | None, rules: MediaRules, latch
         # While one machine sends a page the other is silent
         silence=rules.silence * _SUPPRESSED_SILENCE if rules.silence is not None and here.direction.sends else None,
         dscp=rules.dscp,
+        link=rules.link,
     )
 
 

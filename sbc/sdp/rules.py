@@ -61,6 +61,7 @@ class MediaRules:
     offers_from, offers_to  what becomes of offers that come from it, and of those that go to it
     annexb    "refuse": G.729 without its silence suppression, whatever the peers say (RFC 7261)
     ptime, maxptime  milliseconds of a packet that it is asked for; None: as the other side asks
+    link      the linked site that its media comes from and goes to; "": none
     """
 
     codecs: tuple[str, ...] = ("PCMA", "PCMU", "G729", "telephone-event")
@@ -83,6 +84,7 @@ class MediaRules:
     annexb: Literal["pass", "refuse"] = "pass"
     ptime: int | None = None
     maxptime: int | None = None
+    link: str = ""
     name: str = field(default="", compare=False)
 
     def knows(self, name: str) -> bool:

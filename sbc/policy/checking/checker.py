@@ -14,7 +14,7 @@ from sbc.policy.numbering import Entry, by_owner
 from sbc.policy.problems import Path, Place, Problem, did_you_mean
 from sbc.policy.shielding import ShieldModel
 
-SECURE: frozenset[Transport] = frozenset({"TLS", "WSS"})
+SECURE: frozenset[Transport] = frozenset({"TLS", "WSS", "QUIC"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Policy:
     realms: Mapping[str, model.RealmModel]
     trunks: Mapping[str, model.TrunkModel]
     users: Mapping[str, model.UserModel]
+    sites: Mapping[str, model.SiteModel]
     routes: Mapping[int, model.RouteModel]
     limits: Mapping[str, model.LimitsModel]
     media: Mapping[str, model.MediaModel]
@@ -84,7 +85,9 @@ class Checker:
             return
         known = [known for section in sections for known in self.names[section]]
         what = " or ".join(
-            {"realms": "realm", "trunks": "trunk", "users": "user", "blocks": "block", "headers": "list of edits"}.get(section, section)
+            {"realms": "realm", "trunks": "trunk", "users": "user", "blocks": "block", "headers": "list of edits", "sites": "site"}.get(
+                section, section
+            )
             for section in sections
         )
         self.error(path, f"there is no {what} {str(name)!r}{did_you_mean(str(name), known)}")

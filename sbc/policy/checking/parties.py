@@ -39,6 +39,8 @@ def _keys_in_clear(checker: Checker, section: str, name: str, party: model.Trunk
         if listener.transport not in SECURE and not ipaddress.ip_address(listener.address).is_loopback
     ]
     path: Path = (section, name, "media")
+    if isinstance(party, model.TrunkModel) and party.link is not None:
+        return
     if isinstance(party, model.TrunkModel) and party.servers:
         called = party.servers[0]
         if called.transport != "TLS" and not called.secure:

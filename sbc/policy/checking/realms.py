@@ -8,6 +8,7 @@ from sbc.policy.checking.checker import SECURE, Checker, version
 from sbc.policy.problems import Path
 
 WEB: frozenset[Transport] = frozenset({"WS", "WSS"})
+DATAGRAMS: frozenset[Transport] = frozenset({"UDP", "QUIC"})
 FEW_PORTS = 100  # fewer is a typing error more often than a wish: 50 calls
 
 
@@ -38,7 +39,7 @@ def _realms(checker: Checker) -> None:
         families = {version(listener.address) for listener in realm.signalling}
         if realm.advertise is not None and version(realm.advertise) not in families:
             checker.error((*path, "advertise"), "no listener has an address of this family")
-        if version(realm.relay.address) not in families:
+        if version(realm.relay.address) not in families and "QUIC" not in transports:
             checker.warn((*path, "relay", "address"), "no listener has an address of this family")
         size = realm.relay.ports.last - realm.relay.ports.first + 1
         if size < FEW_PORTS:
@@ -50,7 +51,7 @@ def _listeners(checker: Checker) -> None:
     for name, realm in checker.policy.realms.items():
         for index, listener in enumerate(realm.signalling):
             path: Path = ("realms", name, "signalling", index)
-            socket = (listener.transport == "UDP", listener.address, listener.port)  # TLS and TCP cannot share one
+            socket = (listener.transport in DATAGRAMS, listener.address, listener.port)  # TLS and TCP cannot share one
             if socket in taken:
                 other = checker.document.place(taken[socket])
                 checker.error(path, f"this address and port is already listened on at {other}")
@@ -62,7 +63,7 @@ def _relays(checker: Checker) -> None:
         (realm_name, listener)
         for realm_name, realm in checker.policy.realms.items()
         for listener in realm.signalling
-        if listener.transport == "UDP"
+        if listener.transport in DATAGRAMS
     ]
     seen: list[tuple[str, model.RelayModel]] = []
     for name, realm in checker.policy.realms.items():

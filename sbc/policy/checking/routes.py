@@ -29,9 +29,14 @@ def _routes(checker: Checker) -> None:
         when = route.when
         trunk = checker.policy.trunks.get(when.trunk or "")
         if trunk is not None and not (
-            trunk.accept_from or trunk.accept_certificate or trunk.accepts_registration or trunk.authenticates or trunk.register_to
+            trunk.accept_from
+            or trunk.accept_certificate
+            or trunk.accepts_registration
+            or trunk.authenticates
+            or trunk.register_to
+            or trunk.link
         ):
-            ways = "accept_from, accept_certificate, accepts_registration, authenticates or register_to"
+            ways = "accept_from, accept_certificate, accepts_registration, authenticates, register_to or link"
             why = f"trunk {when.trunk!r} has no {ways}, so no call is ever its"
             checker.warn((*path, "when", "trunk"), why)
         _targets(checker, (*path, "send_to"), route.send_to)
@@ -62,8 +67,8 @@ def _targets(checker: Checker, path: Path, send_to: Sequence[str]) -> None:
 
 def _reachable(checker: Checker, path: Path, name: str) -> None:
     trunk = checker.policy.trunks.get(name)
-    if trunk is not None and not trunk.servers and trunk.accepts_registration is None:
-        checker.error(path, f"trunk {name!r} cannot be reached: it has neither 'peer' nor 'accepts_registration'")
+    if trunk is not None and not trunk.servers and trunk.accepts_registration is None and trunk.link is None:
+        checker.error(path, f"trunk {name!r} cannot be reached: it has neither 'peer' nor 'accepts_registration' nor 'link'")
 
 
 def _numbers(checker: Checker) -> None:

@@ -36,6 +36,7 @@ from sbc.policy.model.rules import (
     WhenModel,
 )
 from sbc.policy.model.secrets import SecretModel
+from sbc.policy.model.sites import SiteModel
 from sbc.policy.model.sound import MediaModel, OffersModel
 from sbc.policy.shielding import ShieldModel
 from sbc.policy.words import Model, Name, NumberRange
@@ -65,6 +66,7 @@ __all__ = [
     "SecretModel",
     "ServiceModel",
     "SignModel",
+    "SiteModel",
     "StrangersModel",
     "TermsModel",
     "TimersModel",
@@ -81,6 +83,7 @@ class PolicyModel(Model):
     realms: dict[Name, RealmModel] = Field(min_length=1, description="The networks we stand between.")
     trunks: dict[Name, TrunkModel] = Field(default_factory=dict, description="Peers: carriers and PBXs.")
     users: dict[Name, UserModel] = Field(default_factory=dict, description="Phones that register.")
+    sites: dict[Name, SiteModel] = Field(default_factory=dict, description="Remote sites that are linked to us by QUIC.")
     routes: list[RouteModel] = Field(default_factory=list, description="Where calls go. First match wins; no match answers 404.")
     limits: dict[Name, LimitsModel] = Field(default_factory=dict, description="How many calls, how fast, how long.")
     media: dict[Name, MediaModel] = Field(default_factory=dict, description="Codecs and encryption.")

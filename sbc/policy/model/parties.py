@@ -280,6 +280,7 @@ class TrunkModel(PartyModel):
         None,
         description="Its calls are asked for this password, however well their address is known; with accept_from, others are not taken.",
     )
+    link: Name | None = Field(None, description="Which of `sites` it is at: its calls come and go by the link of that site.")
     peer: PeerUri | None = Field(
         None,
         description="Where calls for it are sent: a name (DNS: NAPTR, SRV, A, AAAA) or an address. "

@@ -48,13 +48,15 @@ class RealmModel(Model):
     """A network we stand in."""
 
     signalling: list[Listener] = Field(
-        min_length=1, description="Where we listen for SIP: udp://, tcp://, tls://, ws:// or wss:// with address and port."
+        min_length=1,
+        description="Where we listen for SIP: udp://, tcp://, tls://, ws:// or wss:// with address and port. "
+        "quic:// is for `sites`, in a realm of its own.",
     )
     advertise: Address | None = Field(None, description="Behind 1:1 NAT: the public address that peers are told instead of ours.")
     relay: RelayModel = Field(description="Our media address and ports in this network.")
     certificate: Annotated[list[Name], BeforeValidator(one_or_many), Field(min_length=1)] | None = Field(
         None,
-        description="NAME of certs/NAME.pem (certificate and chain) and certs/NAME.key. Needed for tls:// and wss://. "
+        description="NAME of certs/NAME.pem (certificate and chain) and certs/NAME.key. Needed for tls://, wss:// and quic://. "
         "Of several, a client gets the one for the name it asks for (SNI), else the first.",
     )
     client_ca: Text | None = Field(

@@ -193,7 +193,7 @@ def test_a_route_has_no_direction_and_sees_calls_only(folder: Folder) -> None:
         ("signalling: [udp://127.0.0.1:5060], registration: {longest: 30s}", "realms.r.registration.longest: must be at least 60"),
         ("signalling: [udp://localhost:5060]", "'localhost' is not an IP address"),
         ("signalling: [udp://0.0.0.0:5060]", "is not the address of one interface"),
-        ("signalling: [tsl://127.0.0.9:5061]", "'tsl' is none of udp, tcp, tls, ws and wss, did you mean 'tls'?"),
+        ("signalling: [tsl://127.0.0.9:5061]", "'tsl' is none of udp, tcp, tls, ws, wss and quic, did you mean 'tls'?"),
         ("signalling: [udp://127.0.0.9:0]", "a port is a number"),
         ("signalling: [127.0.0.9]", "write it as udp://"),
         (
@@ -447,7 +447,7 @@ SLIPS = 'routes: [{name: r, when: {trunk: t, to: "*", not_to: "+882*"}, send_to:
         (
             MINIMAL
             + 'trunks: {t: {realm: inside, media: plain, peer: sip:x}}\nroutes: [{name: r, when: {trunk: t, to: "*"}, send_to: [t]}]',
-            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has no accept_from, accept_certificate, accepts_registration, authenticates or"],
+            ["a.yaml:8:34: routes.0.when.trunk: trunk 't' has no accept_from, accept_certificate, accepts_registration, authenticates"],
         ),
         (
             MINIMAL.replace("udp://127.0.0.1:5060]", "ws://127.0.0.1:80]"),

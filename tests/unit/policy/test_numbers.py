@@ -100,7 +100,7 @@ def test_nothing_is_anybodys_without_numbers(folder: Folder) -> None:
         ("+4930123: [alice]", "must be the name of a trunk or user, or unassigned"),
         ("+4930123:", "numbers.+4930123: has no value: give it one or remove it"),
         ("+4930123: alise", "a.yaml:15:13: numbers.+4930123: there is no trunk or user 'alise', did you mean 'alice'?"),
-        ("+4930123: mute", "trunk 'mute' cannot be reached: it has neither 'peer' nor 'accepts_registration'"),
+        ("+4930123: mute", "trunk 'mute' cannot be reached: it has neither 'peer' nor 'accepts_registration' nor 'link'"),
         ("+4930123: alice\n  +4930123: office", "numbers.+4930123: is already defined at"),
     ],
 )
