@@ -71,6 +71,7 @@ bench: build/trained/.built ## CPU per call and per relayed packet, goodput in o
 	@$(BIN)/python -P -m tests.bench.signalling --tls --rates 20,100,200
 	@$(BIN)/python -P -m tests.bench.overload
 	@$(BIN)/python -P -m tests.bench.recording
+	@$(BIN)/python -P -m tests.bench.link
 	@$(BIN)/python -P -m tests.bench.identity
 	@$(BIN)/python -P -m tests.bench.reloads
 	@$(BIN)/python -P -m tests.bench.registrations --users 10000
