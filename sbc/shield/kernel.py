@@ -10,6 +10,7 @@ import asyncio
 import json
 import subprocess
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sbc.shield import ruleset
@@ -105,7 +106,7 @@ class Kernel:
                 try:
                     await self._run(commands)
                 except Unavailable as error:
-                    self._fail(str(error))
+                    await self._fail(str(error))
                 else:
                     self._tell("")
         finally:
@@ -122,7 +123,7 @@ class Kernel:
                     found |= ruleset.counted(json.loads(await self._nft("list", "set", "inet", self._table, name)))
                 self._dropped = found
         except (Unavailable, ValueError) as error:
-            self._fail(str(error))
+            await self._fail(str(error))
         finally:
             self._looking = False
 
@@ -135,11 +136,13 @@ class Kernel:
         async with self._lock:
             return await asyncio.get_running_loop().run_in_executor(None, _run_nft, arguments, text)
 
-    def _fail(self, why: str) -> None:
-        """Bans go on, and we drop the packets ourselves."""
+    async def _fail(self, why: str) -> None:
+        """Bans go on, and we drop the packets ourselves: the table, as it is, would drop whoever is forgiven or known by now."""
         self._works = False
         self._waiting.clear()
         self._tell(why)
+        with suppress(Unavailable):
+            await self._run(ruleset.removal(self._table))
 
     def _tell(self, how: str) -> None:
         if how != self._said:

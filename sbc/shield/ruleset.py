@@ -23,7 +23,7 @@ Door = tuple[str, str, int]  # udp or tcp, numeric address, port
 
 PRIORITY = -310  # raw is -300: before connection tracking makes an entry of each packet (nft(8))
 SIZE = 65_536  # elements of a set, some 100 octets of the kernel each; when it is full, packets pass on to us
-KNOWN_FOR = 3600  # seconds, as in sbc.shield.shield
+KNOWN_FOR = 5400  # seconds: KNOWN_FOR of sbc.shield.shield after the last proof, of which we may hear TOLD_AGAIN late
 METER = 2.0  # times what we would read of a source ourselves: the kernel takes the brunt, and we decide
 AT_ONCE = 4.0  # seconds of it
 CONNECTIONS = (50, 500)  # begun in a second, and at once: above what sbc.net.limits has for a handshake
@@ -62,18 +62,17 @@ def removal(table: str) -> list[Command]:
 
 def banning(table: str, source: str, seconds: float) -> list[Command]:
     """For as long as that from now on, whatever it was before."""
-    element = {"elem": {"val": _address(source), "timeout": max(1, round(seconds))}}
-    return [*pardoning(table, source), *_elements(table, f"banned{_family(source)}", [element])]
+    return _for_a_time(table, f"banned{_family(source)}", source, max(1, round(seconds)))
 
 
 def pardoning(table: str, source: str) -> list[Command]:
-    """Added first: to delete what is not there would be an error, and all that was to be done at once would not be."""
-    name, element = f"banned{_family(source)}", [{"elem": {"val": _address(source), "timeout": 1}}]
-    return [*_elements(table, name, element), *_elements(table, name, [_address(source)], "delete")]
+    """Whether it was banned or not."""
+    return _without(table, f"banned{_family(source)}", source)
 
 
 def knowing(table: str, source: str) -> list[Command]:
-    return _elements(table, f"known{_family(source)}", [{"elem": {"val": _address(source), "timeout": KNOWN_FOR}}])
+    """For as long as that from now on, whatever it was before."""
+    return _for_a_time(table, f"known{_family(source)}", source, KNOWN_FOR)
 
 
 def counted(answer: Mapping[str, Any]) -> dict[str, int]:
@@ -137,6 +136,17 @@ def _elements(table: str, name: str, elements: Sequence[object], verb: str = "ad
     if not elements:
         return []
     return [{verb: {"element": {"family": "inet", "table": table, "name": name, "elem": list(elements)}}}]
+
+
+def _for_a_time(table: str, name: str, source: str, seconds: int) -> list[Command]:
+    """Taken away first: to add what is there would leave it the time it had."""
+    return [*_without(table, name, source), *_elements(table, name, [{"elem": {"val": _address(source), "timeout": seconds}}])]
+
+
+def _without(table: str, name: str, source: str) -> list[Command]:
+    """Added first: to delete what is not there would be an error, and all that was to be done at once would not be."""
+    element = {"elem": {"val": _address(source), "timeout": 1}}
+    return [*_elements(table, name, [element]), *_elements(table, name, [_address(source)], "delete")]
 
 
 def _family(source: str) -> str:

@@ -23,6 +23,7 @@ BAN_AT = 100.0  # per cent of what is too much
 _FULL = BAN_AT - 1e-6  # thirty times a thirtieth is a little less
 PATIENCE_WITH_KNOWN = 10.0  # times as much from where somebody has proved who it is: one bad phone shall not ban its office
 KNOWN_FOR = 3600.0  # seconds after the last proof; phones register more often
+TOLD_AGAIN = 1800.0  # seconds after which a further proof is news once more, for whoever keeps a time of its own
 MAX_KNOWN = 50_000  # addresses with phones behind them, some 150 octets each. Only a password, or we, can enter one
 MAX_OFFENDERS = 10_000  # addresses that proved to be theirs and offended, 0.6 KiB each
 MAX_SPARED = 4_096  # answers of the policy's list that are remembered
@@ -140,13 +141,13 @@ class Shield:
     # Told
 
     def vouch(self, host: str, now: float) -> bool:
-        """Somebody there has proved who it is. True: that is news."""
+        """Somebody there has proved who it is. True: that is news, or has not been for a while."""
         source = source_key(host)
         before = self._known.pop(source, 0.0)
         self._known[source] = now + KNOWN_FOR
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
-        return before <= now
+        return before <= now or (before - KNOWN_FOR) // TOLD_AGAIN != now // TOLD_AGAIN
 
     def offend(self, host: str, offence: Offence, proof: Proof | None, now: Now) -> Ban | None:
         """One of these came from there; `proof`: what shows that whoever sent it can hear us there. The ban it earned, if it did."""

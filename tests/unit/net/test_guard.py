@@ -14,7 +14,7 @@ from sbc.log import EventLog
 from sbc.net.guard import Guard
 from sbc.net.stats import Stats
 from sbc.shield.rules import ShieldRules
-from sbc.shield.ruleset import Door
+from sbc.shield.ruleset import KNOWN_FOR, Door
 from sbc.shield.shield import Shield
 from sbc.shield.views import BansAsked, BansView, SourceAsked, SourceView, Unban
 from sbc.sip.locate import Question
@@ -211,3 +211,17 @@ def test_the_usual_rules_are_those_of_a_policy_that_says_nothing() -> None:
     rules = snapshot_of().shield
     assert replace(rules, never_ban=()) == ShieldRules()
     assert set(rules.never_ban) >= {"10.1.0.2/32", "10.0.0.20/32", "10.0.0.1", "10.1.0.1"}
+
+
+def test_who_keeps_proving_who_it_is_stays_known_in_the_kernel() -> None:
+    """There its entry has an end, and whoever is not known there is held to a stranger's rate: a busy PBX would lose calls."""
+    it = Stage()
+    flow = Flow("outside", "UDP", ("10.0.0.1", 5060), ("192.0.2.7", 5060))
+    told, ends = 0, 0.0
+    for _ in range(40):
+        it.guard.vouched(flow)
+        if len(it.kernel.known) > told:
+            told, ends = len(it.kernel.known), it.now.monotonic + KNOWN_FOR
+        assert it.now.monotonic + 600 < ends
+        it.after(600)
+    assert told < 20, "and it is not told each time"

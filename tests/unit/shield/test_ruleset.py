@@ -66,6 +66,7 @@ def test_elements_come_with_their_time() -> None:
     assert elements(banning("t", "192.0.2.1", 299.7), "banned4")[-1] == {"elem": {"val": "192.0.2.1", "timeout": 300}}
     assert elements(banning("t", six, 0.2), "banned6")[-1] == {"elem": {"val": "2001:db8:0:7::", "timeout": 1}}
     assert [next(iter(one)) for one in pardoning("t", "192.0.2.1")] == ["add", "delete"], "what is not there is no error"
+    assert [next(iter(one)) for one in knowing("t", "192.0.2.1")] == ["add", "delete", "add"], "to add it once more would not give it time"
 
 
 def test_counters_are_read_back() -> None:
