@@ -105,7 +105,9 @@ class Inbox:
         self._schedule()
 
     def forget(self, connection: int) -> None:
-        """It is gone, and what still waits of it is of no use."""
+        """It is gone. What belongs to something begun is served before anybody hears of that: a BYE; the rest is of no use."""
+        for waiting in self._queue.withdraw(Rank.FIRST, lambda each: each.flow.connection == connection):
+            self._serve(waiting, Rank.FIRST, late=False, now=self._clock())
         self._closed.add(connection)
 
     def press(self, pressed: bool) -> None:

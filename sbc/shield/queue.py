@@ -8,6 +8,7 @@ that is lost, as TCP does, so that all late ones go, not one now and then.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Generic, TypeVar
 
@@ -92,6 +93,15 @@ class Queue(Generic[T]):
             return item, line.rank, False
         self._served = line.spent
         return item, line.rank, line.is_late(since, now)
+
+    def withdraw(self, rank: Rank, wanted: Callable[[T], bool]) -> list[T]:
+        """Those of that rank that wait no longer, in their order."""
+        line = self._lines[rank]
+        found = [item for _, item in line.waiting if wanted(item)]
+        if found:
+            line.waiting = deque([each for each in line.waiting if not wanted(each[1])])
+            self._count -= len(found)
+        return found
 
     def charge(self, rank: Rank, seconds: float) -> None:
         """So long it took to serve one of that rank."""

@@ -250,3 +250,16 @@ def test_what_is_malformed_is_told_of_and_stops_nobody(stage: Stage) -> None:
     stage.finish()
     assert stage.served[0] == "malformed"
     assert len(stage.served) == 41
+
+
+def test_a_bye_before_the_end_of_its_connection_ends_its_call(stage: Stage) -> None:
+    """An application that is closed says BYE and goes: who is called would be paid for until somebody notices."""
+    stage.arrive(*flood())
+    stage.first.add("z9hG4bKbye")
+    stage.inbox.receive_message(parse_datagram(message("BYE", "z9hG4bKbye")), PHONE, b"BYE")
+    stage.inbox.receive_message(parse_datagram(message("INVITE", "z9hG4bKnew")), PHONE, b"INVITE")
+    stage.inbox.forget(PHONE.connection)
+    assert stage.served == ["BYE z9hG4bKbye"], "before anybody hears that the connection is gone"
+    stage.finish()
+    assert stage.served.count("BYE z9hG4bKbye") == 1
+    assert "INVITE z9hG4bKnew" not in stage.served
