@@ -157,20 +157,26 @@ class Changes:
             self._swap(material, before)
         else:
             await _in_thread(partial(_test, text, material))
-            await self._take_new(material, by)
+            await self._take_new(material, by, wanted)
         if wanted.confirm:
             self._put_on_probation(wanted, before)
         return {"running": digest, "was": before.digest, "number": self._running.version.number, "warnings": _warnings(material)}
 
-    async def _take_new(self, material: Material, by: str) -> None:
-        """Write the version down, then let it count. Raises ConfigError."""
+    async def _take_new(self, material: Material, by: str, wanted: Apply) -> None:
+        """Write the version down, and what to go back to if it has to be confirmed, then let it count. Raises ConfigError."""
         add = partial(self._versions.add, material.snapshot.digest, material.loaded.text.files, self._now().wall, by)
         version = await _in_thread(partial(add, self._running.version.number))
         try:
+            if wanted.confirm:
+                self._versions.expect(version.previous)
             self._swap(material, version)
         except ConfigError:
+            if wanted.confirm:
+                self._versions.settle()
             self._versions.remove(version)
             raise
+        if not wanted.confirm:  # what could not be taken back in time is over
+            self._versions.settle()
         await _in_thread(partial(self._versions.drop_oldest, version.number))
 
     def _swap(self, material: Material, version: Version) -> None:
@@ -222,7 +228,6 @@ class Changes:
         self._versions.settle()
 
     def _put_on_probation(self, wanted: Apply, before: Version) -> None:
-        self._versions.expect(before.number)
         probation = Probation(self._registered(), self._tally.share(), wanted.registrations, wanted.answers)
         self._unconfirmed = Unconfirmed(before, self._start(self._watch(probation, wanted.confirm)))
 

@@ -333,6 +333,52 @@ def test_what_nobody_has_confirmed_does_not_outlive_the_process(stage: Stage) ->
     assert read_text(stage.policies).files == before
 
 
+def test_what_could_not_be_taken_back_is_not_applied(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: versions.Versions, previous: int) -> None:
+        raise ConfigError("versions of the policy: no space left on device")
+
+    monkeypatch.setattr(versions.Versions, "expect", fail)
+
+    async def scene(it: App) -> None:
+        first = await tell(stage, "policy")
+        stage.write(OTHER)
+        with pytest.raises(ConfigError, match="no space left"):
+            await tell(stage, "apply", confirm=10)
+        assert taken(stage) == []
+        assert (await tell(stage, "policy"))["digest"] == first["digest"]
+        assert len((await tell(stage, "versions"))["versions"]) == 1
+
+    stage.play(scene)
+
+
+def test_a_policy_that_is_not_applied_leaves_nothing_to_be_taken_back(stage: Stage) -> None:
+    async def scene(it: App) -> None:
+        no_media(stage)
+        with pytest.raises(ConfigError, match="no ports"):
+            await tell(stage, "apply", confirm=10)
+
+    stage.play(scene)
+    assert not (stage.folder / "policy-versions" / versions.UNCONFIRMED).exists()
+
+
+def test_what_is_applied_after_a_failed_undo_is_not_taken_back_by_the_next_process(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch, 0.1)
+    provide = stage.media.provide
+
+    def refuse(interfaces: object) -> None:
+        raise MediaError("no ports")
+
+    async def scene(was: str, now: str) -> None:
+        monkeypatch.setattr(stage.media, "provide", refuse)
+        await until(lambda: logged(stage, "policy_rejected"))
+        monkeypatch.setattr(stage.media, "provide", provide)
+        stage.write(THIRD)
+        await tell(stage, "apply")
+
+    play_unconfirmed(stage, scene)
+    assert not (stage.folder / "policy-versions" / versions.UNCONFIRMED).exists()
+
+
 def test_of_policies_that_are_over_nothing_is_left(stage: Stage) -> None:
     def snapshots() -> int:
         gc.collect()
