@@ -225,7 +225,8 @@ class Transfers:
         try:
             return place_call(self._context, self._context.snapshot, party, between(call.facts, number), now)
         finally:
-            call.places.give(leg.side, self._context.limits.reserve_exempt(leg.party, way_of(leg.side), between(call.facts)))
+            again = self._context.limits.reserve_exempt(leg.party, way_of(leg.side), between(call.facts))
+            call.places.give(leg.side, self._context.limits.carry(again, held.bits if held is not None else 0))
 
     def _refuse(self, call: Call, leg: Leg, word: Referred, error: SipError, now: Now) -> None:
         """What was refused is recorded: this is how toll fraud begins."""

@@ -240,6 +240,15 @@ def test_a_change_of_codec_is_counted_and_never_refused() -> None:
     assert {state.now for state in limits_of(it.world, "link")} == {0}
 
 
+def test_a_transfer_that_is_refused_leaves_the_call_its_room() -> None:
+    it = cast("  link: {bandwidth: 90k}\n", office="limits: link\n    transfers: perform")
+    invite, ok, _ = connect(it.office, it.carrier, NUMBER)
+    assert bandwidth(it.world, "link") == (80_000, 0)
+    it.office.send(it.office.within(invite, ok, "REFER", cseq=2, headers=(("Refer-To", "<sip:nowhere@10.0.0.1>"),)))
+    it.office.expect_response(404)
+    assert bandwidth(it.world, "link") == (80_000, 0)
+
+
 def test_emergency_calls_need_no_room() -> None:
     it = cast("  link: {bandwidth: 30k}\n", office="limits: link")
     connect(it.office, it.carrier, "112")
