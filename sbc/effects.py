@@ -34,7 +34,7 @@ class CloseFlow:
 
 @frozen
 class TrustFlow:
-    """Whoever is at the other end of this connection has proved who it is: it need not be watched like a stranger's.
+    """Whoever is at the other end of this connection has proved who it is, or is helped: it need not be watched like a stranger's.
 
     `alias`: the port of the peer that it may stand for when we have requests for it (RFC 5923); 0: none.
     """

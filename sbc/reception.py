@@ -49,12 +49,12 @@ from sbc.policy.decide import (
     dialled,
     emergency_called,
     emergency_route,
+    help_called,
     is_at,
     may_register,
     normalise,
     route,
     trunk_at,
-    without_separators,
 )
 from sbc.policy.inventory import UNASSIGNED
 from sbc.policy.limits import Between, Reservation
@@ -425,8 +425,7 @@ class Reception:
         facts.step = "number"
         chosen = emergency_route(self._context.snapshot, party, uri)
         if chosen is not None:
-            # urn:service:sos stays what it is (RFC 5031)
-            facts.called = str(uri) if uri.scheme == "urn" else without_separators(facts.dialled)
+            facts.called = help_called(uri)
         else:
             facts.called = normalise(party, facts.dialled)
             chosen = emergency_called(self._context.snapshot, party, facts.called)

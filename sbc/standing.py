@@ -10,7 +10,7 @@ from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.policy.decide import dialled, emergency_at, emergency_called, normalise, trunk_at
-from sbc.policy.snapshot import Party, Trunk
+from sbc.policy.snapshot import Party, Trunk, stranger_in
 from sbc.registrar.bindings import Bindings
 from sbc.registrar.carriers import Carriers
 from sbc.shield.queue import Rank
@@ -30,7 +30,7 @@ class Standing:
         """What whoever is there has shown so far."""
         if trunk_at(self._context.snapshot, flow) is not None or self._carriers.knows(flow):
             return Rank.TRUNK
-        if self._bindings.at(flow) is not None or (flow.connection and self._context.peers.vouched(flow.connection) is not None):
+        if self._bindings.at(flow) is not None or self._has_proved_itself(flow):
             return Rank.AUTHENTICATED
         return self._context.acquaintances.rank(flow)
 
@@ -46,6 +46,13 @@ class Standing:
     def tell(self, request: Request, flow: Flow, now: Now) -> None:
         """A trunk whose `overload_control` says so hears in the answer what share of its requests we want to be spared."""
         self._context.relief.tell(trunk_at(self._context.snapshot, flow), request, now)
+
+    def _has_proved_itself(self, flow: Flow) -> bool:
+        """On this connection. Whoever was only helped there has not."""
+        peers = self._context.peers
+        if not flow.connection or peers.vouched(flow.connection) is None:
+            return False
+        return peers.who(flow.connection) != stranger_in(flow.realm)
 
     def _belongs(self, request: Request, flow: Flow) -> bool:
         """To a dialog that matches on its flow, not merely by a tag that anybody can write, or to an INVITE that is here."""

@@ -16,13 +16,13 @@ from sbc.call.peers import Peers, Vouched
 from sbc.call.penalties import Penalties
 from sbc.call.voice_reports import VoiceReports
 from sbc.clock import Ids, Now
-from sbc.effects import Effect, TrustFlow
+from sbc.effects import Effect, TrustFlow, Vouch
 from sbc.flow import Address, Flow, Transport
 from sbc.frozen import frozen
 from sbc.identity.signature import Signature
 from sbc.identity.verdict import Verdict
 from sbc.policy.limits import Limits
-from sbc.policy.snapshot import Party, Realm, Snapshot, Trunk, User
+from sbc.policy.snapshot import Party, Realm, Snapshot, Trunk, User, stranger_in
 from sbc.shield.acquaintances import Acquaintances
 from sbc.shield.queue import Rank
 from sbc.sip.fields.via import Via
@@ -147,7 +147,8 @@ class Context:
         With `alias` in its Via, a peer whose certificate was verified lets us send it requests by the connection it opened
         (RFC 5923 s8.2); by TLS only, and only to the names in that certificate.
         """
-        self.acquaintances.note(flow, Rank.AUTHENTICATED)
+        helped = name == stranger_in(flow.realm)  # it has proved nothing: its connection is left alone, and that is all
+        self.acquaintances.note(flow, Rank.SEEN if helped else Rank.AUTHENTICATED)
         if not flow.connection:
             return
         alias = 0
@@ -157,6 +158,8 @@ class Context:
         if known is None or (alias and not known):
             self.peers.vouch(Vouched(flow, name, alias))
             self.emit(TrustFlow(flow, alias))
+            if not helped:
+                self.emit(Vouch(flow))
 
     def replace_snapshot(self, snapshot: Snapshot) -> None:
         """Limits, bans and addresses follow the new policy at once; calls keep the one they began with, and where they are reached."""

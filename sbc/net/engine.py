@@ -278,7 +278,6 @@ class Engine:
             case Vouch(flow):
                 self._watch.vouched(flow)
             case TrustFlow(flow, alias):
-                self._watch.vouched(flow)
                 self._network.trust_flow(flow, alias)
             case KeepAlive(flow, within):
                 self._network.keep_alive(flow, within)

@@ -160,6 +160,11 @@ def emergency_at(snapshot: Snapshot, realm: str, uri: Uri) -> Route | None:
     return route if without_separators(_subscriber(uri)) in route.to.exact else None
 
 
+def help_called(uri: Uri) -> str:
+    """What is called where `uri` is an emergency route's: no context makes it another number. urn:service:sos stays what it is."""
+    return str(uri) if uri.scheme == "urn" else without_separators(_subscriber(uri))
+
+
 def emergency_called(snapshot: Snapshot, party: Party, called: str) -> Route | None:
     """The same, if the dial plan has made one of its numbers of what was dialled: `9112` behind a PBX that dials 9 to get out."""
     route = snapshot.emergency.get(party.realm)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sbc.shield.queue import Rank
 from sbc.sip.message import Request, Response
 from tests.scenarios.cast import ANONYMOUS_FROM, Cast, policy
 from tests.scenarios.test_registration import DOMAIN, credentials, registered
@@ -154,3 +155,22 @@ def test_REG_04_nothing_stops_who_we_know() -> None:
     people.send(office, "112", (("Privacy", "critical;unknown"), ("Require", "privacy")), ANONYMOUS_FROM)
     office.expect_response(100)
     assert carrier.expect_request("INVITE").uri.user == "112"
+
+
+def test_who_is_helped_is_a_stranger_still() -> None:
+    """Or one call for help, which takes no proof, would buy whoever floods us a place among those we know."""
+    people = Cast(WITH_HELP.replace("[udp://", "[tcp://10.0.0.1:5060, udp://", 1))
+    somebody = people.world.agent("app", ("198.51.100.9", 40000), "outside", "TCP", 77)
+    helped(people.world, somebody, people.carrier)
+    assert people.world.vouched == []
+    assert people.world.core.rank(None, somebody.flow) == Rank.SEEN
+
+
+def test_a_local_number_within_a_country_is_the_emergency_number() -> None:
+    people = Cast(WITH_HELP)
+    somebody = stranger(people.world)
+    request = somebody.request("INVITE", "tel:112;phone-context=+49", body=sdp(somebody.host, 40000))
+    somebody.last_invite = request
+    somebody.send(request)
+    somebody.expect_response(100)
+    assert people.carrier.expect_request("INVITE").uri.user == "112"
