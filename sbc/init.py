@@ -9,11 +9,12 @@ from pathlib import Path
 
 from sbc import devcerts
 from sbc.errors import ConfigError
+from sbc.explain import schema as cases_schema
 from sbc.policy import schema
 
 SECRETS = ("office", "alice")
 _TARGETS = (
-    *("policies/sbc.yaml", "policies/schema.json"),
+    *("policies/sbc.yaml", "policies/schema.json", "policies/tests.schema.json"),
     *("certs/ca.pem", "certs/ca.key", "certs/edge.pem", "certs/edge.key"),
     *(f"certs/{user}.secret" for user in SECRETS),
 )
@@ -109,6 +110,7 @@ def write_tree(directory: Path, address: str | None = None, names: Sequence[str]
     policies.mkdir(parents=True, exist_ok=True)
     devcerts.make(certs, [*names, address], SECRETS)
     devcerts.write_new(policies / "schema.json", schema.text().encode(), devcerts.PUBLIC_MODE)
+    devcerts.write_new(policies / "tests.schema.json", cases_schema.text().encode(), devcerts.PUBLIC_MODE)
     devcerts.write_new(policies / "sbc.yaml", _policy(address, names).encode(), devcerts.PUBLIC_MODE)
     return [
         *(f"created {directory / target}" for target in _TARGETS),

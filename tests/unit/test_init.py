@@ -27,6 +27,13 @@ def test_the_written_policy_loads_without_a_warning(tmp_path: Path, address: str
         assert all(str(listener.port) in firewall for listener in realm.listeners)
 
 
+def test_the_schemas_that_files_name_are_there(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    shipped = Path(__file__).parents[2] / "policies"
+    for schema in ("schema.json", "tests.schema.json"):
+        assert (tmp_path / "policies" / schema).read_text() == (shipped / schema).read_text()
+
+
 def test_secrets_are_random_and_private(tmp_path: Path) -> None:
     write_tree(tmp_path)
     secrets = [tmp_path / "certs" / name for name in ("office.secret", "alice.secret")]
