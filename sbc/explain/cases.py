@@ -84,7 +84,7 @@ class GivenModel(Model):
 class ExpectModel(Model):
     """What is mentioned counts, nothing else does."""
 
-    status: Status | Literal["?"] = Field("?", description="What the caller is answered; nothing: no answer.")
+    status: Status = Field(None, description="What the caller is answered; nothing: no answer.")
     reason: Text | None = Field(None, description="The reason phrase of it.")
     step: Literal["who", "allowed", "number", "caller", "limits", "route", "proof", "target", "media", "none"] | None = Field(
         None, description="Which question was answered with no; none: none was."

@@ -70,11 +70,11 @@ def _flags(options: Options) -> Flags:
 def _assumed(options: Options) -> Assumed:
     if options.signed not in SIGNED:
         raise ConfigError(f"--signed {', '.join(SIGNED[:2])} or {SIGNED[2]}")
-    statuses = _numbers(options.answer, "--answer")
+    statuses = _numbers(options.answer, "--answer", "NAME=STATUS")
     if wrong := [status for status in statuses.values() if not 200 <= status <= 699]:
         raise ConfigError(f"--answer: {wrong[0]} is no final status: 200 to 699; 408: no answer")
     answers = {name: Reply(status) for name, status in statuses.items()}
-    calls = {**options.known_calls, **_numbers(options.calls, "--calls")}
+    calls = {**options.known_calls, **_numbers(options.calls, "--calls", "NAME=NUMBER")}
     signed = cast(Literal["passed", "failed", "unsigned"], options.signed)
     return Assumed(answers, calls, options.known_absent.union(options.absent), signed)
 
@@ -86,12 +86,12 @@ def _row(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _numbers(pairs: Sequence[str], option: str) -> dict[str, int]:
+def _numbers(pairs: Sequence[str], option: str, written: str) -> dict[str, int]:
     found = {}
     for pair in pairs:
         name, _, number = pair.partition("=")
         if not (number.isascii() and number.isdigit() and len(number) <= 6):
-            raise ConfigError(f"{option} {pair}: NAME=NUMBER")
+            raise ConfigError(f"{option} {pair}: write {written}")
         found[name] = int(number)
     return found
 

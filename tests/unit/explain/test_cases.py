@@ -122,6 +122,11 @@ def test_mistakes_in_tests_have_a_place(folder: Path, loaded: Loaded, text: str,
     assert any(said in error for error in errors(folder, loaded, text + "\n")), errors(folder, loaded, text + "\n")
 
 
+def test_a_wrong_status_is_one_mistake(folder: Path, loaded: Loaded) -> None:
+    (error,) = errors(folder, loaded, "- {name: x, given: {trunk: office, to: 1}, expect: {status: x}}\n")
+    assert "cases.0.expect.status: a final status, 200 to 699, or nothing" in error
+
+
 def test_a_call_that_cannot_be_given_fails_its_case(folder: Path, loaded: Loaded) -> None:
     (failure,) = failures(folder, loaded, "- {name: x, given: {source: 192.0.2.1, to: 1}, expect: {}}\n")
     assert failure.startswith("tests/a.yaml:3:20: cases.0.given: x: which network")
