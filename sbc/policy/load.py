@@ -120,11 +120,17 @@ def _read(text: Text) -> tuple[Document, hashlib._Hash]:
     document, digest = Document(str(text.folder)), hashlib.sha256()
     files = text.policy()
     if not files:
-        raise PolicyErrors([Problem(Place(str(text.folder)), (), "no *.yaml file there")])
+        raise PolicyErrors([Problem(Place(str(text.folder)), (), _nothing_in(text.folder))])
     for name, data in files.items():
         digest.update(b"%d:%s" % (len(data), data))
         document.read(str(text.folder / name), data)
     return document, digest
+
+
+def _nothing_in(folder: Path) -> str:
+    if folder.is_file():
+        return f"a policy is a folder: name {folder.parent}, all *.yaml of it count"
+    return "no *.yaml file there" if folder.is_dir() else "no such folder"
 
 
 def _excuse(document: Document) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -356,6 +357,14 @@ def test_a_name_in_two_files_names_both(folder: Folder) -> None:
 
 def test_after_a_broken_file_nothing_is_called_missing(folder: Folder) -> None:
     assert len(folder.errors("version: 1\nrealms: [", "trunks: {t: {realm: r, media: m}}")) == 1
+
+
+def test_a_file_and_nothing_are_no_folders(tmp_path: Path) -> None:
+    (tmp_path / "sbc.yaml").write_text(MINIMAL)
+    with pytest.raises(PolicyErrors, match=rf"a policy is a folder: name {tmp_path},"):
+        load_policy(tmp_path / "sbc.yaml")
+    with pytest.raises(PolicyErrors, match="no such folder"):
+        load_policy(tmp_path / "nowhere")
 
 
 def test_an_empty_folder_and_a_missing_version(folder: Folder) -> None:
