@@ -328,9 +328,11 @@ def run(settings: Settings, media: engines.Choice, say: Callable[[str], None], l
 
 def choose_media(wanted: str) -> engines.Choice:
     """`wanted`: auto, native or portable. Raises ConfigError."""
+    if wanted not in list(engines.Wanted):
+        raise ConfigError(f"--media {wanted}: there are {', '.join(engines.Wanted)}")
     try:
         return engines.choose(engines.Wanted(wanted))
-    except (MediaError, ValueError) as error:
+    except MediaError as error:
         raise ConfigError(f"--media {wanted}: {error}") from None
 
 

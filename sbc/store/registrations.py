@@ -100,5 +100,7 @@ def _open(path: Path) -> tuple[sqlite3.Connection, tuple[tuple[str, str], ...]]:
             found = tuple(database.execute("SELECT account, bindings FROM registrations"))
     except (OSError, sqlite3.Error) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(f"registrations: cannot use {path}: {why}; name another file with --registrations") from error
+        if isinstance(error, sqlite3.Error) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            why = "an SBC that runs has it open; stop that one first"
+        raise ConfigError(f"registrations: cannot use {path}: {why}, or name another file with --registrations") from error
     return database, found

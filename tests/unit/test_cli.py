@@ -116,3 +116,10 @@ def test_help_names_every_command() -> None:
         "version",
     ):
         assert command in done.stdout
+
+
+def test_an_engine_that_is_not_there_is_said_with_those_that_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert call(monkeypatch, "run", tmp_path, "--media", "fast") == 1
+    assert "--media fast: there are auto, native, portable" in capsys.readouterr().err

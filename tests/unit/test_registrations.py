@@ -64,7 +64,7 @@ def test_two_processes_do_not_share_it(tmp_path: Path, monkeypatch: pytest.Monke
 
     async def scene() -> None:
         file, _ = open_file(tmp_path / "registrations.db")
-        with pytest.raises(ConfigError, match="locked; name another file with --registrations"):
+        with pytest.raises(ConfigError, match="an SBC that runs has it open; stop that one first, or name another file"):
             open_file(tmp_path / "registrations.db")
         file.close()
         open_file(tmp_path / "registrations.db")[0].close()
