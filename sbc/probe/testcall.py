@@ -37,10 +37,11 @@ _HINTS = {
     404: "no route matches this user and number",
     407: "is the password file the one the policy names for this user?",
     408: "nobody answered; is `sbc testpeer` running where the route leads?",
-    480: "the called side is not there; is `sbc testpeer` running where the route leads?",
+    480: "the called side is not there, or a limit is met; `sbc why` asks the SBC",
     486: "numbers ending in 486 are busy on purpose",
     488: "no codec or no encryption in common; see `media` in the policy",
-    503: "the called side cannot be reached or a limit is met; is `sbc testpeer` running where the route leads?",
+    500: "the called side cannot be reached; is `sbc testpeer` running where the route leads? `sbc why` asks the SBC",
+    503: "the SBC cannot take calls now; see its log",
 }
 
 

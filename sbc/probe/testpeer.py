@@ -65,7 +65,8 @@ def _server_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:
-        raise ConfigError(f"{certificate}, {key or certificate}: {error.strerror or error}") from None
+        files = f"{certificate}, {key}" if key is not None else f"{certificate} (it has to hold its key, too, without --key)"
+        raise ConfigError(f"{files}: {error.strerror or error}") from None
     return context
 
 

@@ -129,7 +129,7 @@ def test_the_test_peer_ends_well_when_told_to(number: signal.Signals) -> None:
         ({"address": "192.0.2.1:5060"}, "cannot listen on 192.0.2.1:5060"),
         ({"address": "nowhere:x"}, "not an address"),
         ({"mode": "loud"}, "there are echo, tone, ring, busy"),
-        ({"certificate": Path("/missing.pem")}, "/missing.pem"),
+        ({"certificate": Path("/missing.pem")}, "/missing.pem (it has to hold its key, too, without --key)"),
     ],
 )
 def test_what_the_test_peer_cannot_do_is_said_in_one_line(arguments: dict[str, Any], complaint: str) -> None:
