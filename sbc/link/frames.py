@@ -7,10 +7,10 @@ have their length in front. A media datagram is the flow it belongs to, as such 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from sbc.errors import SbcError
-from sbc.frozen import frozen
 
 VERSION = 1
 NONCE = 32  # octets
@@ -29,7 +29,7 @@ class LinkError(SbcError):
     """The other end does not speak as it should; the text is for both ends' logs."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Hello:
     """The first word, of the site. `edge_boot`, `received`: the session it wants to go on with; zeros: a new one.
 
@@ -46,18 +46,18 @@ class Hello:
     chain: tuple[bytes, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Challenge:
     nonce: bytes
     signature: bytes
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Proof:
     signature: bytes
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Welcome:
     """`resumed`: the session goes on behind the `received` octets of SIP; else a new one begins at both ends."""
 
@@ -66,14 +66,14 @@ class Welcome:
     received: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Received:
     """So many octets of SIP have come in this session; also what keeps the way open while nothing else is said."""
 
     count: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Calls:
     """The Call-IDs of all calls that the sender has by this link. `fresh`: it has begun a new session, and so none from before."""
 

@@ -220,7 +220,10 @@ class TestTold:
         carrier.answer(received, 486)
         for status in (100, 486):
             via = office.expect_response(status).via
-            assert Feedback.of(via) == Feedback(40, 1.0, pytest.approx(world.now.wall, abs=0.001))  # type: ignore[arg-type]
+            told = Feedback.of(via)
+            assert told is not None
+            assert (told.share, told.validity) == (40, 1.0)
+            assert told.sequence == pytest.approx(world.now.wall, abs=0.001)
             assert via.param("oc-algo") == '"loss"'
         carrier.inbox.clear()
 
