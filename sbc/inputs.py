@@ -108,7 +108,7 @@ class LinkCompared:
     """The other end of the link to that site has these calls. Those that are `older`, seconds since their answer, it should know."""
 
     site: str
-    call_ids: frozenset[str]
+    call_ids: tuple[str, ...]
     older: float
 
 

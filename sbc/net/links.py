@@ -129,7 +129,7 @@ class Links:
             case Received(count):
                 peer.session.heard(count)
             case Calls(call_ids, fresh):
-                self._receiver.receive(LinkCompared(peer.name, call_ids, 0.0 if fresh else COMPARED_AFTER))
+                self._receiver.receive(LinkCompared(peer.name, tuple(sorted(call_ids)), 0.0 if fresh else COMPARED_AFTER))
             case _:
                 raise LinkError(f"{type(frame).__name__} at the wrong time")
 
