@@ -225,7 +225,8 @@ def why(answer: Shown) -> RenderableType:
         told += [f"stranger at {last['source']}: {often}", *_refusal(last)]
     if not told:
         remembered = answer["total"]
-        told = [f"nothing is remembered of that; {remembered} refusals are. Calls that were answered, or given up, are no refusals"]
+        others = "1 refusal is" if remembered == 1 else f"{remembered} refusals are"
+        told = [f"nothing is remembered of that; {others}. Calls that were answered, or given up, are no refusals"]
     return Group(*map(_line, told))
 
 

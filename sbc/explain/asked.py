@@ -218,6 +218,8 @@ def party_of(snapshot: Snapshot, name: str, *, trunk: bool = True, user: bool = 
     known: dict[str, Party] = {**(snapshot.trunks if trunk else {}), **(snapshot.users if user else {})}
     if name not in known:
         what = " or ".join(["trunk"] * trunk + ["user"] * user)
+        if name in snapshot.trunks or name in snapshot.users:
+            raise ConfigError(f"{name!r} is no {what}, but a {'user' if trunk else 'trunk'}")
         raise ConfigError(f"there is no {what} {name!r}{did_you_mean(name, known)}")
     return known[name]
 

@@ -18,6 +18,7 @@ from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.names import AUTHORIZATION, CSEQ, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, VIA, WWW_AUTHENTICATE
+from sbc.sip.status import reason_phrase
 from sbc.sip.timers import Timers, TimerValues
 from sbc.sip.transactions import ClientTransaction, ServerTransaction, Transactions
 from sbc.sip.uri import Uri
@@ -242,8 +243,8 @@ class Exchange:
 
     def transaction_failed(self, transaction: ClientTransaction, cause: str, now: Now) -> None:
         if not self._final.done():
-            timeout = cause == "timeout"
-            self._final.set_exception(SipError("no answer", status=408 if timeout else 503))
+            status = 408 if cause == "timeout" else 503
+            self._final.set_exception(SipError("no answer", status=status, reason=reason_phrase(status)))
 
 
 class Call:

@@ -58,6 +58,8 @@ def main(
     seconds: float = 4.0,
 ) -> int:
     """Make one call. Returns the exit status: 0 when both tones were heard. Raises ConfigError for arguments that cannot be used."""
+    if not number:
+        raise ConfigError("--number: it is empty")
     try:
         login = Login(user, password_file.read_text().strip())
         context = ssl.create_default_context(cafile=ca)

@@ -38,6 +38,8 @@ def test_explain_reads_a_message_with_or_without_carriage_returns(folder: Path, 
     [
         ((), "what is asked?"),
         (("--to", "1", "--trunk", "nobody"), "there is no trunk 'nobody'"),
+        (("--to", "1", "--user", "office"), "'office' is no user, but a trunk"),
+        (("--to", "1", "--trunk", "alice"), "'alice' is no trunk, but a user"),
         (("--to", "1", "--trunk", "office", "--header", "x"), "no header row"),
         (("--to", "1", "--trunk", "office", "--answer", "carrier"), "--answer carrier: write NAME=STATUS"),
         (("--to", "1", "--trunk", "office", "--signed", "maybe"), "--signed passed, failed or unsigned"),

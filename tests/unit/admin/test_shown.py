@@ -155,3 +155,4 @@ def test_why_a_stranger_was_refused() -> None:
     assert "of nobody we know, UDP 10.0.0.20:5060 in realm outside: no answer" in told
     assert "\x1b" not in told
     assert "nothing is remembered of that; 3 refusals are" in text(shown.why(wire.plain(RefusalsView((), (), 3))))
+    assert "nothing is remembered of that; 1 refusal is" in text(shown.why(wire.plain(RefusalsView((), (), 1))))

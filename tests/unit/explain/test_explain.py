@@ -131,7 +131,7 @@ def test_passed_over_routes_are_told(folder: Path) -> None:
     ("flags", "said"),
     [
         (Flags("1", trunk="ofice"), "there is no trunk 'ofice', did you mean 'office'?"),
-        (Flags("1", user="office"), "there is no user 'office'"),
+        (Flags("1", user="office"), "'office' is no user, but a trunk"),
         (Flags("1"), "who calls?"),
         (Flags("1", trunk="office", user="alice"), "either --trunk or --user"),
         (Flags("1", trunk="office", realm="inside"), "office is in realm outside"),

@@ -2,19 +2,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.probe.agent import Agent, Call, IncomingCall, Login
+from sbc.probe.agent import Agent, Call, Exchange, IncomingCall, Login
 from sbc.sip.digest import DigestRealm, Verified
 from sbc.sip.fields.auth import Credentials
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.message import Request, Response
+from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 from tests.unit.probe.until import until
 
@@ -190,5 +191,18 @@ def test_what_belongs_to_no_call_is_answered_by_itself() -> None:
         assert (await pair.options(method="BYE", to_tag="unknown")).status == 481
         invite = await pair.options(method="INVITE")
         assert (invite.status, pair.calls) == (400, [])  # without a Contact there is nobody to talk to
+
+    _run(scene)
+
+
+@pytest.mark.parametrize(("cause", "told"), [("timeout", (408, "Request Timeout")), ("transport", (503, "Service Unavailable"))])
+def test_no_answer_is_told_by_its_own_name(cause: str, told: tuple[int, str]) -> None:
+    async def scene(pair: _Pair) -> None:
+        request = cast(Request, None)
+        exchange = Exchange(pair.caller, request, pair.flow, None)
+        exchange.transaction_failed(cast(ClientTransaction, None), cause, Now(0.0, 0.0))
+        with pytest.raises(SipError) as silence:
+            await exchange.final()
+        assert (silence.value.status, silence.value.reason) == told
 
     _run(scene)

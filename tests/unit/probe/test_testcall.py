@@ -107,6 +107,11 @@ def test_nobody_listening_is_said_in_one_line(certificates: Path) -> None:
     assert "no TLS connection to 127.0.0.1:9" in lines[0]
 
 
+def test_nobody_is_no_number() -> None:
+    with pytest.raises(ConfigError, match="--number: it is empty"):
+        testcall.main(number="")
+
+
 def test_a_missing_password_file_is_the_operators_to_mend(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"alice\.secret: No such file"):
         testcall.main(password_file=tmp_path / "alice.secret")
