@@ -137,6 +137,7 @@ def no_disk(stage: Stage) -> None:
     (stage.folder / "policy-versions").rename(stage.folder / "gone")
 
 
+@pytest.mark.interpreted  # the fake engine is told to refuse
 @pytest.mark.parametrize("spoil", [nothing_listens_there, no_such_relay, two_mistakes, no_media, no_disk])
 def test_a_failed_apply_changes_nothing_and_says_why(stage: Stage, spoil: Callable[[Stage], None]) -> None:
     async def scene(it: App) -> None:
@@ -351,6 +352,7 @@ def test_what_could_not_be_taken_back_is_not_applied(stage: Stage, monkeypatch: 
     stage.play(scene)
 
 
+@pytest.mark.interpreted  # the fake engine is told to refuse
 def test_a_policy_that_is_not_applied_leaves_nothing_to_be_taken_back(stage: Stage) -> None:
     async def scene(it: App) -> None:
         no_media(stage)
@@ -361,6 +363,7 @@ def test_a_policy_that_is_not_applied_leaves_nothing_to_be_taken_back(stage: Sta
     assert not (stage.folder / "policy-versions" / versions.UNCONFIRMED).exists()
 
 
+@pytest.mark.interpreted  # the fake engine is told to refuse
 def test_what_is_applied_after_a_failed_undo_is_not_taken_back_by_the_next_process(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     hurry(monkeypatch, 0.1)
     provide = stage.media.provide
