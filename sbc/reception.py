@@ -36,7 +36,7 @@ from sbc.call.voice_reports import accepted, is_for_us
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
-from sbc.effects import CloseFlow, Offended, Send, Vouch
+from sbc.effects import Offended, Vouch
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
@@ -65,13 +65,13 @@ from sbc.registrar.register import BULK_OPTION, OPTIONS, RETRY_S, Registration
 from sbc.registrar.through import Through, called_by, route_of, tokens_of
 from sbc.shield.bans import Proof
 from sbc.shield.budgets import source_key
-from sbc.shield.scanners import scanner_sign
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION, VIA
-from sbc.sip.transactions import ServerTransaction, stateless_response
+from sbc.sip.transactions import ServerTransaction
 from sbc.sip.uri import Uri
 from sbc.sip.validate import check_request, hops_left
+from sbc.strangers import Strangers, answer_stateless
 
 PROOFS = frozenset({AUTHORIZATION, PROXY_AUTHORIZATION})
 MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261 s8.2.2.2), number called
@@ -98,7 +98,7 @@ class Reception:
         doorkeeper = Doorkeeper(context, bindings.all_at, self.carriers.caller)
         self._through = Through(context, bindings, tokens, doorkeeper.note_failure)
         self._admit_party = context.tap.answered(Helpline(context, doorkeeper).admit)
-        self._may_answer = context.tap.answered(doorkeeper.may_answer)
+        self._strangers = Strangers(context, context.tap.answered(doorkeeper.may_answer))
         self._subscriptions = Subscriptions(context)
         self._transfers = Transfers(context, self._admit_transferred, self._ended)
         self._merged: dict[MergeKey, Call] = {}  # RFC 3261 s8.2.2.2
@@ -122,7 +122,7 @@ class Reception:
         name = trunk.name if trunk is not None else ""
         self._note_refused(request, flow, "allowed", (error.status, error.reason, f"malformed: {error}"), now, name)
         if flow.reliable or trunk is not None or self.carriers.knows(flow):
-            self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
+            answer_stateless(self._context, self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
     def restore(self, stored: tuple[tuple[str, str], ...], now: Now) -> None:
         """Who was registered with an earlier process."""
@@ -206,7 +206,7 @@ class Reception:
                 check_request(request, methods=methods_of(user.party), supported=extensions_for(user.party), for_us=True)
             user.receive_request(request, flow, now)
         except SipError as error:
-            self._answer_stateless(self._context.answer(request, error.status, error.reason, error.headers), request, flow)
+            answer_stateless(self._context, self._context.answer(request, error.status, error.reason, error.headers), request, flow)
 
     def speaks_for(self, user: DialogUser, flow: Flow) -> bool:
         """Tags may have leaked: only the dialog's own peer is obeyed, from where it was heard or is known to be.
@@ -226,9 +226,9 @@ class Reception:
         if request.method == "ACK":
             return
         if trunk_at(self._context.snapshot, flow) or self._bindings.at(flow) or self.carriers.knows(flow):
-            self._answer_stateless(self._context.answer(request, 481), request, flow)
+            answer_stateless(self._context, self._context.answer(request, 481), request, flow)
         else:
-            self._answer_stranger(request, flow, now)
+            self._strangers.turn_away(request, flow, now)
 
     # New requests
 
@@ -238,10 +238,10 @@ class Reception:
             return
         who = self._admit_party(request, realm, flow, now)
         if isinstance(who, Response):
-            self._accuse_scanner(request, flow)
+            self._strangers.accuse_scanner(request, flow)
             if who.status != 401 or request.headers.has_any(PROOFS):  # else it is about to prove it
                 self._note_refused(request, flow, "who", (who.status, who.reason, "has not proved who it is"), now)
-            self._answer_stateless(who, request, flow)
+            answer_stateless(self._context, who, request, flow)
             return
         admitted = who.party if who is not None else None
         if admitted is not None:
@@ -250,7 +250,7 @@ class Reception:
         if not known:
             answer = self._context.snapshot.strangers.answer
             self._note_refused(request, flow, "who", (answer or 0, "", "nobody known is there"), now)
-            self._answer_stranger(request, flow, now)
+            self._strangers.turn_away(request, flow, now)
             return
         if request.method == "INVITE" and who is not None:
             self._context.tap.begin(who)
@@ -537,32 +537,6 @@ class Reception:
 
     def _note_refused(self, request: Request, flow: Flow, step: Step, answer: tuple[int, str, str], now: Now, party: str = "") -> None:
         self._context.decisions.add(refused_request(request, flow, now.wall, step, answer, party))
-
-    def _answer_stateless(self, response: Response, request: Request, flow: Flow) -> None:
-        self._context.emit(Send(*stateless_response(response, request, flow)))
-
-    def _answer_stranger(self, request: Request, flow: Flow, now: Now) -> None:
-        if not self._accuse_scanner(request, flow):
-            self._context.emit(Offended(flow, "stranger", "connection" if flow.reliable else None, request.method))
-        strangers = self._context.snapshot.strangers
-        if strangers.answer is not None:
-            if self._may_answer(flow, now):
-                self._answer_stateless(self._context.answer(request, strangers.answer), request, flow)
-        elif flow.reliable and self._has_left(flow):  # a call of its may go on there
-            self._answer_stateless(self._context.answer(request, 403), request, flow)
-        elif flow.reliable:
-            self._context.emit(CloseFlow(flow))
-
-    def _has_left(self, flow: Flow) -> bool:
-        """Whoever is there was one of ours, and a new policy has it no more."""
-        name, snapshot = self._context.peers.who(flow.connection), self._context.snapshot
-        return bool(name) and name not in snapshot.trunks and name not in snapshot.users
-
-    def _accuse_scanner(self, request: Request, flow: Flow) -> bool:
-        sign = scanner_sign(request)
-        if sign:
-            self._context.emit(Offended(flow, "scanner", "connection" if flow.reliable else None, sign))
-        return bool(sign)
 
 
 def methods_for(party: Party | None) -> frozenset[str]:

@@ -44,6 +44,7 @@ from sbc.effects import (
     Vouch,
     WriteRecord,
 )
+from sbc.explain.ids import CountingIds
 from sbc.flow import Address, Flow, Transport
 from sbc.frozen import replace
 from sbc.identity.credential import Trust
@@ -182,29 +183,6 @@ def secure_answer(offer: bytes, address: str, port: int) -> bytes:
     tag = line.removeprefix("a=crypto:").partition(" ")[0]
     key = b64encode(bytes(range(30))).decode()
     return sdp(address, port, extra=f"a=crypto:{tag} AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n").replace(b"RTP/AVP", b"RTP/SAVP")
-
-
-class CountingIds:
-    """Predictable and unique: what the test prints is what the next run prints."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def _next(self) -> int:
-        self._count += 1
-        return self._count
-
-    def tag(self) -> str:
-        return f"n1w1t{self._next():06x}"
-
-    def branch(self) -> str:
-        return f"z9hG4bKn1w1b{self._next():06x}"
-
-    def call_id(self) -> str:
-        return f"n1w1c{self._next():06x}"
-
-    def random(self, size: int) -> bytes:
-        return (self._next() * 2654435761 % 2**64).to_bytes(8, "big").rjust(size, b"\x5a")[:size]
 
 
 class World:

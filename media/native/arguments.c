@@ -99,6 +99,16 @@ static bool parse_keys(PyObject *given, struct key *key) {
     return true;
 }
 
+/* The clock of a payload type in Hz; 0: nobody has said. */
+static bool parse_rate(PyObject *rates, PyObject *type, uint32_t *rate) {
+    PyObject *given = PyDict_GetItemWithError(rates, type);
+    unsigned long hertz = given ? PyLong_AsUnsignedLong(given) : 0;
+    if (!PyErr_Occurred() && hertz > UINT32_MAX)
+        PyErr_Format(PyExc_ValueError, "clock rate %lu does not exist", hertz);
+    *rate = (uint32_t)hertz;
+    return !PyErr_Occurred();
+}
+
 static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *spec) {
     PyObject *key, *value;
     Py_ssize_t at = 0;
@@ -117,15 +127,8 @@ static bool parse_payload_types(PyObject *types, PyObject *rates, struct spec *s
             return false;
         }
         spec->types[arriving].leaving = (uint8_t)leaving;
-        PyObject *rate = PyDict_GetItemWithError(rates, key);
-        unsigned long hertz = rate ? PyLong_AsUnsignedLong(rate) : 0;
-        if (PyErr_Occurred())
+        if (!parse_rate(rates, key, &spec->types[arriving].rate))
             return false;
-        if (hertz > UINT32_MAX) {
-            PyErr_Format(PyExc_ValueError, "clock rate %lu does not exist", hertz);
-            return false;
-        }
-        spec->types[arriving].rate = (uint32_t)hertz;
     }
     return true;
 }
@@ -163,19 +166,14 @@ static bool parse_translate(PyObject *laws, struct spec *spec) {
 static bool parse_reported(PyObject *types, PyObject *rates, struct spec *spec) {
     Py_ssize_t count = PyTuple_Size(types);
     long type;
+    uint32_t rate;
     for (Py_ssize_t each = 0; each < count; each++) {
         PyObject *number = PyTuple_GetItem(types, each);
         if (!parse_type(number, &type))
             return false;
-        PyObject *rate = PyDict_GetItemWithError(rates, number);
-        unsigned long hertz = rate ? PyLong_AsUnsignedLong(rate) : 0;
-        if (PyErr_Occurred())
+        if (!parse_rate(rates, number, &rate))
             return false;
-        if (hertz > UINT32_MAX) {
-            PyErr_Format(PyExc_ValueError, "clock rate %lu does not exist", hertz);
-            return false;
-        }
-        spec->types[type] = (struct type_rule){.rate = (uint32_t)hertz, .leaving = (uint8_t)type, .digits = true};
+        spec->types[type] = (struct type_rule){.rate = rate, .leaving = (uint8_t)type, .digits = true};
     }
     spec->reports = count > 0;
     return count >= 0;

@@ -10,7 +10,7 @@ from typing import Literal
 from sbc.call.context import SentBy
 from sbc.errors import ConfigError, SipError
 from sbc.explain.capture import Captured
-from sbc.explain.ids import PredictableIds
+from sbc.explain.ids import CountingIds
 from sbc.flow import TRANSPORTS, Flow, Transport
 from sbc.frozen import replace
 from sbc.policy.decide import Admitted, trunk_at
@@ -372,7 +372,7 @@ def _offer(flags: Flags, party: Party | None, flow: Flow) -> bytes:
     leg = MediaLeg(rules, 1, accept_loopback=True)
     leg.listen((flow.remote[0], 40000), fingerprint=FINGERPRINT)
     try:
-        return leg.make_offer(None, PredictableIds(), flow.secure)
+        return leg.make_offer(None, CountingIds(), flow.secure)
     except SipError as error:
         if rules.srtp == "required" and not flow.secure:
             raise ConfigError(f"no SRTP keys over {flow.transport}: --transport tls") from None

@@ -15,7 +15,7 @@ from sbc.core import Core
 from sbc.effects import CloseRelay, Effect, OpenRelay, Resolve, Send, Verify, WriteRecord
 from sbc.errors import SipError
 from sbc.explain.asked import ANSWERS, FINGERPRINT, PEER_PORT, Asked
-from sbc.explain.ids import PredictableIds
+from sbc.explain.ids import CountingIds
 from sbc.explain.witness import Witness
 from sbc.flow import Flow
 from sbc.frozen import replace
@@ -100,7 +100,7 @@ class _World:
         if asked.bringer.as_who is not None:
             instead["admit"] = lambda request, realm, flow, now: asked.bringer.as_who
         self.witness = Witness(instead)
-        self._ids = PredictableIds()
+        self._ids = CountingIds()
         self._core = Core(snapshot, self._ids, self.witness)
         self._now = BEGIN
         self._inputs: deque[Input] = deque()

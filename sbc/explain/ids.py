@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 
-class PredictableIds:
+class CountingIds:
+    """As the tests have them, too: what one run prints is what the next one prints."""
+
     def __init__(self) -> None:
         self._count = 0
 
@@ -12,13 +14,13 @@ class PredictableIds:
         return self._count
 
     def tag(self) -> str:
-        return f"tag{self._next()}"
+        return f"n1w1t{self._next():06x}"
 
     def branch(self) -> str:
-        return f"z9hG4bKbranch{self._next()}"
+        return f"z9hG4bKn1w1b{self._next():06x}"
 
     def call_id(self) -> str:
-        return f"call{self._next()}"
+        return f"n1w1c{self._next():06x}"
 
     def random(self, size: int) -> bytes:
         return (self._next() * 2654435761 % 2**64).to_bytes(8, "big").rjust(size, b"\x5a")[:size]

@@ -17,6 +17,7 @@ from sbc.identity.passport import read
 from sbc.identity.sign import claims_of
 from sbc.identity.signature import Signature, ToSign
 from sbc.net.breaker import Breaker
+from sbc.net.fetch import body_of
 from sbc.policy.snapshot import ServiceRules
 from sbc.sip.fields.signed_identity import SignedIdentity
 
@@ -94,11 +95,9 @@ class AuthenticationService:
         async with self._client.stream("POST", self._rules.url, content=body, headers=headers) as answer:
             if answer.status_code >= 500 or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
                 raise Failed(f"it answered {answer.status_code}")
-            octets = b""
-            async for chunk in answer.aiter_bytes():
-                octets += chunk
-                if len(octets) > LARGEST:
-                    raise Failed(f"it answered more than {LARGEST} octets")
+            octets = await body_of(answer, LARGEST)
+            if octets is None:
+                raise Failed(f"it answered more than {LARGEST} octets")
             return octets if answer.status_code == httpx.codes.OK else b'{"status": %d}' % answer.status_code
 
 

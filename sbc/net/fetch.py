@@ -151,11 +151,9 @@ class Certificates:
         try:
             if answer.status_code != 200:
                 raise Unavailable(f"{host} answered {answer.status_code}")
-            octets = b""
-            async for chunk in answer.aiter_bytes():
-                octets += chunk
-                if len(octets) > MAX_OCTETS:
-                    raise Unavailable(f"{host} sends more than {MAX_OCTETS} octets")
+            octets = await body_of(answer, MAX_OCTETS)
+            if octets is None:
+                raise Unavailable(f"{host} sends more than {MAX_OCTETS} octets")
         finally:
             await answer.aclose()
         read_chain(octets)
@@ -179,3 +177,13 @@ def _seconds(cache_control: str) -> float:
         return MIN_TIME
     found = _max_age(said)
     return float(found[1]) if found else USUAL_TIME
+
+
+async def body_of(answer: httpx.Response, most: int) -> bytes | None:
+    """What a streamed answer says; None: more octets than that, of which the rest is not read."""
+    octets = b""
+    async for chunk in answer.aiter_bytes():
+        octets += chunk
+        if len(octets) > most:
+            return None
+    return octets

@@ -130,11 +130,6 @@ def steps(edits: Iterable[Edit], message: Request | Response) -> tuple[Step, ...
     return tuple(found)
 
 
-def may_go(name: str) -> bool:
-    """Whether `keep` and `remove` may take the header away."""
-    return name not in FIXED
-
-
 def _edited(headers: Headers, edits: tuple[Edit, ...], method: str) -> Headers:
     copied = headers.copy()
     _edit(copied, edits, method)

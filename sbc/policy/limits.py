@@ -192,14 +192,6 @@ class Limits:
 
     # To be shown
 
-    def met(self, party: Party, way: Way, between: Between, now: Now) -> list[LimitState]:
-        """All that a call of `party` would be measured by, as it stands. Nothing is counted."""
-        return self._met((self._party(party),), between, now)
-
-    def met_by_route(self, route: Route, between: Between, now: Now) -> list[LimitState]:
-        """The same for its route, and for everybody together."""
-        return self._met(self._route(route), between, now)
-
     def of(self, party: Party, now: Now) -> list[LimitState]:
         """The figures of its limits, but for those that count for each number or source."""
         owner, of = self._party(party)

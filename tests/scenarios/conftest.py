@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.world import POLICY, Agent, CountingIds, World
+from sbc.explain.ids import CountingIds
+from tests.world import POLICY, Agent, World
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,11 @@ from random import Random
 
 import pytest
 
+from sbc.explain.ids import CountingIds
 from sbc.sip.message import Request, Response
 from tests.scenarios.test_reliable import statuses
 from tests.scenarios.test_update import ALLOWS
-from tests.world import Agent, CountingIds, World, sdp
+from tests.world import Agent, World, sdp
 
 TIMER = (("Supported", "timer"),)
 Rows = tuple[tuple[str, str], ...]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sbc.clock import Now
 from sbc.frozen import replace
 from sbc.policy import limits as limits_module
-from sbc.policy.counters import FEW, LimitState, Way
+from sbc.policy.counters import FEW, Way
 from sbc.policy.limits import NOBODY, Between, Limits, Refused, Reservation
 from sbc.policy.snapshot import LimitRules, Party, Patterns, Route, Snapshot, Strangers, Trunk, User
 from sbc.sdp.rules import MediaRules
@@ -403,28 +403,6 @@ def test_a_phone_with_one_line_is_not_told_of() -> None:
     for _ in range(FEW - 1):
         reserved(limits, party)
     assert ears.take() == []
-
-
-def test_what_a_call_would_meet() -> None:
-    rules = LimitRules("l", calls=2, new_calls=5.0), LimitRules("n", calls=1, for_each="called")
-    limits, party, called = Limits(), trunk("t", *rules), Between("", "+49")
-    limits.follow(snapshot(party, everybody=(LimitRules("e", calls=9),)))
-    reserved(limits, party, between=called)
-    refused(limits, party, between=called)
-    before = [*limits.states(at(0))]
-    assert limits.met(party, "from", called, at(0)) == [
-        LimitState("l", "t", "calls", 1, 1, 2, 0),
-        LimitState("l", "t", "new_calls", 1, 1, 5, 0, 5.0),
-        LimitState("n", "t n for +49", "calls", 1, 1, 1, 1),
-    ]
-    (other,) = [state for state in limits.met(party, "from", Between("", "+50"), at(0)) if state.limit == "n"]
-    assert (other.now, other.full) == (0, False)
-    assert [state.scope for state in limits.met_by_route(route(), NOBODY, at(0))] == ["everybody together"]
-    assert [*limits.states(at(0))] == before, "nothing was counted"
-    assert [state.full for state in before] == [False, False, False, True]
-
-
-# For any order of events
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans(), st.sampled_from(["from", "to"])), max_size=60))

@@ -7,6 +7,7 @@ import pytest
 from media.api import EventKind, MediaEvent, Side
 from sbc.clock import Now
 from sbc.effects import Log, Recorded
+from sbc.explain.ids import CountingIds
 from sbc.frozen import replace
 from sbc.inputs import DrainBegun, FlowClosed, MediaHappened, PolicyChanged, ResponseIn
 from sbc.policy.snapshot import Record
@@ -17,7 +18,7 @@ from sbc.recording.replay import first_difference, play
 from sbc.sip.message import Request, Response
 from tests.scenarios.test_registration import call_as_alice, registered
 from tests.scenarios.test_transfer import PERFORMED, accept_blind
-from tests.world import POLICY, START, Agent, CountingIds, World, connect, sdp, secure_answer, snapshot_of
+from tests.world import POLICY, START, Agent, World, connect, sdp, secure_answer, snapshot_of
 from tests.zones import zone
 
 
