@@ -142,7 +142,7 @@ def apply(
         int, typer.Option("--min-answers", min=0, max=100, help="With --confirm: percent of its share that answered calls must keep.")
     ] = 50,
     running: Annotated[str, typer.Option("--if-match", metavar="HASH", help="Only if that is the policy that runs.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Needed where nobody can be asked.")] = False,
     socket: _Socket = SOCKET,
 ) -> None:
     """Let the saved policy count in the running process, calls or not. What cannot be done changes nothing."""
@@ -197,11 +197,12 @@ def testpeer(
     mode: Annotated[str, typer.Option(help="echo, tone, ring or busy.")] = "echo",
     certificate: Annotated[Path | None, typer.Option(help="PEM certificate: answer over TLS instead of UDP.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its PEM key.")] = None,
+    ready: Annotated[int | None, typer.Option(hidden=True, help="Descriptor to close when calls are answered.")] = None,
 ) -> None:
     """Be somebody to call: answer, play a tone, send back what is said."""
     from sbc.probe import testpeer as probe
 
-    raise typer.Exit(probe.main(address, mode, certificate, key))
+    raise typer.Exit(probe.main(address, mode, certificate, key, ready))
 
 
 @_app.command()

@@ -56,8 +56,11 @@ def apply(socket: Path, *, running: str, confirm: str, registrations: int, answe
     if running and running != compared.running["digest"]:
         raise ConfigError(f"the running policy is {compared.running['digest']}, not {running}: compare again, with `sbc diff`")
     _show(compared)
-    if not yes and sys.stdin.isatty() and not typer.confirm("apply?"):
-        raise ConfigError("nothing was changed")
+    if not yes:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise ConfigError("nothing was changed: here is no terminal to ask at; to apply this add --yes")
+        if not typer.confirm("apply?"):
+            raise ConfigError("nothing was changed")
     wanted: dict[str, object] = {"do": "apply", "running": compared.running["digest"], "saved": compared.digest, **commands.sudo()}
     if seconds:
         wanted |= {"confirm": seconds, "registrations": registrations, "answers": answers}

@@ -81,7 +81,7 @@ def test_from_init_to_a_changed_route_and_back(user: User) -> None:
     assert "/policies/sbc.yaml:" in line
     compared = json.loads(user.sbc("diff", "--json"))
     assert compared["changes"][0]["effect"] == "new calls only"
-    assert f"applied: {compared['saved']}, version 2; before it was {compared['running']}" in user.sbc("apply")
+    assert f"applied: {compared['saved']}, version 2; before it was {compared['running']}" in user.sbc("apply", "--yes")
     assert "nothing differs" in user.sbc("diff")
     assert compared["running"] in user.sbc("versions")
     assert f"undone: {compared['running']} runs again, version 1" in user.sbc("undo")
@@ -96,10 +96,21 @@ def test_with_a_net_below(user: User) -> None:
     assert "a duration is a number with its unit" in user.sbc("apply", "--confirm", "soon", status=1)
     assert "from 10s to 1d" in user.sbc("apply", "--confirm", "1s", status=1)
     assert "compare again" in user.sbc("apply", "--if-match", "000000000000", status=1)
-    assert "it is taken back in 5m unless you say `sbc confirm`" in user.sbc("apply", "--confirm", "5m", "--if-match", before["running"])
+    assert "it is taken back in 5m unless you say `sbc confirm`" in user.sbc(
+        *("apply", "--yes", "--confirm", "5m", "--if-match", before["running"])
+    )
     assert "not confirmed" in user.sbc("diff")
     assert f"confirmed: {before['saved']} stays" in user.sbc("confirm")
     assert "nothing to confirm" in user.sbc("confirm", status=1)
+
+
+def test_nothing_is_applied_where_nobody_can_be_asked(user: User) -> None:
+    user.run()
+    user.edit("calls: 100", "calls: 90")
+    told = user.sbc("apply", status=1)
+    assert "~ limits.carrier.calls: 100 → 90" in told
+    assert "add --yes" in told.splitlines()[-1]
+    assert "limits.carrier.calls" in user.sbc("diff"), "as before"
 
 
 def test_a_mistake_is_shown_with_its_line_and_changes_nothing(user: User) -> None:
