@@ -38,7 +38,7 @@ Told = dict[str, Any]
 
 @dataclass(slots=True)
 class Running:
-    """The policy that counts."""
+    """The policy that counts; since when and by whom, also where it had counted before."""
 
     text: Text
     version: Version
@@ -154,7 +154,7 @@ class Changes:
         if digest == before.digest:
             if wanted.confirm:
                 raise ConfigError("nothing has changed that could be confirmed")
-            self._swap(material, before)
+            self._swap(material, before, by)
         else:
             await _in_thread(partial(_test, text, material))
             await self._take_new(material, by, wanted)
@@ -169,7 +169,7 @@ class Changes:
         try:
             if wanted.confirm:
                 self._versions.expect(version.previous)
-            self._swap(material, version)
+            self._swap(material, version, by)
         except ConfigError:
             if wanted.confirm:
                 self._versions.settle()
@@ -179,13 +179,13 @@ class Changes:
             self._versions.settle()
         await _in_thread(partial(self._versions.drop_oldest, version.number))
 
-    def _swap(self, material: Material, version: Version) -> None:
-        """From one policy to the other. Raises ConfigError."""
+    def _swap(self, material: Material, version: Version, by: str) -> None:
+        """From one policy to the other, as `by` wants it. Raises ConfigError."""
         provided = self._provision.prepare(material)
         self._provision.commit(provided)
         self._receive(PolicyChanged(material.snapshot))
         was, self._running = self._running.version, Running(material.loaded.text, version)
-        facts = {"digest": version.digest, "was": was.digest, "version": version.number, "by": version.by}
+        facts = {"digest": version.digest, "was": was.digest, "version": version.number, "by": by}
         self._log.event("info", "policy_changed", facts)
         self._applied()
         if self._clearing is None or self._clearing.done():
@@ -198,14 +198,14 @@ class Changes:
         before = self._running
         number = wanted.to or (self._unconfirmed.previous.number if self._unconfirmed else before.version.previous)
         version = self._versions.find(number)
-        if version is None or version == before.version:
+        if version is None or version.number == before.version.number:
             what = f"there is no version {number}" if wanted.to and version is None else "there is nothing to go back to"
             raise ConfigError(f"{what}; `sbc versions` shows what is kept")
         text = Text(before.text.folder, await _in_thread(partial(self._versions.files, version)))
         material = await _in_thread(partial(self._provision.read, text))
-        if material.snapshot.digest != version.digest:  # profiles and lists that it refers to are others by now
-            version = replace(version, digest=material.snapshot.digest)
-        self._swap(material, version)
+        # Profiles and lists that it refers to may be others by now; and it counts again since now, because of who takes it back.
+        version = replace(version, digest=material.snapshot.digest, since=self._now().wall, by=by)
+        self._swap(material, version, by)
         self._settle()
         note = await _in_thread(partial(_put_back, before.text, text))
         self._log.event("warning", "policy_undone", {"digest": version.digest, "was": before.version.digest, "by": by, "folder": note})

@@ -62,9 +62,14 @@ def test_applied_and_undone_and_gone_back_to(stage: Stage) -> None:
         kept = (await tell(stage, "versions"))["versions"]
         assert [(each["number"], each["running"], each["previous"]) for each in kept] == [(2, True, 1), (1, False, 0)]
         assert kept[0]["by"].endswith("(anna)")
-        undone = await tell(stage, "undo")
+        undone = await tell(stage, "undo", sudo="ben")
         assert (undone["running"], undone["folder"]) == (first["digest"], "is as it was then")
         assert "+49*" not in (stage.policies / "sbc.yaml").read_text()
+        assert "(ben)" in logged(stage, "policy_changed")[-1], "who undid it, not who had it before"
+        running = await tell(stage, "policy")
+        assert running["by"].endswith("(ben)")
+        assert running["since"] > kept[0]["since"]
+        assert (await tell(stage, "versions"))["versions"][1]["by"] == "start"
         with pytest.raises(ConfigError, match="nothing to go back to"):
             await tell(stage, "undo")
         again = await tell(stage, "undo", to=2)
