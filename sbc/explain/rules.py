@@ -6,9 +6,11 @@ import ipaddress
 
 from sbc.explain.account import Rule
 from sbc.flow import Flow
-from sbc.policy.decide import Admitted, candidates, dial_rule, is_of_kind, without_separators
+from sbc.policy.decide import Admitted, candidates, dial_rule, is_number, is_of_kind, without_separators
 from sbc.policy.places import Places
 from sbc.policy.snapshot import Party, Route, Snapshot, Trunk
+
+NEAREST = 5  # prefixes that are named where none fits
 
 
 class Rules:
@@ -81,6 +83,21 @@ def pattern_of(route: Route, called: str) -> str:
     return max((prefix for prefix in route.to.prefixes if called.startswith(prefix)), key=len, default="") + "*"
 
 
+def nothing_fits(party: Party, dialled: str) -> str:
+    """That no prefix of its dial plan begins the number, and those that came nearest; "" where one does, or none need."""
+    number = without_separators(dialled)
+    if number.startswith("+") or not is_number(dialled) or dial_rule(party, number) is not None:
+        return ""
+    if not party.dial_plan:
+        return f"{party.name} has no dial plan"
+    alike = {prefix: _alike(prefix, number) for prefix, _ in party.dial_plan}
+    most = max(alike.values())
+    near = sorted([prefix for prefix, length in alike.items() if length == most])
+    told = ", ".join(map(repr, near[:NEAREST])) + (", …" if len(near) > NEAREST else "")
+    begins = f"; nearest {'is' if len(near) == 1 else 'are'} {told}" if most else f", which has {told}"
+    return f"no prefix fits in the dial plan of {party.name}{begins}"
+
+
 def why_passed_over(route: Route, called: str) -> str:
     """Of a route whose `to` has the number."""
     if called in route.not_to.exact:
@@ -89,6 +106,11 @@ def why_passed_over(route: Route, called: str) -> str:
     if found:
         return f"not_to has {max(found, key=len)}*"
     return "it is for numbers with an owner" if is_of_kind(route, called) else "it is not for numbers of that kind"
+
+
+def _alike(prefix: str, number: str) -> int:
+    """With how many digits both begin."""
+    return next((length for length in range(len(prefix), 0, -1) if number.startswith(prefix[:length])), 0)
 
 
 def _network(trunk: Trunk, source: str) -> int:

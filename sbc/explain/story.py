@@ -10,7 +10,7 @@ from sbc.explain.counting import limits_phase
 from sbc.explain.description import media_phase
 from sbc.explain.dry import Outcome, run
 from sbc.explain.edits import edits_phase, rows_of
-from sbc.explain.rules import Rules, pattern_of, why_passed_over
+from sbc.explain.rules import Rules, nothing_fits, pattern_of, why_passed_over
 from sbc.explain.witness import Witness
 from sbc.policy.decide import Admitted
 from sbc.policy.inventory import UNASSIGNED
@@ -131,12 +131,15 @@ class _Story:
     def _number(self, who: Party) -> Phase:
         dialled, called = str(self._record["dialled"]), str(self._record["called"])
         facts = {"dialled": dialled, "called": called}
+        plan = self._rules.of_party(who, "dial_plan")
+        unfit = nothing_fits(who, dialled) if not self._record["emergency"] else ""
         if self._step == "number":
-            return Phase("number", f"{dialled!r}: {self._note}", self._rules.of_party(who, "dial_plan"), facts=facts, result=NO)
+            told = f"{self._note}; {unfit}" if unfit else self._note
+            return Phase("number", f"{dialled!r}: {told}", plan, facts=facts, result=NO)
         used = self._rules.dial_plan(who, dialled) if not self._record["emergency"] else None
         if used is None:
             changed = called if called == dialled else f"{dialled} is {called}"
-            return Phase("number", changed, None, facts=facts)
+            return Phase("number", f"{changed}: {unfit}", plan, facts=facts) if unfit else Phase("number", changed, None, facts=facts)
         rule, (prefix, replacement) = used
         return Phase("number", f"{dialled} is {called}: {prefix!r} becomes {replacement!r}", rule, facts=facts)
 

@@ -171,6 +171,11 @@ def emergency_called(snapshot: Snapshot, party: Party, called: str) -> Route | N
     return route if route is not None and called in route.to.exact else None
 
 
+def is_number(number: str) -> bool:
+    """As it was dialled, and no name."""
+    return _DIALLED.fullmatch(number) is not None
+
+
 def without_separators(number: str) -> str:
     """`1-1-2` is 112 (RFC 3966 s5.1.1)."""
     return number.translate(_SEPARATORS)

@@ -9,8 +9,10 @@ import pytest
 from sbc.errors import ConfigError
 from sbc.explain.account import NO, Account, Phase
 from sbc.explain.asked import Assumed, Flags, Reply, asked, brought
+from sbc.explain.rules import nothing_fits
 from sbc.explain.story import explain
 from sbc.explain.text import lines_of
+from sbc.frozen import replace
 from sbc.policy.load import Loaded
 from tests.unit.explain.conftest import Told
 from tests.vectors.messages import index, octets
@@ -44,6 +46,35 @@ def test_every_phase_names_the_line_that_decides(told: Told, folder: Path) -> No
     assert phase(account, "number").text == "0301234567 is +49301234567: '0' becomes '+49'"
     assert account.facts["sent_to"] == "carrier"
     assert account.facts["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("party", "dialled", "text"),
+    [
+        ("office", "49301234567", "no prefix fits in the dial plan of office, which has '0', '00'"),
+        ("office", "1-1-0", "no prefix fits in the dial plan of office, which has '0', '00'"),
+        ("carrier", "0301234567", "carrier has no dial plan"),
+        ("office", "+49301234567", ""),
+        ("office", "reception", ""),
+        ("office", "112", ""),
+    ],
+)
+def test_a_number_that_no_prefix_fits(told: Told, folder: Path, party: str, dialled: str, text: str) -> None:
+    number = phase(told(dialled, trunk=party), "number")
+    assert number.text.partition(": ")[2] == text
+    assert (number.rule is not None) == bool(text)
+    if party == "office" and text:
+        assert str(number.rule).endswith("trunks.office.dial_plan")
+
+
+def test_the_prefixes_that_came_nearest(folder: Path, loaded: Loaded) -> None:
+    plan = tuple((prefix, "+") for prefix in ("00", "0111", "0112", "9"))
+    office = replace(loaded.snapshot.trunks["office"], dial_plan=plan)
+    assert nothing_fits(office, "01134") == "no prefix fits in the dial plan of office; nearest are '0111', '0112'"
+    assert nothing_fits(office, "0 3") == "no prefix fits in the dial plan of office; nearest are '00', '0111', '0112'"
+    assert nothing_fits(replace(office, dial_plan=(("00", "+"),)), "030") == "no prefix fits in the dial plan of office; nearest is '00'"
+    many = replace(office, dial_plan=tuple((f"0{digit}", "+") for digit in range(1, 8)))
+    assert nothing_fits(many, "0030").endswith("nearest are '01', '02', '03', '04', '05', …")
 
 
 def test_headers_are_shown_before_and_after(told: Told) -> None:
