@@ -82,9 +82,9 @@ media:
 
 # Counted for each trunk or user that names them.
 limits:
-  carrier: {{calls: 100, new_calls: 10/s, longest_call: 4h}}
-  office: {{calls: 30, new_calls: 5/s, longest_call: 4h}}
-  person: {{calls: 2, new_calls: 1/s, longest_call: 4h}}
+  carrier: {{calls: 100, new_calls: 10/s, burst: 30, longest_call: 4h}}
+  office: {{calls: 30, new_calls: 5/s, burst: 15, longest_call: 4h}}
+  person: {{calls: 2, new_calls: 30/m, burst: 10, longest_call: 4h}}   # ten at once, then one every two seconds
   stranger: {{requests: 5/s}}
 
 # Dialled as they stand here; exempt from every limit.
