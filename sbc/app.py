@@ -21,6 +21,7 @@ from sbc.admin import wire
 from sbc.admin.server import AdminServer
 from sbc.changes import Changes, restored
 from sbc.clock import Ids
+from sbc.companion import Companion
 from sbc.errors import ConfigError
 from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, Resolved
 from sbc.log import EventLog
@@ -62,7 +63,7 @@ BUSY_POLL = 0.05  # seconds between looks at the calls in progress while drainin
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """drain: seconds that calls in progress get after SIGTERM or SIGINT. companion: a program started and stopped with us.
+    """drain: seconds that calls in progress get after SIGTERM or SIGINT. companion: a program started and stopped with us, see `Companion`.
 
     registrations, socket, versions: None: registrations.db, sbc.sock and policy-versions/ beside the call records.
     """
@@ -149,6 +150,7 @@ class App:
             self._provision = Provision(self._network, self._guard, self._resolver, proofs, self._media, self._log, suites, self._load)
             if registrations.found:
                 self._engine.receive(BindingsFound(registrations.found))
+            await self._start_companion(closing)  # before anybody can call it
             self._provision.commit(self._provision.prepare(self._provision.complete(loaded)))
             self._changes = self._changing(versions)
             self._changes.begin(loaded)
@@ -156,7 +158,6 @@ class App:
             if self._settings.watch:
                 self._tasks.start(follow(self._settings.policies, self._changes.saved))
             await self._open_views(closing)
-            await self._start_companion(closing)
             self._engine.receive(Begun())
             self._take_signals(loop, closing)
             settle_memory()
@@ -250,23 +251,13 @@ class App:
         await server.open()
 
     async def _start_companion(self, closing: AsyncExitStack) -> None:
-        if not self._settings.companion:
-            return
-        # A session of its own: Ctrl-C reaches us alone, so that calls with it can end in order.
-        process = await asyncio.create_subprocess_exec(*self._settings.companion, start_new_session=True)
+        if self._settings.companion:
+            companion = await Companion.start(self._settings.companion, self._companion_ended)
+            closing.push_async_callback(companion.close)
 
-        async def end() -> None:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
-
-        async def watch() -> None:
-            code = await process.wait()
-            if not self._stopping.is_set():
-                self._log.event("warning", "companion_ended", {"program": " ".join(self._settings.companion), "exit": code})
-
-        closing.push_async_callback(end)
-        self._tasks.start(watch())
+    def _companion_ended(self, code: int) -> None:
+        if not self._stopping.is_set():
+            self._log.event("warning", "companion_ended", {"program": " ".join(self._settings.companion), "exit": code})
 
     def _take_signals(self, loop: asyncio.AbstractEventLoop, closing: AsyncExitStack) -> None:
         actions = {signal.SIGINT: self.stop, signal.SIGTERM: self.stop, signal.SIGHUP: self.reload, signal.SIGUSR1: self.report}

@@ -52,6 +52,7 @@ INTERPRETED = frozenset({
     "sbc/__main__.py",
     "sbc/app.py",
     "sbc/cli.py",
+    "sbc/companion.py",
     "sbc/devcerts.py",
     "sbc/identity_cli.py",
     "sbc/explain_cli.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import signal
 import ssl
 from array import array
@@ -36,8 +37,16 @@ class Mode(StrEnum):
     BUSY = "busy"
 
 
-def main(address: str = "127.0.0.3:5060", mode: str = Mode.ECHO, certificate: Path | None = None, key: Path | None = None) -> int:
+def main(
+    address: str = "127.0.0.3:5060",
+    mode: str = Mode.ECHO,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    ready: int | None = None,
+) -> int:
     """Answer calls over UDP, or over TLS with a PEM `certificate` and its `key`, until SIGINT or SIGTERM. Returns the exit status.
+
+    ready: a descriptor that is closed once we listen
 
     Raises ConfigError for arguments that cannot be used, an address in use among them.
     """
@@ -49,7 +58,7 @@ def main(address: str = "127.0.0.3:5060", mode: str = Mode.ECHO, certificate: Pa
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await answer_calls(parse_address(address, 5060), Mode(mode), context)
+        await answer_calls(parse_address(address, 5060), Mode(mode), context, ready=ready)
 
     try:
         asyncio.run(run())
@@ -70,7 +79,9 @@ def _server_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     return context
 
 
-async def answer_calls(address: Address, mode: Mode, context: ssl.SSLContext | None = None, tell: Say = say) -> None:
+async def answer_calls(
+    address: Address, mode: Mode, context: ssl.SSLContext | None = None, tell: Say = say, ready: int | None = None
+) -> None:
     """Runs until cancelled; calls in progress are hung up then. Raises OSError when `address` cannot be had."""
     running: set[asyncio.Task[None]] = set()
     loop = asyncio.get_running_loop()
@@ -84,6 +95,8 @@ async def answer_calls(address: Address, mode: Mode, context: ssl.SSLContext | N
     try:
         bound = await (agent.wire.listen_tls(address, context) if context else agent.wire.bind_udp(address))
         tell(f"answering calls on {'tls' if context else 'udp'}://{bound[0]}:{bound[1]}, mode {mode}; Ctrl-C ends")
+        if ready is not None:
+            os.close(ready)
         await asyncio.Event().wait()
     finally:
         for task in running:

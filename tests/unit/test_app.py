@@ -18,7 +18,7 @@ import pytest
 from media.control import sockets_only
 from media.engines import Choice
 from media.fake import FakeEngine
-from sbc import app, devcerts, provision, replay
+from sbc import app, companion, devcerts, provision, replay
 from sbc.app import App, Settings
 from sbc.effects import Effect, Resolve, Send, WriteRecord
 from sbc.errors import ConfigError
@@ -354,11 +354,9 @@ def test_errors_at_start_are_one_line_and_leave_nothing_open(stage: Stage) -> No
 
 def test_the_companion_lives_as_long_as_we_do(stage: Stage) -> None:
     mark = stage.folder / "pid"
-    code = f"import os, pathlib, time; pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(60)"
-    stage.companion = (sys.executable, "-c", code)
+    stage.companion = program(f"pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); os.close(int(sys.argv[2])); time.sleep(60)")
 
     async def scene(it: App) -> None:
-        await until(lambda: mark.exists() and mark.read_text())
         os.kill(int(mark.read_text()), 0)
 
     stage.play(scene)
@@ -367,13 +365,41 @@ def test_the_companion_lives_as_long_as_we_do(stage: Stage) -> None:
     assert not any("companion_ended" in line for line in stage.logged)
 
 
+def test_nobody_is_let_in_before_the_companion_is_ready(stage: Stage) -> None:
+    mark = stage.folder / "port"
+    look = (
+        f"probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); time.sleep(0.2); probe.bind(({LOCALHOST!r}, {stage.port})); "
+        f"probe.close(); pathlib.Path({str(mark)!r}).write_text('free'); os.close(int(sys.argv[2])); time.sleep(60)"
+    )
+    stage.companion = program(look)
+
+    async def scene(it: App) -> None:
+        assert mark.read_text() == "free"
+
+    stage.play(scene)
+
+
+def test_a_companion_that_never_says_so_is_not_waited_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(companion, "PATIENCE", 0.1)
+    stage.companion = program("time.sleep(60)")
+
+    async def scene(it: App) -> None:
+        assert "records in" in stage.said[0]
+
+    stage.play(scene)
+
+
 def test_a_companion_that_ends_by_itself_is_mentioned(stage: Stage) -> None:
-    stage.companion = (sys.executable, "-c", "raise SystemExit(3)")
+    stage.companion = program("raise SystemExit(3)")
 
     async def scene(it: App) -> None:
         await until(lambda: any("companion_ended" in line and "exit=3" in line for line in stage.logged))
 
     stage.play(scene)
+
+
+def program(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", f"import os, pathlib, socket, sys, time; {code}")
 
 
 def test_the_real_thing_starts_and_ends_with_exit_status_0(stage: Stage) -> None:
