@@ -183,11 +183,14 @@ def init(
     directory: Annotated[Path, typer.Argument(help="Where policies/ and certs/ are made.")],
     names: Annotated[list[str] | None, typer.Argument(help="Host names phones will use; they go into the certificate.")] = None,
     address: Annotated[str | None, typer.Option(help="Our address. Default: the one that leads to the Internet.")] = None,
+    example: Annotated[str, typer.Option(help="A whole policy for a purpose, with its tests, instead; a wrong name names all.")] = "",
 ) -> None:
-    """Write a first policy to fill in, development certificates and passwords. Overwrites nothing."""
-    from sbc.init import write_tree
+    """Write a first policy to fill in, or an example; development certificates and passwords. Overwrites nothing."""
+    from sbc.init import write_example, write_tree
 
-    for line in write_tree(directory, address, names or ()):
+    if example and address:
+        raise ConfigError("--address: an example has several addresses of ours; it says which they are here")
+    for line in write_example(directory, example, names or ()) if example else write_tree(directory, address, names or ()):
         typer.echo(line)
 
 

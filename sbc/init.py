@@ -1,23 +1,22 @@
-"""`sbc init DIR`: a first policy to fill in, development certificates and secrets. Never overwrites anything."""
+"""`sbc init DIR`: a first policy to fill in, or an example; development certificates and secrets. Never overwrites anything."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from sbc import devcerts
 from sbc.errors import ConfigError
+from sbc.examples import example
 from sbc.explain import schema as cases_schema
 from sbc.policy import schema
 
 SECRETS = ("office", "alice")
-_TARGETS = (
-    *("policies/sbc.yaml", "policies/schema.json", "policies/tests.schema.json"),
-    *("certs/ca.pem", "certs/ca.key", "certs/edge.pem", "certs/edge.key"),
-    *(f"certs/{user}.secret" for user in SECRETS),
-)
+NAMED = 3  # files of passwords, when there are more of them
+_CERTS = ("certs/ca.pem", "certs/ca.key", "certs/edge.pem", "certs/edge.key")
+_SCHEMAS = ("policies/schema.json", "policies/tests.schema.json")
 
 _POLICY = """\
 # yaml-language-server: $schema=./schema.json
@@ -102,23 +101,48 @@ def write_tree(directory: Path, address: str | None = None, names: Sequence[str]
     `address` is ours in both networks (default: the one that leads to the Internet); `names` are host names for the certificate, the
     first of them also the name phones use. ConfigError, with nothing written, if any of the files exists.
     """
-    if existing := [target for target in _TARGETS if (directory / target).exists()]:
-        lines = "".join(f"\n  {directory / target}" for target in existing)
-        raise ConfigError(f"nothing written, because these would be overwritten:{lines}")
     address = address or _own_address()
-    policies, certs = directory / "policies", directory / "certs"
-    policies.mkdir(parents=True, exist_ok=True)
-    devcerts.make(certs, [*names, address], SECRETS)
-    devcerts.write_new(policies / "schema.json", schema.text().encode(), devcerts.PUBLIC_MODE)
-    devcerts.write_new(policies / "tests.schema.json", cases_schema.text().encode(), devcerts.PUBLIC_MODE)
-    devcerts.write_new(policies / "sbc.yaml", _policy(address, names).encode(), devcerts.PUBLIC_MODE)
+    files = {"sbc.yaml": _policy(address, names)}
     return [
-        *(f"created {directory / target}" for target in _TARGETS),
-        "next: edit the lines marked FILL IN in " + str(policies / "sbc.yaml"),
+        *_write(directory, files, SECRETS, [*names, address]),
+        "edit the lines marked FILL IN in " + str(directory / "policies" / "sbc.yaml"),
         f"open in the firewall, for phones and PBXs: TCP {address} 5061, UDP {address} 20000-29999",
         f"open in the firewall, for the carrier: UDP and TCP {address} 5060, UDP {address} 30000-39999",
-        "passwords of the accounts: " + ", ".join(str(certs / f"{user}.secret") for user in SECRETS),
+        *_next(directory, SECRETS, files),
     ]
+
+
+def write_example(directory: Path, name: str, names: Sequence[str] = ()) -> list[str]:
+    """The same of an example policy with its tests, at addresses of this machine. Raises ConfigError as `write_tree` does."""
+    made = example(name)
+    return [
+        *_write(directory, made.files, made.secrets, [*names, *made.names, *[here.strip("[]") for here in made.moved.values()]]),
+        *[f"our address {ours} is {here} here" for ours, here in made.moved.items()],
+        *_next(directory, made.secrets, made.files),
+    ]
+
+
+def _write(directory: Path, files: Mapping[str, str], secrets: Sequence[str], names: Sequence[str]) -> list[str]:
+    """`files`: those of policies/, by path in it. ConfigError, with nothing written, if any file exists."""
+    targets = [*(f"policies/{path}" for path in files), *_SCHEMAS, *_CERTS, *(f"certs/{user}.secret" for user in secrets)]
+    if existing := [target for target in targets if (directory / target).exists()]:
+        lines = "".join(f"\n  {directory / target}" for target in existing)
+        raise ConfigError(f"nothing written, because these would be overwritten:{lines}")
+    policies, certs = directory / "policies", directory / "certs"
+    policies.mkdir(parents=True, exist_ok=True)
+    devcerts.make(certs, names, secrets)
+    texts = {**files, "schema.json": schema.text(), "tests.schema.json": cases_schema.text()}
+    for path, text in texts.items():
+        (policies / path).parent.mkdir(exist_ok=True)
+        devcerts.write_new(policies / path, text.encode(), devcerts.PUBLIC_MODE)
+    return [f"created {directory / target}" for target in targets]
+
+
+def _next(directory: Path, secrets: Sequence[str], files: Iterable[str]) -> list[str]:
+    names = [str(directory / "certs" / f"{user}.secret") for user in secrets]
+    passwords = ", ".join(names if len(names) <= NAMED else [*names[:NAMED], "…"])
+    commands = ("sbc check", *(["sbc test"] if any(path.startswith("tests/") for path in files) else []), "sbc run")
+    return [*([f"passwords of the accounts: {passwords}"] if names else []), f"then: cd {directory}; {'; '.join(commands)}"]
 
 
 def _policy(address: str, names: Sequence[str]) -> str:

@@ -54,6 +54,7 @@ INTERPRETED = frozenset({
     "sbc/cli.py",
     "sbc/companion.py",
     "sbc/devcerts.py",
+    "sbc/examples.py",
     "sbc/identity_cli.py",
     "sbc/explain_cli.py",
     "sbc/running.py",

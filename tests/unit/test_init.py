@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import stat
 from pathlib import Path
 
 import pytest
 
 from sbc.errors import ConfigError
-from sbc.init import write_tree
+from sbc.examples import examples
+from sbc.explain.testing import examine
+from sbc.init import write_example, write_tree
 from sbc.policy.load import load_policy
 
 
@@ -48,3 +51,43 @@ def test_nothing_is_overwritten_and_nothing_is_written(tmp_path: Path) -> None:
         write_tree(tmp_path)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [tmp_path / "policies" / "sbc.yaml"]
     assert (tmp_path / "policies" / "sbc.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", examples())
+def test_an_example_is_good_and_runs_where_it_was_written(tmp_path: Path, name: str) -> None:
+    told = "\n".join(write_example(tmp_path, name))
+    policies = tmp_path / "policies"
+    loaded = load_policy(policies)
+    assert loaded.warnings == ()
+    examined = examine(policies, loaded)
+    assert list(map(str, examined.failures)) == []
+    assert ("sbc test" in told) == (examined.cases > 0)
+    listeners = [(each.transport == "UDP", each.local) for realm in loaded.snapshot.realms.values() for each in realm.listeners]
+    assert len(set(listeners)) == len(listeners), "no two at one port"
+    hosts = [*[local[0] for _, local in listeners], *[realm.relay.address for realm in loaded.snapshot.realms.values()]]
+    assert all(ipaddress.ip_address(host).is_loopback for host in hosts)
+
+
+@pytest.mark.parametrize("name", examples())
+def test_editors_find_the_schemas_of_an_example(tmp_path: Path, name: str) -> None:
+    write_example(tmp_path, name)
+    for file in (tmp_path / "policies").rglob("*.yaml"):
+        first = file.read_text().splitlines()[0]
+        schema = "tests.schema.json" if file.parent.name == "tests" else "schema.json"
+        assert (file.parent / first.partition("$schema=")[2]).resolve() == tmp_path / "policies" / schema
+
+
+def test_an_example_there_is_not(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no example 'transitt': account-at-carrier, .*two-carriers"):
+        write_example(tmp_path, "transitt")
+    write_example(tmp_path, "transit")
+    with pytest.raises(ConfigError, match="would be overwritten"):
+        write_example(tmp_path, "transit")
+
+
+def test_the_addresses_of_an_example_are_told(tmp_path: Path) -> None:
+    told = write_example(tmp_path, "two-carriers")
+    assert "our address [2001:db8::10] is [::1] here" in told
+    policy = (tmp_path / "policies" / "sbc.yaml").read_text()
+    assert "#   127.0.0.10 for 198.51.100.10\n" in policy
+    assert policy.count("198.51.100.10") == 1
