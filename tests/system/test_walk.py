@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sbc import cli
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 class User:
@@ -33,6 +40,24 @@ class User:
         told = self._capsys.readouterr()
         assert ended.value.code == status, told
         return told.out + told.err
+
+    def asked(self, *words: str, answer: str) -> str:
+        """What it prints on a terminal, where somebody answers."""
+        ours, theirs = pty.openpty()
+        os.write(ours, f"{answer}\n".encode())
+        command = (sys.executable, "-P", "-m", "sbc", *words)
+        process = subprocess.Popen(command, cwd=self.folder, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        told = b""
+        try:
+            while more := os.read(ours, 4096):
+                told += more
+        except OSError:  # how Linux says that nobody is at the other end any more
+            pass
+        finally:
+            os.close(ours)
+        assert process.wait(30) == 0, told
+        return told.decode()
 
     def run(self, *options: str) -> None:
         with (self.folder / "log").open("wb") as sink:
@@ -57,16 +82,63 @@ class User:
 
 
 @pytest.fixture
-def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[User]:
+def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[User]:
+    """Nothing is there yet."""
     user = User(tmp_path / "site", monkeypatch, capsys)
-    user.folder.mkdir()
-    monkeypatch.chdir(user.folder)
-    user.sbc("init", ".", "sbc.example.test", "--address", "127.0.0.86")
+    monkeypatch.chdir(tmp_path)
     yield user
     if user.window is not None:
         user.window.send_signal(signal.SIGINT)
         user.window.wait(15)
         assert "Traceback" not in user.log
+
+
+@pytest.fixture
+def user(newcomer: User, monkeypatch: pytest.MonkeyPatch) -> User:
+    newcomer.folder.mkdir()
+    monkeypatch.chdir(newcomer.folder)
+    newcomer.sbc("init", ".", "sbc.example.test", "--address", "127.0.0.86")
+    return newcomer
+
+
+def commands_of_readme(heading: str, until: str) -> list[list[str]]:
+    """The indented lines between two texts, without what is behind #."""
+    text = README.read_text()
+    part = text[text.index(heading) : text.index(until, text.index(heading))]
+    return [shlex.split(line, comments=True) for line in re.findall(r"^    (.+)$", part, re.MULTILINE)]
+
+
+def test_the_commands_of_the_readme_one_after_the_other(newcomer: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    (_, *found), (_, init, *names), (_, folder), (_, check), (_, run) = commands_of_readme("## Your own network", "`sbc init site --ex")
+    assert (found, init, check, run) == (["PATH=$PWD/.venv/bin:$PATH"], "init", "check", "run")
+    assert f"then: cd {folder}; sbc check; sbc run" in newcomer.sbc(init, *names, "--address", "127.0.0.86")
+    monkeypatch.chdir(folder)
+    assert "good" in newcomer.sbc(check)
+    newcomer.run()
+    before = newcomer.policy.read_text()
+    newcomer.edit('    when: {realm: outside, to: "+*"}', '    when: {realm: outside, to: ["+49*", "+44*"]}')
+    commands = commands_of_readme("**To change something", "`sbc run --watch`")
+    assert [words[1] for words in commands] == ["check", "explain", "diff", "apply", "undo"]
+    say: dict[str, Callable[..., str]] = {"apply": partial(newcomer.asked, answer="y")}
+    told = {name: say.get(name, newcomer.sbc)(name, *words) for _, name, *words in commands}
+    assert "good" in told["check"]
+    assert re.search(
+        r"route +outbound: \+4930123456 is one of \+49\*; send to carrier\s+policies/sbc.yaml:\d+:\d+ routes.1", told["explain"]
+    )
+    assert "~ routes.outbound.when.to: +* → [+49*, +44*]" in told["diff"]
+    assert "apply? [y/N]" in told["apply"]
+    assert "applied: " in told["apply"]
+    assert "undone: " in told["undo"]
+    assert newcomer.policy.read_text() == before
+
+
+def test_an_example_is_served_where_it_was_written(newcomer: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    newcomer.sbc("init", "site", "--example", "enterprise-edge")
+    monkeypatch.chdir("site")
+    assert "13 of 13 as expected" in newcomer.sbc("test")
+    newcomer.run()
+    newcomer.edit("calls: 30, longest_call", "calls: 20, longest_call")
+    assert "applied" in newcomer.sbc("apply", "--yes")
 
 
 def test_from_init_to_a_changed_route_and_back(user: User) -> None:
