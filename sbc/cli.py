@@ -195,6 +195,26 @@ def init(
 
 
 @_app.command()
+def certs(
+    names: Annotated[list[str] | None, typer.Argument(help="Host names and addresses for edge.pem, beside localhost.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where they are made.")] = Path("certs"),
+    user: Annotated[list[str] | None, typer.Option(help="A password for it, as USER.secret; may be repeated.")] = None,
+    stir: Annotated[
+        bool, typer.Option("--stir", help="An STI authority as well (sti-ca), and a certificate of it to sign calls with.")
+    ] = False,
+) -> None:
+    """Make what is missing of certificates and passwords for development. Overwrites nothing."""
+    from sbc import devcerts
+
+    try:
+        created = devcerts.make(folder, names or (), user or ()) + (devcerts.make_stir(folder) if stir else [])
+    except (OSError, ValueError) as error:
+        raise ConfigError(str(error)) from None
+    for path in created:
+        typer.echo(f"created {path}")
+
+
+@_app.command()
 def testpeer(
     address: Annotated[str, typer.Option(help="HOST:PORT to answer on.")] = "127.0.0.3:5060",
     mode: Annotated[str, typer.Option(help="echo, tone, ring or busy.")] = "echo",

@@ -1,4 +1,4 @@
-"""Certificates and secrets for development: `python -m sbc.devcerts DIR [--stir] [NAME…]`. What is already there stays.
+"""Certificates and secrets for development: what `sbc certs` makes. What is already there stays.
 
 A small certificate authority of one's own (ca.pem, ca.key) signs edge.pem; phones that trust ca.pem can then verify us.
 Production wants certificates from an authority the peers already trust.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -184,23 +183,3 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def main(arguments: Sequence[str]) -> int:
-    stir = "--stir" in arguments
-    directory, *names = [each for each in arguments if each != "--stir"] or [""]
-    if not directory or any(each.startswith("-") for each in (directory, *names)):
-        sys.stderr.write("usage: python -m sbc.devcerts DIR [--stir] [NAME…]\n")
-        return 2
-    try:
-        created = make(Path(directory), names) + (make_stir(Path(directory)) if stir else [])
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    for path in created:
-        sys.stdout.write(f"created {path}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

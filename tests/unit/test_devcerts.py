@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from sbc import devcerts
+from sbc import cli, devcerts
 from sbc.identity.credential import Trust, credential
 
 
@@ -43,9 +43,6 @@ def test_a_development_authority_lets_us_sign(tmp_path: Path) -> None:
     (tmp_path / "stir.pem").unlink()
     with pytest.raises(FileExistsError):
         devcerts.make_stir(tmp_path)
-    assert devcerts.main([str(tmp_path / "other"), "--stir"]) == 0
-    assert (tmp_path / "other" / "stir.key").exists()
-    assert devcerts.main(["--stir"]) == 2
 
 
 def test_private_files_are_private(tmp_path: Path) -> None:
@@ -72,9 +69,25 @@ def test_half_a_pair_is_not_completed_with_something_else(tmp_path: Path) -> Non
         devcerts.make(tmp_path)
 
 
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert devcerts.main([str(tmp_path / "certs"), "sbc.example.net"]) == 0
-    assert capsys.readouterr().out.count("created ") == 5
-    assert devcerts.main([]) == 2
-    (tmp_path / "certs" / "ca.pem").unlink()
-    assert devcerts.main([str(tmp_path / "certs")]) == 1
+def test_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def certs(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["sbc", "certs", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return int(str(ended.value.code or 0))
+
+    folder = tmp_path / "certs"
+    assert certs("sbc.example.net", "--folder", str(folder), "--user", "alice", "--user", "bob") == 0
+    assert capsys.readouterr().out.count("created ") == 6
+    alternatives = certificate(folder / "edge.pem").extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "sbc.example.net" in alternatives.get_values_for_type(x509.DNSName)
+    assert certs("--folder", str(folder), "--stir") == 0
+    assert [line.rpartition("/")[2] for line in capsys.readouterr().out.splitlines()] == [
+        "sti-ca.pem",
+        "sti-ca.key",
+        "stir.pem",
+        "stir.key",
+    ]
+    (folder / "ca.pem").unlink()
+    assert certs("--folder", str(folder)) == 1
+    assert "ca.pem does not" in capsys.readouterr().err
