@@ -23,7 +23,7 @@ CORE_TESTS := tests/unit tests/scenarios tests/vectors tests/fuzz tests/policies
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 26
 
-run: $(VENV)/.run certs/edge.pem certs/alice.secret ## serve policies/ here, with a test peer to call; Ctrl-C drains and ends
+run: $(VENV)/.run certs/edge.pem certs/alice.secret certs/stir.pem ## serve policies/ here, with a test peer to call; Ctrl-C drains and ends
 	@$(ignore-interrupt now)exec env --default-signal=INT $(BIN)/sbc run $(POLICIES) --testpeer
 
 test: root peers compiler express $(VENV)/.dev ## everything, with real peers in network namespaces (root)
@@ -150,8 +150,8 @@ if command -v clang >/dev/null && printf '#include <bpf/libbpf.h>\n#include <xdp
 	$(MAKE) -C media/native/xdp PYTHON=$(CURDIR)/$(BIN)/python || echo "XDP was not compiled: packets go through sockets" >&2; fi
 endef
 
-certs/edge.pem certs/alice.secret &: | $(VENV)/.run
-	@certs/make-dev-certs
+certs/edge.pem certs/alice.secret certs/stir.pem &: | $(VENV)/.run
+	@certs/make-dev-certs --stir
 
 ifeq ($(MAKECMDGOALS),run)
 -load build/patient.so

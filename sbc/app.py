@@ -35,6 +35,7 @@ from sbc.net.ports import CoreLike
 from sbc.net.publication import Publication
 from sbc.net.resolver import Resolver
 from sbc.net.signer import Signer
+from sbc.net.site import Site
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.net.verifier import Verifier
@@ -143,10 +144,10 @@ class App:
             self._verifier = Verifier(self._tasks, certificates, SystemClock().now, self._engine.receive)
             self._signer = Signer(loop, self._tasks, self._engine.receive, self._service_answers)
             closing.push_async_callback(self._signer.close)
-            self._publication = Publication(certificates, self._published)
+            self._publication, self._site = Publication(certificates, self._published), Site(self._tasks, self._served)
             self._engine.connect(self._network, self._resolver, self._verifier, self._signer)
             suites = self._choice.capabilities.suites
-            proofs = Proofs(self._verifier, self._signer, self._publication)
+            proofs = Proofs(self._verifier, self._signer, self._publication, self._site)
             self._provision = Provision(self._network, self._guard, self._resolver, proofs, self._media, self._log, suites, self._load)
             if registrations.found:
                 self._engine.receive(BindingsFound(registrations.found))
@@ -191,7 +192,7 @@ class App:
         return Changes(versions, self._provision, self._core, receive, self._log, now, start, reopen, self._tally, self._publish)
 
     def _publish(self) -> None:
-        self._tasks.start(self._publication.look())
+        self._tasks.start(self._look_for_ours())
 
     def _log_media(self) -> None:
         facts = {"engine": media_name(self._choice)}
@@ -219,9 +220,19 @@ class App:
         else:
             self._log.event("info", "certificate_published", {"url": url})
 
+    def _served(self, url: str, problem: str) -> None:
+        if problem:
+            self._log.event("error", "certificate_not_served", {"url": url, "problem": problem})
+        else:
+            self._log.event("info", "certificate_served", {"url": url})
+
+    async def _look_for_ours(self) -> None:
+        await self._site.settled()
+        await self._publication.look()
+
     async def _watch_expiry(self) -> None:
         while True:
-            await self._publication.look()
+            await self._look_for_ours()
             await asyncio.sleep(EXPIRY_CHECK)
             self._provision.warn_of_expiry()
 

@@ -16,6 +16,7 @@ from sbc.identity_cli import app as _identity
 POLICIES = Path("policies")
 RECORDINGS = Path("var/recordings")
 SOCKET = Path("var/sbc.sock")
+_CA = Path("certs/ca.pem")
 
 _app = typer.Typer(
     help="A session border controller: SIP over TLS, SRTP media anchor, YAML policies.",
@@ -220,12 +221,17 @@ def testpeer(
     mode: Annotated[str, typer.Option(help="echo, tone, ring or busy.")] = "echo",
     certificate: Annotated[Path | None, typer.Option(help="PEM certificate: answer over TLS instead of UDP.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its PEM key.")] = None,
+    roots: Annotated[
+        Path, typer.Option(help="PEM certificates of the authorities whose signers of calls are believed; nothing is verified without it.")
+    ] = Path("certs/sti-ca.pem"),
+    ca: Annotated[Path, typer.Option(help="PEM certificates that signers' web servers on this machine are signed by.")] = _CA,
     ready: Annotated[int | None, typer.Option(hidden=True, help="Descriptor to close when calls are answered.")] = None,
 ) -> None:
-    """Be somebody to call: answer, play a tone, send back what is said."""
+    """Be somebody to call: answer, play a tone, send back what is said; say whether the call was signed well."""
+    from sbc.judge import Judge
     from sbc.probe import testpeer as probe
 
-    raise typer.Exit(probe.main(address, mode, certificate, key, ready))
+    raise typer.Exit(probe.main(address, mode, certificate, key, ready, Judge(roots, ca) if roots.exists() else None))
 
 
 @_app.command()
@@ -233,8 +239,8 @@ def testcall(
     server: Annotated[str, typer.Option(help="HOST:PORT of the SBC, TLS.")] = "127.0.0.1:5061",
     user: Annotated[str, typer.Option(help="Account to call as.")] = "alice",
     password_file: Annotated[Path, typer.Option(help="File with its password.")] = Path("certs/alice.secret"),
-    ca: Annotated[Path, typer.Option(help="PEM certificates the SBC's must be signed by.")] = Path("certs/ca.pem"),
-    number: Annotated[str, typer.Option(help="Number to call.")] = "1000",
+    ca: Annotated[Path, typer.Option(help="PEM certificates the SBC's must be signed by.")] = _CA,
+    number: Annotated[str, typer.Option(help="Number to call.")] = "+12155550131",
     seconds: Annotated[float, typer.Option(help="How long to talk.")] = 4.0,
 ) -> None:
     """Make one encrypted call through the SBC and say whether both sides were heard."""

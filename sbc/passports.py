@@ -28,13 +28,13 @@ from sbc.sip.parse import parse_datagram
 
 def verified(message: Path, roots: Path, chain: Path | None, at: float | None) -> Iterator[tuple[str, bool]]:
     """Lines for a person, and whether each is good news. ConfigError."""
-    question = _question(_request(message))
-    trust = Trust(tuple(_certificates(roots)))
+    asked = question(_request(message))
+    trust = Trust(tuple(certificates(roots)))
     now = time.time() if at is None else at
     octets = _read(chain) if chain else b""
-    urls = locations(question)
-    verdict = verify(question, dict.fromkeys(urls, octets) if chain else {}, Credentials(trust), now)
-    yield f"caller {' or '.join(question.callers)}, called {question.called}, at {_moment(now)}", True
+    urls = locations(asked)
+    verdict = verify(asked, dict.fromkeys(urls, octets) if chain else {}, Credentials(trust), now)
+    yield f"caller {' or '.join(asked.callers)}, called {asked.called}, at {_moment(now)}", True
     for url in urls:
         yield f"certificate of {url}: {f'taken from {chain}' if chain else 'not there; give it with --certificate'}", chain is not None
     for failure in verdict.failures:
@@ -67,14 +67,14 @@ def explained(text: str) -> Iterator[str]:
 
 def certificate(path: Path, roots: Path | None, at: float | None) -> Iterator[tuple[str, bool]]:
     """What a file of certificates may vouch for. ConfigError."""
-    chain = _certificates(path)
+    chain = certificates(path)
     for each in chain:
         yield f"{each.subject.rfc4514_string()}, until {_moment(each.not_valid_after_utc.timestamp())}", True
     if roots is None:
         yield "not checked against anybody: give --roots", True
         return
     try:
-        found = credential(chain, Trust(tuple(_certificates(roots))), time.time() if at is None else at)
+        found = credential(chain, Trust(tuple(certificates(roots))), time.time() if at is None else at)
     except SipError as error:
         yield f"{error.status} {error.reason}: {error}", False
         return
@@ -126,7 +126,8 @@ def _request(path: Path) -> Request:
     return found
 
 
-def _question(request: Request) -> Claimed:
+def question(request: Request) -> Claimed:
+    """What it says of caller and called. ConfigError."""
     try:
         asserted = parse_identities(request.headers.all(P_ASSERTED_IDENTITY))
     except SipError as error:
@@ -137,7 +138,8 @@ def _question(request: Request) -> Claimed:
     return Claimed(tuple(request.headers.all(IDENTITY)), callers, party(request.to.uri), party(request.uri), date)
 
 
-def _certificates(path: Path) -> list[x509.Certificate]:
+def certificates(path: Path) -> list[x509.Certificate]:
+    """Of a PEM file. ConfigError."""
     try:
         return read_chain(_read(path))
     except SipError as error:

@@ -23,6 +23,7 @@ from sbc.net.ports import CoreLike
 from sbc.net.publication import Publication
 from sbc.net.resolver import Resolver
 from sbc.net.signer import Signatory, Signer
+from sbc.net.site import Page, Site
 from sbc.net.sockets import check_local
 from sbc.net.verifier import Known, Verifier
 from sbc.policy.load import Loaded, load_policy
@@ -42,6 +43,7 @@ class Material:
     contexts: tls.Contexts
     known: Known
     signatory: Signatory | None
+    page: Page | None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -63,11 +65,13 @@ class Proofs:
     verifier: Verifier
     signer: Signer
     publication: Publication
+    site: Site
 
     def apply(self, material: Material) -> None:
         self.verifier.apply(material.known)
         self.signer.apply(material.signatory)
         self.publication.apply(material.known.ours)
+        self.site.apply(material.page)
 
 
 class Provision:
@@ -101,7 +105,10 @@ class Provision:
     def complete(self, loaded: Loaded) -> Material:
         """With what the policy refers to. Raises ConfigError."""
         snapshot = loaded.snapshot
-        return Material(loaded, tls.read(snapshot), self._proofs.verifier.read(snapshot), self._proofs.signer.read(snapshot))
+        proofs = self._proofs
+        return Material(
+            loaded, tls.read(snapshot), proofs.verifier.read(snapshot), proofs.signer.read(snapshot), proofs.site.read(snapshot)
+        )
 
     def prepare(self, material: Material) -> Provided:
         """Open what is new. Raises ConfigError, and then it is closed again."""

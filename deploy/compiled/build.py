@@ -56,6 +56,7 @@ INTERPRETED = frozenset({
     "sbc/devcerts.py",
     "sbc/examples.py",
     "sbc/identity_cli.py",
+    "sbc/judge.py",
     "sbc/explain_cli.py",
     "sbc/running.py",
     "sbc/changes.py",

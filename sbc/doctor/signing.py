@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ def found(snapshot: Snapshot, trunk: Trunk) -> Iterator[Finding]:
     if trunk.sign != "no" and rules is not None and rules.sign is not None:
         chain = Path(rules.sign.certificate.certificate).read_bytes()
         yield from of_chain(rules, rules.sign, chain)
-        yield published(rules.sign.url, asyncio.run(_problem(rules.sign.url, chain)))
+        yield published(rules.sign.url, asyncio.run(_problem(rules, rules.sign.url, chain)))
 
 
 def of_chain(rules: IdentityRules, ours: SigningRules, chain: bytes) -> Iterator[Finding]:
@@ -56,9 +57,11 @@ def published(url: str, why: str) -> Finding:
     return good(f"verifiers find it at {url}")
 
 
-async def _problem(url: str, chain: bytes) -> str:
+async def _problem(rules: IdentityRules, url: str, chain: bytes) -> str:
     loop = asyncio.get_running_loop()
     fetcher = Certificates(loop, Tasks(loop, lambda error: None), lambda url, why: None)
+    if rules.local_authority is not None:
+        fetcher.trust_here(ssl.create_default_context(cafile=rules.local_authority))
     try:
         return await problem(fetcher, url, chain)
     finally:

@@ -14,6 +14,7 @@ import ssl
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import httpx
 
@@ -30,6 +31,7 @@ MIN_TIME, MAX_TIME = 60.0, 86_400.0  # a chain is kept, whatever its server says
 USUAL_TIME = 3600.0  # when its server says nothing
 FREQUENT = 10  # uses of a chain; whose calls come so often is fetched again before it is too old, and nobody waits
 EARLY = 0.1  # of its time
+HERE = "127.0.0.1"  # the one address of this machine that a policy may allow
 FAILED_TIME = (30.0, 60.0)  # until it is asked for again, at random between: not all of us at once
 
 Addresses = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -52,7 +54,10 @@ class _Kept:
 
 
 class Certificates:
-    """Fetches each file once for all who want it, and keeps it. `trusted`, `addresses`, `reachable`: other than usual, for tests."""
+    """Fetches each file once for all who want it, and keeps it. `trusted`, `addresses`, `reachable`: other than usual, for tests.
+
+    `trust_here`: what a policy's `insecure_loopback` allows on top.
+    """
 
     def __init__(
         self,
@@ -68,19 +73,21 @@ class Certificates:
         self._loop = loop
         self._tasks = tasks
         self._failed = failed
-        self._client = httpx.AsyncClient(
-            verify=trusted or ssl.create_default_context(),
-            follow_redirects=False,
-            timeout=TIME,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0),
-        )
+        self._client = _client(trusted or ssl.create_default_context())
+        self._here: httpx.AsyncClient | None = None
         self._addresses = addresses or self._look_up
         self._reachable = reachable
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._asked: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
         self.fetched = 0
+
+    def trust_here(self, trusted: ssl.SSLContext | None) -> None:
+        """Fetch from this machine, too, from servers that these authorities know; None: never, and forget what was."""
+        before, self._here = self._here, _client(trusted) if trusted is not None else None
+        if before is not None:
+            self._kept.clear()
+            self._tasks.start(before.aclose())
 
     async def chains(self, urls: Sequence[str], patience: float) -> tuple[dict[str, bytes], bool]:
         """What could be had of them in that many seconds, PEM by URL, and whether something is still to come: for the next call."""
@@ -98,6 +105,8 @@ class Certificates:
 
     async def close(self) -> None:
         await self._client.aclose()
+        if self._here is not None:
+            await self._here.aclose()
 
     def _known(self, url: str) -> bool:
         kept = self._kept.get(url)
@@ -139,15 +148,18 @@ class Certificates:
         """The file, and for how long it is good. By the address that was looked at: another look-up might lead elsewhere."""
         host, port = check_url(url)
         found = await self._addresses(host, port)
-        inside = [address for address in found if not self._reachable(address)]
-        if inside or not found:
+        client, address = self._client, next(iter(found), "")
+        inside = [each for each in found if not self._reachable(each)]
+        if self._here is not None and HERE in found and all(ip_address(each).is_loopback for each in found):
+            client, address = self._here, HERE
+        elif inside or not found:
             raise Unavailable(f"{host} leads inside, to {inside[0]}" if inside else f"{host} has no address")
-        target = httpx.URL(url).copy_with(host=found[0])
-        asked = self._client.build_request(
+        target = httpx.URL(url).copy_with(host=address)
+        asked = client.build_request(
             "GET", target, headers={"Host": host if port == 443 else f"{host}:{port}", "Accept": "*/*"}, extensions={"sni_hostname": host}
         )
         self.fetched += 1
-        answer = await self._client.send(asked, stream=True)
+        answer = await client.send(asked, stream=True)
         try:
             if answer.status_code != 200:
                 raise Unavailable(f"{host} answered {answer.status_code}")
@@ -169,6 +181,11 @@ class Certificates:
         self._kept.move_to_end(url)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
+
+
+def _client(trusted: ssl.SSLContext) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0)
+    return httpx.AsyncClient(verify=trusted, follow_redirects=False, timeout=TIME, trust_env=False, limits=limits)
 
 
 def _seconds(cache_control: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,14 @@ NOT_CHECKED = Verdict(Verstat.NONE, late=True)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`ours`: the chain of our own certificate, by its URL. Calls that come back to us are no reason to fetch it."""
+    """`ours`: the chain of our own certificate, by its URL. Calls that come back to us are no reason to fetch it.
+
+    `local`: whose web servers on this machine have certificates, too; None: nobody's.
+    """
 
     credentials: Credentials
     ours: dict[str, bytes]
+    local: ssl.SSLContext | None = None
 
 
 class Verifier:
@@ -54,13 +59,15 @@ class Verifier:
         rules = snapshot.identity
         try:
             ours = {rules.sign.url: Path(rules.sign.certificate.certificate).read_bytes()} if rules and rules.sign else {}
-            return Known(Credentials(self._trust(rules) if rules is not None else Trust(())), ours)
+            local = ssl.create_default_context(cafile=rules.local_authority) if rules and rules.local_authority else None
+            return Known(Credentials(self._trust(rules) if rules is not None else Trust(())), ours, local)
         except (OSError, ValueError) as error:
             raise ConfigError(f"identity: {error}") from error
 
     def apply(self, known: Known) -> None:
         """It counts from now on."""
         self._credentials, self._ours = known.credentials, known.ours
+        self._certificates.trust_here(known.local)
 
     def _trust(self, rules: IdentityRules) -> Trust:
         roots = tuple(load_pem_x509_certificates(Path(rules.roots).read_bytes())) if rules.roots is not None else ()

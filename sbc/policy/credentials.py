@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -19,6 +20,8 @@ from sbc.policy.material import MAX_PEM_OCTETS, Unusable, certificates, contents
 from sbc.policy.model import ServiceModel
 from sbc.policy.problems import Problem
 from sbc.policy.snapshot import SigningRules
+
+LOCAL = "localhost"  # the one name that is this machine everywhere (RFC 6761 s6.3)
 
 
 def check_authorities(document: Document, policy: Policy, folder: Path, problems: list[Problem], warnings: list[Problem]) -> None:
@@ -94,6 +97,32 @@ def _check_service(document: Document, service: ServiceModel, folder: Path, prob
         except Unusable as error:
             path = ("identity", "sign", "service", "ca")
             problems.append(Problem(document.place(path), path, str(error)))
+
+
+def check_loopback(document: Document, policy: Policy, folder: Path, certs: Path, problems: list[Problem]) -> None:
+    """What is fetched from this machine itself, and served on it, can be."""
+    identity = policy.identity
+    if identity is None or identity.insecure_loopback is None:
+        return
+    local = identity.insecure_loopback
+
+    def note(key: str, what: str) -> None:
+        path = ("identity", "insecure_loopback", key)
+        problems.append(Problem(document.place(path), path, what))
+
+    try:
+        certificates(folder / local.authority)
+    except Unusable as error:
+        note("authority", str(error))
+    if local.certificate is None:
+        return
+    url = identity.sign.url if identity.sign is not None else None
+    if url is None or urlsplit(url).hostname != LOCAL:
+        note("certificate", f"is for what we serve ourselves: needs 'sign: {{certificate: NAME, url: \"https://{LOCAL}:8443/NAME.pem\"}}'")
+    try:
+        key_pair(pem := certs / f"{local.certificate}.pem", pem.with_suffix(".key"))
+    except Unusable as error:
+        note("certificate", str(error))
 
 
 def signing_key(rules: SigningRules) -> Key:

@@ -16,7 +16,7 @@ from sbc.policy import model, values
 from sbc.policy.check import check
 from sbc.policy.checking.checker import Policy
 from sbc.policy.compile import compile_policy
-from sbc.policy.credentials import check_authorities, check_signer
+from sbc.policy.credentials import check_authorities, check_loopback, check_signer
 from sbc.policy.document import Document
 from sbc.policy.lists import read_lists
 from sbc.policy.material import check_certificates, kept_in, read_secrets
@@ -65,6 +65,7 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite), text: Te
     check_certificates(document, policy, folder, certs, problems, warnings)
     check_authorities(document, policy, folder, problems, warnings)
     check_signer(document, policy, folder, certs, problems, warnings)
+    check_loopback(document, policy, folder, certs, problems)
     lists = read_lists(document, policy, folder, digest, problems)
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))

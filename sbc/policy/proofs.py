@@ -21,14 +21,21 @@ def rules_of(identity: IdentityModel | None, folder: Path, certs: Path, secrets:
         identity.patience if identity.patience is not None else default.patience,
         _own(identity.sign, certs, secrets) if identity.sign is not None else None,
         _service(identity.sign, folder, secrets) if identity.sign is not None else None,
+        str(folder / identity.insecure_loopback.authority) if identity.insecure_loopback is not None else None,
+        _pair(certs, identity.insecure_loopback.certificate) if identity.insecure_loopback is not None else None,
     )
 
 
 def _own(sign: SignModel, certs: Path, secrets: Mapping[Keys, str]) -> SigningRules | None:
     if sign.url is None:
         return None
-    pair = KeyPair(str(certs / f"{sign.certificate}.pem"), str(certs / f"{sign.certificate}.key"))
+    pair = _pair(certs, sign.certificate)
+    assert pair is not None
     return SigningRules(pair, sign.url, secrets.get(("identity", "sign", "origid"), ""))
+
+
+def _pair(certs: Path, name: str | None) -> KeyPair | None:
+    return KeyPair(str(certs / f"{name}.pem"), str(certs / f"{name}.key")) if name is not None else None
 
 
 def _service(sign: SignModel, folder: Path, secrets: Mapping[Keys, str]) -> ServiceRules | None:

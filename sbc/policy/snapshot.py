@@ -547,6 +547,8 @@ class IdentityRules:
     roots    None: nobody's, we only sign
     sign     with a key of ours; None: we do not
     service  who signs instead
+    local_authority    certificates come from this machine, too, whose web server it stands for; None: never
+    local_certificate  we are that server, of our own certificate
     """
 
     roots: str | None
@@ -555,6 +557,8 @@ class IdentityRules:
     patience: float = 0.5
     sign: SigningRules | None = None
     service: ServiceRules | None = None
+    local_authority: str | None = None
+    local_certificate: KeyPair | None = None
 
 
 @dataclass(frozen=True, slots=True)

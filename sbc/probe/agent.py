@@ -17,7 +17,7 @@ from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
-from sbc.sip.names import AUTHORIZATION, CSEQ, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, VIA, WWW_AUTHENTICATE
+from sbc.sip.names import AUTHORIZATION, CSEQ, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, VIA, WWW_AUTHENTICATE, HeaderName
 from sbc.sip.status import reason_phrase
 from sbc.sip.timers import Timers, TimerValues
 from sbc.sip.transactions import ClientTransaction, ServerTransaction, Transactions
@@ -28,7 +28,10 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
 SDP = "application/sdp"
 _CHALLENGES = 2  # a second one may say that the nonce had grown stale; a third says that the password is wrong
 
+VERDICT = HeaderName("X-Verdict")  # crosses an SBC whose policy has it among `pass_headers` of both sides
+
 Progress = Callable[[Response], None]
+Rows = tuple[tuple[str, str], ...]
 
 
 @dataclass
@@ -94,7 +97,7 @@ class Agent:
         proof = tuple((name, value) for name, value in exchange.request.headers if name in (AUTHORIZATION, PROXY_AUTHORIZATION))
         exchange.ack = dialog.ack(exchange.request.cseq.number, self.via(flow), headers=proof).encode()
         self.wire.send(exchange.ack, flow)
-        call = Call(self, flow, dialog, response.body, login)
+        call = Call(self, flow, dialog, response.body, login, response.headers.first(VERDICT) or "")
         self.keep(call)
         return call
 
@@ -251,12 +254,14 @@ class Call:
     """One dialog. In-dialog requests use the flow the call was made on.
 
     body      what the other side said of its media at first
+    verdict   what it found of the proof of who calls, if it says so
     ended     becomes "we hung up", "they hung up", or a status
     on_offer  called with the session description of a re-INVITE; gives ours, or raises SipError
     """
 
-    def __init__(self, agent: Agent, flow: Flow, dialog: Dialog, body: bytes, login: Login | None = None) -> None:
+    def __init__(self, agent: Agent, flow: Flow, dialog: Dialog, body: bytes, login: Login | None = None, verdict: str = "") -> None:
         self.dialog = dialog
+        self.verdict = verdict
         self.body = body
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.acknowledged = True
@@ -293,10 +298,10 @@ class Call:
         if request.method == "BYE":
             self._end("they hung up")
 
-    def _succeed(self, request: Request, transaction: ServerTransaction, body: bytes) -> None:
+    def _succeed(self, request: Request, transaction: ServerTransaction, body: bytes, more: Rows = ()) -> None:
         """200 with a description, repeated until the ACK comes (RFC 3261 s13.3.1.4)."""
         contact = self._agent.contact(self._flow, request.uri.user or "probe")
-        headers = (("Contact", contact), ("Allow", ALLOW), *record_route_rows(request))
+        headers = (("Contact", contact), ("Allow", ALLOW), *record_route_rows(request), *more)
         response = Response.answer(request, 200, to_tag=self.dialog.local_tag, headers=headers, body=body, content_type=SDP)
         self.acknowledged = False
         self._agent.respond(transaction, response)
@@ -338,11 +343,11 @@ class IncomingCall(Call):
         headers = (("Contact", contact), *record_route_rows(self.invite))
         self._agent.respond(self.transaction, Response.answer(self.invite, 180, to_tag=self.dialog.local_tag, headers=headers))
 
-    def answer(self, body: bytes) -> None:
+    def answer(self, body: bytes, verdict: str = "") -> None:
         """Nothing when the caller has given up meanwhile."""
         if not self.ended.done():
             self.answered = True
-            self._succeed(self.invite, self.transaction, body)
+            self._succeed(self.invite, self.transaction, body, ((VERDICT, verdict),) if verdict else ())
 
     def refuse(self, status: int, reason: str = "") -> None:
         if not self.answered and not self.ended.done():

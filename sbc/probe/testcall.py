@@ -54,7 +54,7 @@ def main(
     user: str = "alice",
     password_file: Path = Path("certs/alice.secret"),
     ca: Path = Path("certs/ca.pem"),
-    number: str = "1000",
+    number: str = "+12155550131",
     seconds: float = 4.0,
 ) -> int:
     """Make one call. Returns the exit status: 0 when both tones were heard. Raises ConfigError for arguments that cannot be used."""
@@ -131,6 +131,8 @@ async def _dial(agent: Agent, flow: Flow, stream: Stream, login: Login, number: 
         raise Failure(f"{error.status} {error.reason}; {_HINTS.get(error.status, 'see the log of the SBC')}") from None
     tell(f"digest    {login.user} authenticated with {login.used}" if login.used else "digest    nobody asked for a password")
     tell(f"answered  after {1000 * (loop.time() - begun):.0f} ms")
+    if established.verdict:
+        tell(f"identity  {established.verdict}")
     try:
         _agree(established, stream, cryptos, tell)
     except (Failure, SipError) as error:

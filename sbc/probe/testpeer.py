@@ -8,6 +8,7 @@ import os
 import signal
 import ssl
 from array import array
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
 
@@ -21,11 +22,15 @@ from sbc.probe.stream import Stream, new_keys
 from sbc.probe.tones import FRAME, RATE, silence, tone
 from sbc.sdp.crypto import Crypto
 from sbc.sdp.model import Direction
+from sbc.sip.message import Request
 
 TONE = 600.0  # Hz
 TONE_SECONDS = 1.0
 RING_SECONDS = 0.5
 _ECHO_KEPT = 5 * FRAME  # samples that may wait to be sent back: a tenth of a second, so that the echo stays a prompt one
+
+
+Judge = Callable[[Request], Awaitable[str]]
 
 
 class Mode(StrEnum):
@@ -43,10 +48,12 @@ def main(
     certificate: Path | None = None,
     key: Path | None = None,
     ready: int | None = None,
+    judge: Judge | None = None,
 ) -> int:
     """Answer calls over UDP, or over TLS with a PEM `certificate` and its `key`, until SIGINT or SIGTERM. Returns the exit status.
 
     ready: a descriptor that is closed once we listen
+    judge: says what is to be thought of the proof of who calls; the caller is told
 
     Raises ConfigError for arguments that cannot be used, an address in use among them.
     """
@@ -58,7 +65,7 @@ def main(
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await answer_calls(parse_address(address, 5060), Mode(mode), context, ready=ready)
+        await answer_calls(parse_address(address, 5060), Mode(mode), context, ready=ready, judge=judge)
 
     try:
         asyncio.run(run())
@@ -80,14 +87,19 @@ def _server_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
 
 
 async def answer_calls(
-    address: Address, mode: Mode, context: ssl.SSLContext | None = None, tell: Say = say, ready: int | None = None
+    address: Address,
+    mode: Mode,
+    context: ssl.SSLContext | None = None,
+    tell: Say = say,
+    ready: int | None = None,
+    judge: Judge | None = None,
 ) -> None:
     """Runs until cancelled; calls in progress are hung up then. Raises OSError when `address` cannot be had."""
     running: set[asyncio.Task[None]] = set()
     loop = asyncio.get_running_loop()
 
     def take(call: IncomingCall) -> None:
-        task = loop.create_task(_serve(call, address[0], mode, tell))
+        task = loop.create_task(_serve(call, address[0], mode, tell, judge))
         running.add(task)
         task.add_done_callback(running.discard)
 
@@ -105,7 +117,7 @@ async def answer_calls(
         agent.close()
 
 
-async def _serve(call: IncomingCall, host: str, mode: Mode, tell: Say) -> None:
+async def _serve(call: IncomingCall, host: str, mode: Mode, tell: Say, judge: Judge | None) -> None:
     mode = {"486": Mode.BUSY, "480": Mode.RING}.get(call.called[-3:], mode)
     name = f"call from {call.caller} to {call.called}"
     if mode is Mode.BUSY:
@@ -117,6 +129,10 @@ async def _serve(call: IncomingCall, host: str, mode: Mode, tell: Say) -> None:
     if mode is Mode.RING:
         tell(f"{name}: given up, {await call.ended}")
         return
+    verdict = ""
+    if judge is not None:
+        verdict = await judge(call.invite)
+        tell(f"{name}: {verdict}")
     await asyncio.wait((call.ended,), timeout=RING_SECONDS)
     if call.ended.done():
         tell(f"{name}: given up, {call.ended.result()}")
@@ -125,7 +141,7 @@ async def _serve(call: IncomingCall, host: str, mode: Mode, tell: Say) -> None:
     side = _Side(await Stream.open(host, player.play, player.hear))
     try:
         call.on_offer = side.answer
-        call.answer(side.answer(call.body))
+        call.answer(side.answer(call.body), verdict)
         tell(f"{name}: answered, {side}")
         tell(f"{name}: {await call.ended}, {side.figures()}")
     except SipError as error:

@@ -22,6 +22,7 @@ def load(tmp_path: Path, file: Path) -> Snapshot:
     (tmp_path / "policies").mkdir()
     shutil.copy(file, tmp_path / "policies")
     devcerts.make(tmp_path / "certs", users=["alice", "office", "tel"])
+    devcerts.make_stir(tmp_path / "certs")
     loaded = load_policy(tmp_path / "policies")
     assert loaded.warnings == ()
     return loaded.snapshot

@@ -45,6 +45,17 @@ class SignModel(Model):
         return value
 
 
+class LoopbackModel(Model):
+    """Development on one machine, where no certificate can be on the Internet."""
+
+    authority: str = Field(
+        min_length=1, description="PEM file of the authorities that web servers on this machine (127.0.0.1) have their certificate from."
+    )
+    certificate: Name | None = Field(
+        None, description="NAME of a certificate for localhost: we serve our own `url`, which is then https://localhost:8443/…, with it."
+    )
+
+
 class IdentityModel(Model):
     """STIR/SHAKEN: what it takes to verify who calls, and to sign. Trunks say whether (`verify`, `sign`)."""
 
@@ -57,6 +68,9 @@ class IdentityModel(Model):
         None, description="How long a call waits for a signer's certificate that is not at hand. Default: 500ms; at most 2s."
     )
     sign: SignModel | None = Field(None, description="Our key, and where its certificate is published.")
+    insecure_loopback: LoopbackModel | None = Field(
+        None, description="For development: signers' certificates may also be on this machine itself. Default: never."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -12,10 +12,11 @@ import pytest
 
 from sbc import devcerts
 from sbc.clock import Now
+from sbc.identity.location import public
 from sbc.identity.passport import signed
 from sbc.identity.verdict import Claimed, Verstat
 from sbc.inputs import Verified
-from sbc.net.fetch import FREQUENT, Certificates
+from sbc.net.fetch import FREQUENT, Certificates, Unavailable, _client
 from sbc.net.tasks import Tasks
 from sbc.net.verifier import Verifier
 from sbc.sip.fields.signed_identity import SignedIdentity
@@ -88,8 +89,7 @@ async def site(
 ) -> AsyncIterator[tuple[Site, Certificates]]:
     devcerts.make(folder, names, users=())
     made = Site(folder)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "edge.pem", folder / "edge.key")
+    context = tls(folder)
     loop = asyncio.get_running_loop()
     faults: list[BaseException] = []
     tasks = Tasks(loop, faults.append)
@@ -109,6 +109,65 @@ async def site(
         await tasks.close()
         await fetcher.close()
         assert not faults
+
+
+@pytest.mark.parametrize(
+    ("addresses", "problem"),
+    [
+        (["127.0.0.1"], None),
+        (["::1", "127.0.0.1"], None),
+        (["10.0.0.1"], f"{HOST} leads inside, to 10.0.0.1"),
+        (["127.0.0.1", "10.0.0.1"], f"{HOST} leads inside, to 127.0.0.1"),
+        (["127.0.0.1", "93.184.216.34"], f"{HOST} leads inside, to 127.0.0.1"),
+        (["127.0.0.2"], f"{HOST} leads inside, to 127.0.0.2"),
+        (["169.254.169.254"], f"{HOST} leads inside, to 169.254.169.254"),
+    ],
+)
+def test_STV_06_this_machine_is_asked_only_where_the_policy_says_so(tmp_path: Path, addresses: list[str], problem: str | None) -> None:
+    async def scene() -> None:
+        async with site(tmp_path, reachable=public) as (made, fetcher):
+            made.paths["/a"] = content(CHAIN)
+
+            async def found(host: str, port: int) -> Sequence[str]:
+                return addresses
+
+            fetcher._addresses = found
+            server = await asyncio.start_server(made.serve, "127.0.0.1", 8443, ssl=tls(tmp_path))
+            async with server:
+                with pytest.raises(Unavailable, match="leads inside"):
+                    await fetcher.fetch(url("/a"))
+                fetcher.trust_here(ssl.create_default_context(cafile=str(tmp_path / "ca.pem")))
+                if problem is None:
+                    assert await fetcher.fetch(url("/a")) == CHAIN
+                    assert (await fetcher.chains([url("/a")], 1.0))[0]
+                    fetcher.trust_here(None)  # what was fetched so is forgotten with it
+                    assert (await fetcher.chains([url("/a")], 1.0))[0] == {}
+                    fetcher.trust_here(ssl.create_default_context())
+                    with pytest.raises(Unavailable, match="certificate verify failed"):
+                        await fetcher.fetch(url("/a"))
+                else:
+                    with pytest.raises(Unavailable, match=problem):
+                        await fetcher.fetch(url("/a"))
+
+    asyncio.run(scene())
+
+
+def test_STV_06_the_authority_of_this_machine_stands_for_nobody_else(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as (made, fetcher):
+            made.paths["/a"] = content(CHAIN)
+            fetcher._client = _client(ssl.create_default_context())
+            fetcher.trust_here(ssl.create_default_context(cafile=str(tmp_path / "ca.pem")))
+            with pytest.raises(Unavailable, match="certificate verify failed"):
+                await fetcher.fetch(url("/a"))
+
+    asyncio.run(scene())
+
+
+def tls(folder: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "edge.pem", folder / "edge.key")
+    return context
 
 
 def url(path: str) -> str:

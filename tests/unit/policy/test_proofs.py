@@ -38,6 +38,16 @@ def test_whose_signatures_count(folder: Folder) -> None:
     assert folder.load(MINIMAL).snapshot.identity is None
 
 
+def test_a_certificate_may_be_on_this_machine_only_where_the_policy_says_so(folder: Folder) -> None:
+    root = PKI / "root.cert.pem"
+    rules = folder.load(MINIMAL + identity(roots=root)).snapshot.identity
+    assert rules is not None
+    assert (rules.local_authority, rules.local_certificate) == (None, None)
+    rules = folder.load(MINIMAL + identity(roots=root, insecure_loopback="{authority: " + str(root) + "}")).snapshot.identity
+    assert rules is not None
+    assert (rules.local_authority, rules.local_certificate) == (str(root), None)
+
+
 def test_nobody_waits_for_long(folder: Folder) -> None:
     snapshot = folder.load(MINIMAL + identity(roots=PKI / "root.cert.pem")).snapshot
     assert snapshot.identity is not None
@@ -77,6 +87,26 @@ def test_nobody_waits_for_long(folder: Folder) -> None:
         ),
         (SIGNS + identity(sign="{certificate: stir, url: " + URL + ", origid: {file: none}}"), "identity.sign.origid.file: "),
         (identity(roots=PKI / "root.cert.pem", patience="soon"), "identity.patience"),
+        (identity(roots=PKI / "root.cert.pem", insecure_loopback="{}"), "identity.insecure_loopback: needs 'authority'"),
+        (identity(insecure_loopback="{authority: x}"), "needs 'roots' to verify calls, 'sign' to sign them, or both"),
+        (
+            identity(roots=PKI / "root.cert.pem", insecure_loopback="{authority: none.pem}"),
+            "identity.insecure_loopback.authority: ",
+        ),
+        (
+            identity(roots=PKI / "root.cert.pem", insecure_loopback="{authority: none.pem, certificate: edge}"),
+            "identity.insecure_loopback.certificate: is for what we serve ourselves: needs 'sign: {certificate: NAME, url: ",
+        ),
+        (
+            identity(sign="{certificate: stir, url: " + URL + "}", insecure_loopback="{authority: none.pem, certificate: edge}"),
+            "identity.insecure_loopback.certificate: is for what we serve ourselves",
+        ),
+        (
+            identity(
+                sign="{certificate: stir, url: 'https://localhost/a'}", insecure_loopback="{authority: none.pem, certificate: missing}"
+            ),
+            "missing.pem",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(folder: Folder, text: str, says: str) -> None:

@@ -17,6 +17,7 @@ from sbc.probe import testcall, testpeer
 from sbc.probe.agent import Login
 from sbc.probe.console import parse_address
 from sbc.probe.testpeer import Mode
+from sbc.sip.message import Request
 from tests.unit.probe.until import until
 
 HOST = "127.0.0.1"
@@ -29,7 +30,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _call(certificates: Path, number: str, mode: Mode = Mode.ECHO) -> tuple[int, list[str], list[str]]:
+def _call(certificates: Path, number: str, mode: Mode = Mode.ECHO, judge: testpeer.Judge | None = None) -> tuple[int, list[str], list[str]]:
     """The exit status, the lines of the caller, the lines of the callee."""
     ours: list[str] = []
     theirs: list[str] = []
@@ -38,7 +39,7 @@ def _call(certificates: Path, number: str, mode: Mode = Mode.ECHO) -> tuple[int,
     client = ssl.create_default_context(cafile=certificates / "ca.pem")
 
     async def run() -> int:
-        peer = asyncio.get_running_loop().create_task(testpeer.answer_calls((HOST, 0), mode, server, theirs.append))
+        peer = asyncio.get_running_loop().create_task(testpeer.answer_calls((HOST, 0), mode, server, theirs.append, judge=judge))
         await until(lambda: theirs)
         port = int(theirs[0].partition(",")[0].rpartition(":")[2])
         status = await testcall.call((HOST, port), client, Login("alice", "secret"), number, 2.0, ours.append)
@@ -58,6 +59,16 @@ def test_a_call_to_the_test_peer_hears_both_tones(certificates: Path) -> None:
     assert "SRTP AEAD_AES_256_GCM" in lines[4]
     assert " 0 lost, 0 rejected" in lines[6]
     assert "back after" in lines[8]
+
+
+def test_what_the_peer_makes_of_a_signature_is_said_on_both_sides(certificates: Path) -> None:
+    async def judge(invite: Request) -> str:
+        return f"not signed by {invite.from_.uri.user}"
+
+    status, lines, theirs = _call(certificates, "1000", judge=judge)
+    assert status == 0, lines
+    assert "identity  not signed by alice" in lines
+    assert "call from alice to 1000: not signed by alice" in theirs
 
 
 def test_a_peer_that_does_not_echo_fails_the_call_and_the_hint_says_so(certificates: Path) -> None:
