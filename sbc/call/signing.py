@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sbc.call.bridge import Invitation
 from sbc.call.context import Context
+from sbc.call.neutral import as_written
 from sbc.clock import Now
 from sbc.effects import Sign
 from sbc.errors import SipError
 from sbc.identity.passport import Passport, read
 from sbc.identity.signature import Signature, ToSign
 from sbc.identity.verdict import FRESH_S, MAX_HEADERS, Verstat
-from sbc.policy.snapshot import Party, Trunk
+from sbc.policy.snapshot import NumberTable, Party, Trunk
 from sbc.sip.fields.date import date_of, seconds_of
 from sbc.sip.fields.identity import parse_identities
 from sbc.sip.fields.signed_identity import SignedIdentity
 from sbc.sip.message import Request
 from sbc.sip.names import DATE, IDENTITY, P_ASSERTED_IDENTITY
 from sbc.sip.uri import Uri
-
-_SHORTEST = 3  # digits that two spellings of a number have in common at least
 
 
 def to_sign(request: Request, invitation: Invitation, caller: Party | None, callee: Party, now: Now) -> ToSign | str | None:
@@ -30,9 +29,9 @@ def to_sign(request: Request, invitation: Invitation, caller: Party | None, call
     """
     if not isinstance(callee, Trunk) or callee.sign == "no" or caller is None or caller.headers.attest == "no" or invitation.urgent:
         return None
-    shown = _shown(request, invitation)
+    shown = _shown(request, invitation, callee)
     number = shown[0] if shown else ""
-    called = _canonical(request.uri, (invitation.called,))
+    called = _called(request, invitation, callee)
     if not number or not called:
         return "it shows no number of its caller" if not number else "what is called is no number"
     date = seconds_of(request.headers.first(DATE) or "")
@@ -52,7 +51,7 @@ def to_sign(request: Request, invitation: Invitation, caller: Party | None, call
 
 def attestation(caller: Party, callee: Trunk, shown: Sequence[str]) -> str:
     """A: every number it shows is its own. B: only the customer is known. C: who brings it answers for others. No more than allowed."""
-    if all(caller.headers.own(f"+{number}") for number in shown):
+    if all(number and caller.headers.own(f"+{number}") for number in shown):
         by_the_facts = "A"
     else:
         by_the_facts = "C" if caller.headers.trusted else "B"
@@ -87,30 +86,40 @@ def as_json(asked: ToSign | str, signature: Signature | None) -> dict[str, objec
     }
 
 
-def _shown(request: Request, invitation: Invitation) -> tuple[str, ...]:
-    """The caller's numbers. The first is the one a verifier will read: of P-Asserted-Identity, else of From."""
+def _shown(request: Request, invitation: Invitation, callee: Party) -> tuple[str, ...]:
+    """The caller's numbers. The first is the one a verifier will read: of P-Asserted-Identity, else of From.
+
+    One that is written as neither is, in E.164 or as `callee` has its numbers, is somebody's we do not know: "".
+    """
     known = (invitation.caller, *[(each.uri.user or "").partition(";")[0] for each in invitation.said.identities])
+    presents = callee.headers.presents
+    written = _written(known, presents.callers if presents is not None else ())
     try:
         asserted = parse_identities(request.headers.all(P_ASSERTED_IDENTITY))
     except SipError:
         asserted = ()
-    uris = (*[each.uri for each in asserted], request.from_.uri)
-    return tuple([number for uri in uris if (number := _canonical(uri, known))])
+    numbers = [_number(uri, written) for uri in (*[each.uri for each in asserted], request.from_.uri)]
+    return tuple([number for number in numbers if number is not None])
 
 
-def _canonical(uri: Uri, known: Iterable[str]) -> str:
-    """The number without its plus. One that is sent as a peer wants to have it is one of the `known`, which are global; "" otherwise."""
+def _called(request: Request, invitation: Invitation, callee: Party) -> str:
+    """The number that is called; "" when it is none."""
+    presents = callee.headers.presents
+    return _number(request.uri, _written((invitation.called,), presents.called if presents is not None else ())) or ""
+
+
+def _written(numbers: Iterable[str], table: NumberTable) -> dict[str, str]:
+    """Global numbers, without their plus, by how they look to a peer."""
+    return {as_written(number, table): number[1:] for number in numbers if number.startswith("+")}
+
+
+def _number(uri: Uri, written: Mapping[str, str]) -> str | None:
+    """The number without its plus, whole: that one ends as another does means nothing. None: a name."""
     sent = (uri.user or "").partition(";")[0]
-    digits = sent.lstrip("+")
+    digits = sent.removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
-        return ""
-    if sent.startswith("+"):
-        return digits
-    short = digits.lstrip("0")
-    for number in known:
-        if number.startswith("+") and len(short) >= _SHORTEST and (number.endswith(short) or digits.endswith(number[1:])):
-            return number[1:]
-    return ""
+        return None
+    return digits if sent != digits else written.get(sent, "")
 
 
 def _passports(request: Request) -> list[Passport]:

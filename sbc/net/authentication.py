@@ -13,6 +13,7 @@ import httpx
 
 from sbc.errors import SipError
 from sbc.identity.faults import InvalidIdentity
+from sbc.identity.location import check_url
 from sbc.identity.passport import read
 from sbc.identity.sign import claims_of
 from sbc.identity.signature import Signature, ToSign
@@ -78,7 +79,7 @@ class AuthenticationService:
             self._say(self._rules.url, "")
         self._breaker.succeeded()
         try:
-            return signature_in(answer, asked)
+            return signature_in(answer, asked, origid)
         except SipError as error:
             return Signature(problem=f"the authentication service: {error}")
 
@@ -101,8 +102,8 @@ class AuthenticationService:
             return octets if answer.status_code == httpx.codes.OK else b'{"status": %d}' % answer.status_code
 
 
-def signature_in(answer: bytes, asked: ToSign) -> Signature:
-    """What a service has signed, if it is what was asked for: it is our call. SipError."""
+def signature_in(answer: bytes, asked: ToSign, origid: str) -> Signature:
+    """What a service has signed, if it is what was asked for: it is our call, and our word that stands in it. SipError."""
     try:
         found: Any = json.loads(answer)
         identity = found["signingResponse"]["identity"] if isinstance(found, dict) else None
@@ -110,12 +111,22 @@ def signature_in(answer: bytes, asked: ToSign) -> Signature:
         raise InvalidIdentity(f"no signature in its answer {answer[:80].decode(errors='replace')!r}") from None
     if not isinstance(identity, str):
         raise InvalidIdentity("no signature in its answer")
-    passport = read(SignedIdentity.parse(identity).token)
+    header = SignedIdentity.parse(identity)
+    passport = read(header.token)
     claims = passport.claims
-    if (passport.ppt, passport.orig, passport.dest) != (asked.ppt, asked.caller, (asked.called,)):
+    if (header.ppt, passport.ppt, passport.orig, passport.dest) != (asked.ppt, asked.ppt, asked.caller, (asked.called,)):
         raise InvalidIdentity("what it signed is another call")
+    if passport.iat != asked.iat:  # Date of the INVITE says that time
+        raise InvalidIdentity(f"what it signed is of another time, {passport.iat - asked.iat:+d} s")
+    check_url(header.info)
+    if passport.x5u != header.info:
+        raise InvalidIdentity("what it signed names two places of its certificate")
     if passport.ppt == "div":
         if passport.diverted != asked.diverted:
             raise InvalidIdentity("what it signed is another diversion")
         return Signature(identity)
-    return Signature(identity, claims["attest"], claims["origid"])
+    if claims["attest"] < asked.attest:
+        raise InvalidIdentity(f"it signed {claims['attest']} where {asked.attest} was asked for")
+    if claims["origid"] != origid:
+        raise InvalidIdentity("what it signed has another origid")
+    return Signature(identity, claims["attest"], origid)

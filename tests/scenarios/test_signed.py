@@ -101,6 +101,23 @@ def test_STI_05_attestation_by_the_facts_and_no_more_than_allowed(office: str, c
         assert passport(received).claims["attest"] == attest
 
 
+@pytest.mark.parametrize("shown", ["121", "5550121", "44812155550121", "2079460958", "12155550121"])
+def test_STI_05_a_number_that_only_ends_as_one_of_the_customers_is_not_its_own(shown: str) -> None:
+    """What is asserted is its own, what people see is not: who ends as it does need not be it."""
+    received = Signing(OWNS).call(caller=shown)
+    assert received.from_.uri.user == shown
+    found = passport(received)
+    assert (found.orig, found.claims["attest"]) == (CALLER[1:], "B")
+
+
+@pytest.mark.parametrize(("style", "caller", "called"), [("digits", CALLER[1:], CALLED), ('{"+1": "0"}', f"0{CALLER[2:]}", CALLED)])
+def test_STI_03_a_number_is_known_as_the_peer_has_it_written(style: str, caller: str, called: str) -> None:
+    received = Signing(OWNS, carrier=f"{TRUSTED}; callers_as: {style}; called_as: {style}").call()
+    assert received.from_.uri.user == caller
+    found = passport(received)
+    assert (found.orig, found.dest, found.claims["attest"]) == (CALLER[1:], (CALLED[1:],), "A")
+
+
 def test_STI_05_numbers_of_the_inventory_are_the_customers_own() -> None:
     text = policy(office="") + f'numbers: {{"{CALLER}": office}}\n'
     cast = Cast(text)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from sbc import devcerts
 from sbc.errors import SipError
+from sbc.frozen import replace
 from sbc.identity.passport import read
 from sbc.identity.sign import Key
 from sbc.identity.signature import ToSign
@@ -33,14 +34,15 @@ DIV = ToSign("office", "", "12155550121", "12155550199", NOW, "12155550131")
 Answer = Callable[[dict[str, Any]], Awaitable[tuple[int, bytes]]]
 
 
-def signing(key: Key = KEY, **other: str) -> Answer:
+def signing(key: Key = KEY, *, late: int = 0, **other: str) -> Answer:
     async def answer(request: dict[str, Any]) -> tuple[int, bytes]:
         claims = request["signingRequest"]
         number, called = claims["orig"]["tn"], claims["dest"]["tn"][0]
-        asked = ToSign("", other.get("attest", claims.get("attest", "")), number, other.get("called", called), claims["iat"])
+        iat = claims["iat"] + late
+        asked = ToSign("", other.get("attest", claims.get("attest", "")), number, other.get("called", called), iat)
         if "div" in claims:
-            asked = ToSign("", "", number, called, claims["iat"], claims["div"]["tn"])
-        return 200, json.dumps({"signingResponse": {"identity": key.sign(asked, claims.get("origid", ""))}}).encode()
+            asked = ToSign("", "", number, called, iat, claims["div"]["tn"])
+        return 200, json.dumps({"signingResponse": {"identity": key.sign(asked, other.get("origid", claims.get("origid", "")))}}).encode()
 
     return answer
 
@@ -118,6 +120,17 @@ def test_STI_06_a_service_that_says_less_is_believed(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize(("asked", "signed"), [("C", "A"), ("C", "B"), ("B", "A")])
+def test_STI_06_a_service_that_says_more_is_not(tmp_path: Path, asked: str, signed: str) -> None:
+    async def scene() -> None:
+        async with site(tmp_path, signing(attest=signed)) as (_, service):
+            signature = await service.sign(replace(ASKED, attest=asked), "x")
+            assert (signature.identity, signature.attest) == ("", None)
+            assert signature.problem == f"the authentication service: it signed {signed} where {asked} was asked for"
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
@@ -127,6 +140,9 @@ def test_STI_06_a_service_that_says_less_is_believed(tmp_path: Path) -> None:
         (plain(200, b'{"signingResponse": {"identity": 5}}'), "no signature"),
         (plain(200, b'{"signingResponse": {"identity": "a;info=<x>\\r\\nEvil: 1"}}'), "malformed Identity"),
         (signing(called="12155550199"), "another call"),
+        (signing(late=5), "another time, +5 s"),
+        (signing(origid="y"), "another origid"),
+        (signing(Key(KEY.private, "https://127.0.0.1/a.pem")), "leads inside"),
         (plain(500), "it answered 500"),
         (plain(200, b"x" * 70_000), "more than"),
         (silent, "no answer in 200 ms"),
@@ -203,7 +219,7 @@ def test_a_server_that_cannot_prove_who_it_is_hears_nothing(tmp_path: Path) -> N
     st.sampled_from(["signingResponse", "identity"]), inner)).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_answer_is_a_signature_of_ours_or_none(octets: bytes) -> None:
     with pytest.raises(SipError):
-        signature_in(octets, ASKED)
+        signature_in(octets, ASKED, "x")
 
 
 def test_a_breaker_tries_again_one_at_a_time() -> None:
