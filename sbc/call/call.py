@@ -147,7 +147,7 @@ class Call:
         if self.state is CallState.ENDED or self.a is None:
             return
         self.facts.stir = as_json(verdict)
-        self.invitation = with_verdict(self.invitation, verdict)
+        self.invitation = with_verdict(self.invitation, verdict, self.a.party)
         cause = refusal(self.a, verdict)
         if cause is None:
             self._find(self.a, Offered(self.a.described), now)

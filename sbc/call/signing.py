@@ -37,7 +37,7 @@ def to_sign(request: Request, invitation: Invitation, caller: Party | None, call
     date = seconds_of(request.headers.first(DATE) or "")
     if date is not None and abs(now.wall - date) > FRESH_S:  # "MUST NOT" be signed (RFC 8224 s6.1 step 3)
         return "its Date is of another time"
-    reached = _reached(_passports(request), number)
+    reached = reached_by(passports_of(request), number)
     if called in reached:
         return None
     iat = int(now.wall)
@@ -122,7 +122,8 @@ def _number(uri: Uri, written: Mapping[str, str]) -> str | None:
     return digits if sent != digits else written.get(sent, "")
 
 
-def _passports(request: Request) -> list[Passport]:
+def passports_of(request: Request) -> list[Passport]:
+    """What was signed of it so far, true or not."""
     found = []
     for text in request.headers.all(IDENTITY)[:MAX_HEADERS]:
         try:
@@ -132,7 +133,7 @@ def _passports(request: Request) -> list[Passport]:
     return found
 
 
-def _reached(passports: Sequence[Passport], caller: str) -> list[str]:
+def reached_by(passports: Sequence[Passport], caller: str) -> list[str]:
     """Whom they say this caller calls, and where that was sent on to, one after the other."""
     reached = dict.fromkeys([number for each in passports if each.ppt in (None, "shaken") and each.orig == caller for number in each.dest])
     diversions = [each for each in passports if each.ppt == "div"]

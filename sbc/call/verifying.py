@@ -8,17 +8,19 @@ from sbc.call.bridge import Invitation
 from sbc.call.context import Context
 from sbc.call.leg import Leg
 from sbc.call.neutral import numbered
+from sbc.call.signing import passports_of, reached_by
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.effects import Verify
 from sbc.errors import ParseError, SipError
 from sbc.frozen import replace
 from sbc.identity.parties import party as named
-from sbc.identity.verdict import MAX_HEADERS, Claimed, Verdict
+from sbc.identity.verdict import MAX_HEADERS, Claimed, Verdict, Verstat
 from sbc.policy.decide import dialled, normalise
 from sbc.policy.snapshot import Party, Trunk
 from sbc.sip.fields.date import seconds_of
 from sbc.sip.fields.identity import parse_identities
+from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.reason import Reason
 from sbc.sip.message import Request
 from sbc.sip.names import DATE, IDENTITY, P_ASSERTED_IDENTITY
@@ -29,17 +31,18 @@ def claimed(request: Request, party: Party) -> Claimed | None:
     """What is to be verified of an INVITE of `party`; None: nothing, by its policy."""
     if not isinstance(party, Trunk) or party.verify == "no":
         return None
+    caller = _canonical(request.from_.uri, party)
+    before = _sent_on(request, party, caller)
     try:
-        asserted = parse_identities(request.headers.all(P_ASSERTED_IDENTITY))
+        asserted = parse_identities(request.headers.all(P_ASSERTED_IDENTITY)) if not before else ()
     except ParseError:
         asserted = ()
-    callers = tuple([_canonical(each.uri, party) for each in asserted]) or (_canonical(request.from_.uri, party),)
     date = request.headers.first(DATE)
     return Claimed(
         tuple(request.headers.all(IDENTITY)[:MAX_HEADERS]),
-        callers,
-        _canonical(request.to.uri, party),
-        _canonical(request.uri, party),
+        tuple([_canonical(each.uri, party) for each in asserted]) or (caller,),
+        before or _canonical(request.to.uri, party),
+        before or _canonical(request.uri, party),
         seconds_of(date) if date is not None else None,
         request.call_id,
     )
@@ -51,9 +54,14 @@ def ask(context: Context, asked: Claimed, patience: float, told: Callable[[Verdi
     context.emit(Verify(question, asked, patience))
 
 
-def with_verdict(invitation: Invitation, verdict: Verdict) -> Invitation:
-    """The caller's number with our verdict, instead of what was said before. Of another one, which a policy shows, it says nothing."""
+def with_verdict(invitation: Invitation, verdict: Verdict, party: Party) -> Invitation:
+    """The caller's number with our verdict, instead of what was said before. Of another one, which a policy shows, it says nothing.
+
+    Where `party` sends a call on, and it is proved who has called it, that is the caller, and not `party`.
+    """
     said, claim = invitation.said, invitation.claimed
+    if claim is not None and verdict.verstat == Verstat.PASSED and _is_sent_on(invitation.caller, claim, party):
+        said = replace(said, identities=(NameAddr("", numbered(invitation.caller)),))
 
     def told(number: str) -> str:
         return verdict.verstat.value if claim is not None and number[1:] in claim.callers else ""
@@ -92,6 +100,19 @@ def as_json(verdict: Verdict) -> dict[str, object]:
         "replayed": verdict.replayed,
         "failures": [f"{each.status} {each.reason}: {each.detail}" for each in verdict.failures],
     }
+
+
+def _sent_on(request: Request, party: Party, caller: str) -> str:
+    """Who was called before `party` sent the call on: a number of its own that what was signed of this caller leads to. "": nobody."""
+    if party.headers.trusted or party.headers.own(f"+{caller}"):
+        return ""
+    reached = reached_by(passports_of(request), caller)
+    return next((number for number in reversed(reached) if party.headers.own(f"+{number}")), "")
+
+
+def _is_sent_on(caller: str, claim: Claimed, party: Party) -> bool:
+    known = party.headers
+    return not known.trusted and caller[1:] in claim.callers and not known.own(caller) and known.own(f"+{claim.called}")
 
 
 def _canonical(uri: Uri, party: Party) -> str:

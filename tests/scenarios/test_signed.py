@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from tests.scenarios.cast import TRUSTED, Cast
 from tests.scenarios.cast import policy as cast_policy
 from tests.unit.identity import pki
 from tests.unit.identity.pki import NOW, URL
+from tests.vectors.test_passport import HERE
 from tests.world import sdp
 
 CALLER, CALLED, ELSEWHERE = "+12155550121", "+12155550131", "+12155550199"
@@ -157,9 +159,9 @@ def test_STI_08_who_calls_for_help_is_not_signed_and_waits_for_nobody() -> None:
     assert cast.world.unsigned == []
 
 
-def foreign(dest: str = CALLED, orig: str = CALLER, iat: int = NOW) -> str:
+def foreign(dest: str = CALLED, orig: str = CALLER, iat: int = NOW, key: ec.EllipticCurvePrivateKey = KEY) -> str:
     claims = {"attest": "A", "dest": {"tn": [dest[1:]]}, "iat": iat, "orig": {"tn": orig[1:]}, "origid": "x"}
-    return str(SignedIdentity(signed(claims, KEY, URL, "shaken"), URL, ppt="shaken"))
+    return str(SignedIdentity(signed(claims, key, URL, "shaken"), URL, ppt="shaken"))
 
 
 def test_STI_01_what_somebody_has_signed_stays_and_is_enough() -> None:
@@ -204,6 +206,59 @@ def test_STI_09_who_sends_a_call_on_says_so() -> None:
             }
             assert verified(received, ELSEWHERE) == Verstat.PASSED
             assert cast.record(received)["diverted"] == CALLED[1:]
+
+
+FORWARDED = "+12155550177"
+ROOTS = f"roots: {HERE / 'pki' / 'root.cert.pem'}"
+
+
+class Forwarding(Signing):
+    """The PBX, which is not trusted, asserts its own number and shows who has called it."""
+
+    def __init__(self, office: str = f'numbers: ["{CALLED}"]; verify: tag') -> None:
+        Cast.__init__(self, policy(office).replace("identity: {", f"identity: {{{ROOTS}, "))
+        self.world.key, self.world.chains, self.world.credentials = OURS, {URL: pki.pem(LEAF)}, Credentials(ROOT.trust)
+
+    def forward(self, *headers: tuple[str, str]) -> Request:
+        own = ("P-Asserted-Identity", f"<sip:{CALLED}@10.0.0.20>"), ("Diversion", f"<sip:{CALLED}@10.0.0.20>;reason=unconditional")
+        return self.call(*own, *headers, caller=ELSEWHERE, number=FORWARDED)
+
+
+def test_STI_09_a_pbx_that_is_not_trusted_sends_on_what_was_signed_for_its_number() -> None:
+    """Who has called it is proved, so that the call is that caller's, and a div says who sent it on."""
+    proof = foreign(dest=CALLED, orig=ELSEWHERE)
+    cast = Forwarding()
+    received = cast.forward(("Identity", proof))
+    first, second = received.headers.all("Identity")
+    found = read(SignedIdentity.parse(second).token)
+    assert (first, found.ppt, found.diverted, found.orig, found.dest) == (proof, "div", CALLED[1:], ELSEWHERE[1:], (FORWARDED[1:],))
+    assert received.headers.all("P-Asserted-Identity") == [f"<sip:{ELSEWHERE};verstat=TN-Validation-Passed@10.1.0.1;user=phone>"]
+    assert verified(received, ELSEWHERE) == Verstat.PASSED
+    assert cast.record(received)["diverted"] == CALLED[1:]
+
+
+OTHER_KEY, _ = pki.Authority().leaf()
+
+
+@pytest.mark.parametrize(
+    ("office", "proof"),
+    [
+        (f'numbers: ["{CALLED}"]; verify: tag', None),
+        (f'numbers: ["{CALLED}"]; verify: tag', foreign(dest=CALLED, orig=ELSEWHERE, key=OTHER_KEY)),
+        (f'numbers: ["{CALLED}"]; verify: tag', foreign(dest=CALLED, orig=ELSEWHERE, iat=NOW - 100)),
+        (f'numbers: ["{CALLED}"]; verify: tag', foreign(dest=CALLED, orig=CALLER)),
+        (f'numbers: ["{CALLED}"]; verify: tag', foreign(dest=FORWARDED, orig=CALLER)),
+        (f'numbers: ["{CALLED}"]', foreign(dest=CALLED, orig=ELSEWHERE)),
+    ],
+    ids=["not signed", "by nobody", "too old", "of another caller", "of another call", "not verified"],
+)
+def test_STI_09_what_it_sends_on_without_a_proof_is_its_own_call(office: str, proof: str | None) -> None:
+    cast = Forwarding(office)
+    received = cast.forward(*((("Identity", proof),) if proof else ()))
+    found = read(SignedIdentity.parse(received.headers.all("Identity")[-1]).token)
+    assert (found.ppt, found.claims["attest"], found.orig, found.dest) == ("shaken", "B", CALLED[1:], (FORWARDED[1:],))
+    assert CALLED in received.headers.all("P-Asserted-Identity")[0]
+    assert cast.record(received)["attest"] == "B"
 
 
 def test_STI_09_a_call_that_we_send_on() -> None:
