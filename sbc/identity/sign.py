@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from hmac import digest
+from math import inf
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from sbc.identity.faults import UnsupportedCredential
 from sbc.identity.passport import signed
 from sbc.identity.signature import ToSign
 from sbc.sip.fields.signed_identity import SignedIdentity
@@ -19,13 +21,16 @@ from sbc.sip.fields.signed_identity import SignedIdentity
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`url`: where its certificate is published."""
+    """`url`: where its certificate is published. `until`: seconds since 1970, after which nobody believes that any more."""
 
     private: EllipticCurvePrivateKey = field(repr=False)
     url: str
+    until: float = inf
 
     def sign(self, asked: ToSign, origid: str) -> str:
-        """An Identity header. SipError: these are no claims a verifier would take."""
+        """An Identity header. SipError: these are no claims a verifier would take, or its certificate has ended."""
+        if asked.iat > self.until:  # "Bad" is worse for the caller than nothing: whoever insists answers 437
+            raise UnsupportedCredential("our certificate has expired")
         token = signed(claims_of(asked, origid), self.private, self.url, asked.ppt)
         return str(SignedIdentity(token, self.url, ppt=asked.ppt))
 

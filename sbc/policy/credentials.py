@@ -134,4 +134,4 @@ def signing_key(rules: SigningRules) -> Key:
         raise ConfigError(f"identity: sign: {rules.certificate.key}: {error}") from error
     if not isinstance(private, EllipticCurvePrivateKey) or private.public_key() != certificate.public_key():
         raise ConfigError(f"identity: sign: {rules.certificate.key} is not the key of {rules.certificate.certificate}")
-    return Key(private, rules.url)
+    return Key(private, rules.url, certificate.not_valid_after_utc.timestamp())

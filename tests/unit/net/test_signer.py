@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
 from sbc import devcerts
 from sbc.errors import ConfigError
+from sbc.frozen import replace
 from sbc.identity.passport import read
 from sbc.identity.signature import Signature, ToSign
 from sbc.inputs import Signed
@@ -77,6 +79,20 @@ def test_STI_06_by_our_own_key(tmp_path: Path) -> None:
             assert not read(SignedIdentity.parse(signature.identity).token).verified(first.key.private.public_key())
             origids.append(signature.origid)
         assert len(set(origids)) == 1
+
+    asyncio.run(scene())
+
+
+def test_STI_12_a_certificate_at_its_end_signs_nothing_and_takes_no_call_down(tmp_path: Path) -> None:
+    async def scene() -> None:
+        answers = asyncio.Queue[Signed]()
+        signer = of(answers.put_nowait)
+        folder = policy(tmp_path, f"identity: {{sign: {{certificate: stir, url: {URL}}}}}\n")
+        signer.apply(signer.read(load_policy(folder).snapshot))
+        ends = int(load_pem_x509_certificate((tmp_path / "certs" / "stir.pem").read_bytes()).not_valid_after_utc.timestamp())
+        last, late = await signatures(signer, answers, replace(ASKED, iat=ends), replace(ASKED, iat=ends + 1))
+        assert last.identity
+        assert (late.identity, late.problem) == ("", "our certificate has expired")
 
     asyncio.run(scene())
 
