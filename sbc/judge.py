@@ -10,7 +10,7 @@ from pathlib import Path
 from sbc import passports
 from sbc.errors import ConfigError
 from sbc.identity.credential import Trust
-from sbc.identity.verdict import Claimed, Verdict, Verstat
+from sbc.identity.verdict import Verstat
 from sbc.identity.verify import Credentials, locations, verify
 from sbc.net.fetch import Certificates
 from sbc.net.tasks import Tasks
@@ -34,7 +34,10 @@ class Judge:
 
     async def __call__(self, invite: Request) -> str:
         """In a few words."""
-        question = passports.question(invite)
+        try:
+            question = passports.question(invite)
+        except ConfigError as error:
+            return f"not to be verified: {error}"
         if self._fetcher is None:
             loop = asyncio.get_running_loop()
             self._fetcher = Certificates(loop, Tasks(loop, lambda error: None), self._failures.__setitem__)
@@ -43,12 +46,8 @@ class Judge:
         verdict = verify(question, chains, self._credentials, time.time())
         if verdict.verstat == Verstat.PASSED:
             return f"signed {verdict.attest}, verified: {verdict.verstat}-{verdict.attest}"
-        return (
-            f"signed, not verified: {verdict.verstat}, {self._why(question, verdict)}"
-            if question.identities
-            else f"not signed: {verdict.verstat}"
-        )
-
-    def _why(self, question: Claimed, verdict: Verdict) -> str:
-        missing = [f"{url}: {self._failures[url]}" for url in locations(question) if url in self._failures]
-        return "; ".join(missing or [f"{each.status} {each.reason}: {each.detail}" for each in verdict.failures])
+        if not question.identities:
+            return f"not signed: {verdict.verstat}"
+        missing = [f"{url}: {self._failures[url]}" for url in locations(question) if url in self._failures and url not in chains]
+        why = missing or [f"{each.status} {each.reason}: {each.detail}" for each in verdict.failures]
+        return f"signed, not verified: {verdict.verstat}, {'; '.join(why)}"

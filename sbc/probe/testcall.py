@@ -30,6 +30,7 @@ _QUIET_SECONDS = PEER_TONE_SECONDS + 0.2
 _ENOUGH = 10  # packets with a tone in them before it counts as heard: 0.2 s
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 40.0
+_LONGEST = 300  # characters of what somebody else has us print
 
 _HINTS = {
     401: "is the password file the one the policy names for this user?",
@@ -131,8 +132,8 @@ async def _dial(agent: Agent, flow: Flow, stream: Stream, login: Login, number: 
         raise Failure(f"{error.status} {error.reason}; {_HINTS.get(error.status, 'see the log of the SBC')}") from None
     tell(f"digest    {login.user} authenticated with {login.used}" if login.used else "digest    nobody asked for a password")
     tell(f"answered  after {1000 * (loop.time() - begun):.0f} ms")
-    if established.verdict:
-        tell(f"identity  {established.verdict}")
+    if established.verdict.isprintable() and established.verdict:
+        tell(f"identity  {established.verdict[:_LONGEST]}")
     try:
         _agree(established, stream, cryptos, tell)
     except (Failure, SipError) as error:
