@@ -37,7 +37,7 @@ from sbc.inputs import (
     Signed,
     Verified,
 )
-from sbc.policy.limits import Limits
+from sbc.policy.limits import Between, Limits
 from sbc.policy.snapshot import Party, Snapshot
 from sbc.reception import Reception
 from sbc.registrar.bindings import Bindings
@@ -213,9 +213,9 @@ class Core:
     def _warn(self, event: str, facts: Mapping[str, object]) -> None:
         self._effects.append(Log("warning", event, dict(facts)))
 
-    def occupy(self, party: Party) -> None:
-        """A call of that party that there might be: for a core that only shows what would be."""
-        self._context.limits.reserve_exempt(party)
+    def occupy(self, party: Party, caller: str = "") -> None:
+        """A call of that party, with that number, that there might be: for a core that only shows what would be."""
+        self._context.limits.reserve_exempt(party, "from", Between(caller))
 
     def _send(self, data: bytes, flow: Flow, key: str) -> None:
         name = self._peers.expected(flow) if flow.transport == "TLS" else ""

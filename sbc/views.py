@@ -310,7 +310,11 @@ class Views:
 
     def _limits(self, asked: LimitsAsked, now: Now) -> LimitsView:
         states = list(self._context.limits.states(now))
-        matching = [state for state in states if asked.name in ("", state.limit, state.scope) or asked.name in state.scope.split(" ")]
+        line = self._context.snapshot.limited.owner_of(asked.name)
+        names = {asked.name} if line is None else {asked.name, line}
+        matching = [
+            state for state in states if asked.name in ("", state.limit, state.scope) or not names.isdisjoint(state.scope.split(" "))
+        ]
         return LimitsView(tuple(heapq.nsmallest(asked.most, matching, key=LimitState.left)), len(matching), len(states))
 
     def _trunks(self, asked: TrunksAsked, now: Now) -> TrunksView:

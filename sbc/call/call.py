@@ -358,7 +358,8 @@ class Call:
             self.context.voice_reports.watch(self.facts.id, each)
         self._update_relay()
         self.facts.select()
-        self.lasting.begin((self.a.party, self.b.party, *self.places.payers()), self.route, self._too_long, now)
+        parties = (self.a.party, self.b.party, *self.places.payers())
+        self.lasting.begin(parties, self.route, between(self.facts), self._too_long, now)
 
     def _too_long(self, now: Now) -> None:
         self.release(Cause(200, by="sbc", note="longest_call reached"), now)

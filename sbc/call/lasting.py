@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sbc.call.context import Context
 from sbc.clock import Now
+from sbc.policy.limits import NOBODY, Between
 from sbc.policy.snapshot import Party, Route
 from sbc.sip.timers import Action, Timer
 
@@ -13,7 +14,7 @@ from sbc.sip.timers import Action, Timer
 class Lasting:
     """Emergency calls have no end."""
 
-    __slots__ = ("_context", "_over", "_parties", "_route", "_since", "_timer")
+    __slots__ = ("_between", "_context", "_over", "_parties", "_route", "_since", "_timer")
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -21,11 +22,13 @@ class Lasting:
         self._parties: Sequence[Party] = ()
         self._route: Route | None = None
         self._since = 0.0
+        self._between = NOBODY
         self._timer: Timer | None = None
 
-    def begin(self, parties: Sequence[Party], route: Route, over: Action, now: Now) -> None:
+    def begin(self, parties: Sequence[Party], route: Route, between: Between, over: Action, now: Now) -> None:
         """It is answered. `over` is run when the time is up."""
         self._parties, self._route, self._since, self._over = parties, route, now.monotonic, over
+        self._between = between
         self.follow(now)
 
     def follow(self, now: Now) -> None:
@@ -36,7 +39,7 @@ class Lasting:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        longest = self._context.limits.longest(self._parties, route)
+        longest = self._context.limits.longest(self._parties, route, self._between)
         if longest is not None:
             self._timer = self._context.timers.start(max(now.monotonic, self._since + longest), over)
 

@@ -48,7 +48,7 @@ class Assumed:
     """What is not in the policy.
 
     answers   by trunk or user; 408: it does not answer. Others answer 200
-    calls     by trunk or user: how many it has already
+    calls     by trunk, user, or number of one: how many it has already
     absent    those who would register, but have not
     signed    what verifying the caller's signature comes to
     """
@@ -190,7 +190,7 @@ def _sender(message: Request) -> str:
 
 def _check_names(snapshot: Snapshot, assumed: Assumed) -> None:
     for name in (*assumed.answers, *assumed.calls, *assumed.absent):
-        party_of(snapshot, name)
+        party_of(snapshot, snapshot.inventory.owner_of(name) or name)
 
 
 def bring(snapshot: Snapshot, flags: Flags) -> Bringer:

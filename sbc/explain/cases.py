@@ -76,7 +76,7 @@ class GivenModel(Model):
     codecs: list[Text] | None = Field(None, min_length=1, description="Of the offer, in order. Default: all of its media.")
     offer: Literal["none"] | None = Field(None, description="none: the call comes without one.")
     answers: dict[Name, Final | ReplyModel] | None = Field(None, description="What trunks and users answer; 408: nothing. Default: 200.")
-    calls: dict[Name, int] | None = Field(None, description="Calls that trunks and users have already.")
+    calls: dict[Text, int] | None = Field(None, description="Calls that trunks, users and numbers of theirs have already.")
     absent: Names | None = Field(None, description="Those who would register, but have not.")
     signed: Literal["passed", "failed", "unsigned"] | None = Field(None, description="What verifying the caller comes to.")
 
@@ -205,7 +205,11 @@ def _references(model: CaseModel, snapshot: Snapshot) -> Iterator[tuple[Keys, st
         (("expect", "limit"), expect.limit, snapshot.limits, "limits"),
         (("expect", "sent_to"), expect.sent_to, parties, "trunk or user"),
         *[(("given", "answers", name), name, parties, "trunk or user") for name in given.answers or ()],
-        *[(("given", "calls", name), name, parties, "trunk or user") for name in given.calls or ()],
+        *[
+            (("given", "calls", name), name, parties, "trunk or user")
+            for name in given.calls or ()
+            if snapshot.inventory.owner_of(name) not in parties
+        ],
         *[(("given", "absent", index), name, parties, "trunk or user") for index, name in enumerate(given.absent or ())],
         *[(("expect", "tried", index), name, parties, "trunk or user") for index, name in enumerate(expect.tried or ())],
     ]

@@ -123,8 +123,9 @@ class _World:
     def _take_places(self) -> None:
         """Calls that are in progress already."""
         for name, number in self._asked.assumed.calls.items():
+            party = self._snapshot.party(self._snapshot.inventory.owner_of(name) or name)
             for _ in range(number):
-                self._core.occupy(self._snapshot.party(name))
+                self._core.occupy(party, name)
 
     def _bring(self, octets: bytes) -> None:
         flow = self._asked.bringer.flow

@@ -49,6 +49,11 @@ def _references(checker: Checker) -> None:
         checker.references(("routes", index, "send_to"), "trunks", "users", instead=OWNER)
         limits.refer(checker, ("routes", index, "limits"))
     limits.refer(checker, ("everybody", "limits"))
+    for name in checker.names["realms"]:
+        limits.refer(checker, ("realms", name, "limits"))
+    for entry in checker.policy.numbers:
+        if entry.limits:
+            limits.refer(checker, ("numbers", entry.key, "limits"))
     for name in checker.names["emergency"]:
         if name not in checker.names["realms"]:
             what = f"there is no realm {name!r}{did_you_mean(name, checker.names['realms'])}"

@@ -13,7 +13,7 @@ from sbc.policy.checking.checker import Policy
 from sbc.policy.document import Document
 from sbc.policy.editing import compiled, with_edits
 from sbc.policy.inventory import NO_NUMBERS, OWNER, Numbers
-from sbc.policy.numbering import Entry, by_owner, inventory_of, numbers_owned
+from sbc.policy.numbering import Entry, by_owner, inventory_of, lines_of, numbers_owned
 from sbc.policy.plans import Kinds, kinds_of
 from sbc.policy.problems import Path as Keys
 from sbc.policy.proofs import rules_of
@@ -93,9 +93,7 @@ def compile_policy(
     certified = {(trunk.realm, each): trunk for trunk in trunks.values() for each in trunk.accept_certificate}
     with_certificates = {realm for realm, _ in certified}
     routes = tuple(_route(document, index, route, limits) for index, route in policy.routes.items())
-    realms = {
-        name: _realm(name, realm, name in with_digest, name in with_certificates, folder, certs) for name, realm in policy.realms.items()
-    }
+    realms = {name: _realm(name, realm, limits, with_digest, with_certificates, folder, certs) for name, realm in policy.realms.items()}
     return Snapshot(
         version=1,
         digest=digest,
@@ -112,6 +110,8 @@ def compile_policy(
         route_tables=_route_tables(routes, [*trunks.values(), *users.values()]),
         certified=certified,
         inventory=inventory_of(policy.numbers),
+        limited=lines_of(policy.numbers),
+        limits_of={each.key: (each.owner, _named(limits, each.limits)) for each in policy.numbers if each.limits},
         identity=rules_of(policy.identity, folder, certs, secrets),
         shield=shielding.rules_of(policy.shield, realms, trunks),
         sites=sites,
@@ -133,12 +133,20 @@ def _accounts(trunks: Mapping[str, Trunk], users: Mapping[str, User]) -> dict[tu
     return accounts
 
 
-def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, has_certified_trunks: bool, folder: Path, certs: Path) -> Realm:
+def _realm(
+    name: str,
+    realm: model.RealmModel,
+    limits: Mapping[str, LimitRules],
+    with_digest: Collection[str],
+    with_certificates: Collection[str],
+    folder: Path,
+    certs: Path,
+) -> Realm:
     def told(address: str) -> str:
         """What peers are told instead of `address`."""
         return realm.advertise if realm.advertise is not None and (":" in realm.advertise) == (":" in address) else address
 
-    presented: Presented = realm.client_certificates or ("optional" if has_certified_trunks else "never")
+    presented: Presented = realm.client_certificates or ("optional" if name in with_certificates else "never")
     if realm.client_certificates is None and realm.client_ca is not None:
         presented = "required"
     main = realm.advertise or realm.signalling[0].address
@@ -155,10 +163,11 @@ def _realm(name: str, realm: model.RealmModel, has_digest_users: bool, has_certi
         domains=domains,
         digest_realm=domains[0],
         digest_algorithms=tuple(realm.digest) if realm.digest is not None else DEFAULT_DIGEST,
-        has_digest_users=has_digest_users,
+        has_digest_users=name in with_digest,
         name_servers=tuple(realm.name_servers or ()),
         origins=tuple(realm.origins or ()),
         terms=_terms(realm.registration),
+        limits=_named(limits, realm.limits),
         dscp=realm.dscp.signalling if realm.dscp is not None and realm.dscp.signalling is not None else SIGNALLING_DSCP,
     )
 

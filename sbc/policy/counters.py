@@ -20,7 +20,8 @@ TOLD_EVERY_S = 3600.0  # that calls are refused; whoever is at the limit all day
 class LimitState:
     """One figure of a `limits` object, where it counts.
 
-    scope     the trunk or user, `route NAME`, `everybody together` or `limits.NAME` for a pool, and which number or source of it
+    scope     the trunk or user, `realm NAME`, `numbers LINE`, `route NAME`, `everybody together` or `limits.NAME` for a pool, and
+              which number or source of it
     now       calls in progress, or the bits a second they take; of a rate what is used up of its burst
     highest   that has been
     most      that is allowed

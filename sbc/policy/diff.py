@@ -32,6 +32,7 @@ LIVE_KEYS: Mapping[str, frozenset[str]] = {
     }),
     "users": frozenset({"password", "limits", "register_at"}),
     "routes": frozenset({"limits"}),
+    "numbers": frozenset({"limits"}),
 }  # fmt: skip
 # And of realms the other way round: what a call has got when it began.
 KEPT_KEYS = frozenset({"relay", "advertise"})

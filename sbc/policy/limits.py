@@ -1,6 +1,7 @@
 """How many calls and requests, and how fast. Counters belong to names, so they survive a new policy, whose rules count at once. Pure.
 
-A call counts for its caller (`from`) and for each callee that is tried (`to`), once for its route, and once for everybody together.
+A call counts for its caller (`from`) and for each callee that is tried (`to`), on each of these sides for the network and for the
+number, if that is one of the party's and has limits, too; once for its route, and once for everybody together.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from sbc.policy.counters import LimitState, Tally, Watch, Way, What
 from sbc.policy.snapshot import LimitRules, Party, Route, Snapshot, User
 from sbc.tap import Answered, unrecorded
 
-EVERYBODY = "everybody together"  # no object can be called so: names have no spaces
+LINE = "numbers "  # before a line of the inventory; names have no spaces
+EVERYBODY = "everybody together"  # no object can be called so, either
 MESSAGES_PER_SECOND = 10.0  # of one party, when its limits name no rate of calls: a busy SMS gateway, not a flood
 MAX_KEYS = 10_000  # numbers or sources of one `limits` object, 10 MB; forgotten first is who has not called for longest
 
@@ -90,6 +92,7 @@ class Limits:
         self._messages: dict[str, Watch] = {}
         self._snapshot: Snapshot | None = None
         self._routes: dict[str, tuple[LimitRules, ...]] = {}
+        self._realms: dict[str, Owner] = {}
         self._limited = frozenset(RARE)  # figures that some `limits` object of the policy has: the others cost nothing
         self._tell = told
         self._judged = answered(self._judge)
@@ -101,6 +104,7 @@ class Limits:
         """Its limits count from now on. What it has no use for is forgotten, but for calls in progress."""
         self._snapshot = snapshot
         self._routes = {route.name: route.limits for route in snapshot.routes}
+        self._realms = {name: (f"realm {name}", realm.limits) for name, realm in snapshot.realms.items()}
         self._limited = frozenset([name for name in RARE if any(getattr(rules, name) is not None for rules in snapshot.limits.values())])
         scopes = {owner for owner, _ in self._owners()}.union(map(_pool, snapshot.limits.values()))
         self._watches = {name: watch for name, watch in self._watches.items() if watch.scope in scopes and watch.limit in snapshot.limits}
@@ -109,11 +113,11 @@ class Limits:
 
     def reserve(self, party: Party, now: Now, way: Way = "from", between: Between = NOBODY, bits: int = 0) -> Reservation | Refused:
         """Count one more call of `party`, or say which limit forbids it; then nothing is counted."""
-        return self._told(self._judged((self._party(party),), party, way, between, bits, now))
+        return self._told(self._judged(self._side(party, way, between), party, way, between, bits, now))
 
     def reserve_exempt(self, party: Party, way: Way = "from", between: Between = NOBODY) -> Reservation:
         """Count one more call that no limit forbids (an emergency call)."""
-        return Reservation(self._count((self._party(party),), way, between), way)
+        return Reservation(self._count(self._side(party, way, between), way, between), way)
 
     def reserve_route(self, route: Route, party: Party, between: Between, now: Now) -> Reservation | Refused:
         """The same for the route of a call that `party` asks for, and for everybody together."""
@@ -145,12 +149,13 @@ class Limits:
         """Whether it matters how much the media of a call of `party`, by that route, take."""
         if not self.counts_bandwidth:
             return False
-        owners = (self._party(party), *(self._route(route) if route is not None else ()))
+        numbers = self._snapshot.limits_of.values() if self._snapshot is not None else ()
+        owners = (self._party(party), self._realm(party), *(self._route(route) if route is not None else ()), *numbers)
         return any(rules.bandwidth is not None for _, of in owners for rules in of)
 
     def widen(self, place: Reservation, party: Party, between: Between, bits: int, now: Now) -> Reservation | Refused:
         """The place with room for so many bits a second, or which limit forbids it."""
-        return self._widened(place, (self._party(party),), party, between, bits, now)
+        return self._widened(place, self._side(party, place.way, between), party, between, bits, now)
 
     def widen_route(self, place: Reservation, route: Route, party: Party, between: Between, bits: int, now: Now) -> Reservation | Refused:
         return self._widened(place, self._route(route), party, between, bits, now)
@@ -167,7 +172,7 @@ class Limits:
         """One more request of `party` outside of dialogs. None: it may."""
         if "requests" not in self._limited:
             return None
-        owners = (self._party(party), self._everybody())
+        owners = (self._party(party), self._realm(party), self._everybody())
         refused = self._judged_request(owners, party, between, now)
         if refused is not None:
             self._tell_refusal(refused)
@@ -177,11 +182,13 @@ class Limits:
         """One more request that is no call: as many a second as new calls, counted apart from them."""
         return self._judged_message(self._party(party), now)
 
-    def longest(self, parties: Sequence[Party], route: Route) -> float | None:
+    def longest(self, parties: Sequence[Party], route: Route, between: Between = NOBODY) -> float | None:
         """Seconds after which a call between them is ended; None: never."""
         if "longest_call" not in self._limited:
             return None
-        owners = (*[self._party(party) for party in parties], *self._route(route))
+        owners: list[Owner] = [*self._route(route)]
+        for party in parties:
+            owners += (*self._side(party, "from", between), *self._number(party, between.called))
         found = [rules.longest_call for _, of in owners for rules in of if rules.longest_call is not None]
         return min(found, default=None)
 
@@ -198,7 +205,7 @@ class Limits:
         return self._met(((owner, tuple([rules for rules in of if rules.for_each is None])),), NOBODY, now)
 
     def states(self, now: Now) -> Iterator[LimitState]:
-        """All there is: each pool once; of users, and of what counts for each number or source, those that had calls."""
+        """All there is: each pool once; of users, numbers, and of what counts for each number or source, those that had calls."""
         users = self._snapshot.users if self._snapshot is not None else {}
         shown: set[str] = set()
         for owner, of in self._owners():
@@ -206,7 +213,7 @@ class Limits:
                 scope, key = _scope(owner, rules, NOBODY)
                 name = _watch_name(scope, key, rules)
                 watch = self._watches.get(name)
-                if key or name in shown or (watch is None and owner in users):
+                if key or name in shown or (watch is None and (owner in users or owner.startswith(LINE))):
                     continue
                 shown.add(name)
                 yield from (watch or Watch(scope, rules.name)).states(rules, self._tallies.get(scope), now.monotonic)
@@ -234,6 +241,22 @@ class Limits:
             party = snapshot.trunks.get(party.name) or snapshot.users.get(party.name) or party
         return party.name, party.limits
 
+    def _side(self, party: Party, way: Way, between: Between) -> tuple[Owner, ...]:
+        """Who has to do with a call on the side of that party: itself, its network, and its number."""
+        return (self._party(party), self._realm(party), *self._number(party, between.caller if way == "from" else between.called))
+
+    def _realm(self, party: Party) -> Owner:
+        return self._realms.get(party.realm) or (f"realm {party.realm}", ())
+
+    def _number(self, party: Party, number: str) -> tuple[Owner, ...]:
+        """The line of the inventory that has it, if that has limits. Nobody else's calls count there, whatever number they show."""
+        snapshot = self._snapshot
+        line = snapshot.limited.owner_of(number) if snapshot is not None else None
+        if snapshot is None or line is None:
+            return ()
+        owner, of = snapshot.limits_of[line]
+        return ((_line(line), of),) if owner == party.name else ()
+
     def _route(self, route: Route) -> tuple[Owner, Owner]:
         return (f"route {route.name}", self._routes.get(route.name, route.limits)), self._everybody()
 
@@ -246,6 +269,9 @@ class Limits:
             for parties in (snapshot.trunks, snapshot.users):
                 for party in parties.values():
                     yield party.name, party.limits
+            yield from self._realms.values()
+            for line, (_, of) in snapshot.limits_of.items():
+                yield _line(line), of
             for route in snapshot.routes:
                 yield f"route {route.name}", route.limits
             yield self._everybody()
@@ -367,6 +393,10 @@ class Limits:
             self._tell("limit reached", _facts(refused.state))
 
 
+def _line(line: str) -> str:
+    return LINE + line
+
+
 def _pool(rules: LimitRules) -> str:
     return f"limits.{rules.name}"
 
@@ -395,7 +425,7 @@ def _refused(which: What, watch: Watch, rules: LimitRules, tally: Tally | None, 
         state = next(each for each in watch.states(rules, tally, now.monotonic) if each.what == which)
     status, reason = 503, "Service Unavailable"
     if isinstance(party, User):  # 503 is for servers: a phone would say that we are broken
-        busy = which.startswith("calls") and owner == party.name
+        busy = which.startswith("calls") and (owner == party.name or owner.startswith(LINE))
         status, reason = (486, "Busy Here") if busy else (480, "Temporarily Unavailable")
     return Refused(which, watch.scope, status, reason, rules.name, state)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -164,7 +165,7 @@ def _validate(document: Document) -> Policy:
         media=_objects(document, raw, "media", model.MediaModel),
         headers=_edits(document, raw),
         blocks=_objects(document, raw, "blocks", model.BlockModel),
-        numbers=read_entries(document, raw.get("numbers")),
+        numbers=read_entries(document, raw.get("numbers"), partial(_line, document)),
         emergency=_objects(document, raw, "emergency", model.EmergencyModel),
         no_emergency=_realms_without_emergency(raw.get("emergency")),
         everybody=object_of(document, raw["everybody"], ("everybody",), model.EverybodyModel) if raw.get("everybody") is not None else None,
@@ -226,6 +227,11 @@ def _edits(document: Document, raw: Mapping[str, Any]) -> dict[str, dict[int, mo
             what = "must not be empty" if isinstance(edits, list) else "must be a list of edits: '- remove: [User-Agent]'"
             document.problems.append(Problem(document.place(path), path, what))
     return found
+
+
+def _line(document: Document, entry: object, path: Keys) -> tuple[str, tuple[str, ...]] | None:
+    line = object_of(document, entry, path, model.LineModel)
+    return (line.owner, tuple(line.limits or ())) if line is not None else None
 
 
 def _realms_without_emergency(entries: object) -> frozenset[str]:

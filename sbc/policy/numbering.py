@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sbc.policy.document import Document
 from sbc.policy.inventory import UNASSIGNED, Inventory, Numbers, Ranges
-from sbc.policy.problems import Problem
+from sbc.policy.problems import Path, Problem
 
 _NUMBERS = re.compile(r"\+([1-9][0-9]{1,14})(?:-\+([1-9][0-9]{1,14}))?(\*)?")
 WRITE = 'write a number in full, "+4930123456", a range, "+493012345600-+493012345699", or how a block begins, "+4930123457*"'
@@ -27,6 +27,7 @@ class Entry(NamedTuple):
     last: str
     is_block: bool
     owner: str
+    limits: tuple[str, ...] = ()
 
     @property
     def is_single(self) -> bool:
@@ -51,7 +52,11 @@ def numbers_of(text: str) -> tuple[str, str, bool]:
     return first, last, found[3] is not None
 
 
-def read_entries(document: Document, raw: object) -> tuple[Entry, ...]:
+Told = Callable[[object, Path], tuple[str, tuple[str, ...]] | None]
+"""Owner and limits of a line that is written as an object; None: what is wrong with it is a problem of the document."""
+
+
+def read_entries(document: Document, raw: object, told: Told) -> tuple[Entry, ...]:
     """Those that are valid by themselves, in the order of the files; what is wrong with others is a problem of the document."""
     if not isinstance(raw, dict):
         if raw is not None:
@@ -65,11 +70,21 @@ def read_entries(document: Document, raw: object) -> tuple[Entry, ...]:
         except ValueError as error:
             document.problems.append(Problem(document.key_place(path), path, str(error)))
             continue
+        limits: tuple[str, ...] = ()
+        if isinstance(owner, dict):
+            line = told(owner, path)
+            if line is None:
+                continue
+            owner, limits = line
         if isinstance(owner, bool) or not isinstance(owner, (str, int)):
             if owner is not None:  # a key without a value has been reported as that already
-                document.problems.append(Problem(document.place(path), path, f"must be the name of a trunk or user, or {UNASSIGNED}"))
+                document.problems.append(
+                    Problem(
+                        document.place(path), path, f"must be the name of a trunk or user, {UNASSIGNED}, or {{owner: NAME, limits: NAME}}"
+                    )
+                )
             continue
-        found.append(Entry(key, first, last, is_block, str(owner)))
+        found.append(Entry(key, first, last, is_block, str(owner), limits))
     return tuple(found)
 
 
@@ -91,6 +106,11 @@ def inventory_of(entries: Sequence[Entry]) -> Inventory:
         assigned=numbers_owned(entry for entry in entries if entry.owner != UNASSIGNED),
         spare=numbers_owned(entry for entry in entries if entry.owner == UNASSIGNED),
     )
+
+
+def lines_of(entries: Iterable[Entry]) -> Numbers:
+    """Of those that have limits: which number is of which."""
+    return numbers_owned(entry._replace(owner=entry.key) for entry in entries if entry.limits)
 
 
 def by_owner(entries: Iterable[Entry]) -> Mapping[str, list[Entry]]:

@@ -71,6 +71,7 @@ class Realm:
     terms               of who registers here
     dscp                of our signalling (RFC 2474)
     uplink              instead of listening for linked sites we are one
+    limits              of all calls and requests from this network and to it
     """
 
     name: str
@@ -90,6 +91,7 @@ class Realm:
     terms: Terms = Terms()
     dscp: int = 24
     uplink: Uplink | None = None
+    limits: tuple[LimitRules, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -583,6 +585,8 @@ class Snapshot:
     sites: Mapping[str, Site] = field(default_factory=dict)
     everybody: tuple[LimitRules, ...] = ()  # of all calls and requests together
     shield: ShieldRules = USUAL_SHIELD
+    limited: Numbers = field(default=NO_NUMBERS, repr=False)  # numbers that have limits, and by which line of the inventory
+    limits_of: Mapping[str, tuple[str, tuple[LimitRules, ...]]] = field(default_factory=dict, repr=False)  # by line: whose, and which
 
     def party(self, name: str) -> Party:
         """The trunk or user of that name; they share one name space. KeyError when there is none."""

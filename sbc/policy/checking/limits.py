@@ -12,6 +12,7 @@ from sbc.sdp.codecs import full_offer
 from sbc.sdp.rules import MediaRules
 
 ONE_WAY = ("calls_from", "calls_to", "new_calls_from", "new_calls_to")
+CALLS_ONLY = {"routes": "a route sees", "numbers": "a number has"}
 SLOW = 1 / 60  # a second: slower rates let one call through and then none for a minute or longer
 
 
@@ -41,6 +42,11 @@ def _references(checker: Checker) -> Iterable[tuple[Path, Sequence[str], str]]:
         yield (section, name, "limits"), party.limits or (), section
     for index, route in checker.policy.routes.items():
         yield ("routes", index, "limits"), route.limits or (), "routes"
+    for name, realm in checker.policy.realms.items():
+        yield ("realms", name, "limits"), realm.limits or (), "realms"
+    for entry in checker.policy.numbers:
+        if entry.limits:
+            yield ("numbers", entry.key, "limits"), entry.limits, "numbers"
     if checker.policy.everybody is not None:
         yield ("everybody", "limits"), checker.policy.everybody.limits, "everybody"
 
@@ -72,8 +78,8 @@ def _names(checker: Checker, path: Path, names: Sequence[str], section: str) -> 
         one_way = [key for key in ONE_WAY if getattr(rules, key) is not None]
         if section in ("routes", "everybody") and one_way:
             checker.error(here, f"{one_way[0]!r} is for trunks and users: to {_whom(section)} a call has no direction")
-        if section == "routes" and rules.requests is not None:
-            checker.error(here, "'requests' is for trunks, users, everybody and strangers: a route sees calls only")
+        if section in CALLS_ONLY and rules.requests is not None:
+            checker.error(here, f"'requests' is for trunks, users, realms, everybody and strangers: {CALLS_ONLY[section]} calls only")
 
 
 def _whom(section: str) -> str:

@@ -74,10 +74,13 @@ def _reachable(checker: Checker, path: Path, name: str) -> None:
 def _numbers(checker: Checker) -> None:
     checker.errors += check_owners(checker.document, checker.policy.numbers)
     for owner, entries in checker.owned.items():
-        path: Path = ("numbers", entries[0].key)
+        path: Path = checker.document.trim(("numbers", entries[0].key, "owner"))
         if owner != UNASSIGNED:
             checker.reference(path, "trunks", "users")
             _reachable(checker, path, owner)
+        for entry in entries if owner == UNASSIGNED else ():
+            if entry.limits:
+                checker.error(("numbers", entry.key, "limits"), "nobody has these numbers, so that there are no calls to count")
     to_owner = [(index, route.send_to.index(OWNER)) for index, route in checker.policy.routes.items() if OWNER in route.send_to]
     for index, position in to_owner if not checker.plain("numbers") else ():
         checker.error(("routes", index, "send_to", position), "nobody owns a number: there are no 'numbers'")

@@ -30,6 +30,7 @@ from sbc.policy.model.rules import (
     EverybodyModel,
     HelpedModel,
     LimitsModel,
+    LineModel,
     RedressModel,
     RouteModel,
     StrangersModel,
@@ -52,6 +53,7 @@ __all__ = [
     "HelpedModel",
     "IdentityModel",
     "LimitsModel",
+    "LineModel",
     "MarksModel",
     "MediaModel",
     "OffersModel",
@@ -91,10 +93,10 @@ class PolicyModel(Model):
         default_factory=dict, description="Edits of headers, each list in order, for the trunks and users that name them."
     )
     blocks: dict[Name, BlockModel] = Field(default_factory=dict, description="Who may not call, and what it is told.")
-    numbers: dict[NumberRange, Name] = Field(
+    numbers: dict[NumberRange, Name | LineModel] = Field(
         default_factory=dict,
         description='Which trunk or user has which number: "+4930123456", "+493012300-+493012349", "+4930124*". '
-        "unassigned: it is ours, and nobody has it.",
+        "unassigned: it is ours, and nobody has it. {owner: NAME, limits: NAME}: with limits of its own.",
     )
     emergency: dict[Name, EmergencyModel | Literal["none"]] = Field(
         default_factory=dict, description="By realm: emergency numbers, or `none` when nobody dials them there."

@@ -6,7 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from sbc.policy.words import Address, DigestAlgorithm, Dscp, Duration, Host, Listener, Model, Name, Origin, Ports, Text, one_or_many
+from sbc.policy.words import (
+    Address,
+    DigestAlgorithm,
+    Dscp,
+    Duration,
+    Host,
+    LimitNames,
+    Listener,
+    Model,
+    Name,
+    Origin,
+    Ports,
+    Text,
+    one_or_many,
+)
 
 
 class RelayModel(Model):
@@ -89,6 +103,7 @@ class RealmModel(Model):
     )
     dscp: MarksModel | None = Field(None, description="How what we send into this network is marked.")
     registration: TermsModel | None = Field(None, description="For how long phones and PBXs of this network are registered.")
+    limits: LimitNames | None = Field(None, description="Which `limits` objects apply to all calls and requests of this network together.")
 
     @field_validator("digest")
     @classmethod

@@ -113,6 +113,13 @@ class LimitsModel(Model):
         return self
 
 
+class LineModel(Model):
+    """Numbers that have an owner and limits of their own."""
+
+    owner: Name = Field(description="The trunk or user that has them.")
+    limits: LimitNames | None = Field(None, description="Which `limits` objects apply to calls of its owner to and from these numbers.")
+
+
 class RedressModel(Model):
     """Whom somebody may turn to whose calls are blocked by analytics (ATIS-1000099)."""
 

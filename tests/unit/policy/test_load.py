@@ -182,7 +182,7 @@ def test_a_route_has_no_direction_and_sees_calls_only(folder: Folder) -> None:
         'routes: [{name: r, when: {realm: inside, to: "*"}, send_to: [t], limits: [m, l, n]}]'
     ) == [
         "a.yaml:9:75: routes.0.limits.0: 'new_calls_from' is for trunks and users: to a route a call has no direction",
-        "a.yaml:9:78: routes.0.limits.1: 'requests' is for trunks, users, everybody and strangers: a route sees calls only",
+        "a.yaml:9:78: routes.0.limits.1: 'requests' is for trunks, users, realms, everybody and strangers: a route sees calls only",
         "a.yaml:9:81: routes.0.limits.2: there is no limits 'n'",
     ]
 

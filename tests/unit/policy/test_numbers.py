@@ -96,8 +96,14 @@ def test_nothing_is_anybodys_without_numbers(folder: Folder) -> None:
         ("+4930123456789012: alice", "write a number in full"),
         ('"+4930-+49300": alice', "both ends of a range have equally many digits"),
         ('"+4939-+4930": alice', "the range ends before it begins, did you mean '+4930-+4939'?"),
-        ("+4930123: true", "must be the name of a trunk or user, or unassigned"),
-        ("+4930123: [alice]", "must be the name of a trunk or user, or unassigned"),
+        ("+4930123: true", "must be the name of a trunk or user, unassigned, or {owner: NAME, limits: NAME}"),
+        ("+4930123: [alice]", "must be the name of a trunk or user, unassigned, or {owner: NAME, limits: NAME}"),
+        ("+4930123: {limits: l}", "a.yaml:15:3: numbers.+4930123: needs 'owner'"),
+        ("+4930123: {owner: alice, limit: l}", "a.yaml:15:28: numbers.+4930123.limit: unknown key, did you mean 'limits'?"),
+        ("+4930123: {owner: alise}", "a.yaml:15:21: numbers.+4930123.owner: there is no trunk or user 'alise', did you mean 'alice'?"),
+        ("+4930123: {owner: alice, limits: l}", "a.yaml:15:36: numbers.+4930123.limits: there is no limits 'l'"),
+        ("+4930123: {owner: alice, limits: []}", "numbers.+4930123.limits: must not be empty"),
+        ("+4930123: {owner: alice}", None),
         ("+4930123:", "numbers.+4930123: has no value: give it one or remove it"),
         ("+4930123: alise", "a.yaml:15:13: numbers.+4930123: there is no trunk or user 'alise', did you mean 'alice'?"),
         ("+4930123: mute", "trunk 'mute' cannot be reached: it has neither 'peer' nor 'accepts_registration' nor 'link'"),
@@ -189,7 +195,7 @@ def fits(key: str, number: str) -> bool:
 def test_the_tables_agree_with_reading_the_lines_one_by_one(found: dict[str, str]) -> None:
     document = Document("x")
     document.read("x", json.dumps({"numbers": found}).encode())
-    entries = read_entries(document, found)
+    entries = read_entries(document, found, lambda *_: None)
     if list(check_owners(document, entries)):
         return
     inventory = inventory_of(entries)
@@ -204,7 +210,7 @@ def test_what_overlaps_is_found(found: dict[str, str]) -> None:
     """And nothing else: two lines that share a number, unless one of them is assigned and lies within an unassigned one."""
     document = Document("x")
     document.read("x", json.dumps({"numbers": found}).encode())
-    errors = list(check_owners(document, read_entries(document, found)))
+    errors = list(check_owners(document, read_entries(document, found, lambda *_: None)))
     every = [f"+4{text}" for length in range(1, 6) for text in _texts(length)]
     shares = {key: {number for number in every if fits(key, number)} for key in found}
     wrong = any(
@@ -250,6 +256,27 @@ routes:
 )
 def test_owner_is_a_word_of_routes(folder: Folder, text: str, problem: str) -> None:
     assert problem in "\n".join(folder.errors(text.replace("emergency: {outside: none, inside: none}\n", "")))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{owner: office, limits: [l, l]}", "a.yaml:15:42: numbers.+4930123*.limits.1: 'l' is already in this list"),
+        ("{owner: office, limits: r}", "limits: 'requests' is for trunks, users, realms, everybody and strangers: a number has calls only"),
+        ("{owner: unassigned, limits: l}", "limits: nobody has these numbers, so that there are no calls to count"),
+    ],
+)
+def test_limits_that_numbers_cannot_have(folder: Folder, line: str, problem: str) -> None:
+    (error,) = folder.errors(written(f"numbers:\n  +4930123*: {line}\n") + "limits: {l: {calls: 1}, r: {requests: 1/s}}\n")
+    assert problem in error
+
+
+def test_which_numbers_have_limits(folder: Folder) -> None:
+    numbers = "numbers:\n  +4930123*: {owner: office, limits: l}\n  +4930124: alice\n"
+    snapshot = folder.load(written(numbers) + "limits: {l: {calls: 1}}\n").snapshot
+    assert [snapshot.limited.owner_of(number) for number in ("+49301235", "+4930124", "+49")] == ["+4930123*", None, None]
+    assert snapshot.limits_of == {"+4930123*": ("office", (snapshot.limits["l"],))}
+    assert snapshot.inventory.owner_of("+49301235") == "office"
 
 
 def test_numbers_that_no_route_leads_to_are_a_warning(folder: Folder) -> None:
