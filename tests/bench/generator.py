@@ -21,11 +21,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sbc import devcerts
+from tests.bench.speech import Speech, Spoken
 from tests.bench.uac import Calls, Tally, Uac
 from tests.bench.uas import Served, Uas
 from tests.bench.wire import Address, TlsWire, UdpWire, Wire
 
 Transport = Literal["UDP", "TLS"]
+Within = Callable[[Callable[[], "Half"]], "Half"]
+Half = tuple[multiprocessing.process.BaseProcess, Pipe]
+SPEECH_PORT = 40000  # in the descriptions of both halves
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -38,6 +42,7 @@ class LoadSpec:
     callee        where the called half listens
     connections   TLS connections of the caller, kept open; calls take turns on them
     hold, ring    seconds between answer and BYE, between 180 and 200
+    speech        seconds of RTP each way, 50 packets a second; shorter than `hold` by what a machine may be held up
     user          digest name; empty: no credentials
     ca            what the server's certificate is checked against, under `server_name`; empty: not checked
     certificate   (certificate, key) of the called half when its transport is TLS
@@ -53,6 +58,7 @@ class LoadSpec:
     connections: int = 10
     hold: float = 0.0
     ring: float = 0.0
+    speech: float = 0.0
     number: str = "+4930123456"
     user: str = ""
     password: str = ""
@@ -83,32 +89,46 @@ class LoadResult:
     late_ms: float
     generator_cpu_ms: float
     served: Served
+    spoken: tuple[Spoken, ...] = ()
 
     @property
     def failures(self) -> int:
         return sum(self.failed.values())
 
+    @property
+    def media_lost(self) -> float:
+        """The part of all packets of either half that did not arrive at the other."""
+        sent = sum(half.sent for half in self.spoken)
+        return 1 - sum(half.arrived for half in self.spoken) / sent if sent else 0.0
 
-def run_load(spec: LoadSpec) -> LoadResult:
-    """Runs both halves in processes of their own; returns when every call is over. RuntimeError when a half cannot start."""
-    callee, callee_pipe = _start(_callee, spec)
+
+def here(start: Callable[[], Half]) -> Half:
+    return start()
+
+
+def run_load(spec: LoadSpec, calling: Within = here, called: Within = here) -> LoadResult:
+    """Runs both halves in processes of their own; returns when every call is over. RuntimeError when a half cannot start.
+
+    `calling`, `called`: start a half where it belongs.
+    """
+    callee, callee_pipe = called(lambda: _start(_callee, spec))
     try:
         _take(callee_pipe, "called")
-        caller, caller_pipe = _start(_caller, spec)
+        caller, caller_pipe = calling(lambda: _start(_caller, spec))
         try:
-            tally, caller_cpu = _take(caller_pipe, "calling")
+            (tally, said), caller_cpu = _take(caller_pipe, "calling")
         finally:
             caller_pipe.close()
             caller.join(5)
         callee_pipe.send("stop")
-        served, callee_cpu = _take(callee_pipe, "called")
+        (served, answered), callee_cpu = _take(callee_pipe, "called")
     finally:
         callee_pipe.close()
         callee.join(5)
-    return _result(spec, tally, served, caller_cpu + callee_cpu)
+    return _result(spec, tally, served, (said, answered), caller_cpu + callee_cpu)
 
 
-def _result(spec: LoadSpec, tally: Tally, served: Served, cpu: float) -> LoadResult:
+def _result(spec: LoadSpec, tally: Tally, served: Served, spoken: tuple[Spoken, Spoken], cpu: float) -> LoadResult:
     setup = sorted(tally.setup) or [0.0]
     return LoadResult(
         rate=spec.rate,
@@ -124,10 +144,11 @@ def _result(spec: LoadSpec, tally: Tally, served: Served, cpu: float) -> LoadRes
         late_ms=round(1000 * tally.late, 1),
         generator_cpu_ms=round(1000 * cpu / max(1, tally.offered), 3),
         served=served,
+        spoken=spoken,
     )
 
 
-def _start(half: Callable[[Pipe, LoadSpec], None], spec: LoadSpec) -> tuple[multiprocessing.process.BaseProcess, Pipe]:
+def _start(half: Callable[[Pipe, LoadSpec], None], spec: LoadSpec) -> Half:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=half, args=(theirs, spec), daemon=True)
     process.start()
@@ -152,11 +173,20 @@ def _caller(pipe: Pipe, spec: LoadSpec) -> None:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         wire = TlsWire.connect(context, spec.caller[0], spec.server, spec.connections, spec.server_name)
     calls = Calls(
-        spec.rate, max(1, round(spec.rate * spec.seconds)), spec.number, spec.server, spec.hold, spec.user, spec.password, spec.crypto
+        rate=spec.rate,
+        count=max(1, round(spec.rate * spec.seconds)),
+        number=spec.number,
+        server=spec.server,
+        hold=spec.hold,
+        user=spec.user,
+        password=spec.password,
+        crypto=spec.crypto,
+        speech=spec.speech,
     )
     started = time.process_time()
-    tally = Uac(wire, calls, os.urandom(4).hex()).run()
-    pipe.send((tally, time.process_time() - started))
+    speech = Speech((spec.caller[0], SPEECH_PORT)) if spec.speech else None
+    tally = Uac(wire, calls, os.urandom(4).hex(), speech).run()
+    pipe.send(((tally, speech.close() if speech else Spoken()), time.process_time() - started))
 
 
 def _callee(pipe: Pipe, spec: LoadSpec) -> None:
@@ -166,10 +196,11 @@ def _callee(pipe: Pipe, spec: LoadSpec) -> None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*spec.certificate)
         wire = TlsWire.listen(context, spec.callee)
+    speech = Speech((spec.callee[0], SPEECH_PORT)) if spec.speech else None
     pipe.send(("ready", 0.0))
     started = time.process_time()
-    served = Uas(wire, spec.ring).run(lambda: pipe.poll(0))
-    pipe.send((served, time.process_time() - started))
+    served = Uas(wire, spec.ring, speech, spec.speech).run(lambda: pipe.poll(0))
+    pipe.send(((served, speech.close() if speech else Spoken()), time.process_time() - started))
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from itertools import cycle
 from tests.bench import messages
 from tests.bench.messages import Login
 from tests.bench.schedule import Schedule
+from tests.bench.speech import Speech
 from tests.bench.wire import Address, Peer, Wire
 
 T1, T2 = 0.5, 4.0
@@ -18,7 +19,10 @@ PATIENCE = 12.0  # seconds a call may take besides ringing and talking; three re
 
 @dataclass(frozen=True)
 class Calls:
-    """What to call. `number` and `hold` (seconds between answer and BYE) are the same for every call."""
+    """What to call. `number` and `hold` (seconds between answer and BYE) are the same for every call.
+
+    `speech`: seconds of media after the answer; shorter than `hold`.
+    """
 
     rate: float
     count: int
@@ -28,6 +32,7 @@ class Calls:
     user: str = ""
     password: str = ""
     crypto: bool = False
+    speech: float = 0.0
 
 
 @dataclass
@@ -61,8 +66,8 @@ class _Call:
 
 
 class Uac:
-    def __init__(self, wire: Wire, calls: Calls, prefix: str) -> None:
-        self._wire, self._calls, self._prefix = wire, calls, prefix
+    def __init__(self, wire: Wire, calls: Calls, prefix: str, speech: Speech | None = None) -> None:
+        self._wire, self._calls, self._prefix, self._speech = wire, calls, prefix, speech
         self._schedule = Schedule()
         self._open: dict[bytes, _Call] = {}
         self._peers = cycle(wire.peers)
@@ -188,6 +193,8 @@ class Uac:
         if call.state != "inviting":
             return
         call.state = "talking"
+        if self._speech is not None:
+            self._speech.speak(response, self._calls.speech)
         if self._calls.hold:
             self._schedule.after(self._calls.hold, self._hang_up, call)
         else:

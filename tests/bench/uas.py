@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tests.bench import messages
 from tests.bench.schedule import Schedule
+from tests.bench.speech import Speech
 from tests.bench.wire import Address, Peer, Wire
 
 T1, T2 = 0.5, 4.0
@@ -23,10 +24,11 @@ class Served:
 
 
 class _Leg:
-    __slots__ = ("acknowledged", "final", "peer", "ringing", "wait")
+    __slots__ = ("acknowledged", "final", "invite", "peer", "ringing", "wait")
 
-    def __init__(self, peer: Peer, ringing: bytes) -> None:
+    def __init__(self, peer: Peer, ringing: bytes, invite: bytes) -> None:
         self.peer = peer
+        self.invite = invite
         self.ringing = ringing
         self.final = b""
         self.acknowledged = False
@@ -34,10 +36,10 @@ class _Leg:
 
 
 class Uas:
-    """`ring`: seconds between 180 and 200."""
+    """`ring`: seconds between 180 and 200; `spoken`: of media after the ACK."""
 
-    def __init__(self, wire: Wire, ring: float = 0.0) -> None:
-        self._wire, self._ring = wire, ring
+    def __init__(self, wire: Wire, ring: float = 0.0, speech: Speech | None = None, spoken: float = 0.0) -> None:
+        self._wire, self._ring, self._speech, self._spoken = wire, ring, speech, spoken
         self._schedule = Schedule()
         self._legs: dict[bytes, _Leg] = {}
         self._bodies: dict[tuple[Address, bool], bytes] = {}
@@ -70,6 +72,8 @@ class Uas:
             if leg and not leg.acknowledged:
                 leg.acknowledged = True
                 self.served.acknowledged += 1
+                if self._speech is not None:
+                    self._speech.speak(leg.invite, self._spoken)
         elif request.startswith(b"CANCEL ") and leg and not leg.final:
             self.served.cancelled += 1
             self._wire.send(messages.answer(request, b"200 OK", b"u"), peer)
@@ -91,7 +95,7 @@ class Uas:
         tag = b"u%d" % self.served.calls
         host, port = self._wire.local(peer)
         contact = b"Contact: <sip:bench@%b:%d;transport=%b>\r\n" % (host.encode(), port, self._transport)
-        leg = self._legs[call] = _Leg(peer, messages.answer(request, b"180 Ringing", tag, contact))
+        leg = self._legs[call] = _Leg(peer, messages.answer(request, b"180 Ringing", tag, contact), request)
         self._wire.send(leg.ringing, peer)
         answer = messages.answer(request, b"200 OK", tag, contact, self._body((host, 40000), crypto=b"\r\na=crypto:" in request))
         if self._ring:

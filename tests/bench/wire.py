@@ -106,18 +106,24 @@ class Wire(Protocol):
     def close(self) -> None: ...
 
 
+def listening(local: Address) -> socket.socket:
+    """For datagrams, with room for a second of them."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    sock.bind(local)
+    return sock
+
+
 class UdpWire:
     """One socket. `remote`: whom to call; None: answer whoever calls."""
 
     reliable = False
 
     def __init__(self, local: Address, remote: Address | None = None) -> None:
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            self._sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        except PermissionError:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-        self._sock.bind(local)
+        self._sock = listening(local)
         self._sock.setblocking(False)
         self._poll = select.epoll()
         self._poll.register(self._sock, select.EPOLLIN)
