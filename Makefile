@@ -84,7 +84,7 @@ bench-media: $(VENV)/.dev ## CPU per relayed packet, delay, growth, overload; be
 	@$(BIN)/python -m tests.bench.host
 
 bench-attack: root peers $(VENV)/.dev ## floods and scans of half a minute each, and what calls notice of them (root)
-	@$(BIN)/python -m tests.bench.attack
+	@$(BIN)/python -m tests.bench.attack --seconds $(or $(SECONDS),30)
 
 fuzz: compiler $(VENV)/.dev ## the fuzz targets for longer than make test has time for
 	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800 --fuzz-seconds=60

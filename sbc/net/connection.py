@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -15,6 +16,7 @@ from sbc.net.identity import Expected, names
 from sbc.net.limits import StreamLimits
 from sbc.net.ports import Receiver
 from sbc.net.stats import Stats
+from sbc.net.unsaid import ROOM, Unsaid
 from sbc.sip.framing import Frame, FramingLost, Message
 
 _PONG = b"\r\n"  # RFC 5626 s4.4.1
@@ -76,6 +78,8 @@ class StreamConnection(asyncio.Protocol):
         self._malformed = 0
         self._messages = 0
         self._stranger_until = float("inf")
+        self._said = 0  # octets since the last look at what came without any
+        self._unsaid: Unsaid | None = None
 
     @property
     def ready(self) -> bool:
@@ -115,8 +119,22 @@ class StreamConnection(asyncio.Protocol):
         if self._is_stranger:
             assert self.ticket is not None
             self.ticket.proven()
+            if self._unsaid is not None and self._transport is not None:
+                self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
             if self.open and not self._begun:
                 self._wait(self._limits.idle_time)
+
+    def look(self) -> None:
+        """At what TLS costs us of which nothing is heard."""
+        if self._unsaid is None or not self.open:
+            return
+        said, self._said = self._said, 0
+        if self._unsaid.look(said):
+            self._stats.connections_rekeying += 1
+            if self._is_stranger:
+                self._receiver.offended(self.flow, "rekeying")
+            assert self._transport is not None
+            self._transport.abort()
 
     def expire(self) -> None:
         """The deadline is over."""
@@ -145,6 +163,8 @@ class StreamConnection(asyncio.Protocol):
             self._transport.abort()  # RFC 5922 s7.3: no match, not one request
             return
         self.made = True
+        if self.flow.secure:
+            self._unsaid = Unsaid(self._transport)
         if proven := names(certificate):
             self.flow = self.flow._replace(names=proven)
         if self.ticket is not None:
@@ -158,6 +178,7 @@ class StreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self.open:
             return
+        self._said += len(data)
         self._unheard.clear()
         self._pong_until = float("inf")
         if self._pinged and data == _PONG:  # two of them in a row would look like a ping

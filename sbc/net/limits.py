@@ -34,6 +34,7 @@ class StreamLimits:
     farewell_time: float = 0.5  # TLS: for the peer's close_notify. PJSIP says none and loses what it still sends, until it sees the end
     stop_time: float = 1.0  # the same when we stop altogether: a phone that is slow to say goodbye must not hold up a restart
     sweep: float = 1.0  # how often the times above are looked at
+    look: float = 0.1  # how often at what strangers' TLS costs without a word
     unsent: int = 1024 * 1024  # the peer does not read: 500 answers behind is not a peer any more
     pending: int = 256  # messages waiting for a connection to open
     unheard: int = 256  # keys remembered per connection until the peer says something

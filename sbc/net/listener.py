@@ -17,6 +17,7 @@ from sbc.net.limits import ACCEPT_PAUSE, ACCEPTS_PER_WAKEUP, StreamLimits
 from sbc.net.sockets import set_dscp
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
+from sbc.net.unsaid import ROOM_OF_STRANGERS
 from sbc.shield.offences import Offence
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST, leaving no TIME_WAIT behind for a refused connection
@@ -111,6 +112,8 @@ class StreamListener:
 
     async def _adopt(self, sock: socket.socket, flow: Flow, ticket: Ticket, context: ssl.SSLContext | None) -> None:
         connection = self._accept(flow, ticket, self.framing())
+        if context is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM_OF_STRANGERS)
         handshake, shutdown = (self._limits.handshake_time, self._limits.farewell_time) if context else (None, None)
         try:
             await self._loop.connect_accepted_socket(

@@ -23,6 +23,7 @@ from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.net.tls import Outward
 
+TURNS = 4  # of sweeps until each connection that is no stranger's has been looked at: a look is a system call
 _IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h: choose the port at connect(), when the peer is known: 28,000 per peer, not in all
 
 WEB_SOCKETS: frozenset[Transport] = frozenset({"WS", "WSS"})  # browsers: nobody can connect to them (RFC 7118 s5)
@@ -57,6 +58,9 @@ class Pool:
         self._opening: dict[tuple[_Peer, str], _Opening] = {}
         self._opened = 0
         self._sweeper: asyncio.TimerHandle | None = None
+        self._looker: asyncio.TimerHandle | None = None
+        self._strange: dict[int, StreamConnection] = {}  # of those with TLS
+        self._turn = 0
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -65,6 +69,7 @@ class Pool:
         """Watch the deadlines; again does no harm."""
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._limits.sweep, self._sweep)
+            self._looker = self._loop.call_later(self._limits.look, self._look)
 
     def trust(self, outward: Mapping[str, Outward], dscp: Mapping[str, int]) -> None:
         """The TLS side of connections opened from now on, and how they are marked, by realm."""
@@ -105,6 +110,7 @@ class Pool:
         if connection is None:
             return
         connection.prove()
+        self._strange.pop(flow.connection, None)
         if alias and connection.alias is None:
             connection.alias = (flow.remote[0], alias)
             self._aliases.setdefault((flow.realm, flow.transport, connection.alias), []).append(connection)
@@ -119,6 +125,8 @@ class Pool:
         """Close all connections once what is written has left, or reset them after StreamLimits.stop_time."""
         if self._sweeper is not None:
             self._sweeper.cancel()
+        if self._looker is not None:
+            self._looker.cancel()
         connections = list(self._connections.values())
         for connection in connections:
             connection.close()
@@ -129,6 +137,8 @@ class Pool:
         peer: _Peer = (flow.realm, flow.transport, flow.remote)
         self._connections[flow.connection] = connection
         self._peers.setdefault(peer, []).append(connection)
+        if connection.ticket is not None and flow.secure:
+            self._strange[flow.connection] = connection
         if connection.ticket is None:
             self._stats.connections_opened += 1
             for effect in self._opening.pop((peer, _name(connection.expected))).waiting:
@@ -138,6 +148,7 @@ class Pool:
         flow = connection.flow
         peer: _Peer = (flow.realm, flow.transport, flow.remote)
         del self._connections[flow.connection]
+        self._strange.pop(flow.connection, None)
         _remove(self._peers, peer, connection)
         if connection.alias is not None:
             _remove(self._aliases, (flow.realm, flow.transport, connection.alias), connection)
@@ -228,9 +239,19 @@ class Pool:
 
     def _sweep(self) -> None:
         now = self._loop.time()
-        for connection in [each for each in self._connections.values() if each.deadline <= now]:
-            connection.expire()
+        before, self._turn = self._turn, int(now / self._limits.sweep)
+        turns = {each % TURNS for each in range(max(before, self._turn - TURNS) + 1, self._turn + 1)}  # some, if we were held up
+        for number, connection in list(self._connections.items()):
+            if connection.deadline <= now:
+                connection.expire()
+            elif number % TURNS in turns:
+                connection.look()
         self._sweeper = self._loop.call_later(self._limits.sweep, self._sweep)
+
+    def _look(self) -> None:
+        for connection in list(self._strange.values()):
+            connection.look()
+        self._looker = self._loop.call_later(self._limits.look, self._look)
 
 
 def _identity(effect: Send) -> str:

@@ -32,6 +32,7 @@ class Stats:
     connections_slow: int = 0  # no first message, or a message begun and not finished, in time
     connections_idle: int = 0
     connections_unproven: int = 0  # did not prove who they are, in time or in as many messages as they may send
+    connections_rekeying: int = 0  # TLS that went on and on, with nothing said in it
     connections_overflowed: int = 0  # the peer does not read what we write
     handshakes_refused: int = 0  # too many at once
     handshakes_failed: int = 0

@@ -56,6 +56,7 @@ class OffencesModel(Model):
     unanswered: Count | None = _of("unanswered", "Challenges, while nobody there has answered one.")
     handshake: Count | None = _of("handshake", "TLS handshakes that are not finished.")
     slow: Count | None = _of("slow", "Connections that say nothing, or do not finish what they begin.")
+    rekeying: Count | None = _of("rekeying", "TLS that goes on changing its keys, with nothing said in it.")
     flood: Count | None = _of("flood", "Connections beyond what one source may have.")
 
 

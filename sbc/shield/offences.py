@@ -15,6 +15,7 @@ Offence = Literal[
     "unanswered",
     "handshake",
     "slow",
+    "rekeying",
     "flood",
 ]
 
@@ -30,6 +31,7 @@ USUAL: Mapping[Offence, int | None] = {
     "unanswered": 1000,  # challenges: an office of 500 phones that comes back from a power cut has two each
     "handshake": 100,  # TLS begun and not finished; a phone that does not trust our certificate tries each few seconds
     "slow": 30,  # connections that said nothing, or did not finish what they began
+    "rekeying": 1,  # TLS that goes on with its keys and says nothing; no client does
     "flood": 500,  # connections refused for their number
 }
 
@@ -48,5 +50,6 @@ MEANING: Mapping[Offence, str] = {
     "unanswered": "challenges that were not answered",
     "handshake": "TLS handshakes that were not finished",
     "slow": "connections that said nothing in time",
+    "rekeying": "new keys on and on, with nothing said under them",
     "flood": "connections beyond what one source may have",
 }

@@ -138,6 +138,19 @@ def test_calls_between_the_two_halves_all_complete(transport: Transport, tmp_pat
     assert result.setup_p50_ms > 50
 
 
+def test_speech_of_calls_arrives_at_the_other_half() -> None:
+    spec = LoadSpec(
+        *(20, 0.5, ("127.0.0.3", 15061), ("127.0.0.2", 15061), ("127.0.0.3", 15061)),
+        hold=0.6,
+        speech=0.3,
+    )
+    result = run_load(spec)
+    assert result.completed == 10
+    assert [half.sent for half in result.spoken] == [half.arrived for half in reversed(result.spoken)]
+    assert 60 < result.spoken[0].sent <= 10 * 15
+    assert result.media_lost == 0.0
+
+
 def test_usage_counts_a_process_and_its_children() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         assert set(family(os.getpid())) >= {os.getpid(), child.pid}

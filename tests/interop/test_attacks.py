@@ -7,82 +7,61 @@ from __future__ import annotations
 
 import json
 import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sbc.shield.shield import MEMORY_BOUND
-from tests.bench.generator import LoadResult, LoadSpec, run_load
+from tests.bench import siege
+from tests.bench.generator import LoadResult
+from tests.bench.hostile import datagram
+from tests.bench.siege import besieged, forgive, hostile, storm
 from tests.interop import namespaces
 from tests.interop.namespaces import Lab
-from tests.interop.server import POLICY, ROOT, Server, serve
+from tests.interop.server import ROOT, Server
 from tests.interop.wait import until
 
-CALLS, SECONDS = 20, 0.5  # a second; how long one attack lasts
+SECONDS = 0.5  # how long one attack lasts
 EACH = 1.0  # seconds of one attack, with the start of its process
 ANSWERS = 20 + 5 * 15  # what one source may hear at once, and a second
 FLOOD, CONNECTIONS = 5_000, 300  # a second: 20,000 and 1,000 in tests/bench/attack.py
-SINK_PORT = 5080
 OTHER = "10.99.1.10"  # of the attacker, too
 SETUP_MS = 500.0  # p99, before a caller would say it again; the machine does other things meanwhile
-
-# The PBX is where the phone is, and so is the far end; the attacker is nobody
-ATTACKED = (
-    POLICY.replace("{attacker}", "10.99.1.2")
-    .replace("  plain_pbx:", f'  sink: {{{{realm: outside, peer: "sip:10.99.1.2:{SINK_PORT}", media: plain}}}}\n  plain_pbx:')
-    .replace("  - name: out\n", '  - {{name: sink, when: {{trunk: plain_pbx, to: "+4950*"}}, send_to: [sink]}}\n  - name: out\n')
-    .replace("udp://{outside}:5060,", "udp://{outside}:5060, ws://{outside}:5080,")
-)
+LOST = 0.01  # of the media, ten times what the bench allows, for the same reason
 
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with namespaces.lab() as lab, serve(lab, tmp_path_factory.mktemp("attacked") / "sbc", ATTACKED) as running:
-        until(lambda: "banned_are_dropped" in running.log, 5, "nothing is said of the kernel")
-        lab.attacker.run(["ip", "addr", "add", f"{OTHER}/24", "dev", "outside"])
+    with besieged(tmp_path_factory.mktemp("attacked")) as running:
+        running.lab.attacker.run(["ip", "addr", "add", f"{OTHER}/24", "dev", "outside"])
         yield running
 
 
 @pytest.fixture(autouse=True)
 def forgiven(attacked: Server) -> Iterator[None]:
     yield
-    _sbc(attacked.lab, "unban", attacked.lab.attacker.address, "--socket", str(attacked.folder / "sbc.sock"), within=attacked.lab.sbc)
+    forgive(attacked, attacked.lab.attacker.address)
 
 
 def _sbc(lab: Lab, *arguments: str, within: namespaces.Namespace) -> str:
     return within.run([sys.executable, "-P", "-m", "sbc", *arguments])
 
 
-def calls(lab: Lab, seconds: float) -> LoadResult:
-    spec = LoadSpec(
-        rate=CALLS,
-        seconds=seconds,
-        server=(lab.outside, 5060),
-        caller=(lab.phone.address, 5070),
-        callee=(lab.phone.address, SINK_PORT),
-        hold=0.3,
-        number="+4950123",
-    )
-    return lab.phone.within(lambda: run_load(spec))
-
-
 def under(attacked: Server, attack: Callable[[], object], seconds: float = 2.0) -> LoadResult:
     """Calls while `attack` runs; they all have to succeed, and memory has to stay where it is."""
     before = attacked.status()["memory_mib"]
-    with ThreadPoolExecutor(1) as thread:
-        attacking = thread.submit(attack)
-        result = calls(attacked.lab, seconds)
-        attacking.result()
+    noticed = siege.under(attacked, seconds, attack)
+    result = noticed.load
     assert result.failed == {}
     assert result.completed == result.offered
     assert result.setup_p99_ms < SETUP_MS
-    assert attacked.status()["memory_mib"] - before < MEMORY_BOUND / 2**20
+    assert result.media_lost < LOST
+    assert [half.strange for half in result.spoken] == [0, 0]
+    assert noticed.peak - before < MEMORY_BOUND / 2**20
     return result
 
 
@@ -108,6 +87,34 @@ def test_OVL_05_floods_of_connections(attacked: Server) -> None:
     under(attacked, lambda: told.extend(simulated(attacked, kind, CONNECTIONS, port) for kind, port in kinds), seconds=len(kinds) * EACH)
     assert [each["kind"] for each in told if each["sent"] < CONNECTIONS * SECONDS / 4] == []
     assert attacked.status()["connections"] <= 600, "of one source: StreamLimits.connections_per_source, and those of the calls"
+
+
+def test_OVL_05_floods_of_packets_that_begin_something_and_spoofed_ones(attacked: Server) -> None:
+    """SYNs, first fragments and RTP of all the world, and messages by SIPp that are none."""
+    lab = attacked.lab
+    told: list[tuple[int, int]] = []
+    before = _bans(attacked)
+
+    def attack() -> None:
+        told.extend(hostile(lab, kind, FLOOD, port, SECONDS) for kind, port in (("syn", 5060), ("pieces", 5060), ("inject", 20000)))
+        told.append(storm(lab, FLOOD, 1.0))
+
+    under(attacked, attack, seconds=3.0)
+    assert all(done > FLOOD * SECONDS / 4 for done, _ in told)
+    assert _bans(attacked) == before, "none of it proves who sent it"
+
+
+def test_TLS_01_handshakes_that_go_on(attacked: Server) -> None:
+    """Nobody negotiates again; whoever changes keys on and on is banned for it."""
+    lab = attacked.lab
+    told: list[tuple[int, int]] = []
+    kinds = (("renegotiation", CONNECTIONS), ("key-updates", 100_000))  # as many as it gets
+    under(attacked, lambda: told.extend(hostile(lab, kind, rate, 5061, SECONDS) for kind, rate in kinds))
+    (renegotiated, allowed), (updates, _) = told
+    assert renegotiated > 0
+    assert allowed == 0
+    assert updates > 0
+    assert "why=rekeying" in _bans(attacked)[-1]
 
 
 def test_AUTH_07_whoever_guesses_passwords_is_banned_and_dropped(attacked: Server) -> None:
@@ -169,11 +176,8 @@ def test_OVL_06_whoever_writes_a_carriers_address_on_its_packets_bans_nobody(att
     assert lab.phone.address not in lab.sbc.run(["nft", "list", "set", "inet", _table(lab), "banned4"])
 
 
-def datagram(source: str, to: str, port: int, data: bytes) -> bytes:
-    """An IPv4 packet with whatever source; the kernel fills in what is zero."""
-    udp = struct.pack("!HHHH", 5060, port, 8 + len(data), 0) + data
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(to))
-    return head + udp
+def _bans(attacked: Server) -> list[str]:
+    return [line for line in attacked.log.splitlines() if " banned " in line]
 
 
 def _table(lab: Lab) -> str:

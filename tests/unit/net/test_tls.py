@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from sbc.effects import Send
 from sbc.errors import ConfigError
 from sbc.net import tls
+from tests.bench.hostile import TLS_1_2, Tls
 from tests.unit.net.bench import LOCALHOST, QUICK, RESPONSE, Authority, Bench, bench, message, realm, run, until
 
 
@@ -62,6 +63,60 @@ def test_TLS_01_an_old_version_gets_nowhere(authority: Authority) -> None:
             ((flow, reason),) = it.ear.handshakes
             assert flow.remote[0] == "127.0.0.1"
             assert "cipher" in reason.lower()
+
+    run(scene())
+
+
+def test_TLS_01_nobody_negotiates_again(authority: Authority) -> None:
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge())) as it:
+            client, to = Tls(TLS_1_2), it.local("TLS")
+
+            def twice() -> bool:
+                sock, connection = client.connect(to)
+                try:
+                    return client.renegotiate(connection)
+                finally:
+                    client.close(sock, connection)
+
+            assert not await asyncio.get_running_loop().run_in_executor(None, twice)
+            assert it.stats.connections_accepted == 1
+            assert it.stats.handshakes_failed == 0, "its first was no fault"
+
+    run(scene())
+
+
+@pytest.mark.parametrize("proven", [False, True], ids=["stranger", "proven"])
+def test_TLS_01_new_keys_on_and_on_with_nothing_said_end_the_connection(authority: Authority, proven: bool) -> None:
+    async def scene() -> None:
+        async with bench(realm(("TLS", 0), certificate=authority.edge()), limits=dataclasses.replace(QUICK, look=0.01)) as it:
+            client, to = Tls(), it.local("TLS")
+            talking = await it.connect("TLS", authority.client())
+            beside = asyncio.get_running_loop().run_in_executor
+            sock, connection = await beside(None, client.connect, to)
+            await until(lambda: it.network.connections() == 2)
+            if proven:
+                it.network.trust_flow(it.flow("TLS", to, 2), 0)
+
+            def updates() -> int:
+                done = 0
+                while client.update(connection):
+                    done += 1
+                    with contextlib.suppress(BlockingIOError):
+                        if not sock.recv(65536, socket.MSG_DONTWAIT):
+                            break
+                return done
+
+            with contextlib.suppress(ConnectionError):
+                assert await beside(None, updates) < 50_000
+            await until(lambda: it.stats.connections_rekeying == 1)
+            assert it.ear.offences == ([] if proven else [(LOCALHOST, "rekeying")])
+            client.close(sock, connection)
+            for number in range(90):  # more octets than are allowed without a word
+                talking.send(message(branch=f"z9hG4bK{number}"))
+                await talking.writer.drain()
+            await until(lambda: len(it.ear.messages) == 90)
+            assert it.stats.connections_rekeying == 1
 
     run(scene())
 
