@@ -52,8 +52,12 @@ def refuse_from(party: Party, callers: Iterable[str], call: str) -> None:
         raise SipError(cause.note, status=cause.status, reason=cause.reason or reason_phrase(cause.status), headers=reasons)
 
 
-def unwelcome(party: Party, route: Route, invitation: Invitation) -> Cause | None:
-    """Callers who hide who they are, when the callee wants none of those (RFC 5079), or a route that needs to show somebody."""
+def unwelcome(party: Party, route: Route, invitation: Invitation, caller: Party) -> Cause | None:
+    """Callers who hide who they are, when the callee wants none of those (RFC 5079), or a route that needs to show somebody.
+
+    party   that is called
+    caller  whose call it is
+    """
     if route.emergency or invitation.said.calls_back:
         return None
     if party.headers.refuse_anonymous and (invitation.anonymous or invitation.said.hidden):
@@ -62,12 +66,12 @@ def unwelcome(party: Party, route: Route, invitation: Invitation) -> Cause | Non
         return None
     if invitation.anonymous or hides_from(invitation.said, party):
         return Cause(433, by="sbc", note=f"route {route.name} needs to show a caller, and this one hides")
-    problem = _no_caller(invitation)
+    problem = _no_caller(invitation, caller if route.cli == "call-center" else None)
     return Cause(403, reasons=(BARRED_CALLER,), by="sbc", note=f"route {route.name} needs to show a caller: {problem}") if problem else None
 
 
-def _no_caller(invitation: Invitation) -> str:
-    """Why nobody would know who calls; "" when they do."""
+def _no_caller(invitation: Invitation, owner: Party | None) -> str:
+    """Why nobody would know who calls, or could call back the `owner` of the number; "" when they do."""
     asserted = [(each.uri.user or "").partition(";")[0] for each in invitation.said.identities]
     numbers = [number for number in (*asserted, invitation.caller) if number.startswith("+")]
     if not numbers:
@@ -76,4 +80,6 @@ def _no_caller(invitation: Invitation) -> str:
         kind = kind_of(number)
         if kind is None or kind.type == INVALID:
             return f"{number} is a number of nobody"
+        if owner is not None and not owner.headers.own(number):
+            return f"{number} is none of {owner.name}'s own"
     return "the proof of its number is not valid" if invitation.said.verstat.startswith(Verstat.FAILED) else ""

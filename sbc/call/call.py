@@ -167,7 +167,7 @@ class Call:
                 self._refuse(now)
                 return
             found = (
-                unwelcome(party, self.route, self.invitation)
+                unwelcome(party, self.route, self.invitation, self.facts.a.party)
                 or self._reserve(party, now)
                 or locate(self.context, self.snapshot, party, self.invitation, now)
             )

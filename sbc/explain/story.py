@@ -181,7 +181,8 @@ class _Story:
             return Phase("route", why, at, lines, {"route": None}, NO)
         where = ", ".join(chosen.send_to) if chosen is not None else ""
         fits = f": {called} is one of {pattern_of(chosen, called)}" if chosen is not None and not chosen.emergency else ""
-        return Phase("route", f"{name}{fits}; send to {where}", rule, lines, {"route": name})
+        cli = f", cli: {chosen.cli}" if chosen is not None and chosen.cli is not None else ""
+        return Phase("route", f"{name}{fits}; send to {where}{cli}", rule, lines, {"route": name})
 
     # Where it goes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from media.api import Suite
-from sbc.policy.checking import edits, limits, media, parties, proof, realms, routes, shield, sites
+from sbc.policy.checking import callers, edits, limits, media, parties, proof, realms, routes, shield, sites
 from sbc.policy.checking.checker import Checker, Policy
 from sbc.policy.document import Document
 from sbc.policy.inventory import OWNER
@@ -21,6 +21,7 @@ def check(document: Document, policy: Policy, suites: Collection[Suite]) -> tupl
     sites.check(checker)
     proof.check(checker)
     routes.check(checker)
+    callers.check(checker)
     limits.check(checker)
     media.check(checker)
     edits.check(checker)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from media.api import EXPEDITED, Follow, Interface, Packets, Suite
 from sbc.policy import model, shielding
+from sbc.policy.checking.callers import cli_of
 from sbc.policy.checking.checker import Policy
 from sbc.policy.document import Document
 from sbc.policy.editing import compiled, with_edits
@@ -21,6 +22,7 @@ from sbc.policy.sites import sites_of, with_link
 from sbc.policy.snapshot import (
     RFC_TIMERS,
     Block,
+    Cli,
     Credentials,
     DialPlan,
     HeaderRules,
@@ -92,7 +94,7 @@ def compile_policy(
     with_digest = {realm for (realm, _), party in accounts.items() if party.register_at is None}
     certified = {(trunk.realm, each): trunk for trunk in trunks.values() for each in trunk.accept_certificate}
     with_certificates = {realm for realm, _ in certified}
-    routes = tuple(_route(document, index, route, limits) for index, route in policy.routes.items())
+    routes = tuple(_route(document, index, route, limits, cli_of(route, policy.trunks)) for index, route in policy.routes.items())
     realms = {name: _realm(name, realm, limits, with_digest, with_certificates, folder, certs) for name, realm in policy.realms.items()}
     return Snapshot(
         version=1,
@@ -437,15 +439,16 @@ def _kinds(words: Iterable[str] | None) -> Kinds | None:
     return kinds_of(words) if words is not None else None
 
 
-def _route(document: Document, index: int, route: model.RouteModel, limits: Mapping[str, LimitRules]) -> Route:
+def _route(document: Document, index: int, route: model.RouteModel, limits: Mapping[str, LimitRules], cli: Cli | None) -> Route:
     return Route(
         name=route.name,
         to=_patterns(route.when.to),
         not_to=_patterns(route.when.not_to or ()),
         send_to=tuple(route.send_to),
         to_owner=OWNER in route.send_to,
-        needs_caller=route.needs_caller or False,
-        shows=None if route.shows in (None, "caller") else route.shows,
+        needs_caller=route.needs_caller or cli in ("shown", "call-center"),
+        shows="nobody" if cli == "hidden" else None if route.shows in (None, "caller") else route.shows,
+        cli=cli,
         to_kinds=_kinds(route.when.to_kind),
         not_to_kinds=_kinds(route.when.not_to_kind),
         next_on=frozenset().union(*route.next_on) if route.next_on is not None else DEFAULT_NEXT_ON,

@@ -22,7 +22,7 @@ PARTS = ("needs", "trunk", "media")
 # What makes one peer differ from the next of its kind, and what nobody should be given without writing it down.
 OWN = frozenset({
     *("realm", "peer", "accept_from", "accept_certificate", "accepts_registration", "certificate"),
-    *("authenticates", "credentials", "register_to", "foreign_numbers"),
+    *("authenticates", "credentials", "register_to", "foreign_numbers", "cli"),
     *("numbers", "limits", "dial_plan", "blocks", "trusted", "insecure_wildcard_certificates", "profile", "media"),
 })  # fmt: skip
 

@@ -219,6 +219,8 @@ DialPlan = tuple[tuple[str, str], ...]
 Attest = Literal["A", "B", "C"]
 """What is said for a caller (RFC 8588 s4): the number is its own; we know whose call it is; it came in here."""
 
+Cli = Literal["shown", "hidden", "call-center"]
+
 Record = Literal["never", "failed", "always"]
 """Which calls from and to a party are kept as recordings; failed: those that were not answered, or that we ended."""
 
@@ -455,6 +457,7 @@ class Route:
     shows       whom the called side sees: "nobody", a number, or the caller (None)
     needs_caller   only calls that show it a number that may exist
     limits      of the calls that it sends somewhere
+    cli         what it is sold as, which `needs_caller` and `shows` follow; call-center: the caller shows a number of its own
     """
 
     name: str
@@ -474,6 +477,7 @@ class Route:
     shows: str | None = None
     needs_caller: bool = False
     limits: tuple[LimitRules, ...] = ()
+    cli: Cli | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,6 +262,9 @@ class TrunkModel(PartyModel):
         description="true: when it is overloaded, it may say what share of new requests it is to be spared (RFC 7339). Default: false.",
     )
 
+    cli: Literal["shown", "hidden", "call-center"] | None = Field(
+        None, description="What becomes of a caller's number there, which routes that lead to it have to fit: see `cli` of routes."
+    )
     refuse_from: NumberKinds | None = Field(
         None,
         description='Kinds of numbers its calls may not come from: [invalid, premium, "GB geographic"]. invalid: emergency numbers, too. '

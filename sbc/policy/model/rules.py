@@ -68,6 +68,11 @@ class RouteModel(Model):
     )
     ring_for: Duration | None = Field(None, description="How long one attempt may ring. Default: 3m.")
     limits: LimitNames | None = Field(None, description="Which `limits` objects apply to the calls of this route.")
+    cli: Literal["shown", "hidden", "call-center"] | None = Field(
+        None,
+        description="What kind of route it is. shown (CLI): `needs_caller: true`. hidden (Non-CLI): `shows: nobody`. "
+        "call-center (CC): as shown, and callers show numbers of their own. Default: that of the trunks it leads to.",
+    )
     needs_caller: bool | None = Field(
         None,
         description="true: only calls that show their caller, by a number that may exist and that no proof speaks against.",

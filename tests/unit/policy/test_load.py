@@ -537,3 +537,54 @@ def test_TLS_05_keys_of_trunks(folder: Folder, policy: str, trunks: str, expecte
     errors = folder.errors(policy + "trunks: " + trunks.replace("%s", "realm: inside, media: plain"))
     assert len(errors) == 1, errors
     assert expected in errors[0]
+
+
+CLI = MINIMAL + (
+    "trunks:\n"
+    "  who: {realm: outside, media: plain, accept_from: [10.9.9.9], peer: sip:y, numbers: +4930}\n"
+    "  nobody: {realm: outside, media: plain, accept_from: [10.9.9.8], peer: sip:z}\n"
+    "  white: {realm: inside, media: plain, peer: sip:x, cli: shown}\n"
+    "  grey: {realm: inside, media: plain, peer: sip:x, cli: hidden}\n"
+    "  plain: {realm: inside, media: plain, peer: sip:x}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("route", "problem"),
+    [
+        ("send_to: [white, plain]", None),
+        ("send_to: [plain], cli: shown, needs_caller: true, shows: caller", None),
+        ("send_to: [grey], cli: hidden, shows: nobody, needs_caller: false", None),
+        ("send_to: [white, grey]", "send_to.1: trunk 'grey' has 'cli: hidden', and trunk 'white' 'cli: shown': a route leads to one kind"),
+        ("send_to: [plain, grey], cli: call-center", "send_to.1: trunk 'grey' has 'cli: hidden', and the route 'cli: call-center'"),
+        ("send_to: [grey], needs_caller: true", "needs_caller: trunk 'grey' has 'cli: hidden', which shows no caller: take out one of"),
+        ("send_to: [white], needs_caller: false", "needs_caller: trunk 'white' has 'cli: shown', which needs one: take out one of the two"),
+        ("send_to: [white], shows: nobody", "shows: trunk 'white' has 'cli: shown', which shows the caller: take out one of the two"),
+        (
+            'send_to: [plain], cli: hidden, shows: "+493012345"',
+            "shows: the route has 'cli: hidden', which shows nobody: take out one of the two",
+        ),
+        ("send_to: [plain], cli: nobody", "cli: must be 'shown', 'hidden' or 'call-center'"),
+    ],
+)
+def test_kinds_of_routes(folder: Folder, route: str, problem: str | None) -> None:
+    text = CLI + f'routes: [{{name: r, when: {{trunk: who, to: "*"}}, {route}}}]\n'
+    if problem is None:
+        folder.load(text)
+    else:
+        (error,) = folder.errors(text)
+        assert f"routes.0.{problem}" in error
+
+
+def test_a_trunk_that_shows_nobody_is_signed_nothing_and_calls_nobody_back(folder: Folder) -> None:
+    signing = "identity: {sign: {service: {url: https://x}, origid: y}}\n"
+    errors = folder.errors(CLI.replace("cli: hidden", "cli: hidden, sign: A") + signing)
+    assert any("trunks.grey.sign: with 'cli: hidden' it is shown no caller that could be signed for" in error for error in errors)
+    text = CLI.replace("emergency: {outside: none", "emergency: {outside: {numbers: [112], send_to: [grey]}")
+    assert any("who calls for help by 'grey' cannot be called back: it has 'cli: hidden'" in each for each in folder.warnings(text))
+
+
+def test_a_caller_without_numbers_cannot_be_called_back(folder: Folder) -> None:
+    for who, warned in (("who", 0), ("nobody", 1)):
+        text = CLI + f'routes: [{{name: r, when: {{trunk: {who}, to: "*"}}, send_to: [plain], cli: call-center}}]\n'
+        assert sum("has no number of its own, so that none of its calls" in each for each in folder.warnings(text)) == warned
