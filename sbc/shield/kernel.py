@@ -11,6 +11,7 @@ import json
 import subprocess
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from sbc.shield import ruleset
@@ -20,8 +21,8 @@ from sbc.shield.ruleset import Command, Door
 GATHER = 0.1  # seconds from the first thing to be done to the run that does it: a run costs 5 ms of a core, beside us
 LOOK = 2.0  # seconds between looks at the counters, while somebody is banned
 PATIENCE = 5.0  # seconds that a run may take
-MOST = 2_000  # things to be done in one run; more wait for the next
-WAITING = 20_000  # then the kernel is left alone until it has caught up: we drop the packets ourselves
+MOST = 2_000  # sources in one run; more wait for the next
+WAITING = ruleset.SIZE  # sources: more do not fit into a set of the kernel, and we drop the packets of the others ourselves
 
 Start = Callable[[Coroutine[Any, Any, None]], object]  # with an owner
 
@@ -37,7 +38,8 @@ class Kernel:
         self._table = table
         self._start = start
         self._say = say
-        self._waiting: list[Command] = []
+        self._table_wanted: Sequence[Command] = ()  # to be done before all that waits
+        self._waiting: dict[tuple[str, str], float | None] = {}  # set and source: until when, in the time of the loop; None: no more
         self._said: str | None = None
         self._dropped: dict[str, int] = {}
         self._looks_until = 0.0
@@ -54,15 +56,13 @@ class Kernel:
         """The table anew, without a ban in it; or none at all."""
         self._waiting.clear()
         wanted = rules.kernel and rules.bans == "on"
-        if wanted:
-            self._works = True
-            self._do(ruleset.ruleset(self._table, doors, rules))
-        elif self._works:
-            self._do(ruleset.removal(self._table))
-            self._works = False
+        if wanted or self._works:
+            self._works = wanted
+            self._table_wanted = ruleset.ruleset(self._table, doors, rules) if wanted else ruleset.removal(self._table)
+            self._begin()
 
     def ban(self, source: str, seconds: float) -> None:
-        self._do(ruleset.banning(self._table, source, seconds))
+        self._want(ruleset.banned(source), source, seconds)
         loop = asyncio.get_running_loop()
         self._looks_until = max(self._looks_until, loop.time() + seconds + LOOK)
         if not self._looking and self._works:
@@ -70,11 +70,11 @@ class Kernel:
             self._start(self._look())
 
     def unban(self, source: str) -> None:
-        self._do(ruleset.pardoning(self._table, source))
+        self._want(ruleset.banned(source), source, None)
         self._dropped.pop(source, None)
 
     def know(self, source: str) -> None:
-        self._do(ruleset.knowing(self._table, source))
+        self._want(ruleset.known(source), source, ruleset.KNOWN_FOR)
 
     def dropped(self) -> Mapping[str, int] | None:
         """Packets of each banned source, as of the last look; None: it is not the kernel that drops them."""
@@ -82,29 +82,34 @@ class Kernel:
 
     async def close(self) -> None:
         """Nothing of ours is left."""
-        self._waiting.clear()
+        self._forget()
         if self._works:
             self._works = False
             try:
-                await self._run(ruleset.removal(self._table))
+                await self._run(ruleset.removal(self._table), {})
             except Unavailable as error:
                 self._say(str(error))
 
-    def _do(self, commands: Sequence[Command]) -> None:
-        if not self._works or len(self._waiting) > WAITING:
-            return
-        self._waiting += commands
+    def _want(self, name: str, source: str, seconds: float | None) -> None:
+        """What is wanted last of a source is what will be; it waits where it first was in the line."""
+        key = (name, source)
+        if self._works and (seconds is None or key in self._waiting or len(self._waiting) < WAITING):
+            self._waiting[key] = None if seconds is None else asyncio.get_running_loop().time() + seconds
+            self._begin()
+
+    def _begin(self) -> None:
         if not self._running:
             self._running = True
             self._start(self._catch_up())
 
     async def _catch_up(self) -> None:
         try:
-            while self._waiting:
+            while self._table_wanted or self._waiting:
                 await asyncio.sleep(GATHER)
-                commands, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+                table, self._table_wanted = self._table_wanted, ()
+                wanted = {key: self._waiting.pop(key) for key in list(islice(self._waiting, MOST))}
                 try:
-                    await self._run(commands)
+                    await self._run(table, wanted)
                 except Unavailable as error:
                     await self._fail(str(error))
                 else:
@@ -127,11 +132,13 @@ class Kernel:
         finally:
             self._looking = False
 
-    async def _run(self, commands: Sequence[Command]) -> None:
-        if commands:
-            await self._nft("-f", "-", text=json.dumps({"nftables": list(commands)}))
+    async def _run(self, table: Sequence[Command], wanted: Mapping[tuple[str, str], float | None]) -> None:
+        if table or wanted:
+            now = asyncio.get_running_loop().time()
+            left = {key: until - now if until is not None else 0.0 for key, until in wanted.items()}
+            await self._nft("-f", "-", text=lambda: json.dumps({"nftables": [*table, *ruleset.keeping(self._table, left)]}))
 
-    async def _nft(self, *arguments: str, text: str = "") -> bytes:
+    async def _nft(self, *arguments: str, text: Callable[[], str] = str) -> bytes:
         """What it printed. Raises Unavailable."""
         async with self._lock:
             return await asyncio.get_running_loop().run_in_executor(None, _run_nft, arguments, text)
@@ -139,10 +146,14 @@ class Kernel:
     async def _fail(self, why: str) -> None:
         """Bans go on, and we drop the packets ourselves: the table, as it is, would drop whoever is forgiven or known by now."""
         self._works = False
-        self._waiting.clear()
+        self._forget()
         self._tell(why)
         with suppress(Unavailable):
-            await self._run(ruleset.removal(self._table))
+            await self._run(ruleset.removal(self._table), {})
+
+    def _forget(self) -> None:
+        self._table_wanted = ()
+        self._waiting.clear()
 
     def _tell(self, how: str) -> None:
         if how != self._said:
@@ -150,10 +161,10 @@ class Kernel:
             self._say(how)
 
 
-def _run_nft(arguments: Sequence[str], text: str) -> bytes:
+def _run_nft(arguments: Sequence[str], text: Callable[[], str]) -> bytes:
     """Beside the loop, and not by its own means: nft opens what it reads by name, which the sockets of uvloop do not have."""
     try:
-        done = subprocess.run(["nft", "-j", *arguments], input=text.encode(), capture_output=True, timeout=PATIENCE, check=False)  # noqa: S603, S607
+        done = subprocess.run(["nft", "-j", *arguments], input=text().encode(), capture_output=True, timeout=PATIENCE, check=False)  # noqa: S603, S607
     except OSError as error:
         raise Unavailable(f"nft: {error.strerror}; install nftables") from None
     except subprocess.TimeoutExpired:

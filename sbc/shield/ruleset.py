@@ -60,19 +60,26 @@ def removal(table: str) -> list[Command]:
     return [{"add": named}, {"delete": named}]
 
 
-def banning(table: str, source: str, seconds: float) -> list[Command]:
-    """For as long as that from now on, whatever it was before."""
-    return _for_a_time(table, f"banned{_family(source)}", source, max(1, round(seconds)))
+def banned(source: str) -> str:
+    """The set that it is in, if it is."""
+    return f"banned{_family(source)}"
 
 
-def pardoning(table: str, source: str) -> list[Command]:
-    """Whether it was banned or not."""
-    return _without(table, f"banned{_family(source)}", source)
+def known(source: str) -> str:
+    return f"known{_family(source)}"
 
 
-def knowing(table: str, source: str) -> list[Command]:
-    """For as long as that from now on, whatever it was before."""
-    return _for_a_time(table, f"known{_family(source)}", source, KNOWN_FOR)
+def keeping(table: str, wanted: Mapping[tuple[str, str], float]) -> list[Command]:
+    """By set and source: for so many seconds from now on, whatever it was before; none: no more."""
+    commands: list[Command] = []
+    for name in dict.fromkeys(name for name, _ in wanted):
+        there = {_address(source): seconds for (each, source), seconds in wanted.items() if each == name}
+        # Taken away first: to add what is there would leave it the time it had. And added before that: to delete what is
+        # not there would be an error, and all that was to be done at once would not be.
+        commands += _elements(table, name, [_timed(address, 1) for address in there])
+        commands += _elements(table, name, list(there), "delete")
+        commands += _elements(table, name, [_timed(address, max(1, round(seconds))) for address, seconds in there.items() if seconds > 0])
+    return commands
 
 
 def counted(answer: Mapping[str, Any]) -> dict[str, int]:
@@ -138,15 +145,8 @@ def _elements(table: str, name: str, elements: Sequence[object], verb: str = "ad
     return [{verb: {"element": {"family": "inet", "table": table, "name": name, "elem": list(elements)}}}]
 
 
-def _for_a_time(table: str, name: str, source: str, seconds: int) -> list[Command]:
-    """Taken away first: to add what is there would leave it the time it had."""
-    return [*_without(table, name, source), *_elements(table, name, [{"elem": {"val": _address(source), "timeout": seconds}}])]
-
-
-def _without(table: str, name: str, source: str) -> list[Command]:
-    """Added first: to delete what is not there would be an error, and all that was to be done at once would not be."""
-    element = {"elem": {"val": _address(source), "timeout": 1}}
-    return [*_elements(table, name, [element]), *_elements(table, name, [_address(source)], "delete")]
+def _timed(address: str, seconds: int) -> Command:
+    return {"elem": {"val": address, "timeout": seconds}}
 
 
 def _family(source: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sbc.shield.budgets import source_key
 from sbc.shield.rules import ShieldRules
-from sbc.shield.ruleset import banning, counted, knowing, pardoning, removal, ruleset
+from sbc.shield.ruleset import banned, counted, keeping, known, removal, ruleset
 
 DOORS = [("udp", "10.0.0.1", 5060), ("tcp", "10.0.0.1", 5061), ("udp", "2001:db8::1", 5060)]
 SPARED = ("10.9.0.0/24", "10.9.0.5", "192.0.2.7/32", "2001:db8:9::/48")
@@ -24,7 +24,7 @@ def elements(commands: list[dict[str, Any]], name: str) -> list[Any]:
 
 
 def test_nothing_outside_of_our_own_table_is_touched() -> None:
-    for commands in (whole(), removal("sbc_1"), banning("sbc_1", "192.0.2.1", 5), knowing("sbc_1", "192.0.2.1")):
+    for commands in (whole(), removal("sbc_1"), keeping("sbc_1", {("banned4", "192.0.2.1"): 5.0, ("known4", "192.0.2.1"): 0.0})):
         for command in commands:
             ((verb, what),) = command.items()
             assert verb in ("add", "delete"), "flush would empty what is not ours"
@@ -63,10 +63,19 @@ def test_without_bans_nobody_is_kept_out() -> None:
 
 def test_elements_come_with_their_time() -> None:
     six = source_key("2001:db8:0:7::1")
-    assert elements(banning("t", "192.0.2.1", 299.7), "banned4")[-1] == {"elem": {"val": "192.0.2.1", "timeout": 300}}
-    assert elements(banning("t", six, 0.2), "banned6")[-1] == {"elem": {"val": "2001:db8:0:7::", "timeout": 1}}
-    assert [next(iter(one)) for one in pardoning("t", "192.0.2.1")] == ["add", "delete"], "what is not there is no error"
-    assert [next(iter(one)) for one in knowing("t", "192.0.2.1")] == ["add", "delete", "add"], "to add it once more would not give it time"
+    assert (banned("192.0.2.1"), banned(six), known(six)) == ("banned4", "banned6", "known6")
+    commands = keeping("t", {("banned4", "192.0.2.1"): 299.7, ("banned6", six): 0.2})
+    assert elements(commands, "banned4")[-1] == {"elem": {"val": "192.0.2.1", "timeout": 300}}
+    assert elements(commands, "banned6")[-1] == {"elem": {"val": "2001:db8:0:7::", "timeout": 1}}
+    assert [next(iter(one)) for one in commands[:3]] == ["add", "delete", "add"], "to add it once more would not give it time"
+    no_more = keeping("t", {("banned4", "192.0.2.1"): 0.0})
+    assert [next(iter(one)) for one in no_more] == ["add", "delete"], "what is not there is no error"
+
+
+def test_many_are_told_at_once() -> None:
+    commands = keeping("t", {("known4", f"10.0.0.{number}"): float(number) for number in range(200)})
+    assert len(commands) == 3
+    assert [len(elements([one], "known4")) for one in commands] == [200, 200, 199]
 
 
 def test_counters_are_read_back() -> None:
