@@ -238,15 +238,17 @@ class Changes:
         while not why and loop.time() < end:
             await asyncio.sleep(min(LOOK, end - loop.time()))
             why = probation.complaint(self._registered(), *self._calls_since(since))
-        self._unconfirmed = None  # or its end would end this task
-        try:
-            await self.act(Undo(to=self._versions_before()), why or "not confirmed in time")
-        except ConfigError:  # it is in the log
-            return
+        await self._take_back(why or "not confirmed in time")
 
-    def _versions_before(self) -> int:
-        unconfirmed = self._versions.unconfirmed()
-        return unconfirmed.number if unconfirmed is not None else 0
+    async def _take_back(self, why: str) -> None:
+        """When nobody else changes anything: who confirms or undoes until then has been in time, and ends this task."""
+        async with self._busy:
+            unconfirmed, self._unconfirmed = self._unconfirmed, None  # or its end would end this task
+            assert unconfirmed is not None
+            try:
+                await self._undo(Undo(to=unconfirmed.previous.number), why)
+            except ConfigError as error:
+                self._tell_rejected(error, why)
 
     def _registered(self) -> int:
         """Contacts with us, and ours at carriers."""

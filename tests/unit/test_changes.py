@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sbc.errors import ConfigError
 from sbc.inputs import PolicyChanged, RequestIn
 from sbc.log import EventLog
 from sbc.policy.snapshot import Snapshot
-from sbc.policy.text import read_text
+from sbc.policy.text import Text, read_text
 from sbc.store import versions
 from sbc.views import Answer, CallsView, Question, RegistrationsAsked, RegistrationsView
 from tests.unit.net.bench import LOCALHOST, free_port, message, run, until
@@ -262,6 +263,66 @@ def test_what_is_confirmed_stays(stage: Stage, monkeypatch: pytest.MonkeyPatch) 
         assert (await tell(stage, "apply"))["was"] == now
 
     play_unconfirmed(stage, scene)
+
+
+class Slow:
+    """Whatever is read next of the policy folder takes until `go`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = False
+        self._go = threading.Event()
+        monkeypatch.setattr(changes, "read_text", self._read)
+
+    def _read(self, folder: Path) -> Text:
+        self.begun = True
+        assert self._go.wait(10.0)
+        return read_text(folder)
+
+    async def until_time_is_up(self, it: App) -> None:
+        """And whoever takes the policy back waits for the other one to be done."""
+        await until(lambda: self.begun)
+        await until(lambda: it._changes._busy._waiters or it._changes._unconfirmed is None)
+        self._go.set()
+
+
+def test_what_is_applied_as_the_time_is_up_is_refused_and_not_taken_back_itself(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch, 0.1)
+
+    async def whole(it: App) -> None:
+        stage.write(OTHER)
+        told = await tell(stage, "apply", confirm=10)
+        stage.write(THIRD)
+        slow = Slow(monkeypatch)
+        applying = asyncio.create_task(tell(stage, "apply"))  # noqa: TID251
+        await slow.until_time_is_up(it)
+        with pytest.raises(ConfigError, match="is not confirmed yet"):
+            await applying
+        await until(lambda: logged(stage, "policy_undone"))
+        assert taken(stage) == [told["running"], told["was"]]
+        assert "was edited since" in logged(stage, "policy_undone")[0]
+        assert "+44*" in (stage.policies / "sbc.yaml").read_text()
+
+    stage.play(whole)
+
+
+def test_what_is_confirmed_while_somebody_else_is_at_it_stays(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch, 0.3)
+
+    async def whole(it: App) -> None:
+        stage.write(OTHER)
+        told = await tell(stage, "apply", confirm=10)
+        slow = Slow(monkeypatch)
+        applying = asyncio.create_task(tell(stage, "apply"))  # noqa: TID251
+        await until(lambda: slow.begun)
+        confirming = asyncio.create_task(tell(stage, "confirm"))  # noqa: TID251
+        await until(lambda: len(it._changes._busy._waiters or ()) == 2 or it._changes._unconfirmed is None)
+        await slow.until_time_is_up(it)
+        await applying
+        await confirming
+        assert taken(stage) == [told["running"]] * 2
+        assert not logged(stage, "policy_undone")
+
+    stage.play(whole)
 
 
 def test_what_is_undone_before_need_not_be_confirmed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
