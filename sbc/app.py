@@ -157,7 +157,7 @@ class App:
             self._changes.begin(loaded)
             self._tasks.start(self._watch_expiry())
             if self._settings.watch:
-                self._tasks.start(follow(self._settings.policies, self._changes.saved))
+                self._tasks.start(follow(self._settings.policies, self._changes.referred, self._changes.saved))
             await self._open_views(closing)
             self._engine.receive(Begun())
             self._take_signals(loop, closing)
@@ -189,7 +189,8 @@ class App:
 
     def _changing(self, versions: Versions) -> Changes:
         now, start, receive, reopen = SystemClock().now, self._tasks.start, self._engine.receive, self._records.reopen
-        return Changes(versions, self._provision, self._core, receive, self._log, now, start, reopen, self._tally, self._publish)
+        key = SystemIds().random(16)
+        return Changes(versions, self._provision, self._core, receive, self._log, now, start, reopen, self._tally, self._publish, key)
 
     def _publish(self) -> None:
         self._tasks.start(self._look_for_ours())

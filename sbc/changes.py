@@ -7,7 +7,8 @@ other within one turn of the loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,8 @@ from sbc.explain.testing import examine
 from sbc.inputs import PolicyChanged
 from sbc.log import EventLog
 from sbc.net.ports import CoreLike
-from sbc.policy.load import Loaded
+from sbc.policy.contents import Contents, contents_of, seal
+from sbc.policy.load import Loaded, certs_of, read_policy
 from sbc.policy.text import Text, is_there, read_text
 from sbc.probation import CallTally, Probation
 from sbc.provision import Material, Provision
@@ -30,6 +32,8 @@ from sbc.store.versions import Version, Versions, put_back
 from sbc.views import CallsAsked, CallsView, RegistrationsAsked, RegistrationsView
 
 LOOK = 5.0  # seconds between looks at how a policy does that is not confirmed
+MOST_FILES = 20_000  # that are told one by one: 1 MB
+NAMED = 5  # files in one line of the log
 NEWEST = 500  # calls in progress that are looked at then
 
 T = TypeVar("T")
@@ -42,6 +46,7 @@ class Running:
 
     text: Text
     version: Version
+    contents: Contents
 
 
 @dataclass(slots=True)
@@ -55,7 +60,7 @@ class Unconfirmed:
 class Changes:
     """`receive` gives an input to the core, `start` runs a coroutine for as long as we live, `reopen` takes the record file anew.
 
-    `applied` is called whenever a policy has come to count.
+    `applied` is called whenever a policy has come to count. `key`: random octets, to seal digests of secrets with.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Changes:
         reopen: Callable[[], None],
         tally: CallTally,
         applied: Callable[[], object],
+        key: bytes,
     ) -> None:
         self._versions = versions
         self._provision = provision
@@ -84,6 +90,8 @@ class Changes:
         self._busy = asyncio.Lock()
         self._clearing: asyncio.Task[None] | None = None
         self._unconfirmed: Unconfirmed | None = None
+        self._key = key
+        self._awaited: Contents | None = None  # of a saved policy that was rejected: perhaps it only lacks a file
         self._running: Running
 
     def begin(self, loaded: Loaded) -> None:
@@ -94,7 +102,7 @@ class Changes:
             newest = next(iter(self._versions.all()), None)
             known = self._versions.add(digest, loaded.text.files, self._now().wall, "start", newest.number if newest is not None else 0)
             self._versions.drop_oldest(known.number)
-        self._running = Running(loaded.text, known)
+        self._running = Running(loaded.text, known, loaded.contents)
 
     async def reload(self, by: str) -> None:
         """Apply what is saved, for whoever only reads the log. What is wrong is one line there, and nothing else."""
@@ -105,10 +113,17 @@ class Changes:
             self._tell_rejected(error, by)
 
     async def saved(self) -> None:
-        """Somebody has written in the policy folder. An undo does so, too."""
-        running = self._running.text
-        if not await _in_thread(partial(is_there, running.folder, running.files)):
+        """Somebody has written in the policy folder, or in what the policy refers to. An undo does so, too."""
+        running = self._running
+        if not await _in_thread(partial(_is_as_it_was, running)):
             await self.reload("watch")
+            self._awaited = await _in_thread(partial(_referred, running.text.folder)) if self._running is running else None
+
+    def referred(self) -> Iterator[Path]:
+        """Files that matter beside those of the policy."""
+        yield from self._running.contents.places()
+        if self._awaited is not None:
+            yield from self._awaited.places()
 
     async def act(self, command: Command, by: str) -> Told:
         """The answer. Raises ConfigError, and then nothing has changed."""
@@ -141,7 +156,7 @@ class Changes:
     # Applying
 
     async def _apply(self, wanted: Apply, by: str) -> Told:
-        self._check_running(wanted.running)
+        self._check_running(wanted.running, wanted.running_seal)
         before = self._running.version
         folder = self._running.text.folder
         text = await _in_thread(partial(read_text, folder))
@@ -149,11 +164,13 @@ class Changes:
         digest = material.snapshot.digest
         if wanted.saved not in ("", digest):
             raise ConfigError(f"{folder} was changed after it was compared: it is {digest} now, not {wanted.saved}; compare again")
+        if wanted.saved_seal not in ("", self._sealed(material.loaded.contents)):
+            raise ConfigError(f"what {folder} refers to, secrets or certificates, was changed after it was compared: compare again")
         if digest != before.digest and self._unconfirmed is not None:
             raise ConfigError(f"{before.digest} is not confirmed yet: `sbc confirm` or `sbc undo` first")
         if digest == before.digest:
             if wanted.confirm:
-                raise ConfigError("nothing has changed that could be confirmed")
+                raise ConfigError("nothing has changed that could be confirmed: what is in secrets and certificates cannot be taken back")
             self._swap(material, before, by)
         else:
             await _in_thread(partial(_test, text, material))
@@ -184,8 +201,10 @@ class Changes:
         provided = self._provision.prepare(material)
         self._provision.commit(provided)
         self._receive(PolicyChanged(material.snapshot))
-        was, self._running = self._running.version, Running(material.loaded.text, version)
-        facts = {"digest": version.digest, "was": was.digest, "version": version.number, "by": by}
+        was, self._running = self._running, Running(material.loaded.text, version, material.loaded.contents)
+        facts: Told = {"digest": version.digest, "was": was.version.digest, "version": version.number, "by": by}
+        if others := was.contents.others_in(material.loaded.contents):
+            facts["contents"] = ", ".join(others[:NAMED]) + (f" and {len(others) - NAMED} more" if len(others) > NAMED else "")
         self._log.event("info", "policy_changed", facts)
         self._applied()
         if self._clearing is None or self._clearing.done():
@@ -270,17 +289,38 @@ class Changes:
         files = {name: data.decode(errors="replace") for name, data in text.files.items()}
         if sum(map(len, files.values())) > LONGEST_ANSWER // 2:
             raise ConfigError("the running policy is too long to be told; its files are among the versions, beside the call records")
-        return asdict(version) | {"folder": str(text.folder.absolute()), "files": files, "confirmed": self._unconfirmed is None}
+        told = {"folder": str(text.folder.absolute()), "files": files, "confirmed": self._unconfirmed is None}
+        sealed = self._running.contents.sealed(self._key)
+        contents = {"key": self._key.hex(), "seal": seal(sealed), "contents": sealed if len(sealed) <= MOST_FILES else None}
+        return asdict(version) | told | contents
 
-    def _check_running(self, expected: str) -> None:
+    def _sealed(self, contents: Contents) -> str:
+        return seal(contents.sealed(self._key))
+
+    def _check_running(self, expected: str, contents: str = "") -> None:
         version = self._running.version
         if expected not in ("", version.digest):
             since = timestamp(version.since)
             raise ConfigError(f"the running policy is {version.digest}, by {version.by} since {since}, not {expected}: compare again")
+        if contents not in ("", self._sealed(self._running.contents)):
+            raise ConfigError("secrets or certificates have been read anew meanwhile: compare again")
 
     def _tell_rejected(self, error: ConfigError, by: str) -> None:
         first, *more = str(error).splitlines() or [""]
         self._log.event("error", "policy_rejected", {"problem": first, **({"more": len(more)} if more else {}), "by": by})
+
+
+def _is_as_it_was(running: Running) -> bool:
+    """Nothing was saved that is not in force already."""
+    return is_there(running.text.folder, running.text.files) and running.contents.anew() == running.contents
+
+
+def _referred(folder: Path) -> Contents | None:
+    """What the saved policy refers to, as far as it can be read."""
+    with suppress(ConfigError):
+        _, policy = read_policy(read_text(folder))
+        return contents_of(policy, folder, certs_of(folder))
+    return None
 
 
 def restored(versions: Versions, folder: Path, log: EventLog) -> Text | None:

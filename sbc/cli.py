@@ -64,7 +64,9 @@ def run(
     ] = None,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that calls in progress get when we are told to stop.")] = 5.0,
     media: Annotated[str, typer.Option(help="Media engine: auto, native or portable.")] = "auto",
-    watch: Annotated[bool, typer.Option("--watch", help="Apply what is saved in the folder, whenever it is.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Apply what is saved in the folder, or in files it refers to, whenever it is.")
+    ] = False,
     testpeer: Annotated[bool, typer.Option("--testpeer", help="Start `sbc testpeer` with us: somebody to call.")] = False,
 ) -> None:
     """Serve the policy until SIGTERM or Ctrl-C; SIGHUP takes policy, certificates and the record file anew."""

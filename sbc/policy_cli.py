@@ -14,13 +14,14 @@ from sbc.admin.client import ask
 from sbc.call.record import timestamp
 from sbc.errors import ConfigError
 from sbc.policy import values
-from sbc.policy.diff import Change, changes
+from sbc.policy.contents import seal
+from sbc.policy.diff import Change, changes, changes_of_contents
 from sbc.policy.load import load_policy, read_policy
 from sbc.policy.text import Text, read_text
 from sbc.recording.ladder import printable
 
 PATIENCE = 120.0  # seconds for a policy of 100,000 users to be read and its tests to run
-SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+SIGNS = {"added": "+", "removed": "-", "changed": "~", "contents": "~"}
 
 
 class Compared:
@@ -33,18 +34,26 @@ class Compared:
         text = read_text(self.folder)
         self.loaded = load_policy(self.folder, text=text)
         files = {name: content.encode() for name, content in self.running["files"].items()}
-        was = Text(Path(f"{self.folder} (running)"), files)
-        self.changes = changes(read_policy(was), read_policy(text))
+        before, after = read_policy(Text(Path(f"{self.folder} (running)"), files)), read_policy(text)
+        contents = self.loaded.contents.sealed(bytes.fromhex(self.running["key"]))
+        self.seal = seal(contents)
+        self.changes = (*changes(before, after), *changes_of_contents(before, after, self.running["contents"] or {}, contents))
 
     @property
     def digest(self) -> str:
         return self.loaded.snapshot.digest
 
+    @property
+    def runs(self) -> str:
+        """The hash of the running policy, with that of what is in the files it refers to."""
+        return _hash(self.running["digest"], self.running["seal"])
+
 
 def diff(socket: Path, folder: Path | None, *, as_json: bool) -> None:
     compared = Compared(socket, folder)
     if as_json:
-        told = {"running": compared.running["digest"], "saved": compared.digest, "changes": list(map(_plain, compared.changes))}
+        hashes = {"running": compared.runs, "saved": _hash(compared.digest, compared.seal)}
+        told = {**hashes, "changes": list(map(_plain, compared.changes))}
         typer.echo(json.dumps(told, ensure_ascii=False))
     else:
         _show(compared)
@@ -53,8 +62,8 @@ def diff(socket: Path, folder: Path | None, *, as_json: bool) -> None:
 def apply(socket: Path, *, running: str, confirm: str, registrations: int, answers: int, yes: bool) -> None:
     seconds = _seconds(confirm) if confirm else 0.0
     compared = Compared(socket, None)
-    if running and running != compared.running["digest"]:
-        raise ConfigError(f"the running policy is {compared.running['digest']}, not {running}: compare again, with `sbc diff`")
+    if running not in ("", compared.running["digest"], compared.runs):
+        raise ConfigError(f"the running policy is {compared.runs}, not {running}: compare again, with `sbc diff`")
     _show(compared)
     if not yes:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -62,6 +71,7 @@ def apply(socket: Path, *, running: str, confirm: str, registrations: int, answe
         if not typer.confirm("apply?"):
             raise ConfigError("nothing was changed")
     wanted: dict[str, object] = {"do": "apply", "running": compared.running["digest"], "saved": compared.digest, **commands.sudo()}
+    wanted |= {"running_seal": compared.running["seal"], "saved_seal": compared.seal}
     if seconds:
         wanted |= {"confirm": seconds, "registrations": registrations, "answers": answers}
     done = ask(socket, wanted, PATIENCE)
@@ -95,18 +105,25 @@ def versions(socket: Path, *, as_json: bool) -> None:
 def _show(compared: Compared) -> None:
     running = compared.running
     whose = f"since {timestamp(running['since'])}, by {printable(running['by'])}{'' if running['confirmed'] else ', not confirmed'}"
-    typer.echo(f"running {running['digest']}, version {running['number']}, {whose}")
-    typer.echo(f"{compared.folder} {compared.digest}")
+    typer.echo(f"running {compared.runs}, version {running['number']}, {whose}")
+    typer.echo(f"{compared.folder} {_hash(compared.digest, compared.seal)}")
     for change in compared.changes:
         typer.echo(printable(_line(change)))
-    if running["digest"] == compared.digest:
+    if running["contents"] is None and running["seal"] != compared.seal:
+        typer.echo("what is in the files that it refers to has changed; there are too many of them to say in which")
+    elif running["digest"] == compared.digest and not compared.changes:
         typer.echo("nothing differs; certificates and secrets would be read anew")
     elif not compared.changes:
-        typer.echo("nothing in the files differs that means anything; lists or profiles that they refer to may")
+        typer.echo("nothing in the files differs that means anything; profiles that they refer to may")
+
+
+def _hash(digest: str, seal: str) -> str:
+    return f"{digest}+{seal}" if seal else digest
 
 
 def _line(change: Change) -> str:
-    what = {"added": change.after, "removed": change.before}.get(change.kind, f"{change.before} → {change.after}")
+    told = {"added": change.after, "removed": change.before, "contents": f"contents of {change.after} changed"}
+    what = told.get(change.kind, f"{change.before} → {change.after}")
     return f"{SIGNS[change.kind]} {'.'.join(change.path)}: {what}  [{change.effect}]  {change.place}"
 
 

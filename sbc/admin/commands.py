@@ -29,6 +29,8 @@ class Apply:
     confirm         seconds until it is taken back unless confirmed; 0: it stays
     registrations   it is taken back before, when fewer than so many percent of those who were registered are so
     answers         or when the share of calls that are answered falls under so many percent of what it was
+    running_seal,   as `running` and `saved`, of what is in the files that they refer to
+    saved_seal
     """
 
     running: str = ""
@@ -36,6 +38,8 @@ class Apply:
     confirm: float = 0.0
     registrations: int = 80
     answers: int = 50
+    running_seal: str = ""
+    saved_seal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class PolicyAsked:
-    """The running policy: its digest, its files, who applied it and when."""
+    """The running policy: its digest, its files, who applied it and when; and sealed digests of what is in the files it refers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def command_of(asked: Mapping[str, object]) -> Command:
 
 
 def _fits(key: str, value: object) -> bool:
-    if key in ("running", "saved"):
+    if key in ("running", "saved", "running_seal", "saved_seal"):
         return isinstance(value, str) and len(value) <= NAME_LENGTH
     if key == "confirm":
         return isinstance(value, (int, float)) and (value == 0 or SHORTEST_CONFIRM <= value <= LONGEST_CONFIRM)

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from sbc.policy.checking.checker import Policy
+from sbc.policy.contents import references
 from sbc.policy.document import Document, Plain
 from sbc.policy.problems import Path, Place
 
@@ -20,7 +21,9 @@ Effect = Literal["live", "new calls only", "rebinds a listener"]
 new calls only      calls in progress keep what they began with
 rebinds a listener  sockets open or close; calls in progress stay
 """
-Kind = Literal["added", "removed", "changed"]
+Kind = Literal["added", "removed", "changed", "contents"]
+"""contents            of the file that is named there, which is `after`: never what they are
+"""
 
 LONGEST_TEXT = 100  # characters of a value
 LIVE_SECTIONS = frozenset({"limits", "everybody", "strangers", "identity", "shield"})
@@ -76,6 +79,20 @@ def changes(before: tuple[Document, Policy], after: tuple[Document, Policy]) -> 
     old, new = _Side(*before), _Side(*after)
     sections = dict.fromkeys((*new.document.root.nodes, *old.document.root.nodes))
     return tuple(change for section in sections for change in _of_section(section, old, new))
+
+
+def changes_of_contents(
+    before: tuple[Document, Policy], after: tuple[Document, Policy], were: Mapping[str, str], are: Mapping[str, str]
+) -> tuple[Change, ...]:
+    """Of files that both name at the same place; `were`, `are`: digests by file. What differs is said, and nothing of it."""
+    document, policy = after
+    known = set(references(before[1]))
+    found: list[Change] = []
+    for path, file in references(policy):
+        if (path, file) in known and file in were and file in are and were[file] != are[file]:
+            keys = tuple(map(str, path))
+            found.append(Change(keys, "contents", "", file, effect_of(keys), document.key_place(document.trim(path))))
+    return tuple(found)
 
 
 def _of_section(section: str, old: _Side, new: _Side) -> Iterator[Change]:

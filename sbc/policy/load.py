@@ -17,6 +17,7 @@ from sbc.policy import model, values
 from sbc.policy.check import check
 from sbc.policy.checking.checker import Policy
 from sbc.policy.compile import compile_policy
+from sbc.policy.contents import Contents, contents_of
 from sbc.policy.credentials import check_authorities, check_loopback, check_signer
 from sbc.policy.document import Document
 from sbc.policy.lists import read_lists
@@ -41,6 +42,7 @@ class Loaded:
     inherited   by trunk that has a profile: what comes from that
     places      where everything stands
     text        what is in its files
+    contents    of the files that it refers to
     """
 
     snapshot: Snapshot
@@ -49,6 +51,7 @@ class Loaded:
     inherited: Mapping[str, Inherited]
     places: Places
     text: Text
+    contents: Contents
 
 
 def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite), text: Text | None = None, certs: Path | None = None) -> Loaded:
@@ -61,8 +64,9 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite), text: Te
     text = text or read_text(folder)
     document, policy, inherited, digest = _parse(text)
     problems, warnings = check(document, policy, suites)
+    certs = certs_of(folder, certs)
+    contents = contents_of(policy, folder, certs)
     secrets = read_secrets(document, policy, folder, problems)
-    certs = certs or folder.absolute().parent / "certs"
     check_certificates(document, policy, folder, certs, problems, warnings)
     check_authorities(document, policy, folder, problems, warnings)
     check_signer(document, policy, folder, certs, problems, warnings)
@@ -71,7 +75,12 @@ def load_policy(folder: Path, suites: Collection[Suite] = tuple(Suite), text: Te
     if errors := document.problems + problems:
         raise PolicyErrors(_in_order(errors))
     snapshot = compile_policy(document, policy, secrets, lists, digest.hexdigest()[:12], folder.absolute(), certs, suites)
-    return Loaded(snapshot, tuple(_in_order(warnings)), _kept_in(policy, folder), inherited, Places(document), text)
+    return Loaded(snapshot, tuple(_in_order(warnings)), _kept_in(policy, folder), inherited, Places(document), text, contents)
+
+
+def certs_of(folder: Path, certs: Path | None = None) -> Path:
+    """Where certificates are, unless `certs` says."""
+    return certs or folder.absolute().parent / "certs"
 
 
 def read_one(file: Path, kind: type[M]) -> M:

@@ -33,7 +33,7 @@ def kept_in(secret: SecretModel, folder: Path) -> str:
     return f"environment variable {secret.env}" if secret.env is not None else os.path.normpath(folder / (secret.file or ""))
 
 
-def read_secrets(document: Document, policy: Policy, folder: Path, problems: list[Problem]) -> Secrets:
+def secrets_of(policy: Policy) -> dict[Keys, SecretModel]:
     """All passwords by the path they stand at."""
     wanted: dict[Keys, SecretModel] = {
         ("users", name, "password"): user.password for name, user in policy.users.items() if user.password is not None
@@ -53,8 +53,12 @@ def read_secrets(document: Document, policy: Policy, folder: Path, problems: lis
         wanted["identity", "sign", "origid"] = sign.origid
     if sign is not None and sign.service is not None and sign.service.token is not None:
         wanted["identity", "sign", "service", "token"] = sign.service.token
+    return wanted
+
+
+def read_secrets(document: Document, policy: Policy, folder: Path, problems: list[Problem]) -> Secrets:
     secrets: dict[Keys, str] = {}
-    for path, secret in wanted.items():
+    for path, secret in secrets_of(policy).items():
         try:
             secrets[path] = _secret(secret, folder)
         except Unusable as error:
