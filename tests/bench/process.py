@@ -26,6 +26,12 @@ def usage(process: int) -> Usage:
     return Usage(cpu / 1e9, memory / 1024)
 
 
+def resident(process: int) -> float:
+    """Memory of `process` alone, in MiB: what it starts for a moment (nft) is none of it."""
+    rows = _read(Path(f"/proc/{process}/status")).splitlines()
+    return next((int(row.split()[1]) / 1024 for row in rows if row.startswith("VmRSS:")), 0.0)
+
+
 def family(process: int) -> list[int]:
     """`process` and its descendants."""
     children: dict[int, list[int]] = {}
