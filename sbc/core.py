@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sbc.call.context import Context
 from sbc.call.homes import Homes
@@ -37,6 +37,7 @@ from sbc.inputs import (
     Signed,
     Verified,
 )
+from sbc.policy.counters import LimitState
 from sbc.policy.limits import Between, Limits
 from sbc.policy.snapshot import Party, Snapshot
 from sbc.reception import Reception
@@ -213,9 +214,15 @@ class Core:
     def _warn(self, event: str, facts: Mapping[str, object]) -> None:
         self._effects.append(Log("warning", event, dict(facts)))
 
+    # For a core that only shows what would be
+
     def occupy(self, party: Party, caller: str = "") -> None:
-        """A call of that party, with that number, that there might be: for a core that only shows what would be."""
+        """A call of that party, with that number, that there might be."""
         self._context.limits.reserve_exempt(party, "from", Between(caller))
+
+    def assume(self, limits: Sequence[LimitState], now: Now) -> None:
+        """What is counted in another process."""
+        self._context.limits.assume(limits, now)
 
     def _send(self, data: bytes, flow: Flow, key: str) -> None:
         name = self._peers.expected(flow) if flow.transport == "TLS" else ""

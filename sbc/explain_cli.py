@@ -51,8 +51,8 @@ def explain(
     options = Options(flags, header or (), codec or (), answer or (), calls or (), absent or (), signed, message, capture, call_id)
     suites = app.choose_media("auto").capabilities.suites
     if running:
-        now = running_now(socket, suites)
-        loaded, options = now.loaded, replace(options, known_calls=now.calls, known_absent=now.absent)
+        loaded, known = running_now(socket, suites, user or trunk)
+        options = replace(options, known=known)
     else:
         loaded = load_policy(policies, suites)
     account = account_of(loaded, options, partial(typer.echo, err=True))

@@ -1,45 +1,46 @@
-"""What runs: the policy of a process, and how things are there, asked over its socket."""
+"""What runs: the policy of a process, and how things are there, asked over its socket. Nothing is used up there by asking."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from media.api import Suite
 from sbc.admin.client import ask
 from sbc.admin.wire import MOST
+from sbc.explain.asked import Assumed, Contact, Contacts
+from sbc.flow import TRANSPORTS
+from sbc.policy.counters import LimitState
 from sbc.policy.load import Loaded, load_policy
-from sbc.policy.snapshot import Snapshot
 from sbc.policy.text import Text
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """calls   that trunks have
-    absent  who registers here, or where we do, and is not registered
-    """
-
-    loaded: Loaded
-    calls: Mapping[str, int]
-    absent: frozenset[str]
-
-
-def running_now(socket: Path, suites: Collection[Suite]) -> Running:
-    """Raises ConfigError. Beyond five hundred trunks or registrations, nobody is said to be absent, or to have calls."""
+def running_now(socket: Path, suites: Collection[Suite], caller: str = "") -> tuple[Loaded, Assumed]:
+    """Of what is limited the MOST fullest count, and all that belongs to `caller`. Raises ConfigError."""
     policy = ask(socket, {"do": "policy"})
     text = Text(Path(policy["folder"]), {name: content.encode() for name, content in policy["files"].items()})
     loaded = load_policy(text.folder, suites, text)
-    trunks = ask(socket, {"ask": "trunks", "most": MOST})
-    registered = ask(socket, {"ask": "registrations", "most": MOST})
-    calls = {each["name"]: each["calls"] for each in trunks["trunks"] if each["calls"]}
-    absent = {each["name"] for each in trunks["trunks"] if each["registration"] not in ("", "registered")}
-    return Running(loaded, calls, frozenset(absent | _users_away(loaded.snapshot, registered)))
+    trunks = ask(socket, {"ask": "trunks", "most": MOST})["trunks"]
+    absent = frozenset([each["name"] for each in trunks if each["registration"] not in ("", "registered")])
+    limits = ask(socket, {"ask": "limits", "most": MOST})["limits"]
+    if caller:
+        limits += ask(socket, {"ask": "limits", "most": MOST, "name": caller})["limits"]
+    return loaded, Assumed(absent=absent, limits=tuple([LimitState(**each) for each in limits]), contacts=_contacts(socket))
 
 
-def _users_away(snapshot: Snapshot, told: Mapping[str, Any]) -> set[str]:
-    if told["matching"] > len(told["registrations"]):
-        return set()
-    here = {each["account"] for each in told["registrations"] if each["state"] == "registered"}
-    return snapshot.users.keys() - here
+def _contacts(socket: Path) -> Contacts:
+    """Asked for one by one, as a call comes to them: there may be any number."""
+
+    @cache
+    def contacts(account: str) -> tuple[Contact, ...] | None:
+        told = ask(socket, {"ask": "registrations", "most": MOST, "account": account})["registrations"]
+        return tuple([_contact(each) for each in told if each["state"] == "registered"]) if told else None
+
+    return contacts
+
+
+def _contact(told: dict[str, Any]) -> Contact:
+    host, _, port = told["source"].rpartition(":")
+    return Contact(told["contact"], TRANSPORTS[told["transport"]], (host.strip("[]"), int(port)))

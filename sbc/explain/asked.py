@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,8 +11,9 @@ from sbc.call.context import SentBy
 from sbc.errors import ConfigError, SipError
 from sbc.explain.capture import Captured
 from sbc.explain.ids import CountingIds
-from sbc.flow import TRANSPORTS, Flow, Transport
+from sbc.flow import TRANSPORTS, Address, Flow, Transport
 from sbc.frozen import replace
+from sbc.policy.counters import LimitState
 from sbc.policy.decide import Admitted, trunk_at
 from sbc.policy.problems import did_you_mean
 from sbc.policy.snapshot import Credentials, Listener, Party, Realm, Snapshot, Trunk, User
@@ -44,6 +45,19 @@ ANSWERS = Reply(200)
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """Where somebody is registered: `uri` to call it by, and the way there."""
+
+    uri: str
+    transport: Transport
+    address: Address
+
+
+Contacts = Callable[[str], tuple[Contact, ...] | None]
+"""Of an account, by its name; (): it is registered, but its connection is lost. None: it is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assumed:
     """What is not in the policy.
 
@@ -51,12 +65,25 @@ class Assumed:
     calls     by trunk, user, or number of one: how many it has already
     absent    those who would register, but have not
     signed    what verifying the caller's signature comes to
+    limits    what is counted already
+    contacts  of those who register here; None: all have, wherever
     """
 
     answers: Mapping[str, Reply] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     signed: Verified = "unsigned"
+    limits: tuple[LimitState, ...] = ()
+    contacts: Contacts | None = None
+
+    def contacts_of(self, name: str) -> tuple[Contact, ...] | None:
+        """None: it is not registered."""
+        return self.contacts(name) if self.contacts is not None and name not in self.absent else None
+
+    def is_away(self, party: Party) -> bool:
+        """Nobody would know it, because it is not registered."""
+        through_us = party.register_at is not None and self.contacts is not None
+        return party.name in self.absent or (through_us and not self.contacts_of(party.name))
 
 
 NOTHING_SPECIAL = Assumed()
@@ -111,7 +138,7 @@ def asked(snapshot: Snapshot, flags: Flags, assumed: Assumed = NOTHING_SPECIAL) 
     for text in (flags.to, flags.caller, flags.name, flags.method, *(part for row in flags.headers for part in row)):
         if any(ord(character) < 32 for character in text):
             raise ConfigError(f"{text!r} has a line end or another control character in it")
-    bringer = bring(snapshot, flags)
+    bringer = bring(snapshot, flags, assumed)
     return Asked(_octets(snapshot, flags, bringer), bringer, assumed)
 
 
@@ -123,12 +150,12 @@ def brought(snapshot: Snapshot, flags: Flags, octets: bytes, assumed: Assumed = 
     except Malformed as error:
         if not (flags.trunk or flags.user or flags.source):
             raise ConfigError(f"the message cannot be read ({error}); say who brings it: --trunk, --user or --source") from None
-        return Asked(octets, bring(snapshot, flags), assumed)
+        return Asked(octets, bring(snapshot, flags, assumed), assumed)
     if not isinstance(message, Request):
         raise ConfigError("that is an answer: what is decided are requests")
     if not (flags.trunk or flags.user or flags.source):
         flags = replace(flags, source=_sender(message))
-    bringer = bring(snapshot, flags)
+    bringer = bring(snapshot, flags, assumed)
     if bringer.account is not None:  # its credentials, if there are any, answer a challenge that is long over
         for name in (AUTHORIZATION, PROXY_AUTHORIZATION):
             message.headers.remove(name)
@@ -193,7 +220,7 @@ def _check_names(snapshot: Snapshot, assumed: Assumed) -> None:
         party_of(snapshot, snapshot.inventory.owner_of(name) or name)
 
 
-def bring(snapshot: Snapshot, flags: Flags) -> Bringer:
+def bring(snapshot: Snapshot, flags: Flags, assumed: Assumed = NOTHING_SPECIAL) -> Bringer:
     """The way of a request of that trunk or user, or from that source."""
     if flags.trunk and flags.user:
         raise ConfigError("either --trunk or --user: a call has one caller")
@@ -201,6 +228,8 @@ def bring(snapshot: Snapshot, flags: Flags) -> Bringer:
     if not name and not flags.source:
         raise ConfigError("who calls? --trunk NAME, --user NAME or --source ADDRESS")
     party = party_of(snapshot, name, trunk=bool(flags.trunk), user=bool(flags.user)) if name else None
+    if party is not None and not flags.source and (contacts := assumed.contacts_of(name)):
+        flags = replace(flags, source=format_host(*contacts[0].address), transport=flags.transport or contacts[0].transport)
     realm = _realm(snapshot, flags, party)
     flow = _flow(snapshot, realm, flags, party)
     if party is None:
@@ -210,6 +239,8 @@ def bring(snapshot: Snapshot, flags: Flags) -> Bringer:
     account = _account(party)
     if account is not None and party.register_at is None:
         return Bringer(flow, account)
+    if _registers(party) and assumed.is_away(party):
+        return Bringer(flow)
     return Bringer(flow, as_who=Admitted(party, "registration" if _registers(party) else "address"))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 from sbc.errors import ConfigError
 from sbc.explain.account import Account
-from sbc.explain.asked import Asked, Assumed, Flags, Reply, asked, brought, captured
+from sbc.explain.asked import NOTHING_SPECIAL, Asked, Assumed, Flags, Reply, asked, brought, captured
 from sbc.explain.capture import LARGEST, requests_in
 from sbc.explain.story import explain
 from sbc.policy.load import Loaded
@@ -21,7 +21,7 @@ SIGNED = ("passed", "failed", "unsigned")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """As they were written; `flags` without headers and codecs. `calls`, `absent`: what is known without being asked."""
+    """As they were written; `flags` without headers and codecs. `known`: what is so without being said."""
 
     flags: Flags
     header: Sequence[str] = ()
@@ -33,8 +33,7 @@ class Options:
     message: Path | None = None
     capture: Path | None = None
     call_id: str = ""
-    known_calls: Mapping[str, int] = field(default_factory=dict)
-    known_absent: frozenset[str] = frozenset()
+    known: Assumed = NOTHING_SPECIAL
 
 
 def account_of(loaded: Loaded, options: Options, note: Callable[[str], None]) -> Account:
@@ -74,9 +73,10 @@ def _assumed(options: Options) -> Assumed:
     if wrong := [status for status in statuses.values() if not 200 <= status <= 699]:
         raise ConfigError(f"--answer: {wrong[0]} is no final status: 200 to 699; 408: no answer")
     answers = {name: Reply(status) for name, status in statuses.items()}
-    calls = {**options.known_calls, **_numbers(options.calls, "--calls", "NAME=NUMBER")}
+    calls, known = _numbers(options.calls, "--calls", "NAME=NUMBER"), options.known
+    limits = tuple([each for each in known.limits if each.scope not in calls or each.rate is not None])
     signed = cast(Literal["passed", "failed", "unsigned"], options.signed)
-    return Assumed(answers, calls, options.known_absent.union(options.absent), signed)
+    return Assumed(answers, calls, known.absent.union(options.absent), signed, limits, known.contacts)
 
 
 def _row(text: str) -> tuple[str, str]:

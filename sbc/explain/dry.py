@@ -14,10 +14,10 @@ from sbc.clock import Now
 from sbc.core import Core
 from sbc.effects import CloseRelay, Effect, OpenRelay, Resolve, Send, Verify, WriteRecord
 from sbc.errors import SipError
-from sbc.explain.asked import ANSWERS, FINGERPRINT, PEER_PORT, Asked
+from sbc.explain.asked import ANSWERS, FINGERPRINT, PEER_PORT, Asked, Contact
 from sbc.explain.ids import CountingIds
 from sbc.explain.witness import Witness
-from sbc.flow import Flow
+from sbc.flow import Address, Flow
 from sbc.frozen import replace
 from sbc.identity.verdict import NO_HEADER, Failure, Verdict, Verstat
 from sbc.inputs import DrainEnded, Input, MalformedIn, RelayClosed, RelayOpened, RequestIn, Resolved, ResponseIn, Verified
@@ -104,6 +104,7 @@ class _World:
         self._core = Core(snapshot, self._ids, self.witness)
         self._now = BEGIN
         self._inputs: deque[Input] = deque()
+        self._registered: dict[str, list[Address]] = {}  # where those who were asked for are
         self._seen: set[str] = set()  # branches of INVITEs that were answered
         account = asked.bringer.account
         self._prover = Prover(account.user, account.password, self._ids.random) if account is not None else None
@@ -121,7 +122,8 @@ class _World:
         self._until(lambda: not self._core.busy())
 
     def _take_places(self) -> None:
-        """Calls that are in progress already."""
+        """What is counted, and calls that are in progress already."""
+        self._core.assume(self._asked.assumed.limits, self._now)
         for name, number in self._asked.assumed.calls.items():
             party = self._snapshot.party(self._snapshot.inventory.owner_of(name) or name)
             for _ in range(number):
@@ -237,6 +239,7 @@ class _World:
         here = ":" in flow.remote[0]
         peers = [party.peer] if isinstance(party, Trunk) and party.peer is not None else []
         places = [(self._host(peer.host, here), peer.port or DEFAULT_PORTS.get(flow.transport, DEFAULT_PORT)) for peer in peers]
+        places += self._registered.get(party.name, [])
         return places or [(self._host(f"party {party.name}", here), PEER_PORT)]
 
     def _host(self, name: str, ipv6: bool) -> str:
@@ -261,9 +264,29 @@ class _World:
         if account in self._asked.assumed.absent:
             return None
         party = self._snapshot.party(account)
+        if self._asked.assumed.contacts is not None:
+            return self._ways_known(party)
         flow = self._registered_flow(party)
         user = party.registers.user if isinstance(party, Trunk) and party.registers is not None else party.name
         return ((Uri.sip(user, *flow.remote), flow, ()),)
+
+    def _ways_known(self, party: Party) -> tuple[Way, ...] | None:
+        contacts = self._asked.assumed.contacts_of(party.name)
+        if contacts is None:
+            return None
+        found = []
+        for contact in contacts:
+            flow = self._flow_to(party, contact)
+            self._registered.setdefault(party.name, []).append(flow.remote)
+            found.append((Uri.parse(contact.uri), flow, ()))
+        return tuple(found)
+
+    def _flow_to(self, party: Party, contact: Contact) -> Flow:
+        """By the listener that a flow like that would have come to."""
+        realm, ipv6 = self._snapshot.realms[party.realm], ":" in contact.address[0]
+        fitting = [each for each in realm.listeners if each.transport == contact.transport and (":" in each.address) == ipv6]
+        local = fitting[0].local if fitting else realm.listeners[0].local
+        return Flow(realm.name, contact.transport, local, contact.address, 0 if contact.transport == "UDP" else 2)
 
     def _home(self, trunk: str) -> tuple[Flow, str, tuple[str, ...]] | None:
         if trunk in self._asked.assumed.absent:

@@ -39,7 +39,7 @@ class _Story:
         self._rules = rules
         self._snapshot = rules.snapshot
         self._flow = asked.bringer.flow
-        self._assumed = asked.bringer.as_who is not None
+        self._assumed = asked.bringer.as_who is not None and asked.assumed.contacts is None
         self._signed = asked.assumed.signed
         self._outcome = outcome
         self._witness = witness

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from sbc.frozen import frozen
@@ -63,6 +64,19 @@ class Tally:
         if what == "bandwidth":
             return self.bits
         return self.calls_from if what == "calls_from" else self.calls_to
+
+
+def tally_of(figures: Mapping[What, int]) -> Tally:
+    """As far as they are known: of calls whose way is not, all go the way of which nothing is known."""
+    tally = Tally()
+    tally.bits = figures.get("bandwidth", 0)
+    tally.calls_from, tally.calls_to = figures.get("calls_from", 0), figures.get("calls_to", 0)
+    rest = figures.get("calls", 0) - tally.calls_from - tally.calls_to
+    if rest > 0 and "calls_from" not in figures:
+        tally.calls_from += rest
+    elif rest > 0:
+        tally.calls_to += rest
+    return tally
 
 
 class Mark:
@@ -156,6 +170,10 @@ class Watch:
         self._due[what] = max(now, self._due.get(what, now)) + 1.0 / rate
         used, most = self._used(what, rate, now), int(size_of(rate, rules.burst))
         return self._state(rules, what, used, most, rate) if self.mark(what).see(used, most) else None
+
+    def use_up(self, what: What, used: int, rate: float, now: float) -> None:
+        """So many tokens are gone, whoever took them."""
+        self._due[what] = now + used / rate
 
     def mark(self, what: What) -> Mark:
         found = self._marks.get(what)

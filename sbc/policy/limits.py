@@ -7,11 +7,11 @@ number, if that is one of the party's and has limits, too; once for its route, a
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sbc.clock import Now
 from sbc.frozen import frozen
-from sbc.policy.counters import LimitState, Tally, Watch, Way, What
+from sbc.policy.counters import LimitState, Tally, Watch, Way, What, tally_of
 from sbc.policy.snapshot import LimitRules, Party, Route, Snapshot, User
 from sbc.tap import Answered, unrecorded
 
@@ -231,6 +231,22 @@ class Limits:
                 watch = watches.get(_watch_name(scope, key, rules)) or Watch(scope, rules.name)
                 found += watch.states(rules, self._tallies.get(scope), now.monotonic)
         return found
+
+    def assume(self, states: Iterable[LimitState], now: Now) -> None:
+        """All that is counted elsewhere, as `states` there told it: for a core that only shows what would be."""
+        figures: dict[str, dict[What, int]] = {}
+        for state in states:
+            rules = self._snapshot.limits.get(state.limit) if self._snapshot is not None else None
+            if rules is None:
+                continue
+            if state.rate is None:
+                figures.setdefault(state.scope, {})[state.what] = state.now
+                continue
+            watches = self._watches if rules.for_each is None else self._keyed.setdefault(rules.name, OrderedDict())
+            watch = watches.setdefault(_watch_name(state.scope, rules.for_each or "", rules), Watch(state.scope, rules.name))
+            watch.use_up(state.what, state.now, state.rate, now.monotonic)
+        for scope, known in figures.items():
+            self._tallies[scope] = tally_of(known)
 
     # Whose limits
 

@@ -97,10 +97,12 @@ def test_why_asks_about_refusals_and_of_an_address_how_it_stands(monkeypatch: Pa
 
 def test_explain_asks_the_running_process_for_its_policy_and_who_is_there(folder: Path, monkeypatch: Patch, capsys: Captured) -> None:  # noqa: F811
     saved = (folder / "sbc.yaml").read_text()
+    full = {"limit": "carrier", "scope": "carrier", "what": "calls", "now": 2, "highest": 2, "most": 2, "refused": 0, "rate": None}
     told: dict[str, dict[str, Any]] = {
         "policy": {"folder": str(folder), "files": {"sbc.yaml": saved.replace("name: out\n", "name: running\n")}},
         "trunks": {"trunks": [{"name": "carrier", "calls": 2, "registration": ""}, {"name": "office", "calls": 0, "registration": ""}]},
         "registrations": {"registrations": [], "matching": 0},
+        "limits": {"limits": [full]},
     }
 
     def answered(path: Path, question: dict[str, object]) -> dict[str, Any]:

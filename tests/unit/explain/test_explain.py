@@ -8,12 +8,12 @@ import pytest
 
 from sbc.errors import ConfigError
 from sbc.explain.account import NO, Account, Phase
-from sbc.explain.asked import Assumed, Flags, Reply, asked, brought
+from sbc.explain.asked import Assumed, Contact, Flags, Reply, asked, brought
 from sbc.explain.rules import nothing_fits
 from sbc.explain.story import explain
 from sbc.explain.text import lines_of
 from sbc.frozen import replace
-from sbc.policy.load import Loaded
+from sbc.policy.load import Loaded, load_policy
 from tests.unit.explain.conftest import Told
 from tests.vectors.messages import index, octets
 from tests.world import POLICY
@@ -246,3 +246,21 @@ def test_whatever_comes_is_explained(loaded: Loaded, vectors: str) -> None:
         assert "".join(lines_of(account)).isprintable()
         answered += account.facts["status"] is not None
     assert answered >= len(files) / 4
+
+
+def test_who_is_known_by_a_registration_elsewhere_has_to_have_it(folder: Path) -> None:
+    text = POLICY.replace("password: {file: alice.secret}", "register_at: carrier").replace("media: encrypted\n", "media: plain\n")
+    (folder / "sbc.yaml").write_text(text)
+    loaded = load_policy(folder)
+
+    def told(assumed: Assumed) -> Account:
+        return explain(loaded.snapshot, loaded.places, asked(loaded.snapshot, Flags("+4930", user="alice"), assumed))
+
+    assert "by its registration (assumed)" in phase(told(Assumed()), "who").text
+    for away in (Assumed(contacts=lambda name: None), Assumed(absent=frozenset({"alice"}))):
+        assert told(away).facts["party"] is None
+    there = (Contact("sip:alice@203.0.113.9:5062", "UDP", ("203.0.113.9", 5062)),)
+    account = told(Assumed(contacts=lambda name: there))
+    assert account.facts["party"] == "alice"
+    assert phase(account, "who").text == "user alice, by its registration"
+    assert "UDP from 203.0.113.9:5062" in account.title
