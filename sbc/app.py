@@ -23,7 +23,7 @@ from sbc.changes import Changes, restored
 from sbc.clock import Ids
 from sbc.companion import Companion
 from sbc.errors import ConfigError
-from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, Resolved
+from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, Resolved, UsageFound
 from sbc.log import EventLog
 from sbc.net.engine import Engine
 from sbc.net.fetch import Certificates
@@ -52,8 +52,10 @@ from sbc.shield.views import Question as ShieldQuestion
 from sbc.store.recordings import RecordingFolder
 from sbc.store.records import RecordFile
 from sbc.store.registrations import RegistrationFile
+from sbc.store.usage import UsageFile
 from sbc.store.versions import Versions
 from sbc.system import SystemClock, SystemIds
+from sbc.usage import UsageKeeper
 from sbc.views import Answer, LinkedCallsAsked, LinkedCallsView
 from sbc.watch import follow
 
@@ -149,8 +151,7 @@ class App:
             suites = self._choice.capabilities.suites
             proofs = Proofs(self._verifier, self._signer, self._publication, self._site)
             self._provision = Provision(self._network, self._guard, self._resolver, proofs, self._media, self._log, suites, self._load)
-            if registrations.found:
-                self._engine.receive(BindingsFound(registrations.found))
+            self._restore(registrations.found, closing)
             await self._start_companion(closing)  # before anybody can call it
             self._provision.commit(self._provision.prepare(self._provision.complete(loaded)))
             self._changes = self._changing(versions)
@@ -163,8 +164,20 @@ class App:
             self._take_signals(loop, closing)
             settle_memory()
             self._say(self._summary(snapshot))
+            del loaded, snapshot  # one of 100,000 users is half a gigabyte, which the next one would come on top of
             await self._stopping.wait()
             await self._drain()
+
+    def _restore(self, registered: tuple[tuple[str, str], ...], closing: AsyncExitStack) -> None:
+        """Who was registered is so still; what was used up of limits is so, too, and is kept from now on."""
+        if registered:
+            self._engine.receive(BindingsFound(registered))
+        file = UsageFile(self._registrations_path().with_suffix(".limits"))
+        keeper = UsageKeeper(file, self._core, SystemClock().now, self._usage_failed)
+        closing.callback(keeper.close)
+        if file.found:
+            self._engine.receive(UsageFound(file.found))
+        self._tasks.start(keeper.follow())
 
     def _linked_calls(self, site: str) -> frozenset[str]:
         view = self._core.ask(LinkedCallsAsked(site), SystemClock().now())
@@ -296,6 +309,9 @@ class App:
 
     def _registrations_failed(self, problem: str) -> None:
         self._log.event("error", "registrations_not_written", {"problem": problem})
+
+    def _usage_failed(self, problem: str) -> None:
+        self._log.event("error", "limits_not_written", {"problem": problem})
 
     def _recordings_failed(self, problem: str, lost: int) -> None:
         self._log.event("error", "recordings_not_written", {"problem": problem, "lost": lost})

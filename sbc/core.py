@@ -35,6 +35,7 @@ from sbc.inputs import (
     ResponseIn,
     SendFailed,
     Signed,
+    UsageFound,
     Verified,
 )
 from sbc.policy.counters import LimitState
@@ -123,6 +124,8 @@ class Core:
                 context.signatures.pop(question)(signature, now)
             case BindingsFound(stored):
                 self._reception.restore(stored, now)
+            case UsageFound(used):
+                context.limits.restore(used, now)
             case Begun():
                 self._reception.carriers.begin(now)
             case PolicyChanged(snapshot):

@@ -10,6 +10,7 @@ from sbc.flow import Flow
 from sbc.frozen import frozen
 from sbc.identity.signature import Signature
 from sbc.identity.verdict import Verdict
+from sbc.policy.lasting import Used
 from sbc.policy.snapshot import Snapshot
 from sbc.sip.locate import Answers
 from sbc.sip.message import Request, Response
@@ -120,6 +121,13 @@ class BindingsFound:
 
 
 @frozen
+class UsageFound:
+    """What an earlier process had used up of limits that take long to be there again: before the first call."""
+
+    used: tuple[Used, ...]
+
+
+@frozen
 class Begun:
     """All that we listen on is open: what we do of ourselves may begin."""
 
@@ -161,6 +169,7 @@ Input = (
     | MediaHappened
     | LinkCompared
     | BindingsFound
+    | UsageFound
     | Begun
     | PolicyChanged
     | LoadChanged

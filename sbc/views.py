@@ -17,6 +17,7 @@ from sbc.call.record import LegFacts, server_of
 from sbc.clock import Now
 from sbc.frozen import frozen
 from sbc.policy.counters import LimitState
+from sbc.policy.lasting import Used
 from sbc.policy.snapshot import Party, Trunk, User
 from sbc.registrar.binding import Binding
 from sbc.registrar.bindings import Bindings
@@ -74,6 +75,18 @@ class RefusalsAsked:
 
 
 @frozen
+class UsageAsked:
+    """What was used up at `since`, in monotonic seconds, or later, of rates that take long to be there again."""
+
+    since: float
+
+
+@frozen
+class UsageView:
+    used: tuple[Used, ...]
+
+
+@frozen
 class LinkedCallsAsked:
     """The Call-IDs of the calls that come or go by the link to that site."""
 
@@ -85,7 +98,7 @@ class LinkedCallsView:
     call_ids: frozenset[str]
 
 
-Question = LinkedCallsAsked | CallsAsked | CallAsked | RegistrationsAsked | TrunksAsked | LimitsAsked | RefusalsAsked
+Question = UsageAsked | LinkedCallsAsked | CallsAsked | CallAsked | RegistrationsAsked | TrunksAsked | LimitsAsked | RefusalsAsked
 
 
 @frozen
@@ -243,7 +256,7 @@ class RefusalsView:
     total: int
 
 
-Answer = LinkedCallsView | CallsView | CallView | RegistrationsView | TrunksView | LimitsView | RefusalsView | None
+Answer = UsageView | LinkedCallsView | CallsView | CallView | RegistrationsView | TrunksView | LimitsView | RefusalsView | None
 
 
 class Views:
@@ -255,6 +268,8 @@ class Views:
 
     def answer(self, question: Question, now: Now) -> Answer:
         """None: there is no such call."""
+        if isinstance(question, UsageAsked):
+            return UsageView(self._context.limits.used_since(question.since, now))
         if isinstance(question, LinkedCallsAsked):
             return self._linked_calls(question.site)
         if isinstance(question, CallsAsked):

@@ -37,6 +37,7 @@ COMPILED = (
     "sbc/policy/decide.py",
     "sbc/policy/edits.py",
     "sbc/policy/inventory.py",
+    "sbc/policy/lasting.py",
     "sbc/policy/limits.py",
     "sbc/policy/plans.py",
     "sbc/policy/snapshot.py",
@@ -64,6 +65,7 @@ INTERPRETED = frozenset({
     "sbc/policy_cli.py",
     "sbc/probation.py",
     "sbc/provision.py",
+    "sbc/usage.py",
     "sbc/watch.py",
     "sbc/errors.py",  # an exception with defaults in its class
     "sbc/init.py",

@@ -171,9 +171,13 @@ class Watch:
         used, most = self._used(what, rate, now), int(size_of(rate, rules.burst))
         return self._state(rules, what, used, most, rate) if self.mark(what).see(used, most) else None
 
-    def use_up(self, what: What, used: int, rate: float, now: float) -> None:
-        """So many tokens are gone, whoever took them."""
-        self._due[what] = now + used / rate
+    def use_up(self, what: What, due: float) -> None:
+        """Somebody else has taken so many tokens that all are there again only then."""
+        self._due[what] = due
+
+    def due(self, what: What) -> float:
+        """Monotonic seconds, when all its tokens are there again."""
+        return self._due.get(what, 0.0)
 
     def mark(self, what: What) -> Mark:
         found = self._marks.get(what)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from sbc.clock import Now
 from sbc.frozen import frozen
 from sbc.policy.counters import LimitState, Tally, Watch, Way, What, tally_of
+from sbc.policy.lasting import Lasting, Used, seconds_of
 from sbc.policy.snapshot import LimitRules, Party, Route, Snapshot, User
 from sbc.tap import Answered, unrecorded
 
@@ -93,6 +94,7 @@ class Limits:
         self._snapshot: Snapshot | None = None
         self._routes: dict[str, tuple[LimitRules, ...]] = {}
         self._realms: dict[str, Owner] = {}
+        self._lasting = Lasting()
         self._limited = frozenset(RARE)  # figures that some `limits` object of the policy has: the others cost nothing
         self._tell = told
         self._judged = answered(self._judge)
@@ -106,7 +108,8 @@ class Limits:
         self._routes = {route.name: route.limits for route in snapshot.routes}
         self._realms = {name: (f"realm {name}", realm.limits) for name, realm in snapshot.realms.items()}
         self._limited = frozenset([name for name in RARE if any(getattr(rules, name) is not None for rules in snapshot.limits.values())])
-        scopes = {owner for owner, _ in self._owners()}.union(map(_pool, snapshot.limits.values()))
+        self._lasting.follow(snapshot.limits.values())
+        scopes = self._scopes()
         self._watches = {name: watch for name, watch in self._watches.items() if watch.scope in scopes and watch.limit in snapshot.limits}
         self._keyed = {name: watches for name, watches in self._keyed.items() if name in snapshot.limits}
         self._messages = {name: watch for name, watch in self._messages.items() if name in scopes}
@@ -242,11 +245,24 @@ class Limits:
             if state.rate is None:
                 figures.setdefault(state.scope, {})[state.what] = state.now
                 continue
-            watches = self._watches if rules.for_each is None else self._keyed.setdefault(rules.name, OrderedDict())
-            watch = watches.setdefault(_watch_name(state.scope, rules.for_each or "", rules), Watch(state.scope, rules.name))
-            watch.use_up(state.what, state.now, state.rate, now.monotonic)
+            self._watch_of(state.scope, rules).use_up(state.what, now.monotonic + state.now / state.rate)
         for scope, known in figures.items():
             self._tallies[scope] = tally_of(known)
+
+    def restore(self, found: Iterable[Used], now: Now) -> None:
+        """What an earlier process had used up; of what the policy has no more, nothing."""
+        snapshot = self._snapshot
+        scopes = self._scopes()
+        for used in found:
+            rules = snapshot.limits.get(used.limit) if snapshot is not None else None
+            if rules is not None and (rules.for_each is not None or used.scope in scopes):
+                left = min(used.until - now.wall, seconds_of(rules, used.what))  # a clock that was put back takes no more than all
+                if left > 0.0:
+                    self._watch_of(used.scope, rules).use_up(used.what, now.monotonic + left)
+
+    def used_since(self, then: float, now: Now) -> tuple[Used, ...]:
+        """Of rates that take long to be there again: what was used up at `then`, in monotonic seconds, or later."""
+        return tuple(self._lasting.since(then, now))
 
     # Whose limits
 
@@ -279,6 +295,11 @@ class Limits:
     def _everybody(self) -> Owner:
         return EVERYBODY, self._snapshot.everybody if self._snapshot is not None else ()
 
+    def _scopes(self) -> set[str]:
+        """All names that are counted under, but those with a number or source in them."""
+        pools = map(_pool, self._snapshot.limits.values()) if self._snapshot is not None else ()
+        return {owner for owner, _ in self._owners()}.union(pools)
+
     def _owners(self) -> Iterator[Owner]:
         snapshot = self._snapshot
         if snapshot is not None:
@@ -307,6 +328,8 @@ class Limits:
         near: list[LimitState] = []
         for rules, watch in watches:
             near += watch.take(rules, self._tallies[watch.scope], way, bits, now.monotonic)
+            if rules.name in self._lasting.limits:
+                self._lasting.note(watch, now.monotonic)
         return Reservation(counters, way, tuple(near), bits)
 
     def _widened(
@@ -341,6 +364,8 @@ class Limits:
         for watch, rules, _ in counted:
             assert rules.requests is not None
             watch.spend(rules, "requests", rules.requests, now.monotonic)
+            if rules.name in self._lasting.limits:
+                self._lasting.note(watch, now.monotonic)
         return None
 
     def _judge_message(self, owner: Owner, now: Now) -> bool:
@@ -376,7 +401,11 @@ class Limits:
         return tuple(names)
 
     def _watch(self, owner: str, rules: LimitRules, between: Between) -> Watch:
-        scope, key = _scope(owner, rules, between)
+        scope, _ = _scope(owner, rules, between)
+        return self._watch_of(scope, rules)
+
+    def _watch_of(self, scope: str, rules: LimitRules) -> Watch:
+        key = rules.for_each or ""
         name = _watch_name(scope, key, rules)
         if not key:
             watch = self._watches.get(name)

@@ -35,6 +35,7 @@ from sbc.inputs import (
     ResponseIn,
     SendFailed,
     Signed,
+    UsageFound,
     Verified,
 )
 from sbc.policy.snapshot import Snapshot
@@ -209,7 +210,7 @@ class Recorder:
                 return tapes.get(key.partition(" ")[0])
             case Resolved(question) | Verified(question) | Signed(question):
                 return tapes.get(question)
-            case MalformedIn() | FlowClosed() | LinkCompared() | BindingsFound() | Begun() | PolicyChanged() | LoadChanged():
+            case MalformedIn() | FlowClosed() | LinkCompared() | BindingsFound() | UsageFound() | Begun() | PolicyChanged() | LoadChanged():
                 return None  # of no call, or of many: see `within` and `note`
             case DrainBegun() | DrainEnded():
                 return None  # of no call, or of many: see `within` and `note`
