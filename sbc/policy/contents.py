@@ -98,6 +98,9 @@ def _certificates(policy: Policy) -> Iterator[tuple[Keys, str]]:
     sign = policy.identity.sign if policy.identity is not None else None
     if sign is not None and sign.certificate is not None:
         yield ("identity", "sign", "certificate"), sign.certificate
+    loopback = policy.identity.insecure_loopback if policy.identity is not None else None
+    if loopback is not None and loopback.certificate is not None:
+        yield ("identity", "insecure_loopback", "certificate"), loopback.certificate
 
 
 def _others(policy: Policy) -> Iterator[tuple[Keys, str | None]]:
@@ -110,6 +113,8 @@ def _others(policy: Policy) -> Iterator[tuple[Keys, str | None]]:
         yield ("identity", "roots"), identity.roots
         yield ("identity", "revoked"), identity.revoked
         yield ("identity", "revoked_by"), identity.revoked_by
+        if identity.insecure_loopback is not None:
+            yield ("identity", "insecure_loopback", "authority"), identity.insecure_loopback.authority
         if identity.sign is not None and identity.sign.service is not None:
             yield ("identity", "sign", "service", "ca"), identity.sign.service.ca
 

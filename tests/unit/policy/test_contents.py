@@ -22,7 +22,9 @@ users:
   alice: {realm: outside, media: plain, password: {file: ../alice.secret}}
 blocks:
   never: {file: dno.txt}
-identity: {roots: roots.pem, revoked: crl.pem, revoked_by: crl-ca.pem, sign: {certificate: stir, url: "https://cr.example/stir.cer"}}
+identity:
+  {roots: roots.pem, revoked: crl.pem, revoked_by: crl-ca.pem, sign: {certificate: stir, url: "https://cr.example/stir.cer"},
+  insecure_loopback: {authority: ca.pem, certificate: local}}
 media: {plain: {srtp: off, codecs: [PCMA]}}
 emergency: {outside: none}
 """
@@ -47,11 +49,13 @@ def test_each_file_that_is_named_is_looked_at(tmp_path: Path) -> None:
         "realms.outside.certificate": "certs/old.pem",
         "trunks.carrier.certificate": "certs/own.pem",
         "identity.sign.certificate": "certs/stir.pem",
+        "identity.insecure_loopback.certificate": "certs/local.pem",
         "realms.outside.client_ca": "ca.pem",
         "blocks.never.file": "dno.txt",
         "identity.roots": "roots.pem",
         "identity.revoked": "crl.pem",
         "identity.revoked_by": "crl-ca.pem",
+        "identity.insecure_loopback.authority": "ca.pem",
     }
     written(tmp_path)
     found = read(tmp_path)
