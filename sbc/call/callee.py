@@ -19,7 +19,7 @@ from sbc.call.forks import MAX_FORKS, Fork, dialog_of, rseq_of
 from sbc.call.leg import Hear, Leg
 from sbc.call.record import LegFacts
 from sbc.call.session_ids import SessionIds
-from sbc.call.signing import as_json, ask, signed_rows, to_sign
+from sbc.call.signing import as_json, ask, doubted, signed_rows, to_sign
 from sbc.call.usage import LONGEST_DATAGRAM, SDP_TYPE, HeaderRows
 from sbc.call.words import Answered, Cause, Progressed, Released, Settled, Word
 from sbc.clock import Now
@@ -35,7 +35,7 @@ from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.rack import RAck
 from sbc.sip.message import Request, Response
 from sbc.sip.multipart import sdp_of
-from sbc.sip.names import MAX_BREADTH, ROUTE
+from sbc.sip.names import MAX_BREADTH, REASON, ROUTE
 from sbc.sip.timers import TimerValues
 from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
@@ -266,6 +266,8 @@ class CalleeLeg(Leg):
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: Now) -> None:
         self._learn(response)
+        if self._signature and self.facts.signed is not None and REASON in response.headers:
+            self.facts.signed = doubted(self.facts.signed, self._signature, response)
         if transaction is self._invite:
             if response.status < 200:
                 self._receive_progress(transaction, response, now)

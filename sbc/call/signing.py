@@ -10,16 +10,20 @@ from sbc.call.neutral import as_written
 from sbc.clock import Now
 from sbc.effects import Sign
 from sbc.errors import SipError
-from sbc.identity.passport import Passport, read
+from sbc.identity.passport import Passport, compact, read
 from sbc.identity.signature import Signature, ToSign
 from sbc.identity.verdict import FRESH_S, MAX_HEADERS, Verstat
 from sbc.policy.snapshot import NumberTable, Party, Trunk
 from sbc.sip.fields.date import date_of, seconds_of
 from sbc.sip.fields.identity import parse_identities
+from sbc.sip.fields.reason import parse_reasons
 from sbc.sip.fields.signed_identity import SignedIdentity
-from sbc.sip.message import Request
-from sbc.sip.names import DATE, IDENTITY, P_ASSERTED_IDENTITY
+from sbc.sip.grammar import find_param, unquote
+from sbc.sip.message import Request, Response
+from sbc.sip.names import DATE, IDENTITY, P_ASSERTED_IDENTITY, REASON
 from sbc.sip.uri import Uri
+
+_LONGEST = 100  # characters of what somebody else says in our records
 
 
 def to_sign(request: Request, invitation: Invitation, caller: Party | None, callee: Party, now: Now) -> ToSign | str | None:
@@ -84,6 +88,20 @@ def as_json(asked: ToSign | str, signature: Signature | None) -> dict[str, objec
         "diverted": (asked.diverted or None) if done else None,
         "problem": signature.problem or None,
     }
+
+
+def doubted(facts: dict[str, object], rows: Iterable[tuple[str, str]], response: Response) -> dict[str, object]:
+    """With what the called side says is wrong with our signature (RFC 9410), and not with that of somebody before us."""
+    ours = compact(next((value for name, value in rows if name == IDENTITY), ""))
+    try:
+        reasons = parse_reasons(response.headers.all(REASON))
+    except SipError:
+        return facts
+    for reason in reasons:
+        which = compact(unquote(find_param(reason.params, "ppi") or ""))
+        if reason.protocol.upper() == "STIR" and which in ("", ours):
+            return facts | {"problem": f"{reason.cause or ''} {reason.text[:_LONGEST]}".strip()}
+    return facts
 
 
 def _shown(request: Request, invitation: Invitation, callee: Party) -> tuple[str, ...]:

@@ -15,13 +15,14 @@ from sbc.effects import Verify
 from sbc.errors import ParseError, SipError
 from sbc.frozen import replace
 from sbc.identity.parties import party as named
-from sbc.identity.verdict import MAX_HEADERS, Claimed, Verdict, Verstat
+from sbc.identity.verdict import MAX_HEADERS, Claimed, Failure, Verdict, Verstat
 from sbc.policy.decide import dialled, normalise
 from sbc.policy.snapshot import Party, Trunk
 from sbc.sip.fields.date import seconds_of
 from sbc.sip.fields.identity import parse_identities
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.reason import Reason
+from sbc.sip.grammar import quote
 from sbc.sip.message import Request
 from sbc.sip.names import DATE, IDENTITY, P_ASSERTED_IDENTITY
 from sbc.sip.uri import Uri
@@ -81,10 +82,15 @@ def refusal(leg: Leg, verdict: Verdict) -> Cause | None:
     if not isinstance(party, Trunk):
         return None
     if party.verify_reasons and not verdict.late:
-        leg.reasons = tuple(dict.fromkeys([str(Reason("STIR", each.status, each.reason)) for each in verdict.failures]))
+        leg.reasons = tuple(dict.fromkeys([_told(each) for each in verdict.failures]))
     if failure is None or party.verify != "require":
         return None
     return Cause(failure.status, failure.reason, by="sbc", note=failure.detail)
+
+
+def _told(failure: Failure) -> str:
+    which = (("ppi", quote(failure.ppi)),) if failure.ppi else ()  # "RECOMMENDED" where there are several (RFC 9410 s4)
+    return str(Reason("STIR", failure.status, failure.reason, which))
 
 
 def as_json(verdict: Verdict) -> dict[str, object]:

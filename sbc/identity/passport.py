@@ -23,6 +23,7 @@ MAX_NUMBERS = 64  # in dest; conferences are called one by one
 ATTESTATIONS = ("A", "B", "C")
 _NUMBER_OCTETS = 32  # R and S of P-256, both of that length in a signature (RFC 7518 s3.4)
 _base64url = re.compile(r"[A-Za-z0-9_-]++").fullmatch
+_signature = re.compile(r"[A-Za-z0-9_-]{86}").fullmatch  # two numbers of 32 octets
 _number = re.compile(r"[0-9*#]{1,32}").fullmatch  # canonical: neither plus nor separators (RFC 8224 s8.3)
 _ECDSA = ECDSA(SHA256())
 
@@ -100,6 +101,12 @@ def extension(token: str) -> str | None:
 def rebuilt(token: str, claims: Claims, x5u: str) -> str:
     """The full form of one in compact form ("..signature"), from what the request says (RFC 8224 s4.1.1). It never has an extension."""
     return f"{_encoded({'alg': 'ES256', 'typ': 'passport', 'x5u': x5u})}.{_encoded(claims)}.{token[2:]}"
+
+
+def compact(text: str) -> str:
+    """Of a token, or of an Identity header: its signature alone says which it is (RFC 8225 s7). "": that is none of ES256."""
+    signature = text.partition(";")[0].strip().rpartition(".")[2]
+    return f"..{signature}" if _signature(signature) else ""
 
 
 def signed(claims: Claims, key: EllipticCurvePrivateKey, x5u: str, ppt: str | None) -> str:

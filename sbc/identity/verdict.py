@@ -32,11 +32,15 @@ class Claimed:
 
 @frozen
 class Failure:
-    """One header that proves nothing. `status` and `reason` are those of the answer, should the policy insist (RFC 8224 s6.2.2)."""
+    """One header that proves nothing. `status` and `reason` are those of the answer, should the policy insist (RFC 8224 s6.2.2).
+
+    ppi  its token in compact form (RFC 9410 s4); "": it is the only one, or none
+    """
 
     status: int
     reason: str
     detail: str
+    ppi: str = ""
 
 
 NO_HEADER = Failure(428, "Use Identity Header", "no Identity header")

@@ -18,7 +18,7 @@ from sbc.identity.faults import (
     UnsupportedCredential,
 )
 from sbc.identity.location import check_url
-from sbc.identity.passport import Passport, extension, read, rebuilt
+from sbc.identity.passport import Passport, compact, extension, read, rebuilt
 from sbc.identity.verdict import FRESH_S, MAX_HEADERS, Claimed, Failure, Verdict, Verstat
 from sbc.sip.fields.signed_identity import SignedIdentity
 
@@ -71,7 +71,8 @@ def verify(question: Claimed, chains: Mapping[str, bytes], credentials: Credenti
             diverts |= header.ppt == "div"
             valid.append(_verified(header, question, chains, credentials, now))
         except IdentityFault as fault:
-            failures.append(Failure(fault.status, fault.reason, str(fault)))
+            ppi = compact(text) if len(question.identities) > 1 else ""
+            failures.append(Failure(fault.status, fault.reason, str(fault), ppi))
     supported = [each for each in failures if each.status != NoSupportedFormat.status]
     proofs = [proof for proof in valid if proof.passport.ppt != "div"]
     diverted: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbc.identity.passport import Passport, read, signed
+from sbc.identity.passport import Passport, compact, read, signed
 from sbc.identity.sign import Key
 from sbc.identity.signature import Signature
 from sbc.identity.verdict import Claimed, Verstat
@@ -118,6 +118,33 @@ def test_STI_03_a_number_is_known_as_the_peer_has_it_written(style: str, caller:
     assert received.from_.uri.user == caller
     found = passport(received)
     assert (found.orig, found.dest, found.claims["attest"]) == (CALLER[1:], (CALLED[1:],), "A")
+
+
+@pytest.mark.parametrize(
+    ("reason", "problem"),
+    [
+        ('STIR;cause=437;text="Unsupported Credential"', "437 Unsupported Credential"),
+        ('STIR ;cause=438 ;ppi="{ours}"', "438"),
+        ('SIP;cause=486, STIR;cause=436;text="Bad Identity Info";ppi="{ours}"', "436 Bad Identity Info"),
+        ('STIR;cause=438;ppi="..' + 86 * "A" + '"', None),
+        ("SIP;cause=486", None),
+        ("STIR;cause=x", None),
+    ],
+)
+@pytest.mark.parametrize("status", [180, 486])
+def test_STV_05_what_the_called_side_says_of_our_signature_is_in_the_record(reason: str, problem: str | None, status: int) -> None:
+    cast = Signing()
+    received = cast.call(("Identity", "nonsense"))
+    ours = compact(received.headers.all("Identity")[-1])
+    cast.carrier.answer(received, status, headers=(("Reason", reason.format(ours=ours)),))
+    if status < 200:
+        cast.office.expect_response(status)
+        assert cast.record(received)["problem"] == problem
+        return
+    cast.office.expect_response(status)
+    (record,) = cast.world.records
+    assert isinstance(record["b"], dict)
+    assert (record["b"]["signed"]["ppt"], record["b"]["signed"]["problem"]) == ("shaken", problem)
 
 
 def test_STI_05_numbers_of_the_inventory_are_the_customers_own() -> None:

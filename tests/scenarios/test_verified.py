@@ -170,6 +170,24 @@ def test_a_number_that_stands_in_for_the_callers_is_not_called_verified() -> Non
 
 STALE = identity(iat=NOW - 62)
 TOLD = 'STIR;cause=403;text="Stale Date"'
+PASSED = identity()
+
+
+def which(proof: str) -> str:
+    return ".." + proof.partition(";")[0].rpartition(".")[2]
+
+
+def test_STV_05_of_several_proofs_each_that_failed_is_named() -> None:
+    """RFC 9410 s4: by its signature alone, which says nothing of who called whom."""
+    _, office, carrier = made("tag", trusted="trusted: true\n    verify_reasons: true")
+    foreign = identity(caller="+12155550199")
+    invite(office, PASSED, STALE, foreign, "nonsense;info=<https://a/b>")
+    carrier.answer(carrier.expect_request("INVITE"), 180)
+    assert office.expect_response(180).headers.all("Reason") == [
+        f'{TOLD};ppi="{which(STALE)}"',
+        f'STIR;cause=438;text="Invalid Identity Header";ppi="{which(foreign)}"',
+        'STIR;cause=438;text="Invalid PASSporT"',
+    ]
 
 
 @pytest.mark.parametrize(("verify", "reasons"), [("tag", True), ("require", True), ("tag", False)])
@@ -178,7 +196,7 @@ def test_STV_05_the_signer_may_hear_what_was_wrong(verify: str, reasons: bool) -
     world = World(policy(verify, "trusted: true" + ("\n    verify_reasons: true" if reasons else "")))
     world.chains, world.credentials = {URL: pki.pem(LEAF)}, Credentials(ROOT.trust)
     office, carrier = world.agent("office", ("10.0.0.20", 5060), "outside"), world.agent("carrier", ("10.1.0.2", 5060), "inside")
-    invite(office, STALE, STALE)
+    invite(office, STALE)
     if verify == "require":
         assert office.expect_response(403).headers.all("Reason") == [TOLD]
         return
