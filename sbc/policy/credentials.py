@@ -34,12 +34,19 @@ def check_authorities(document: Document, policy: Policy, folder: Path, problems
         path = document.trim(("identity", key))
         into.append(Problem(document.place(path), path, what))
 
-    issuers: list[x509.Certificate] = []
-    for key, file in (("roots", identity.roots), ("revoked_by", identity.revoked_by)):
+    def read(key: str, file: str) -> list[x509.Certificate]:
         try:
-            issuers = certificates(folder / file) if file is not None else issuers
+            return certificates(folder / file)
         except Unusable as error:
             note(key, str(error), problems)
+            return []
+
+    issuers = read("roots", identity.roots)
+    for ended in [each for each in issuers if each.not_valid_after_utc < datetime.now(UTC)]:
+        name, when = ended.subject.rfc4514_string(), f"{ended.not_valid_after_utc:%Y-%m-%d}"
+        note("roots", f"{name} expired on {when}: whoever it stands for is not believed", warnings)
+    if identity.revoked_by is not None:
+        issuers = read("revoked_by", identity.revoked_by)
     if identity.revoked is None or not issuers:
         return
     revoked = folder / identity.revoked

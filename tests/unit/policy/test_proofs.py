@@ -17,6 +17,8 @@ from tests.unit.policy.conftest import MINIMAL, Folder
 from tests.vectors.test_passport import HERE
 
 PKI = HERE / "pki"
+LONG = 100 * 86400
+FAR = 3650 * 86400
 CARRIER = "trunks:\n  carrier: {realm: inside, accept_from: [10.9.0.1], media: plain, verify: tag}\n"
 
 
@@ -122,9 +124,17 @@ def test_a_list_that_is_out_of_date_is_a_warning(folder: Folder, tmp_path: Path)
     assert any("out of date" in str(warning) for warning in loaded.warnings)
 
 
-# Our own certificate
+def test_an_authority_at_its_end_is_a_warning(folder: Folder, tmp_path: Path) -> None:
+    """Its calls are not believed any more; where the policy insists on proofs that is all of them."""
+    good = pki.Authority(ends=FAR)
+    ended = good.issue(ec.generate_private_key(ec.SECP256R1()), "ended", ca=True, begins=-2 * LONG, ends=-LONG)
+    (tmp_path / "roots.pem").write_bytes(pki.pem(good.certificate, ended))
+    loaded = folder.load(MINIMAL + identity(roots=tmp_path / "roots.pem"))
+    (warning,) = [str(each) for each in loaded.warnings if "identity" in str(each)]
+    assert "identity.roots: CN=ended expired on 20" in warning
 
-LONG = 100 * 86400
+
+# Our own certificate
 
 
 def ours(folder: Folder, *, numbers: bytes = pki.SPC, ends: int = 40 * 86400, key: ec.EllipticCurvePrivateKey | None = None) -> None:
@@ -184,7 +194,7 @@ def test_STI_12_a_certificate_at_its_end_is_a_warning(folder: Folder, days: int,
 
 def test_STI_12_a_certificate_that_nobody_would_believe_is_a_warning(folder: Folder) -> None:
     ours(folder)
-    (folder.path.parent / "certs" / "roots.pem").write_bytes(pki.pem(pki.Authority().certificate))
+    (folder.path.parent / "certs" / "roots.pem").write_bytes(pki.pem(pki.Authority(ends=FAR).certificate))
     (warning,) = [str(each) for each in folder.load(MINIMAL + OURS).warnings if "identity" in str(each)]
     assert "would not be believed" in warning
 
