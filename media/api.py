@@ -190,7 +190,9 @@ class SideSpec:
     udptl                 fax (ITU-T T.38): what arrives are UDPTL datagrams, sent on as they are, under the same source check and
                           counters; no payload types, keys or RTCP. Both sides of a relay alike
     dtls                  the keys come from a handshake on the RTP port, and not from `receive_keys` and `send_keys`. Until it is
-                          done nothing passes; RTCP only with `rtcp_mux`. While it stays the same, so do the keys
+                          done nothing passes. Without `rtcp_mux` RTCP has a handshake and keys of its own, on its own port, for which
+                          nothing else waits (RFC 5764 s4.1). While it stays the same, so do the keys
+    rtcp_keys             the keys of that handshake, received and sent under: an engine's own matter, nobody else's to give
     follow                where packets of the peer's may come from besides: once nothing came for a second from where it was, and not
                           for five seconds after it was followed last. Then that becomes the source, and RTCP may come from there too
     ice                   packets are taken from, and sent to, where valid checks came from on the RTP port, the nominated address
@@ -217,6 +219,7 @@ class SideSpec:
     silence: float | None = None
     udptl: bool = False
     dtls: Dtls | None = None
+    rtcp_keys: tuple[Keys, Keys] | None = None
     ice: Ice | None = None
     translate: Mapping[int, Law] = field(default_factory=dict)
     reported: tuple[int, ...] = ()
@@ -325,6 +328,7 @@ class EventKind(StrEnum):
     KEY_WORN = "key_worn"  # as many packets came under a key as its owner said it is good for; they go on passing
     SECURED = "secured"  # a DTLS handshake is done, and its keys are in use
     FINGERPRINT_MISMATCH = "fingerprint_mismatch"  # the certificate of the handshake is not the one that was signalled
+    RTCP_MISMATCH = "rtcp_mismatch"  # the same of RTCP's own handshake: RTCP of this side is not relayed, speech is
     HANDSHAKE_TIMEOUT = "handshake_timeout"  # no handshake came to an end for 20 s; again every 20 s until one does
     DIGIT = "digit"  # a telephone-event that SideSpec wants reported has ended: once, however often its end was sent
 

@@ -70,8 +70,8 @@ class Control:
         """Have both sides do that now. Raises MediaError."""
         raise NotImplementedError
 
-    def send_handshake(self, relay: str, side: Side, octets: bytes, destination: SocketAddress) -> None:
-        """From the RTP port of that side. What cannot be sent is lost, as on the wire."""
+    def send_handshake(self, relay: str, side: Side, rtcp: bool, octets: bytes, destination: SocketAddress) -> None:
+        """From the RTP or the RTCP port of that side. What cannot be sent is lost, as on the wire."""
         raise NotImplementedError
 
     def report(self, relay: str, side: Side, kind: EventKind) -> None:
@@ -216,9 +216,10 @@ class RelayControl(Control):
             a.watch(now)
             b.watch(now)
 
-    def send_handshake(self, relay: str, side: Side, octets: bytes, destination: SocketAddress) -> None:
+    def send_handshake(self, relay: str, side: Side, rtcp: bool, octets: bytes, destination: SocketAddress) -> None:
+        half = self._half(relay, side)
         with suppress(OSError):
-            self._half(relay, side).send_rtp(octets, destination)
+            (half.send_rtcp if rtcp else half.send_rtp)(octets, destination)
 
     def report(self, relay: str, side: Side, kind: EventKind) -> None:
         self._post(self._half(relay, side), kind)
@@ -230,8 +231,8 @@ class RelayControl(Control):
     def _stats(self, half: Half) -> SideStats:
         return half.stats(self._associations.suite(half.relay, half.side))
 
-    def _handshake(self, half: Half, octets: bytes, source: SocketAddress) -> None:
-        self._associations.receive(half.relay, half.side, octets, source)
+    def _handshake(self, half: Half, rtcp: bool, octets: bytes, source: SocketAddress) -> None:
+        self._associations.receive(half.relay, half.side, rtcp, octets, source)
 
     def _find(self, relay: str) -> Relay:
         try:

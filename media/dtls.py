@@ -39,6 +39,7 @@ MAX_WAITING = 16
 THREADS = 2
 
 _SIDES = (Side.A, Side.B)
+_PORTS = tuple((side, rtcp) for side in _SIDES for rtcp in (False, True))
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
 
 
@@ -93,8 +94,8 @@ class Immediate:
 class Carrier(Protocol):
     """What an engine does for its associations."""
 
-    def send_handshake(self, relay: str, side: Side, octets: bytes, destination: SocketAddress) -> None:
-        """Send from the RTP port of that side."""
+    def send_handshake(self, relay: str, side: Side, rtcp: bool, octets: bytes, destination: SocketAddress) -> None:
+        """Send from the RTP or the RTCP port of that side."""
         ...
 
     def apply(self, relay: str, a: SideSpec, b: SideSpec) -> None:
@@ -118,10 +119,14 @@ class Attempt:
 
 @dataclass(slots=True, eq=False)
 class Association:
-    """`keys` are those in use: until a handshake is done, those of the association before, if there was one."""
+    """Of the peer of a side with its RTP port, or with its RTCP port, where that is not used for both (RFC 5764 s4.1).
+
+    `keys` are those in use: until a handshake is done, those of the association before, if there was one.
+    """
 
     relay: str
     side: Side
+    rtcp: bool
     dtls: Dtls
     began: float
     remote: Address | None = None
@@ -133,6 +138,16 @@ class Association:
     done_at: float | None = None
     trouble: EventKind = EventKind.HANDSHAKE_TIMEOUT
 
+    @property
+    def port(self) -> tuple[str, Side, bool]:
+        return self.relay, self.side, self.rtcp
+
+    def place(self, dtls: Dtls, remote: Address | None) -> Address | None:
+        """Where the handshake came from, as long as nothing else was said since."""
+        if self.source is None or remote != self.remote or dtls != self.dtls:
+            return None
+        return self.source[0], self.source[1]
+
 
 class Associations:
     """Of one engine. `clock` is the engine's."""
@@ -143,31 +158,32 @@ class Associations:
         self._clock = clock
         self._carrier = carrier
         self._specs: dict[str, tuple[SideSpec, SideSpec]] = {}  # of the relays that have one
-        self._all: dict[tuple[str, Side], Association] = {}
-        self._unsettled: dict[tuple[str, Side], Association] = {}
+        self._all: dict[tuple[str, Side, bool], Association] = {}
+        self._unsettled: dict[tuple[str, Side, bool], Association] = {}
         self._ticking = False
 
     def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
         """See MediaEngine, which does this with what was checked already. Raises MediaError, and then nothing has changed."""
         specs = a, b
         for spec in specs:
+            if spec.rtcp_keys is not None:
+                raise MediaError("only a DTLS handshake makes keys for RTCP alone")
             if spec.dtls is not None:
                 _check(spec)
         if a.dtls is None and b.dtls is None and relay not in self._specs:
             self._carrier.apply(relay, a, b)  # nearly always
             return
-        known = [self._all.get((relay, side)) for side in _SIDES]
-        self._carrier.apply(relay, *[_keyed(spec, association) for spec, association in zip(specs, known, strict=True)])
+        self._apply(relay, specs)
         if a.dtls is None and b.dtls is None:
             self.close(relay)
             return
         self._specs[relay] = specs
-        for side, spec in zip(_SIDES, specs, strict=True):
-            self._follow(relay, side, spec)
+        for side, rtcp in _PORTS:
+            self._follow(relay, side, rtcp, a if side is Side.A else b)
 
-    def receive(self, relay: str, side: Side, octets: bytes, source: SocketAddress) -> None:
+    def receive(self, relay: str, side: Side, rtcp: bool, octets: bytes, source: SocketAddress) -> None:
         """A datagram of DTLS from where the peer may send; or no octets: ICE has found that the peer is at `source`."""
-        association = self._all.get((relay, side))
+        association = self._all.get((relay, side, rtcp))
         if association is None:
             return
         active = association.dtls.role is Role.ACTIVE
@@ -184,13 +200,13 @@ class Associations:
         self._submit(association, attempt)
 
     def suite(self, relay: str, side: Side) -> Suite | None:
-        association = self._all.get((relay, side)) if self._all else None
+        association = self._all.get((relay, side, False)) if self._all else None
         return association.keys[0].suite if association is not None and association.keys is not None else None
 
     def close(self, relay: str) -> None:
         if self._specs.pop(relay, None) is not None:
-            for side in _SIDES:
-                self._forget(relay, side)
+            for side, rtcp in _PORTS:
+                self._forget(relay, side, rtcp)
 
     def shutdown(self) -> None:
         self._specs.clear()
@@ -202,43 +218,45 @@ class Associations:
         """Repeat what is due, tell of handshakes that do not come to an end, and let go of what is long done."""
         self._ticking = False
         now, machine = self._clock(), time.monotonic()
-        for key, association in list(self._unsettled.items()):
-            if association.done_at is not None and now - association.done_at >= LINGER:
-                del self._unsettled[key]
+        for port, association in list(self._unsettled.items()):
+            late = association.done_at is None and now - association.began >= PATIENCE
+            if late:
+                association.began = now
+                self._report(association)
+            if (late and association.rtcp) or (association.done_at is not None and now - association.done_at >= LINGER):
+                del self._unsettled[port]
                 association.attempts.clear()
                 continue
-            if association.done_at is None and now - association.began >= PATIENCE:
-                association.began = now
-                self._carrier.report(association.relay, association.side, association.trouble)
             for attempt in association.attempts:
                 if not attempt.busy and attempt.repeat_at is not None and attempt.repeat_at <= machine:
                     self._submit(association, attempt)
         self._keep_ticking()
 
-    def _follow(self, relay: str, side: Side, spec: SideSpec) -> None:
-        """Begin, keep or end the association of a side."""
-        if spec.dtls is None:
-            self._forget(relay, side)
+    def _follow(self, relay: str, side: Side, rtcp: bool, spec: SideSpec) -> None:
+        """Begin, keep or end the association of a port."""
+        if spec.dtls is None or (rtcp and spec.rtcp_mux):
+            self._forget(relay, side, rtcp)
             return
-        before = self._all.get((relay, side))
+        before = self._all.get((relay, side, rtcp))
         association = before
         if association is None or association.dtls != spec.dtls:
-            association = Association(relay, side, spec.dtls, self._clock(), keys=before.keys if before is not None else None)
-            self._all[relay, side] = self._unsettled[relay, side] = association
+            association = Association(relay, side, rtcp, spec.dtls, self._clock(), keys=before.keys if before is not None else None)
+            self._all[association.port] = self._unsettled[association.port] = association
             self._keep_ticking()
-        moved = spec.remote != association.remote
-        association.remote, association.checked = spec.remote, spec.ice is not None
-        if moved and spec.ice is None and spec.remote is not None and spec.dtls.role is Role.ACTIVE:
+        remote = spec.remote_rtcp if rtcp else spec.remote
+        moved = remote != association.remote
+        association.remote, association.checked = remote, spec.ice is not None and not rtcp
+        if moved and not association.checked and remote is not None and spec.dtls.role is Role.ACTIVE:
             if association.attempts:
-                association.attempts[-1].source = spec.remote
+                association.attempts[-1].source = remote
             elif association.done_at is None:
-                self._submit(association, self._begin(association, spec.remote, b""))
+                self._submit(association, self._begin(association, remote, b""))
         if moved:
             association.source = None  # where it sends from now is to be seen
 
-    def _forget(self, relay: str, side: Side) -> None:
-        self._all.pop((relay, side), None)
-        self._unsettled.pop((relay, side), None)
+    def _forget(self, relay: str, side: Side, rtcp: bool) -> None:
+        self._all.pop((relay, side, rtcp), None)
+        self._unsettled.pop((relay, side, rtcp), None)
 
     def _attempt(self, association: Association, octets: bytes, source: SocketAddress) -> Attempt | None:
         """The connection a datagram belongs to; a new one for a new hello."""
@@ -263,8 +281,9 @@ class Associations:
         association.attempts.append(attempt)
         if len(association.attempts) > MAX_ATTEMPTS:
             del association.attempts[0]
-        key = association.relay, association.side
-        self._unsettled[key] = association
+        if association.port not in self._unsettled:
+            association.began = self._clock()
+            self._unsettled[association.port] = association
         self._keep_ticking()
         return attempt
 
@@ -276,12 +295,12 @@ class Associations:
 
     def _advanced(self, association: Association, attempt: Attempt, step: Step) -> None:
         attempt.busy = False
-        if self._all.get((association.relay, association.side)) is not association or attempt not in association.attempts:
+        if self._all.get(association.port) is not association or attempt not in association.attempts:
             return
         if step.keys is not None:  # before the peer hears that we have them
             self._settle(association, attempt, step.keys)
         for datagram in step.out:
-            self._carrier.send_handshake(association.relay, association.side, datagram, attempt.source)
+            self._carrier.send_handshake(*association.port, datagram, attempt.source)
         attempt.repeat_at = time.monotonic() + step.wait if step.wait is not None else None
         if step.verdict is not None:
             self._fail(association, attempt, step.verdict)
@@ -291,20 +310,32 @@ class Associations:
     def _settle(self, association: Association, attempt: Attempt, keys: tuple[Keys, Keys]) -> None:
         association.keys, association.source, association.done_at = keys, attempt.source, self._clock()
         association.attempts = [attempt]
-        self._apply(association.relay)
-        self._carrier.report(association.relay, association.side, EventKind.SECURED)
+        self._apply(association.relay, self._specs[association.relay])
+        if not association.rtcp:
+            self._carrier.report(association.relay, association.side, EventKind.SECURED)
 
     def _fail(self, association: Association, attempt: Attempt, verdict: EventKind) -> None:
         association.attempts.remove(attempt)
         if verdict is EventKind.FINGERPRINT_MISMATCH and association.done_at is None:
             association.trouble, association.keys = verdict, None
-            self._apply(association.relay)
-            self._carrier.report(association.relay, association.side, verdict)
+            self._apply(association.relay, self._specs[association.relay])
+            self._report(association)
 
-    def _apply(self, relay: str) -> None:
-        specs = self._specs[relay]
-        known = [self._all.get((relay, side)) for side in _SIDES]
-        self._carrier.apply(relay, *[_keyed(spec, association) for spec, association in zip(specs, known, strict=True)])
+    def _report(self, association: Association) -> None:
+        """Its trouble. Many peers have no RTCP, and nobody misses it."""
+        kind = association.trouble
+        if association.rtcp:
+            if kind is EventKind.HANDSHAKE_TIMEOUT:
+                return
+            kind = EventKind.RTCP_MISMATCH
+        self._carrier.report(association.relay, association.side, kind)
+
+    def _apply(self, relay: str, specs: tuple[SideSpec, SideSpec]) -> None:
+        a, b = [
+            _keyed(spec, self._all.get((relay, side, False)), self._all.get((relay, side, True)))
+            for side, spec in zip(_SIDES, specs, strict=True)
+        ]
+        self._carrier.apply(relay, a, b)
 
     def _keep_ticking(self) -> None:
         if self._unsettled and not self._ticking:
@@ -326,19 +357,21 @@ def _profiled(suites: tuple[Suite, ...]) -> tuple[Suite, ...]:
     return tuple([suite for suite in suites if suite in PROFILES])
 
 
-def _keyed(spec: SideSpec, association: Association | None) -> SideSpec:
-    """The side with the keys of its association. Without ICE, media goes where the handshake came from: the peer may be behind a NAT."""
-    if spec.dtls is None or association is None or association.keys is None:
+def _keyed(spec: SideSpec, speech: Association | None, control: Association | None) -> SideSpec:
+    """The side with the keys of its associations. Without ICE, media goes where the handshake came from: the peer may be behind a NAT."""
+    if spec.dtls is None:
         return spec
-    source, remote, remote_rtcp = association.source, spec.remote, spec.remote_rtcp
-    if spec.ice is None and source is not None and spec.remote == association.remote and spec.dtls == association.dtls:
-        remote = source[0], source[1]
-        remote_rtcp = remote if spec.rtcp_mux else remote_rtcp
-    receive_keys, send_keys = association.keys
+    changed: dict[str, object] = {}
+    if speech is not None and speech.keys is not None:
+        place = speech.place(spec.dtls, spec.remote) if spec.ice is None else None
+        changed |= dict(zip(("receive_keys", "send_keys"), speech.keys, strict=True))
+        if place is not None:
+            changed |= {"remote": place, "remote_rtcp": place} if spec.rtcp_mux else {"remote": place}
+    if control is not None and control.keys is not None and not spec.rtcp_mux:
+        changed |= {"rtcp_keys": control.keys, "remote_rtcp": control.place(spec.dtls, spec.remote_rtcp) or spec.remote_rtcp}
     names: tuple[str, ...] = spec.__match_args__  # of a value of the compiled core, too, which is no dataclass
     kept = {name: getattr(spec, name) for name in names}
-    changed = {"remote": remote, "remote_rtcp": remote_rtcp, "receive_keys": receive_keys, "send_keys": send_keys}
-    return SideSpec(**(kept | changed))
+    return SideSpec(**(kept | changed)) if changed else spec
 
 
 def _hello(octets: bytes) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pylibsrtp import Error, Policy, Session
 
-from media.api import Keys, Suite
+from media.api import Keys, SideSpec, Suite
 from media.rtp import MAX_PACKET, RTCP_HEADER, RTP_HEADER
 
 # Packets a stream may be late by: 2.5 s of 20 ms audio. RFC 3711 s3.3.2 wants at least 64; libsrtp's own default is 128.
@@ -176,3 +176,34 @@ class Outbound(_Context):
         """With the MKI, which is not authenticated, before the last `tail` octets."""
         end = len(packet) - tail
         return packet[:end] + self._mki + packet[end:] if self._mki else packet
+
+
+class Contexts:
+    """Of both directions of a stream. None: it is plain, or its keys are not there yet."""
+
+    __slots__ = ("_received", "_sent", "inbound", "outbound")
+
+    def __init__(self) -> None:
+        self._received: Keys | None = None
+        self._sent: Keys | None = None
+        self.inbound: Inbound | None = None
+        self.outbound: Outbound | None = None
+
+    def use(self, received: Keys | None, sent: Keys | None) -> bool:
+        """Take these keys; equal ones keep their context. Whether those received under are new."""
+        before, self._received = self._received, received
+        if sent != self._sent:
+            self._sent = sent
+            self.outbound = Outbound(sent) if sent else None
+        if received == before:
+            return False
+        self.inbound = Inbound(received, self.inbound) if received else None
+        return True
+
+    def of_control(self, spec: SideSpec, before: Contexts) -> Contexts:
+        """Those of RTCP: the same, but where it has a handshake of its own. `before`: what they were."""
+        if spec.dtls is None or spec.rtcp_mux:
+            return self
+        own = Contexts() if before is self else before
+        own.use(*(spec.rtcp_keys or (None, None)))
+        return own

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from media.api import Digit, EventKind, Follow, Ice, Interface, Side, SideSpec, SideStats, Suite
 from media.digits import MOST_REPORTED, Reader, Typist
 from media.forms import Form
-from media.keys import AuthenticationFailed, Inbound, Outbound, Refused, Replayed
+from media.keys import AuthenticationFailed, Contexts, Inbound, Refused, Replayed
 from media.latch import NOWHERE, Latch, Route, SocketAddress
 from media.rtp import (
     FIRST_RTCP_TYPE,
@@ -32,7 +32,7 @@ from media.udptl import well_formed_udptl
 
 Send: TypeAlias = Callable[[bytes, SocketAddress], object]
 
-Handshake: TypeAlias = "Callable[[Half, bytes, SocketAddress], None]"
+Handshake: TypeAlias = "Callable[[Half, bool, bytes, SocketAddress], None]"
 
 
 class Report(Protocol):
@@ -70,7 +70,8 @@ class Half:
     """One side of a relay: what arrives from its peer, and what the peer is sent.
 
     `receive` and `receive_rtcp` take the datagrams of its two ports; `far` is the other half. `handshake` is given what belongs to
-    DTLS, from where a peer of ours may send; and no octets at all when ICE has found another address of the peer.
+    DTLS, whether it came to the RTCP port, from where a peer of ours may send; and no octets at all when ICE has found another address
+    of the peer.
     """
 
     __slots__ = (
@@ -80,6 +81,7 @@ class Half:
         "_checked_at",
         "_checks",
         "_consent",
+        "_control_keys",
         "_control_latch",
         "_dtls",
         "_forms",
@@ -87,10 +89,9 @@ class Half:
         "_heard",
         "_heard_at",
         "_ice",
-        "_inbound",
+        "_keys",
         "_latch",
         "_mux",
-        "_outbound",
         "_reader",
         "_reception",
         "_report",
@@ -155,8 +156,7 @@ class Half:
         self._control_latch = Latch()
         self._mux = False
         self._sending = False
-        self._inbound: Inbound | None = None
-        self._outbound: Outbound | None = None
+        self._keys = self._control_keys = Contexts()
         self._forms: dict[int, Form] = {}  # by the second octet
         self._stream = Stream()
         self._shaped = False  # what is sent goes through `_stream`
@@ -209,11 +209,9 @@ class Half:
             self._latch.redirect(route.remote, now)
         if moved or route.remote_rtcp != before.remote_rtcp:
             self._control_latch.redirect(route.remote_rtcp, now)
-        if spec.receive_keys != old.receive_keys:
-            self._inbound = Inbound(spec.receive_keys, self._inbound) if spec.receive_keys else None
+        if self._keys.use(spec.receive_keys, spec.send_keys):
             self._unproven = 0
-        if spec.send_keys != old.send_keys:
-            self._outbound = Outbound(spec.send_keys) if spec.send_keys else None
+        self._control_keys = self._keys.of_control(spec, self._control_keys)
         if moved or spec.silence != old.silence:
             self._heard_at, self._silent = now, False
         self._forms = forms
@@ -263,9 +261,9 @@ class Half:
         latch.heard_at = now
         if self._dtls:
             if packet and FIRST_DTLS <= packet[0] <= LAST_DTLS:
-                self._handshake(self, packet, source)
+                self._handshake(self, False, packet, source)
                 return
-            if self._inbound is None:
+            if self._keys.inbound is None:
                 return  # media that overtakes the handshake
         if self._udptl:
             self._receive_udptl(packet, source, now)
@@ -277,9 +275,9 @@ class Half:
         if not well_formed_rtp(packet):
             self.malformed += size > 0  # an empty one keeps the way open (RFC 6263 s4.1)
             return
-        if self._inbound is not None:
+        if self._keys.inbound is not None:
             try:
-                packet = self._opened(packet, self._inbound)
+                packet = self._opened(packet, self._keys.inbound)
             except Refused as refusal:
                 self._refuse(refusal)
                 return
@@ -295,10 +293,10 @@ class Half:
             is_speech = False
         proven = False
         if follow != Follow.NEVER and is_speech and latch.may_move(now):
-            if self._inbound is not None:
+            if self._keys.inbound is not None:
                 with suppress(Refused):
                     if not self._reception.is_past(packet):
-                        packet, proven = self._opened(packet, self._inbound), True
+                        packet, proven = self._opened(packet, self._keys.inbound), True
             elif follow == Follow.SAME_ADDRESS and not self._dtls:
                 proven = latch.is_neighbour(source) and self._reception.continues(packet)
         if not proven:
@@ -355,13 +353,15 @@ class Half:
 
     def receive_rtcp(self, packet: bytes, source: SocketAddress, now: float) -> None:
         """One datagram on the RTCP port. It stays open with `rtcp_mux` too: RTCP sent before the answer is on the way."""
-        if self._dtls:
-            return  # the keys belong to the RTP port (RFC 5764 s4)
+        if self._dtls and self._mux:
+            return  # the keys belong to the RTP port (RFC 5764 s4.1)
         latch = self._control_latch
         if source != latch.locked and not latch.admits(source):
             self._refuse_source()
-            return
-        self._receive_control(packet, source, now, latch)
+        elif self._dtls and packet and FIRST_DTLS <= packet[0] <= LAST_DTLS:
+            self._handshake(self, True, packet, source)
+        elif not self._dtls or self._control_keys.inbound is not None:
+            self._receive_control(packet, source, now, latch)
 
     def _receive_udptl(self, packet: bytes, source: SocketAddress, now: float) -> None:
         if not well_formed_udptl(packet):  # speech that is still on the way, mostly
@@ -405,7 +405,7 @@ class Half:
         elif before is None:
             latch.destination = source  # a pair that works, until one is nominated (RFC 8445 s12.1)
         if self._dtls and latch.destination != before:
-            self._handshake(self, b"", source)
+            self._handshake(self, False, b"", source)
 
     def _accept_source(self, source: SocketAddress, now: float) -> None:
         """A valid packet came to the RTP port."""
@@ -512,14 +512,14 @@ class Half:
             self._refuse(refusal)
 
     def _takes(self) -> bool:
-        return self._latch.destination is not None and self._sending and not (self._dtls and self._outbound is None)
+        return self._latch.destination is not None and self._sending and not (self._dtls and self._keys.outbound is None)
 
     def _send(self, packet: bytes) -> None:
         """RTP or UDPTL to the peer, which takes it. Raises Refused."""
         destination = self._latch.destination
         assert destination is not None
-        if self._outbound is not None:
-            packet = self._outbound.rtp(packet)
+        if self._keys.outbound is not None:
+            packet = self._keys.outbound.rtp(packet)
         try:
             self.send_rtp(packet, destination)
         except OSError:  # buffer full or no route: as good as lost on the wire
@@ -531,9 +531,9 @@ class Half:
         if not starts_like_rtcp(packet):
             self.malformed += 1
             return
-        if self._inbound is not None:
+        if self._control_keys.inbound is not None:
             try:
-                packet = self._inbound.rtcp(packet)
+                packet = self._control_keys.inbound.rtcp(packet)
             except Refused as refusal:
                 self._refuse(refusal)
                 return
@@ -561,13 +561,14 @@ class Half:
         # Hold does not stop RTCP: a direction "applies to the media only" (RFC 8866 s6.7).
         far = self.far
         destination = (far._latch if far._mux else far._control_latch).destination
-        if destination is None or (far._dtls and (far._outbound is None or not far._mux)):
+        outbound = far._control_keys.outbound
+        if destination is None or (far._dtls and outbound is None):
             return False
         if self._shaped or far._shaped:
             packet = translated(packet, far._stream, self._stream)
-        if far._outbound is not None:
+        if outbound is not None:
             try:
-                packet = far._outbound.rtcp(packet)
+                packet = outbound.rtcp(packet)
             except Refused as refusal:
                 self._refuse(refusal)
                 return False

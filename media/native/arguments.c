@@ -222,14 +222,15 @@ static bool parse_ice(PyObject *given, struct ice **made) {
 }
 
 bool parse_spec(PyObject *given, struct spec *spec) {
-    PyObject *remote, *remote_rtcp, *hosts, *receive_keys, *send_keys, *types, *rates, *silence, *ice, *laws, *reported, *events;
+    PyObject *remote, *remote_rtcp, *hosts, *keys[4], *types, *rates, *silence, *ice, *laws, *reported, *events;
     int mux, send, udptl, dtls, one_stream, follow, dscp;
     unsigned long long ssrc;
-    if (!PyArg_ParseTuple(given, "OOpOOOOOpOppOOOOKpii:spec", &remote, &remote_rtcp, &mux, &hosts, &receive_keys, &send_keys, &types, &rates,
-                          &send, &silence, &udptl, &dtls, &ice, &laws, &reported, &events, &ssrc, &one_stream, &follow, &dscp) ||
+    if (!PyArg_ParseTuple(given, "OOpOOOOOOOpOppOOOOKpii:spec", &remote, &remote_rtcp, &mux, &hosts, &keys[0], &keys[1], &keys[2], &keys[3],
+                          &types, &rates, &send, &silence, &udptl, &dtls, &ice, &laws, &reported, &events, &ssrc, &one_stream, &follow, &dscp) ||
         !parse_destination(remote, &spec->remote) || !parse_destination(remote_rtcp, &spec->remote_rtcp) || !parse_hosts(hosts, spec) ||
         !parse_payload_types(types, rates, spec) || !parse_translate(laws, spec) || !parse_reported(reported, rates, spec) ||
-        !parse_events(events, spec) || !parse_keys(receive_keys, &spec->receive) || !parse_keys(send_keys, &spec->transmit) ||
+        !parse_events(events, spec) || !parse_keys(keys[0], &spec->keys.receive) || !parse_keys(keys[1], &spec->keys.transmit) ||
+        !parse_keys(keys[2], &spec->control_keys.receive) || !parse_keys(keys[3], &spec->control_keys.transmit) ||
         !parse_ice(ice, &spec->ice))
         return false;
     if (ssrc > UINT32_MAX) {

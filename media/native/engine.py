@@ -160,8 +160,8 @@ class NativeEngine(Control):
     def wake_at(self, due: float) -> None:
         self._alarm.ring_at(due)
 
-    def send_handshake(self, relay: str, side: Side, octets: bytes, destination: SocketAddress) -> None:
-        self._core.send(self._find(relay).handle, side is Side.B, octets, (destination[0], destination[1]))
+    def send_handshake(self, relay: str, side: Side, rtcp: bool, octets: bytes, destination: SocketAddress) -> None:
+        self._core.send(self._find(relay).handle, side is Side.B, rtcp, octets, (destination[0], destination[1]))
 
     def report(self, relay: str, side: Side, kind: EventKind) -> None:
         self._loop.call_soon(self._tell, self._find(relay).handle, side, kind)
@@ -187,8 +187,8 @@ class NativeEngine(Control):
     def _receive_handshake(self, handle: int, side: Side) -> None:
         name = self._names.get(handle)  # the listener may have closed it just now
         if name is not None:
-            for octets, source in self._core.take_handshake(handle, side is Side.B):
-                self._associations.receive(name, side, octets, source)
+            for rtcp, octets, source in self._core.take_handshake(handle, side is Side.B):
+                self._associations.receive(name, side, rtcp, octets, source)
 
     def _take_digits(self, handle: int, side: Side) -> None:
         if handle in self._names:
@@ -202,6 +202,7 @@ class NativeEngine(Control):
 
 
 def _told(spec: SideSpec) -> core._Spec:
+    rtcp_receive_keys, rtcp_send_keys = spec.rtcp_keys or (None, None)
     return (
         spec.remote,
         spec.remote_rtcp,
@@ -209,6 +210,8 @@ def _told(spec: SideSpec) -> core._Spec:
         spec.latch_from,
         _numbered(spec.receive_keys),
         _numbered(spec.send_keys),
+        _numbered(rtcp_receive_keys),
+        _numbered(rtcp_send_keys),
         dict(spec.payload_types),
         dict(spec.clock_rates),
         spec.send,

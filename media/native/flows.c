@@ -133,15 +133,15 @@ static enum flow_mode wanted(const struct tier *tier, const struct half *half) {
     const union address *from = &half->latch.locked, *to = &far->latch.destination;
     if (half->udptl || !far->sending || !is_somewhere(from) || !is_somewhere(to) || is_link_local(from) || is_link_local(to))
         return FLOW_NONE;
-    if ((half->dtls && !half->inbound) || (far->dtls && !far->outbound))
+    if ((half->dtls && !half->keys.inbound) || (far->dtls && !far->keys.outbound))
         return FLOW_NONE;
-    bool plain = !half->inbound && !half->before && !far->outbound && !far->shaped;
+    bool plain = !half->keys.inbound && !half->keys.before && !far->keys.outbound && !far->shaped;
     return plain && from->any.sa_family == to->any.sa_family && tier->forwards ? FLOW_FORWARD : FLOW_USER;
 }
 
 /* Whether packets from elsewhere may be the peer's; else the kernel drops them. */
 static bool may_be_followed(const struct half *half) {
-    return half->follow != NEVER && (half->inbound || (half->follow == SAME_ADDRESS && !half->dtls));
+    return half->follow != NEVER && (half->keys.inbound || (half->follow == SAME_ADDRESS && !half->dtls));
 }
 
 static void begin(const struct tier *tier, struct half *half) {

@@ -370,7 +370,8 @@ static PyObject *engine_take_handshake(PyObject *given, PyObject *arguments) {
     for (; each; each = next) {
         next = each->next;
         PyObject *source = list ? address_or_none(&each->source) : NULL;
-        PyObject *item = source ? Py_BuildValue("(y#N)", (const char *)each->octets, (Py_ssize_t)each->size, source) : NULL;
+        PyObject *control = source ? PyBool_FromLong(each->control) : NULL;
+        PyObject *item = control ? Py_BuildValue("(Ny#N)", control, (const char *)each->octets, (Py_ssize_t)each->size, source) : NULL;
         if (!item || PyList_Append(list, item) < 0)
             Py_CLEAR(list);
         Py_XDECREF(item);
@@ -436,18 +437,18 @@ static PyObject *engine_type(PyObject *given, PyObject *arguments) {
 
 static PyObject *engine_send(PyObject *given, PyObject *arguments) {
     unsigned long long handle;
-    int side, port;
+    int side, from_rtcp, port;
     const char *octets, *host;
     Py_ssize_t size;
     union address destination;
-    if (!PyArg_ParseTuple(arguments, "Kpy#(si):send", &handle, &side, &octets, &size, &host, &port))
+    if (!PyArg_ParseTuple(arguments, "Kppy#(si):send", &handle, &side, &from_rtcp, &octets, &size, &host, &port))
         return NULL;
     if (!parse_address(host, port, &destination))
         return PyErr_Format(PyExc_ValueError, "'%s' is not a numeric address", host);
     struct relay *relay = entered((EngineObject *)given, handle);
     if (!relay)
         return NULL;
-    relay_answer(&relay->side[side], (const uint8_t *)octets, (size_t)size, &destination);
+    relay_answer(&relay->side[side], from_rtcp, (const uint8_t *)octets, (size_t)size, &destination);
     worker_leave(relay->worker);
     Py_RETURN_NONE;
 }
@@ -462,8 +463,8 @@ static PyMethodDef engine_methods[] = {
     {"update", engine_update, METH_VARARGS, "Replace both sides (handle, a, b) at once. KeyError, ValueError, OSError."},
     {"stats", engine_stats, METH_O, "The figures of both sides. KeyError."},
     {"close", engine_close, METH_O, "Close the relay and its sockets: the final figures. KeyError."},
-    {"take_handshake", engine_take_handshake, METH_VARARGS, "DTLS that came to (handle, side): (octets, source) each. KeyError."},
-    {"send", engine_send, METH_VARARGS, "Send from the RTP port of a side: (handle, side, octets, destination). KeyError."},
+    {"take_handshake", engine_take_handshake, METH_VARARGS, "DTLS that came to (handle, side): (RTCP port?, octets, source) each. KeyError."},
+    {"send", engine_send, METH_VARARGS, "Send from a port of a side: (handle, side, RTCP port?, octets, destination). KeyError."},
     {"take_digits", engine_take_digits, METH_VARARGS, "Digits the peer of (handle, side) typed: (event, milliseconds) each. KeyError."},
     {"add_digit", engine_add_digit, METH_VARARGS, "Type to the peer of a side: (handle, side, event, milliseconds). KeyError."},
     {"type", engine_type, METH_VARARGS, "Send what is due of those digits: (handle, side). When the next is, or None. KeyError."},

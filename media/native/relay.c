@@ -41,6 +41,39 @@ static bool prepare_key(const struct key *key, const struct srtp *present, bool 
     return *made || *same || !key->given;
 }
 
+static bool prepare_keys(struct keying *keys, const struct contexts *present) {
+    return prepare_key(&keys->receive, present->inbound, false, &keys->inbound, &keys->same_inbound) &&
+           prepare_key(&keys->transmit, present->outbound, true, &keys->outbound, &keys->same_outbound);
+}
+
+/* Whether there is another key to receive under, or none any more. */
+static bool use_keys(struct contexts *contexts, struct keying *keys) {
+    bool new = !keys->same_inbound;
+    if (new) {
+        srtp_free(contexts->before);
+        contexts->before = keys->inbound ? contexts->inbound : NULL;
+        if (!keys->inbound)
+            srtp_free(contexts->inbound);
+        contexts->inbound = keys->inbound;
+    }
+    if (!keys->same_outbound) {
+        srtp_free(contexts->outbound);
+        contexts->outbound = keys->outbound;
+    }
+    keys->inbound = keys->outbound = NULL;
+    return new;
+}
+
+static void contexts_end(struct contexts *contexts) {
+    srtp_free(contexts->inbound);
+    srtp_free(contexts->before);
+    srtp_free(contexts->outbound);
+    *contexts = (struct contexts){0};
+}
+
+/* Without multiplexing a handshake on the RTP port makes keys for that alone (RFC 5764 s4.1). */
+static struct contexts *control_keys(struct half *half) { return half->dtls && !half->mux ? &half->control_keys : &half->keys; }
+
 int half_prepare(const struct half *half, struct spec *spec) {
     if (!fits(half, &spec->remote) || !fits(half, &spec->remote_rtcp))
         return EAFNOSUPPORT;
@@ -52,15 +85,14 @@ int half_prepare(const struct half *half, struct spec *spec) {
     hosts_add(&spec->rtcp_hosts, &spec->remote_rtcp);
     if (spec->ice) /* where the peer is comes from its checks */
         memset(&spec->remote, 0, sizeof spec->remote);
-    return prepare_key(&spec->receive, half->inbound, false, &spec->inbound, &spec->same_inbound) &&
-                   prepare_key(&spec->transmit, half->outbound, true, &spec->outbound, &spec->same_outbound)
-               ? 0
-               : ENOMEM;
+    return prepare_keys(&spec->keys, &half->keys) && prepare_keys(&spec->control_keys, &half->control_keys) ? 0 : ENOMEM;
 }
 
 void spec_end(struct spec *spec) {
-    srtp_free(spec->inbound);
-    srtp_free(spec->outbound);
+    srtp_free(spec->keys.inbound);
+    srtp_free(spec->keys.outbound);
+    srtp_free(spec->control_keys.inbound);
+    srtp_free(spec->control_keys.outbound);
     ice_free(spec->ice);
     OPENSSL_cleanse(spec, sizeof *spec);
 }
@@ -77,19 +109,9 @@ void half_update(struct half *half, struct spec *spec, double now) {
         latch_redirect(&half->latch, &spec->remote, now);
     if (moved_rtcp)
         latch_redirect(&half->control_latch, &spec->remote_rtcp, now);
-    if (!spec->same_inbound) {
-        srtp_free(half->before);
-        half->before = spec->inbound ? half->inbound : NULL;
-        if (!spec->inbound)
-            srtp_free(half->inbound);
-        half->inbound = spec->inbound;
+    if (use_keys(&half->keys, &spec->keys))
         half->unproven = 0;
-    }
-    if (!spec->same_outbound) {
-        srtp_free(half->outbound);
-        half->outbound = spec->outbound;
-    }
-    spec->inbound = spec->outbound = NULL;
+    use_keys(&half->control_keys, &spec->control_keys);
     if (moved || spec->silence != half->silence) {
         half->heard_at = now;
         half->silent = false;
@@ -112,7 +134,7 @@ void half_update(struct half *half, struct spec *spec, double now) {
 struct handshake *half_take_handshake(struct half *half) {
     struct handshake *first = half->handshake;
     half->handshake = half->last_handshake = NULL;
-    half->handshakes = 0;
+    half->handshakes[0] = half->handshakes[1] = 0;
     return first;
 }
 
@@ -123,10 +145,8 @@ void half_end(struct half *half) {
     }
     ice_free(half->ice);
     half->ice = NULL;
-    srtp_free(half->inbound);
-    srtp_free(half->before);
-    srtp_free(half->outbound);
-    half->inbound = half->before = half->outbound = NULL;
+    contexts_end(&half->keys);
+    contexts_end(&half->control_keys);
     OPENSSL_cleanse(&half->typist, sizeof half->typist); /* perhaps the number of a card */
     OPENSSL_cleanse(&half->reader, sizeof half->reader);
 }
@@ -168,22 +188,22 @@ static enum verdict unprotect_rtcp(struct srtp *srtp, uint8_t *packet, size_t *s
 }
 
 /* Peers change keys while packets are in flight: the key before serves until the first packet under the new one. */
-static enum verdict open_packet(struct half *half, unprotect *run, uint8_t *packet, size_t *size, size_t header) {
+static enum verdict open_packet(struct half *half, struct contexts *keys, unprotect *run, uint8_t *packet, size_t *size, size_t header) {
     enum verdict verdict;
-    if (!half->before) {
-        verdict = run(half->inbound, packet, size, header);
+    if (!keys->before) {
+        verdict = run(keys->inbound, packet, size, header);
     } else {
         uint8_t copy[MAX_PACKET + MAX_TRAILER];
         memcpy(copy, packet, *size);
         size_t whole = *size;
-        verdict = run(half->inbound, packet, size, header);
+        verdict = run(keys->inbound, packet, size, header);
         if (verdict == ACCEPTED) {
-            srtp_free(half->before);
-            half->before = NULL;
+            srtp_free(keys->before);
+            keys->before = NULL;
         } else { /* under another suite it may look too short as well, or like SRTCP in the clear */
             memcpy(packet, copy, whole);
             *size = whole;
-            verdict = run(half->before, packet, size, header);
+            verdict = run(keys->before, packet, size, header);
         }
     }
     if (verdict == ACCEPTED) {
@@ -194,8 +214,8 @@ static enum verdict open_packet(struct half *half, unprotect *run, uint8_t *pack
 }
 
 static enum verdict open_speech(struct half *half, uint8_t *packet, size_t *size, size_t header) {
-    enum verdict verdict = open_packet(half, srtp_unprotect, packet, size, header);
-    if (verdict == ACCEPTED && srtp_is_worn(half->inbound))
+    enum verdict verdict = open_packet(half, &half->keys, srtp_unprotect, packet, size, header);
+    if (verdict == ACCEPTED && srtp_is_worn(half->keys.inbound))
         relay_report(half, KEY_WORN);
     return verdict;
 }
@@ -222,7 +242,7 @@ static void leave(struct datagram *datagram, size_t size, const union address *d
 }
 
 static bool takes(const struct half *half) {
-    return half->sending && is_somewhere(&half->latch.destination) && (!half->dtls || half->outbound);
+    return half->sending && is_somewhere(&half->latch.destination) && (!half->dtls || half->keys.outbound);
 }
 
 static void forward(struct half *half, struct datagram *datagram, size_t size, size_t header, double now) {
@@ -231,8 +251,8 @@ static void forward(struct half *half, struct datagram *datagram, size_t size, s
         return;
     if (far->shaped && !half->udptl && !stream_pass(&far->stream, datagram->packet, half->reception.rate, now))
         return;
-    if (far->outbound) {
-        enum verdict verdict = srtp_protect(far->outbound, datagram->packet, &size, header);
+    if (far->keys.outbound) {
+        enum verdict verdict = srtp_protect(far->keys.outbound, datagram->packet, &size, header);
         if (verdict != ACCEPTED) {
             refuse(half, verdict);
             return;
@@ -246,12 +266,13 @@ static void forward(struct half *half, struct datagram *datagram, size_t size, s
 static bool forward_control(struct half *half, struct datagram *datagram, size_t size) {
     struct half *far = half->far;
     const union address *destination = &(far->mux ? &far->latch : &far->control_latch)->destination;
-    if (!is_somewhere(destination) || (far->dtls && (!far->outbound || !far->mux)))
+    struct srtp *outbound = control_keys(far)->outbound;
+    if (!is_somewhere(destination) || (far->dtls && !outbound))
         return false;
     if (half->shaped || far->shaped)
         rtcp_translate(datagram->packet, size, &far->stream, &half->stream);
-    if (far->outbound) {
-        enum verdict verdict = srtcp_protect(far->outbound, datagram->packet, &size);
+    if (outbound) {
+        enum verdict verdict = srtcp_protect(outbound, datagram->packet, &size);
         if (verdict != ACCEPTED) {
             refuse(half, verdict);
             return false;
@@ -290,7 +311,8 @@ static void receive_control(struct half *half, struct latch *latch, struct datag
         half->counters[MALFORMED]++;
         return;
     }
-    if (half->inbound && !opened(half, open_packet(half, unprotect_rtcp, datagram->packet, &size, 0)))
+    struct contexts *keys = control_keys(half);
+    if (keys->inbound && !opened(half, open_packet(half, keys, unprotect_rtcp, datagram->packet, &size, 0)))
         return;
     if (!well_formed_rtcp(datagram->packet, size)) {
         half->counters[MALFORMED]++;
@@ -358,8 +380,8 @@ void half_add_digit(struct half *half, uint8_t event, uint32_t duration) { typis
 double half_type(struct half *half, double now) {
     uint8_t packet[EVENT_PACKET + MAX_TRAILER];
     size_t size = typist_packet(&half->typist, &half->stream, packet, now);
-    if (size && takes(half) && (!half->outbound || srtp_protect(half->outbound, packet, &size, RTP_HEADER) == ACCEPTED) &&
-        relay_answer(half, packet, size, &half->latch.destination)) {
+    if (size && takes(half) && (!half->keys.outbound || srtp_protect(half->keys.outbound, packet, &size, RTP_HEADER) == ACCEPTED) &&
+        relay_answer(half, false, packet, size, &half->latch.destination)) {
         half->counters[PACKETS_SENT]++;
         half->counters[OCTETS_SENT] += size;
     }
@@ -372,7 +394,7 @@ static void receive_rtp(struct half *half, struct datagram *datagram, size_t siz
         half->counters[MALFORMED] += size > 0; /* an empty one keeps the way open (RFC 6263 s4.1) */
         return;
     }
-    if (half->inbound && !opened(half, open_speech(half, datagram->packet, &size, header)))
+    if (half->keys.inbound && !opened(half, open_speech(half, datagram->packet, &size, header)))
         return;
     receive_speech(half, datagram, arrived, size, header, now);
 }
@@ -387,7 +409,7 @@ static void receive_from_elsewhere(struct half *half, struct datagram *datagram,
                      half->types[packet[1] & 0x7F].leaving != NO_PAYLOAD_TYPE;
     bool proven = false;
     if (half->follow != NEVER && is_speech && latch_may_move(&half->latch, now)) {
-        if (half->inbound)
+        if (half->keys.inbound)
             proven = !reception_is_past(&half->reception, packet) && open_speech(half, packet, &size, header) == ACCEPTED;
         else if (half->follow == SAME_ADDRESS && !half->dtls)
             proven = latch_is_neighbour(&half->latch, source) && reception_continues(&half->reception, packet);
@@ -406,11 +428,12 @@ static void receive_from_elsewhere(struct half *half, struct datagram *datagram,
 
 /* ICE and DTLS */
 
-static void queue_handshake(struct half *half, const uint8_t *octets, size_t size, const union address *source) {
-    struct handshake *made = half->handshakes < MAX_HANDSHAKE ? malloc(sizeof *made + size) : NULL;
+static void queue_handshake(struct half *half, bool control, const uint8_t *octets, size_t size, const union address *source) {
+    struct handshake *made = half->handshakes[control] < MAX_HANDSHAKE ? malloc(sizeof *made + size) : NULL;
     if (!made)
         return; /* as good as lost on the wire */
     made->next = NULL;
+    made->control = control;
     made->source = *source;
     made->size = size;
     if (size)
@@ -420,7 +443,7 @@ static void queue_handshake(struct half *half, const uint8_t *octets, size_t siz
     else
         half->handshake = made;
     half->last_handshake = made;
-    half->handshakes++;
+    half->handshakes[control]++;
     relay_report(half, HANDSHAKE);
 }
 
@@ -458,7 +481,7 @@ static void receive_check(struct half *half, const uint8_t *packet, size_t size,
     half->checks++;
     size_t length = stun_answer(&check, source, half->ice, answer);
     if (length)
-        relay_answer(half, answer, length, source);
+        relay_answer(half, false, answer, length, source);
     if (check.unknown_count)
         return;
     add_checked(&half->checked, source);
@@ -470,7 +493,7 @@ static void receive_check(struct half *half, const uint8_t *packet, size_t size,
     else if (!is_somewhere(&before))
         half->latch.destination = *source; /* a pair that works, until one is nominated (RFC 8445 s12.1) */
     if (half->dtls && !same_address(&half->latch.destination, &before))
-        queue_handshake(half, NULL, 0, source);
+        queue_handshake(half, false, NULL, 0, source);
 }
 
 static void withdraw_consent(struct half *half) {
@@ -485,8 +508,8 @@ static void receive_admitted(struct half *half, struct datagram *datagram, size_
     const uint8_t *packet = datagram->packet;
     half->latch.heard_at = now;
     if (half->dtls && size && is_dtls(packet[0]))
-        queue_handshake(half, packet, size, &datagram->address);
-    else if (half->dtls && !half->inbound)
+        queue_handshake(half, false, packet, size, &datagram->address);
+    else if (half->dtls && !half->keys.inbound)
         return; /* media that overtakes the handshake */
     else if (half->udptl)
         receive_udptl(half, datagram, size, now);
@@ -514,12 +537,14 @@ void half_receive(struct half *half, struct datagram *datagram, double now) {
 void half_receive_rtcp(struct half *half, struct datagram *datagram, double now) {
     size_t size = datagram->size;
     datagram->size = 0;
-    if (half->dtls)
-        return; /* the keys belong to the RTP port (RFC 5764 s4) */
-    if (latch_admits(&half->control_latch, &datagram->address))
-        receive_control(half, &half->control_latch, datagram, size, now);
-    else
+    if (half->dtls && half->mux)
+        return; /* the keys belong to the RTP port (RFC 5764 s4.1) */
+    if (!latch_admits(&half->control_latch, &datagram->address))
         refuse_source(half);
+    else if (half->dtls && size && is_dtls(datagram->packet[0]))
+        queue_handshake(half, true, datagram->packet, size, &datagram->address);
+    else if (!half->dtls || half->control_keys.inbound)
+        receive_control(half, &half->control_latch, datagram, size, now);
 }
 
 /* Only where the peer was heard from, and checks of ICE do not serve already; fax has no empty datagrams. */
@@ -530,7 +555,7 @@ static void keep_alive(struct half *half, double now) {
         half->sent_at = now;
     } else if (now - half->sent_at >= KEEP_ALIVE_EVERY) {
         half->sent_at = now;
-        relay_answer(half, NULL, 0, &half->latch.locked);
+        relay_answer(half, false, NULL, 0, &half->latch.locked);
     }
 }
 

@@ -48,7 +48,7 @@
 /* Without a valid check for that long we have no consent to send (RFC 7675 s5.1). Seconds. */
 #define CONSENT 30.0
 
-/* Datagrams of DTLS that wait for Python: a flight with a long chain of certificates has about ten. */
+/* Datagrams of DTLS of one port that wait for Python: a flight with a long chain of certificates has about ten. */
 #define MAX_HANDSHAKE 16
 
 /* First octets of what shares a media port (RFC 7983 s7) */
@@ -66,6 +66,7 @@ struct checked {
 /* Something for a DTLS handshake; no octets: ICE has found another address of the peer. */
 struct handshake {
     struct handshake *next;
+    bool control; /* it came to the RTCP port */
     union address source;
     size_t size;
     uint8_t octets[];
@@ -115,12 +116,19 @@ struct key {
     uint64_t lifetime; /* packets; 0: as many as SRTP allows */
 };
 
+/* The keys of both directions of a stream, and what half_prepare makes of them. */
+struct keying {
+    struct key receive, transmit;
+    struct srtp *inbound, *outbound; /* new contexts, owned; NULL: none, or the same key as before (see below) */
+    bool same_inbound, same_outbound;
+};
+
 /* What one side is told by an update. */
 struct spec {
     union address remote, remote_rtcp;
     union address from[MOST_FROM]; /* ports do not matter; hosts of another family are no error and can never be a source */
     size_t from_count;
-    struct key receive, transmit;
+    struct keying keys, control_keys;
     struct ice *ice; /* owned; NULL: none */
     bool mux, send, udptl, dtls;
     enum follow follow;
@@ -134,8 +142,12 @@ struct spec {
 
     /* Made of the above by half_prepare */
     struct hosts hosts, rtcp_hosts;
-    struct srtp *inbound, *outbound; /* new contexts, owned; NULL: none, or the same key as before (see below) */
-    bool same_inbound, same_outbound;
+};
+
+/* SRTP of both directions; NULL: plain. `before` is what `inbound` replaced: it serves until the first packet under the new key
+ * (RFC 4568 s6.4). */
+struct contexts {
+    struct srtp *inbound, *outbound, *before;
 };
 
 struct relay;
@@ -156,14 +168,14 @@ struct half {
     uint16_t pending; /* events not yet taken, one bit each */
     int unproven;    /* failures to authenticate before the first success; KEY_FAILURES: reported or proven */
     int allowance;
-    struct srtp *inbound, *outbound;
-    struct srtp *before; /* what `inbound` replaced: serves until the first packet under the new key (RFC 4568 s6.4) */
+    struct contexts keys;
     struct reception reception;
     uint64_t heard;
     struct latch latch;
     uint64_t counters[COUNTERS];
     struct type_rule types[128];
     struct latch control_latch;
+    struct contexts control_keys; /* of RTCP, where that has a handshake of its own */
     double allowed_at, heard_at, silence;
     uint64_t sent;
     double sent_at;
@@ -180,7 +192,7 @@ struct half {
     struct checked checked;
     double checked_at;
     struct handshake *handshake, *last_handshake;
-    size_t handshakes;
+    size_t handshakes[2]; /* of the RTP and of the RTCP port */
     struct stream stream;
     struct typist typist;
     struct reader reader;
@@ -237,8 +249,8 @@ struct handshake *half_take_handshake(struct half *half);
 /* Free the contexts; sockets are the worker's. */
 void half_end(struct half *half);
 
-/* Given by the worker. `relay_answer`: whether it was sent. */
+/* Given by the worker. `relay_answer`: whether it was sent, from the RTP or the RTCP port. */
 void relay_report(struct half *half, enum event event);
-bool relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination);
+bool relay_answer(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination);
 
 #endif

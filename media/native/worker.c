@@ -348,10 +348,10 @@ static struct half *half_of(const struct worker *worker, uint64_t data) {
 }
 
 static void expect_keys(const struct half *half) {
-    if (half->inbound)
-        srtp_expect(half->inbound);
-    if (half->far->outbound)
-        srtp_expect(half->far->outbound);
+    if (half->keys.inbound)
+        srtp_expect(half->keys.inbound);
+    if (half->far->keys.outbound)
+        srtp_expect(half->far->keys.outbound);
 }
 
 /* Whether there was a datagram. */
@@ -377,8 +377,8 @@ static void send_out(struct half *half, const struct datagram *datagram) {
         half_sent(half, datagram);
 }
 
-bool relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
-    return send_to(half->rtp, packet, size, destination);
+bool relay_answer(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination) {
+    return send_to(from_rtcp ? half->rtcp : half->rtp, packet, size, destination);
 }
 
 /* Through the rules, with the figures that the kernel may be counting at the same time. */

@@ -20,6 +20,7 @@ _WARNINGS: Mapping[EventKind, str] = {
     EventKind.KEY_FAILURE: "SRTP does not authenticate",
     EventKind.KEY_WORN: "SRTP key is used for longer than its owner said",
     EventKind.FINGERPRINT_MISMATCH: "DTLS certificate is not the one that was signalled",
+    EventKind.RTCP_MISMATCH: "DTLS certificate of RTCP is not the one that was signalled",
     EventKind.HANDSHAKE_TIMEOUT: "DTLS handshake does not come to an end",
 }
 
@@ -37,6 +38,7 @@ class MediaWatch:
     def __init__(self) -> None:
         self._silent: set[Side] = set()
         self._waiting: set[Side] = set()  # for a handshake, once reported already
+        self._without_rtcp: set[Side] = set()
 
     def forget_silence(self) -> None:
         """The relay was told something new: silence so far means nothing."""
@@ -57,6 +59,10 @@ class MediaWatch:
             case EventKind.FINGERPRINT_MISMATCH:
                 # RFC 5763 s5: "the endpoint MUST tear down the media session"
                 cause = Cause(200, "", 41, (NO_KEYS,), by="sbc", note="DTLS certificate is not the one that was signalled")
+            case EventKind.RTCP_MISMATCH if event.side in self._without_rtcp:
+                return None, None  # once is enough, whoever tries
+            case EventKind.RTCP_MISMATCH:
+                self._without_rtcp.add(event.side)
             case EventKind.HANDSHAKE_TIMEOUT if event.side in self._waiting:
                 cause = Cause(200, "", 41, (NO_KEYS,), by="sbc", note="no DTLS handshake")
             case EventKind.HANDSHAKE_TIMEOUT:

@@ -17,6 +17,7 @@ from media.api import (
     KEYPAD,
     Address,
     Digit,
+    Dtls,
     EventKind,
     Follow,
     Interface,
@@ -25,6 +26,7 @@ from media.api import (
     MediaError,
     MediaEvent,
     RelayStats,
+    Role,
     Side,
     SideSpec,
     Suite,
@@ -39,6 +41,7 @@ from tests.unit.media.packets import event, keys, rtcp, rtp
 HOURS = 1000.0  # the clock at the beginning
 KNOWN = sorted(SUITES)
 NETWORKS = {Side.A: "10.0.0.{}", Side.B: "2001:db8::{}"}
+BY_DTLS = Dtls(Role.PASSIVE, ("sha-256 00",))
 FAX = b"\0\1\2\xc0\x11\0\0"
 BYE = b"\x81\xcb\0\1\0\0\0\7"
 PADDED = b"\xa0\xc9\0\2\0\0\0\7\0\0\0\4"
@@ -98,7 +101,7 @@ class Play:
 
     def update(self) -> bool:
         outcomes = []
-        for update in (lambda a, b: self.fake.update("call", a, b), self.native.update):
+        for update in (lambda a, b: self.fake.apply("call", a, b), self.native.update):
             try:
                 update(self.specs[Side.A], self.specs[Side.B])
                 outcomes.append("done")
@@ -132,7 +135,9 @@ class Play:
 
     def sealed(self, side: Side, packet: bytes, random: Random, *, is_rtcp: bool) -> bytes:
         """As the peer would send it, mostly."""
-        chosen = random.choice((self.specs[side].receive_keys,) * 8 + (self.former[side], keys(99), None))
+        spec = self.specs[side]
+        own = spec.rtcp_keys[0] if is_rtcp and spec.rtcp_keys else spec.receive_keys
+        chosen = random.choice((own,) * 8 + (self.former[side], keys(99), None))
         if chosen is None or chosen.suite not in SUITES:
             return packet
         sender = self.senders.setdefault(chosen, Outbound(chosen))
@@ -230,7 +235,8 @@ class Play:
     def change(self, random: Random) -> None:
         specs = dict(self.specs)
         side = random.choice(list(Side))
-        suite = random.choice(KNOWN) if random.random() < 0.98 else Suite.AES_256_CM_HMAC_SHA1_80
+        known = random.choice(KNOWN)
+        suite = known if random.random() < 0.98 else Suite.AES_256_CM_HMAC_SHA1_80
         mki, lifetime = random.choice((b"", b"", b"\1", b"\0\0\0\1")), random.choice((None, 1, 3))
         key = None if random.random() < 0.2 else replace(keys(random.randrange(3), suite), mki=mki, lifetime=lifetime)
         changes: list[dict[str, Any]] = [
@@ -241,6 +247,8 @@ class Play:
             {"remote_rtcp": None if random.random() < 0.2 else place(side, random)},
             {"latch_from": tuple(place(random.choice((side, side, side.other)), random)[0] for _ in range(random.randrange(4)))},
             {"rtcp_mux": random.random() < 0.5},
+            {"dtls": random.choice((None, BY_DTLS, BY_DTLS)), "rtcp_keys": (keys(random.randrange(3), known), keys(3, known))},
+            {"rtcp_keys": random.choice((None, (keys(random.randrange(3), known), keys(4, known))))},
             {"send": random.random() < 0.7},
             {"follow": random.choice(list(Follow))},
             {"follow": random.choice(list(Follow))},
@@ -258,7 +266,7 @@ class Play:
             for each in Side:
                 speech = {} if fax else {8: 8}
                 plain: dict[str, Any] = {"translate": {}, "reported": (), "events": None, "one_stream": False} if fax else {}
-                bare = replace(self.specs[each], udptl=fax, receive_keys=None, send_keys=None, payload_types=speech, **plain)
+                bare = replace(self.specs[each], udptl=fax, receive_keys=None, send_keys=None, dtls=None, payload_types=speech, **plain)
                 self.specs[each] = bare
         elif not self.specs[side].udptl:
             if (chosen := random.choice(changes)).keys() == {"receive_keys"}:
@@ -267,6 +275,9 @@ class Play:
             self.specs[side] = replace(before, **chosen)
             if suite not in SUITES and key in chosen.values():
                 self.specs[side] = before  # only one of the two has it
+        for each, spec in self.specs.items():
+            if spec.dtls is None or spec.rtcp_mux:
+                self.specs[each] = replace(spec, rtcp_keys=None)
         if not self.update():
             self.specs = specs
 

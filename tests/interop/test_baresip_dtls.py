@@ -14,6 +14,7 @@ from tests.interop.ears import ALICE, CARRIER, hears
 from tests.interop.namespaces import Lab
 from tests.interop.server import PASSWORD, POLICY, Server
 from tests.interop.test_baresip import NUMBER, connect, only_record
+from tests.interop.wait import until
 
 WITH_DTLS = POLICY.replace("encrypted: {{srtp: sdes,", "encrypted: {{srtp: [dtls, sdes],")
 
@@ -89,10 +90,17 @@ def test_DTLS_05_hold_and_resume_without_another_handshake(lab: Lab, sbc_server:
         assert only_record(sbc_server)["note"] is None
 
 
-def test_without_multiplexed_RTCP_speech_passes_all_the_same(lab: Lab, sbc_server: Server, carrier: Phone, tmp_path: Path) -> None:
+def test_DTLS_03_without_multiplexed_RTCP_there_are_two_handshakes(lab: Lab, sbc_server: Server, carrier: Phone, tmp_path: Path) -> None:
     with alice(lab, tmp_path / "alice", sbc_server.trust(), "mediaenc=dtls_srtp", mux=False) as phone:
         connect(phone, carrier, NUMBER)
+        until(lambda: phone.log.count("DTLS-SRTP complete") == 2, 10.0, "no two handshakes", phone.pump)
+        hears(phone, CARRIER, 6.5)  # each sends its first report after 5 s
         talk(phone, carrier)
+        a, b = only_record(sbc_server)["a"], only_record(sbc_server)["b"]
+        for side in (a, b):
+            assert isinstance(side, dict)
+            assert side["media"]["rtcp_received"] > 0
+            assert side["media"]["rtcp_sent"] > 0
 
 
 def test_with_SDES_the_same_policy_takes_the_phone_as_before(lab: Lab, sbc_server: Server, carrier: Phone, tmp_path: Path) -> None:

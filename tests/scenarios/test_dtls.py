@@ -11,7 +11,7 @@ from sbc.sdp.parse import parse_session
 from sbc.sip.message import Request, Response
 from tests.unit.media import stun
 from tests.unit.media.dtls_peer import DtlsPeer, certificate
-from tests.unit.media.packets import rtp
+from tests.unit.media.packets import rtcp, rtp
 from tests.unit.media.worlds import Arrival, Peer
 from tests.world import POLICY, Agent, World, sdp
 
@@ -27,17 +27,19 @@ def policy() -> str:
 class Endpoint(Peer):
     """Where the office has its media: a peer of the world's relay."""
 
-    def __init__(self, world: World, side: Side) -> None:
-        self.address = ("10.0.0.20", 40000)
+    def __init__(self, world: World, side: Side, *, rtcp: bool = False) -> None:
+        self.address = ("10.0.0.20", 40000 + rtcp)
         self.world = world
         self.side = side
+        self.rtcp = rtcp
 
     def send(self, packet: bytes, to: object = None) -> None:
         (relay,) = self.world.open_relays
-        self.world.media.receive(relay, self.side, packet, self.address)
+        self.world.media.receive(relay, self.side, packet, self.address, rtcp=self.rtcp)
 
     def pending(self) -> list[Arrival]:
-        return [Arrival(sent.packet, sent.destination[:2]) for sent in self.world.media.take_sent() if sent.side is self.side]
+        sent = self.world.media.take_sent()
+        return [Arrival(each.packet, each.destination[:2]) for each in sent if (each.side, each.rtcp) == (self.side, self.rtcp)]
 
 
 def keyed(body: bytes, setup: str, *lines: str) -> bytes:
@@ -155,6 +157,38 @@ def test_DTLS_02_another_certificate_ends_the_call(world: World, office: Agent, 
     assert record["note"] == "DTLS certificate is not the one that was signalled"
     assert isinstance(record["a"], dict)
     assert record["a"]["srtp"] is None
+
+
+def test_DTLS_03_RTCP_without_multiplexing(world: World, office: Agent, carrier: Agent) -> None:
+    _, ok = office_calls(world, office, carrier)
+    assert parse_session(ok.body).media[0].first("rtcp-mux") is None
+    speech = shaken(DtlsPeer(Endpoint(world, Side.A), Role.ACTIVE))
+    control = shaken(DtlsPeer(Endpoint(world, Side.A, rtcp=True), Role.ACTIVE))
+    (relay,) = world.open_relays
+    ours, theirs = control.keys()
+    control.peer.send(Outbound(ours).rtcp(rtcp(1)), ("", 0))
+    assert [sent.packet for sent in world.media.take_sent()] == [rtcp(1)]
+    world.media.receive(relay, Side.B, rtcp(2), ("10.1.0.2", 50001), rtcp=True)
+    (arrival,) = control.peer.pending()
+    assert (Inbound(theirs).rtcp(arrival.packet), arrival.source) == (rtcp(2), ("10.0.0.20", 40001))
+    speaks(world, speech, Side.A)
+
+
+def test_DTLS_02_another_certificate_for_RTCP_is_told_of_once(world: World, office: Agent, carrier: Agent) -> None:
+    office_calls(world, office, carrier)
+    speech = shaken(DtlsPeer(Endpoint(world, Side.A), Role.ACTIVE))
+    for _ in range(2):
+        mallory = DtlsPeer(Endpoint(world, Side.A, rtcp=True), Role.ACTIVE, identity="mallory")
+        for _ in range(5):
+            mallory.step(("", 0))
+            world.after(0)
+    assert [log.event for log in world.logs if log.facts.get("side") == "a"] == [
+        "DTLS certificate of RTCP is not the one that was signalled"
+    ]
+    office.expect_nothing()
+    speaks(world, speech, Side.A)
+    world.after(3 * PATIENCE)
+    office.expect_nothing()
 
 
 def test_DTLS_02_no_handshake_ends_the_call_at_the_second_report(world: World, office: Agent, carrier: Agent) -> None:

@@ -67,7 +67,8 @@ static void leave(int side, const struct datagram *datagram) {
         half_sent(&relay.side[side], datagram);
 }
 
-bool relay_answer(const struct half *half, const uint8_t *packet, size_t size, const union address *destination) {
+bool relay_answer(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination) {
+    CLAIM(!from_rtcp);
     if (packet) { /* a digit */
         CLAIM(size >= EVENT_PACKET && size <= EVENT_PACKET + MAX_TRAILER && rtp_header(packet, size) == RTP_HEADER);
         CLAIM(half->sending && knows(&memory[side_of(half)], destination));
@@ -136,8 +137,13 @@ static void fill(struct input *input, struct spec *spec, bool six, bool udptl) {
     spec->follow = (enum follow)((where >> 2 & 3) % 3);
     if (udptl)
         return;
-    choose_key(input, &spec->receive);
-    choose_key(input, &spec->transmit);
+    choose_key(input, &spec->keys.receive);
+    choose_key(input, &spec->keys.transmit);
+    if (where & 0x80) { /* RTCP has keys of its own, or none yet */
+        spec->dtls = true;
+        choose_key(input, &spec->control_keys.receive);
+        choose_key(input, &spec->control_keys.transmit);
+    }
     for (uint8_t type = 0; type < 128; type = (uint8_t)(type + 8)) {
         spec->types[type].leaving = take8(input) & 0x7F;
         spec->types[type].rate = type ? 8000u * type : 0;
@@ -165,14 +171,14 @@ static void update(struct input *input) {
         struct half *half = &relay.side[side];
         struct memory *of = &memory[side];
         if (!error) {
-            bool new = !specs[side].same_inbound, moved = specs[side].silence != half->silence;
+            bool new = !specs[side].keys.same_inbound, moved = specs[side].silence != half->silence;
             remember(of, &specs[side].remote);
             remember(of, &specs[side].remote_rtcp);
             moved |= !equal(&specs[side].remote, &half->latch.remote);
             if (new) {
                 of->events[KEY_FAILURE] = of->events[KEY_WORN] = 0;
                 srtp_free(peer[side]);
-                const struct key *key = &specs[side].receive;
+                const struct key *key = &specs[side].keys.receive;
                 peer[side] = key->given ? srtp_new(key->suite, key->master, true) : NULL;
                 if (peer[side])
                     srtp_name(peer[side], key->mki, key->mki_size, 0);
@@ -180,7 +186,8 @@ static void update(struct input *input) {
             if (moved)
                 of->quiet = false;
             half_update(half, &specs[side], now);
-            CLAIM(!half->before || half->inbound);
+            CLAIM(!half->keys.before || half->keys.inbound);
+            CLAIM(!half->control_keys.before || half->control_keys.inbound);
         }
         spec_end(&specs[side]);
     }
@@ -190,7 +197,7 @@ static void update(struct input *input) {
 static void follow(const struct half *half, const union address *source) {
     struct memory *of = &memory[side_of(half)];
     CLAIM(half->follow != NEVER && !half->udptl && equal(&half->latch.locked, source));
-    CLAIM(half->inbound || half->follow == SAME_ADDRESS);
+    CLAIM(half->keys.inbound || half->follow == SAME_ADDRESS);
     CLAIM(!of->moved_at || now - of->moved_at >= FOLLOW_EVERY);
     CLAIM(now - of->heard_at >= FOLLOW_AFTER);
     of->moved_at = of->heard_at = now;

@@ -10,6 +10,7 @@ import uvloop
 
 from tests.unit.media.contract_digits import Reported, Typed
 from tests.unit.media.contract_dtls import Handshakes
+from tests.unit.media.contract_dtls_rtcp import ControlHandshakes
 from tests.unit.media.contract_fax import Fax
 from tests.unit.media.contract_figures import Figures
 from tests.unit.media.contract_follow import Following
@@ -71,6 +72,10 @@ class TestLite(Lite):
 
 
 class TestHandshakes(Handshakes):
+    pass
+
+
+class TestControlHandshakes(ControlHandshakes):
     pass
 
 

@@ -9,6 +9,7 @@ import pytest
 from media.native.tiers import Express
 from tests.unit.media.contract_digits import Reported, Typed
 from tests.unit.media.contract_dtls import Handshakes
+from tests.unit.media.contract_dtls_rtcp import BothHandshakes
 from tests.unit.media.contract_fax import Fax
 from tests.unit.media.contract_figures import Figures
 from tests.unit.media.contract_follow import Following
@@ -84,6 +85,10 @@ class TestLite(Lite):
 
 class TestHandshakes(Handshakes):
     pass
+
+
+class TestBothHandshakes(BothHandshakes):
+    """RTCP goes by sockets here as well; speech does not."""
 
 
 class TestLaws(Laws):
