@@ -11,7 +11,7 @@ from sbc.call.blocking import kept_from, unwelcome
 from sbc.call.bridge import Invitation, sent_on
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
-from sbc.call.causes import better, may_go_on, refusal_to_peer, status_of
+from sbc.call.causes import better, may_go_on, refusal_to_caller, status_of
 from sbc.call.change import GLARE
 from sbc.call.charging import place_call
 from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
@@ -512,7 +512,7 @@ class Call:
         self._drop_attempt(now)
         cause = cause or self._cause
         cause = cause if cause.status >= 300 else replace(cause, status=status_of(cause))
-        self.a.tell(Released(refusal_to_peer(cause)), now)
+        self.a.tell(Released(refusal_to_caller(cause, self.a.party)), now)
         self._end(cause, "b" if cause.by == "peer" else "sbc", now)
 
     def _end(self, cause: Cause, released_by: str, now: Now) -> None:

@@ -8,7 +8,7 @@ from sbc.call.crossing import read_answer
 from sbc.call.words import Cause
 from sbc.errors import ParseError
 from sbc.frozen import replace
-from sbc.policy.snapshot import Party, Route, Trunk
+from sbc.policy.snapshot import Party, Route, Trunk, User
 from sbc.sip.fields.call_info import CallInfo
 from sbc.sip.fields.contact import Contact, parse_contacts
 from sbc.sip.fields.reason import Reason, reasons_told
@@ -279,3 +279,10 @@ def refusal_to_peer(cause: Cause) -> Cause:
         # A redirection names addresses of the far side, unless we have put ours there
         return replace(cause, status=480, reason="", headers=())
     return cause
+
+
+def refusal_to_caller(cause: Cause, caller: Party) -> Cause:
+    """The same when all ways were tried. That there is no room is told to phones otherwise: of a 503 they would say that we are broken."""
+    if isinstance(caller, User) and cause.out_of_service and LIMIT_REACHED in cause.reasons and cause.status == 503:
+        return replace(cause, status=480, reason="")
+    return refusal_to_peer(cause)

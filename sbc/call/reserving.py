@@ -11,7 +11,6 @@ from sbc.call.record import Facts
 from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.errors import SipError
-from sbc.frozen import replace
 from sbc.policy.counters import Way
 from sbc.policy.limits import Between, Refused, Reservation
 from sbc.policy.snapshot import Party, Route
@@ -56,7 +55,10 @@ def place_on_route(context: Context, party: Party, route: Route, ends: Between, 
 
 
 def place_of_callee(context: Context, party: Party, route: Route, facts: Facts, caller: Leg | None, now: Now) -> Reservation | Cause:
-    """Or why the call cannot go there: the next target may do. Room for media is that for the most its offer may come to."""
+    """Or why the call cannot go there: the next target may do, and if there is none it is we who have no room.
+
+    Room for media is that for the most its offer may come to.
+    """
     if route.emergency:
         return context.limits.reserve_exempt(party, "to", between(facts))
     bits = 0
@@ -74,11 +76,11 @@ def widen(context: Context, places: Places, leg: Leg, route: Route, facts: Facts
     bits, ends = _bits_from(leg), between(facts)
     widened = context.limits.widen(place, leg.party, ends, bits, now)
     if isinstance(widened, Refused):
-        return replace(_cause_of(widened), out_of_service=True)
+        return _cause_of(widened)
     places.give(leg.side, widened)
     widened = context.limits.widen_route(on_route, route, leg.party, ends, bits, now)
     if isinstance(widened, Refused):
-        return replace(_cause_of(widened), out_of_service=True)
+        return _cause_of(widened)
     places.widen_route(widened)
     return None
 
@@ -101,7 +103,9 @@ def _bits_to(context: Context, party: Party, said: Description | None) -> int:
 
 def _cause_of(refused: Refused) -> Cause:
     warning = NO_ROOM if refused.which == "bandwidth" else ()
-    return Cause(refused.status, refused.reason, NO_CIRCUIT, (LIMIT_REACHED,), headers=warning, by="sbc", note=refused.text)
+    return Cause(
+        refused.status, refused.reason, NO_CIRCUIT, (LIMIT_REACHED,), headers=warning, by="sbc", note=refused.text, out_of_service=True
+    )
 
 
 NO_ROOM = (("Warning", '370 sbc "Insufficient bandwidth"'),)

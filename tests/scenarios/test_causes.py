@@ -294,7 +294,7 @@ def test_a_limit_of_the_callee_is_told_as_no_circuit() -> None:
         connect(cast.office, cast.carrier, NUMBER)
     cast.office.invite(NUMBER)
     cast.office.expect_response(100)
-    assert refused(cast.office, 500).headers.all("Reason") == ['Q.850;cause=34;text="limit"']
+    assert refused(cast.office, 503).headers.all("Reason") == ['Q.850;cause=34;text="limit"']
 
 
 def test_what_came_with_a_refusal_crosses_by_trust() -> None:

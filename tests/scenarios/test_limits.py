@@ -9,7 +9,7 @@ from sbc.policy.counters import LimitState
 from sbc.sip.message import Request, Response
 from sbc.views import LimitsAsked, LimitsView
 from tests.scenarios.cast import Cast, policy
-from tests.scenarios.test_registration import credentials, register
+from tests.scenarios.test_registration import call_as_alice, credentials, register
 from tests.world import Agent, World, connect, recorded, sdp, snapshot_of
 
 NUMBER = "+4930123456"
@@ -64,6 +64,17 @@ def test_OVL_04_a_carrier_whose_channels_out_are_taken_is_skipped() -> None:
         {"target": "carrier", "status": 503, "note": "limit calls_to of carrier"},
         {"target": "backup", "status": 200, "server": "UDP 10.1.0.3:5060"},
     ]
+
+
+def test_who_calls_somebody_without_room_is_told_so() -> None:
+    """A gateway that it may try another way, a phone not that we are broken."""
+    it = Cast(text("  way: {calls_to: 1}\n").replace("limits: carrier", "limits: way").replace("[carrier, backup]", "[carrier]"))
+    connect(it.office, it.carrier, NUMBER)
+    assert refused(it.office, 503).headers.first("Reason") == BUSY
+    call_as_alice(it.alice)
+    it.alice.expect_response(100)
+    assert it.alice.expect_response(480).headers.first("Reason") == BUSY
+    assert [record["sip_status"] for record in it.world.records] == [503, 503]
 
 
 def test_a_route_that_is_full_is_no_reason_for_another_one() -> None:

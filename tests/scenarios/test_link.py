@@ -5,7 +5,7 @@ from __future__ import annotations
 from sbc.inputs import LinkCompared
 from sbc.policy.sites import site_address
 from sbc.sip.message import Response
-from sbc.views import LinkedCallsAsked, LinkedCallsView
+from sbc.views import LinkedCallsAsked, LinkedCallsView, RefusalsAsked, RefusalsView
 from tests.world import POLICY, World, connect
 
 PIN = ":".join(["AB"] * 32)
@@ -52,7 +52,7 @@ def test_more_calls_than_the_link_carries_are_refused_clearly() -> None:
     it = Stage()
     connect(it.office, it.site, "7771")
     connect(it.site, it.office, "+4930")
-    for caller, number, status in ((it.office, "7772", 500), (it.site, "+4931", 503)):  # 503 of a server behind us is 500 before us
+    for caller, number, status in ((it.office, "7772", 503), (it.site, "+4931", 503)):
         caller.invite(number)
         answers = [caller.inbox.popleft() for _ in range(len(caller.inbox))]
         final = answers[-1]
@@ -61,6 +61,9 @@ def test_more_calls_than_the_link_carries_are_refused_clearly() -> None:
         assert final.headers.first("Reason") == 'Q.850;cause=34;text="limit"'
     notes = [str(record["note"]) for record in it.world.records]
     assert all("calls of berlin" in note for note in notes), notes
+    asked = it.world.core.ask(RefusalsAsked(5, "office"), it.world.now)
+    assert isinstance(asked, RefusalsView)
+    assert [(each.status, each.step, each.note) for each in asked.refusals] == [(503, "target", "limit calls of berlin")]
 
 
 def test_a_call_that_the_other_end_does_not_know_is_ended() -> None:
