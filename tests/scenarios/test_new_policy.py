@@ -80,7 +80,7 @@ def test_a_call_under_way_is_counted_by_the_limits_of_today(world: World, office
     carrier.expect_request("ACK")
     backup.expect_nothing()
     office.expect_response(100)
-    office.expect_response(500)
+    office.expect_response(503)
 
 
 def test_the_call_of_a_removed_trunk_goes_on_and_its_next_one_is_refused(world: World, office: Agent) -> None:
