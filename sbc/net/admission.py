@@ -31,7 +31,7 @@ class Admission:
     def admit(self, host: str, handshake: bool) -> Ticket | Refusal:
         """A ticket, to be given back; `handshake`: it starts with one."""
         limits = self._limits
-        if self._doorman.refuses_connection(host, self._clock()):
+        if self.is_banned(host):
             return "banned"
         source = source_of(host)
         count = self._sources.get(source) or _Count()
@@ -45,6 +45,9 @@ class Admission:
             return "strangers"
         self._sources[source] = count
         return Ticket(self, source, handshake)
+
+    def is_banned(self, host: str) -> bool:
+        return self._doorman.refuses_connection(host, self._clock())
 
     def _change(self, source: str, connections: int, handshakes: int, strangers: int) -> None:
         count = self._sources[source]

@@ -169,6 +169,10 @@ class Engine:
         """Whoever has this connection did what the shield counts."""
         self._offended(flow, offence)
 
+    def vouched(self, flow: Flow) -> None:
+        """Whoever has this connection has proved who it is."""
+        self._watch.vouched(flow)
+
     def _offended(self, flow: Flow, offence: Offence, note: str = "") -> None:
         self._watch.offended(flow, offence, "connection" if flow.reliable else None, note)
 

@@ -29,6 +29,7 @@ from media.api import (
     SideStats,
     Tier,
 )
+from sbc.flow import Address
 from sbc.frozen import replace
 from sbc.net.limits import DATAGRAM, UDP_BUFFER
 from sbc.policy.sites import LOOPBACK
@@ -65,7 +66,7 @@ class LinkedMedia:
         self._loop = loop
         self._socket: socket.socket | None = None
         self._here = (LOOPBACK, 0)
-        self._ports: dict[str, tuple[int, int]] = {}
+        self._ports: dict[str, tuple[Address, Address]] = {}
         self._links: dict[str, tuple[str, str]] = {}  # of the sides of a relay
         self._ways: dict[int, _Way] = {}
 
@@ -102,7 +103,7 @@ class LinkedMedia:
 
     def open(self, relay: str, interface_a: str, interface_b: str) -> RelayPorts:
         ports = self._engine.open(relay, interface_a, interface_b)
-        self._ports[relay] = (ports.a[1], ports.b[1])
+        self._ports[relay] = (ports.a, ports.b)
         return ports
 
     def update(self, relay: str, a: SideSpec, b: SideSpec) -> None:
@@ -111,8 +112,8 @@ class LinkedMedia:
             return
         here = self._listen()
         self._links[relay] = (a.link, b.link)
-        for port, spec in zip(self._ports[relay], (a, b), strict=True):
-            self._set_way(port, spec)
+        for own, spec in zip(self._ports[relay], (a, b), strict=True):
+            self._set_way(own, spec)
         self._engine.update(relay, _as_seen(a, here), _as_seen(b, here))
 
     def send_digit(self, relay: str, side: Side, digit: Digit) -> None:
@@ -122,9 +123,10 @@ class LinkedMedia:
         return self._with_links(relay, self._engine.stats(relay))
 
     def close(self, relay: str) -> RelayStats:
-        for port in self._ports.pop(relay, ()):
-            self._ways.pop(port, None)
-            self._ways.pop(port + 1, None)
+        for host, port in self._ports.pop(relay, ()):
+            if host == LOOPBACK:
+                self._ways.pop(port, None)
+                self._ways.pop(port + 1, None)
         stats = self._with_links(relay, self._engine.close(relay))
         self._links.pop(relay, None)
         return stats
@@ -149,7 +151,10 @@ class LinkedMedia:
             self._socket, self._here = opened, opened.getsockname()
         return self._here
 
-    def _set_way(self, port: int, spec: SideSpec) -> None:
+    def _set_way(self, here: Address, spec: SideSpec) -> None:
+        host, port = here
+        if host != LOOPBACK:  # another relay may have the same port there, of a call by a link
+            return
         for own, far in ((port, spec.remote), (port + 1, spec.remote_rtcp)):
             if spec.link and far is not None:
                 self._ways[own] = _Way(spec.link, far[1])

@@ -96,9 +96,9 @@ class Links:
             self._receiver.receive_failure(effect.key, "its site is not connected")
         elif not peer.session.write(effect.data, effect.key):
             self._receiver.receive_failure(effect.key, "too much waits for its site")
-        elif peer.signalling is not None:
-            peer.signalling.send_signalling(effect.data)
-            peer.signalling.flush()
+        elif (connection := peer.signalling) is not None:  # which may be over when that is too much for it
+            connection.send_signalling(effect.data)
+            connection.flush()
 
     def receive_signalling(self, connection: LinkConnection, data: bytes) -> None:
         peer = self._of.get(connection)
@@ -128,7 +128,10 @@ class Links:
         match frame:
             case Received(count):
                 peer.session.heard(count)
+            case Calls() if connection.compared:
+                raise LinkError("compares calls twice")  # each time all of ours are looked at
             case Calls(call_ids, fresh):
+                connection.compared = True
                 self._receiver.receive(LinkCompared(peer.name, tuple(sorted(call_ids)), 0.0 if fresh else COMPARED_AFTER))
             case _:
                 raise LinkError(f"{type(frame).__name__} at the wrong time")

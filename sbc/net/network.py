@@ -214,7 +214,15 @@ class Network:
             if self._links is None:
                 raise ConfigError(f"realm {realm.name}: no links here")
             sock = _bind(realm, listener, lambda: open_udp(host, port))
-            return Edge(sock, realm.name, self._links, loop=self._loop, admission=self._admission, stats=self._stats)
+            return Edge(
+                sock,
+                realm.name,
+                self._links,
+                loop=self._loop,
+                admission=self._admission,
+                stats=self._stats,
+                receiver=self._receiver,
+            )
         if listener.transport == "UDP":
             sock = _bind(realm, listener, lambda: open_udp(host, port))
             return UdpListener(sock, realm.name, self._loop, self._receiver, self._stats, self._doorman)

@@ -81,6 +81,10 @@ class Receiver(Protocol):
         """Whoever has this connection did what the shield counts."""
         ...
 
+    def vouched(self, flow: Flow) -> None:
+        """Whoever has this connection has proved who it is."""
+        ...
+
 
 class Doorman(Protocol):
     """Who is asked before anything is read: the guard."""

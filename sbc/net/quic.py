@@ -10,7 +10,6 @@ from typing import Protocol, cast
 
 from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -18,15 +17,23 @@ from sbc.flow import Address
 from sbc.link import window
 from sbc.link.frames import MAX_FRAME, Frame, FrameReader, LinkError, encode
 from sbc.link.proof import Credential
-from sbc.link.waiting import MediaQueue
+from sbc.link.waiting import LATE, MediaQueue
+from sbc.net.quic_bounds import WINDOW, BoundedConnection
+from sbc.shield.budgets import Budget
 
 ALPN = "sbc-link/1"
 IDLE_TIME = 30.0  # seconds in which nothing is heard, and the connection is over
 LARGEST_DATAGRAM = 1350  # octets of a DATAGRAM frame that we take
-LARGEST_PACKET = 1100  # octets of media that surely fit into one of our packets of 1,200
+PACKET = 1200  # octets of one of ours
+LARGEST_PACKET = 1100  # octets of media that surely fit into one of our packets
 CID_LENGTH = 8
 CONTROL = 0  # the stream of `sbc.link.frames`; the site opens it
 SITE_SIP, EDGE_SIP = 4, 1  # SIP as the site says it, and as the edge does: the first other stream that each may open
+STRANGERS = (100.0, 200.0)  # packets a second, and at once, that are read of somebody who has proved nothing; twenty do
+PACKETS = (6000.0, 6000.0)  # of who has: 100 calls of 50 packets each, and acknowledgements. More is lost before it costs a decryption
+WORDS = (100.0, 200.0)  # frames a second; one is said for 32 KiB of SIP
+AT_ONCE = 1000  # octets of media that go down together: they fill a packet. What is behind may still be dropped, or let SIP go first
+UNHEARD = 2 * WINDOW  # octets said and not confirmed: it takes nothing any more
 REFUSED = 0x1  # application error: we do not want to talk to you
 REPLACED = 0x2  # there is another connection now, or none is needed any more
 
@@ -60,11 +67,15 @@ class LinkConnection:
     settled        it is proven, or over
     remote         where packets go, which may change
     waiting_since  loop time of the first packet that should have been answered and was not; None: all were
+    compared       the other end has said which calls it has
     """
 
-    def __init__(self, quic: QuicConnection, loop: asyncio.AbstractEventLoop, send: Callable[[bytes, Address], None], owner: Owner) -> None:
+    def __init__(
+        self, quic: BoundedConnection, loop: asyncio.AbstractEventLoop, send: Callable[[bytes, Address], None], owner: Owner
+    ) -> None:
         self.proven = False
         self.waiting_since: float | None = None
+        self.compared = False
         self.media = MediaQueue()
         self.began = loop.time()
         self.settled = asyncio.Event()
@@ -74,9 +85,12 @@ class LinkConnection:
         self._owner = owner
         self._is_edge = not quic.configuration.is_client
         self._reader = FrameReader()
+        self._packets = Budget(*STRANGERS)
+        self._words = Budget(*WORDS)
         self._window = cast("window.VoiceWindow", quic._loss._cc)  # the figures have no other way out
         self._acked = 0
         self._signals = False  # there is something to say that is not media
+        self._handed_at = 0.0  # loop time when media last went down to aioquic
         self._over = False
         self._taking = False
         self._timer: asyncio.TimerHandle | None = None
@@ -119,6 +133,8 @@ class LinkConnection:
         """Who is there is known: longer frames, media and SIP are taken from it."""
         self.proven = True
         self._reader.limit = MAX_FRAME
+        self._packets = Budget(*PACKETS)
+        self._quic.trust()
         self.settled.set()
 
     def is_foreign(self, data: bytes) -> bool:
@@ -128,7 +144,13 @@ class LinkConnection:
         return all(each.cid != data[1 : 1 + CID_LENGTH] for each in self._quic._host_cids)
 
     def receive(self, data: bytes, source: Address) -> None:
-        self._quic.receive_datagram(data, source, self._loop.time())
+        now = self._loop.time()
+        if self._over or not self._packets.take("", now):
+            return
+        try:
+            self._quic.receive_datagram(data, source, now)
+        except Exception as error:  # a fault in reading what somebody made up costs that connection, not those of others
+            self._end(f"{type(error).__name__}: {error}")
 
     def send_frame(self, frame: Frame) -> None:
         self._say(CONTROL, encode(frame))
@@ -171,9 +193,13 @@ class LinkConnection:
             self._arm()
 
     def _say(self, stream: int, data: bytes) -> None:
-        if not self._over:
-            self._quic.send_stream_data(stream, data)
-            self._signals = True
+        if self._over:
+            return
+        if self._quic.unheard(stream) + len(data) > UNHEARD:
+            self.close(REFUSED, "does not take what it is told")
+            return
+        self._quic.send_stream_data(stream, data)
+        self._signals = True
 
     def _take_events(self) -> None:
         heard = self._window.acked != self._acked
@@ -184,6 +210,8 @@ class LinkConnection:
                 self._take(event)
             except LinkError as error:
                 self.close(REFUSED, str(error))
+            except Exception as error:  # as above; what it told us is not worth more than what others do
+                self._end(f"{type(error).__name__}: {error}")
         if heard:
             self.waiting_since = None
 
@@ -206,8 +234,11 @@ class LinkConnection:
                 raise LinkError("a stream was broken off")
 
     def _take_stream(self, stream: int, data: bytes) -> None:
+        self._quic.handed_over(len(data))
         if stream == CONTROL:
             for frame in self._reader.feed(data):
+                if not self._words.take("", self._loop.time()):
+                    raise LinkError("says too much")
                 self._owner.receive_frame(self, frame)
         elif self.proven and stream == (SITE_SIP if self._is_edge else EDGE_SIP):
             self._owner.receive_signalling(self, data)
@@ -220,10 +251,15 @@ class LinkConnection:
         if self._signals:
             self._signals = False
             self._put_on_the_wire(now)
-        if len(self.media):
-            room = self._window.congestion_window - self._window.bytes_in_flight
-            for datagram in self.media.take(room, now):
+        if now - self._handed_at > LATE:
+            self.media.dropped += self._quic.drop_media()
+        while len(self.media) and not self._quic.is_held_up(now):
+            if self._window.congestion_window - self._window.bytes_in_flight < PACKET:
+                break
+            for datagram in self.media.take(AT_ONCE, now):
                 self._quic.send_datagram_frame(datagram)
+            self._handed_at = now
+            self._put_on_the_wire(now)
         self._put_on_the_wire(now)
         if self.waiting_since is None and self._window.bytes_in_flight:
             self.waiting_since = now

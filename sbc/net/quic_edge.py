@@ -9,10 +9,10 @@ import asyncio
 import os
 import socket
 from dataclasses import dataclass
+from typing import Protocol
 
 from aioquic._buffer import Buffer
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicHeader, QuicPacketType, QuicProtocolVersion, encode_quic_retry, pull_quic_header
 
 from media.api import EXPEDITED
@@ -22,9 +22,11 @@ from sbc.link.retry import Tokens
 from sbc.net.admission import Admission, Ticket
 from sbc.net.limits import DATAGRAM, DATAGRAMS_PER_WAKEUP, UDP_BUFFER
 from sbc.net.quic import CID_LENGTH, REFUSED, REPLACED, LinkConnection, Owner
+from sbc.net.quic_bounds import BoundedConnection
 from sbc.net.sockets import set_dscp
 from sbc.net.stats import Stats
 from sbc.shield.budgets import Budget, source_key
+from sbc.shield.offences import Offence
 
 RETRIES = (2000.0, 4000.0)  # a second in all: a thousand sites after a restart, and a bound on what forged ones cost
 HINTS_PER_SOURCE = (2.0, 10.0)  # a second: sites whose connection is gone with an earlier process; each needs one
@@ -35,9 +37,20 @@ PROOF_TIME = 5.0  # seconds until a site must have proved who it is
 SMALLEST_INITIAL = 1200  # octets (RFC 9000 s14.1)
 
 
+class Greeter(Owner, Protocol):
+    """Whoever has the endpoint. `source`: where somebody has shown that it is, by bringing a token back."""
+
+    def proved(self, source: Address) -> None: ...
+
+    def offended(self, source: Address, offence: Offence, reason: str) -> None: ...
+
+
 @dataclass(slots=True)
 class _Guest:
+    """`source`: where the token was. Where its packets say that they come from now, may be anybody's address."""
+
     connection: LinkConnection
+    source: Address
     ticket: Ticket
     cids: set[bytes]
 
@@ -45,7 +58,7 @@ class _Guest:
 class EdgeEndpoint:
     """Owns `sock`, bound and non-blocking. Passes on to `greeter` what connections say."""
 
-    def __init__(self, sock: socket.socket, greeter: Owner, loop: asyncio.AbstractEventLoop, admission: Admission, stats: Stats) -> None:
+    def __init__(self, sock: socket.socket, greeter: Greeter, loop: asyncio.AbstractEventLoop, admission: Admission, stats: Stats) -> None:
         name = sock.getsockname()
         self.local: Address = (name[0], name[1])
         self.configuration: QuicConfiguration | None = None
@@ -86,6 +99,7 @@ class EdgeEndpoint:
         guest = self._guests[connection]
         guest.ticket.shaken()
         guest.ticket.proven()
+        self._greeter.proved(guest.source)
 
     # What connections say, for the greeter, but for their ids and their ends
 
@@ -108,6 +122,7 @@ class EdgeEndpoint:
             del self._by_cid[cid]
         if not connection.proven:
             self._stats.handshakes_failed += 1
+            self._greeter.offended(guest.source, "handshake", reason)
         self._greeter.receive_end(connection, reason)
 
     def connection_id(self, connection: LinkConnection, cid: bytes, *, valid: bool) -> None:
@@ -161,6 +176,9 @@ class EdgeEndpoint:
         version = header.version
         if self.configuration is None or version not in (QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2):
             return None
+        if self._admission.is_banned(source[0]):
+            self._stats.connections_banned += 1
+            return None
         if not header.token:
             if self._retries.take("", now):
                 chosen = os.urandom(CID_LENGTH)
@@ -177,17 +195,21 @@ class EdgeEndpoint:
                 )
             return None
         original = self._tokens.original(header.token, source, header.destination_cid, now)
-        ticket = self._admission.admit(source[0], handshake=True) if original is not None else "handshakes"
-        if original is None or isinstance(ticket, str):
-            self._stats.handshakes_refused += 1
+        if original is None:  # anybody may have written it, in anybody's name
+            self._stats.link_junk += 1
             return None
-        quic = QuicConnection(
+        ticket = self._admission.admit(source[0], handshake=True)
+        if isinstance(ticket, str):
+            self._stats.handshakes_refused += 1
+            self._greeter.offended(source, "flood", ticket)
+            return None
+        quic = BoundedConnection(
             configuration=self.configuration,
             original_destination_connection_id=original,
             retry_source_connection_id=header.destination_cid,
         )
         connection = LinkConnection(quic, self._loop, self._send, self)
-        self._guests[connection] = _Guest(connection, ticket, {header.destination_cid, quic.host_cid})
+        self._guests[connection] = _Guest(connection, source, ticket, {header.destination_cid, quic.host_cid})
         self._by_cid[header.destination_cid] = self._by_cid[quic.host_cid] = connection
         self._stats.connections_accepted += 1
         return connection

@@ -12,12 +12,11 @@ import socket
 from contextlib import suppress
 from typing import Protocol
 
-from aioquic.quic.connection import QuicConnection
-
 from media.api import EXPEDITED
 from sbc.flow import Address
 from sbc.net.limits import DATAGRAM, DATAGRAMS_PER_WAKEUP, UDP_BUFFER
 from sbc.net.quic import REPLACED, LinkConnection, Owner, site_configuration
+from sbc.net.quic_bounds import BoundedConnection
 from sbc.net.sockets import set_dscp
 
 SILENCE = 2.5  # seconds without an answer: five lost probes, or an outage
@@ -51,7 +50,7 @@ class Socket:
         set_dscp(self._sock, EXPEDITED)
         self._sock.bind(("", 0))
         loop.add_reader(self._sock.fileno(), self._readable)
-        self.connection = LinkConnection(QuicConnection(configuration=site_configuration()), loop, self._send, owner)
+        self.connection = LinkConnection(BoundedConnection(configuration=site_configuration()), loop, self._send, owner)
 
     def close(self) -> None:
         if self._sock.fileno() >= 0:

@@ -13,18 +13,23 @@ from pathlib import Path
 from cryptography import x509
 
 from sbc.errors import ConfigError
-from sbc.flow import Address
+from sbc.flow import Address, Flow
 from sbc.link.frames import BOOT, NONCE, Frame, Hello, LinkError, Welcome
 from sbc.link.handshake import EdgeHandshake, SiteHandshake
 from sbc.link.proof import Credential, Trust
 from sbc.net.admission import Admission
 from sbc.net.links import Links
-from sbc.net.quic import LinkConnection, edge_configuration
+from sbc.net.ports import Receiver
+from sbc.net.quic import REPLACED, LinkConnection, edge_configuration
 from sbc.net.quic_edge import EdgeEndpoint
 from sbc.net.quic_site import Slot
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.policy.snapshot import Realm, Snapshot
+from sbc.shield.offences import Offence
+
+REFUSAL = "refused"
+LONGEST_REASON = 200  # letters: it may be the other end's
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,12 @@ class Edge:
         loop: asyncio.AbstractEventLoop,
         admission: Admission,
         stats: Stats,
+        receiver: Receiver,
     ) -> None:
+        """`receiver` is told who has proved who it is, and who could not."""
         self.realm = realm
         self._links = links
+        self._receiver = receiver
         self._endpoint = EdgeEndpoint(sock, self, loop, admission, stats)
         self._welcoming: Welcoming | None = None
         self._handshakes: dict[LinkConnection, EdgeHandshake] = {}
@@ -75,6 +83,8 @@ class Edge:
         for site, trust in before.trusts.items() if before is not None else ():
             if welcoming.trusts.get(site) != trust:
                 self._links.disconnect(site, "who may connect has changed")
+        for connection in list(self._handshakes) if before not in (None, welcoming) else ():
+            connection.close(REPLACED, "who may connect has changed")
 
     def start(self) -> None:
         self._endpoint.start()
@@ -100,14 +110,14 @@ class Edge:
             said = handshake.receive(frame, time.time())
         except LinkError as error:
             self._links.refused(connection, str(error))
-            raise LinkError("refused") from None  # why is nobody's business who has not proved who it is
+            raise LinkError(REFUSAL) from None  # why is nobody's business who has not proved who it is
         if not isinstance(said, Hello):
             connection.send_frame(said)
             return
         del self._handshakes[connection]
         peer = self._links.peers.get(said.site)
         if peer is None:
-            raise LinkError("refused")
+            raise LinkError(REFUSAL)
         self._endpoint.prove(connection)
         self._links.welcome(peer, connection, said)
 
@@ -123,6 +133,18 @@ class Edge:
 
     def connection_id(self, connection: LinkConnection, cid: bytes, *, valid: bool) -> None:
         """The endpoint has those."""
+
+    def proved(self, source: Address) -> None:
+        self._receiver.vouched(self._flow(source))
+
+    def offended(self, source: Address, offence: Offence, reason: str) -> None:
+        if offence != "handshake" or reason == REFUSAL:  # of which the log has the reason already
+            self._receiver.offended(self._flow(source), offence)
+        else:
+            self._receiver.handshake_failed(self._flow(source), reason[:LONGEST_REASON])
+
+    def _flow(self, source: Address) -> Flow:
+        return Flow(self.realm, "QUIC", self.local, source)
 
 
 class SiteEnd:

@@ -95,6 +95,7 @@ class Ear:
         self.handshakes: list[tuple[Flow, str]] = []
         self.closed: list[Flow] = []
         self.offences: list[tuple[str, Offence]] = []
+        self.vouches: list[str] = []
         self.on_message: Callable[[bytes, Flow], bool] = lambda head, flow: True
         self.on_malformed: Callable[[SipError, Flow], None] = lambda error, flow: None
 
@@ -118,6 +119,9 @@ class Ear:
 
     def offended(self, flow: Flow, offence: Offence) -> None:
         self.offences.append((flow.remote[0], offence))
+
+    def vouched(self, flow: Flow) -> None:
+        self.vouches.append(flow.remote[0])
 
     def receive_failure(self, key: str, reason: str) -> None:
         self.failures.append((key, reason))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from sbc.policy.load import load_policy
 from sbc.policy.snapshot import Snapshot
 from tests.shim import Shim
 from tests.unit.link.certificates import credential, write
-from tests.unit.net.bench import Ear, free_port, message
+from tests.unit.net.bench import Ear, OpenDoor, free_port, message, until
 
 POLICY = """\
 version: 1
@@ -46,16 +46,6 @@ connections: {connections}
 """
 
 
-class Open:
-    """A Doorman who lets everybody in."""
-
-    def refuses_datagram(self, host: str, data: bytes, now: float) -> bool:
-        return False
-
-    def refuses_connection(self, host: str, now: float) -> bool:
-        return False
-
-
 class End(Ear):
     """One end: what it hears, and what its media hears. `calls`: the Call-IDs it says it has."""
 
@@ -65,6 +55,7 @@ class End(Ear):
         self.calls: frozenset[str] = frozenset()
         self.compared: list[LinkCompared] = []
         self.media: list[tuple[str, int, bytes]] = []
+        self.on_media: Callable[[bytes], None] = lambda packet: None
         self.lines: list[str] = []
         self.failed: list[BaseException] = []
         self.stats = Stats()
@@ -72,7 +63,8 @@ class End(Ear):
         log = EventLog(self.lines.append)
         self.tasks = Tasks(loop, self.failed.append)
         self.links = Links(loop, self, log, self, lambda site: self.calls)
-        self.network = Network(loop, self.tasks, self, self.stats, Open(), links=self.links)
+        self.door = OpenDoor()
+        self.network = Network(loop, self.tasks, self, self.stats, self.door, links=self.links)
 
     def receive(self, event: Input | str, flow: int = 0, packet: bytes = b"") -> None:
         """Of the engine, and of the media."""
@@ -80,6 +72,7 @@ class End(Ear):
             self.compared.append(event)
         else:
             self.media.append((str(event), flow, packet))
+            self.on_media(packet)
 
     @property
     def link(self) -> str:
@@ -166,3 +159,13 @@ async def linked(folder: Path, **options: object) -> AsyncIterator[Stage]:
         yield stage
     finally:
         await stage.close()
+
+
+async def up(stage: Stage, seconds: float = 5.0) -> None:
+    await until(lambda: stage.edge.is_up and stage.site.is_up, seconds)
+
+
+async def both_hear(stage: Stage, word: str, seconds: float = 5.0) -> None:
+    stage.edge.say(f"z9hG4bK-e-{word}")
+    stage.site.say(f"z9hG4bK-s-{word}")
+    await until(lambda: f"z9hG4bK-e-{word}" in stage.site.heard() and f"z9hG4bK-s-{word}" in stage.edge.heard(), seconds)
