@@ -1,8 +1,10 @@
-"""A link under the load of many calls on a bad path: what is lost and late, what is thought of it, and CPU: `python -m tests.bench.link`.
+"""Calls by a link on a bad way, beside the same calls without one: `python -m tests.bench.link --calls 50 --seconds 60`.
 
-Both ends are processes of their own, with everything between a relay's packets and the wire; between them a router that loses
-and delays. Speech is 50 packets of 172 octets a second and call, each way. The same path without a link is the comparison: its
-loss and its delay in the same model (ITU-T G.107).
+A PBX calls a carrier and both talk, through `sbc link` and an edge, and then through the edge alone, SIP and RTP over UDP. Between
+the site and the edge is the same way, which loses and delays. All is real but the two who talk: processes, sockets, descriptions.
+The opinion of the listeners is that of the model in the call records (ITU-T G.107), with the loss, the delay and a buffer of 60 ms.
+
+Exit status 1: a call was lost, or the link costs a listener more than 0.2.
 """
 
 from __future__ import annotations
@@ -10,133 +12,233 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import struct
-import subprocess
+import signal
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
-from media.api import SideStats
-from sbc.call.quality import burst_ratio, delay_impairment, opinion
 from sbc.link.proof import fingerprint
-from sbc.link.site_file import load_site
-from sbc.policy.load import load_policy
-from tests.shim import Shim
+from tests.bench import talkers
+from tests.bench.nat import Path as Way
+from tests.bench.process import usage
+from tests.bench.talkers import Found, Heard, Spec
 from tests.unit.link.certificates import credential, write
-from tests.unit.net.bench import free_port, until
-from tests.unit.net.linked import POLICY, SITE, End
 
-PACKET = struct.Struct("!dI160x")  # when it was sent, its number; 172 octets
-EVERY = 0.02
-GROUPS = 20  # of calls that talk in the same millisecond
-SETTLE = 2.0  # seconds until the last packet is there
-BUFFER_MS = 60.0  # of a phone, and packetisation
-ROBUSTNESS = 25.1  # G.711 with concealment (ITU-T G.113)
+EDGE, AS_EDGE, AS_SITE, CORE, CARRIER, SITE, PBX = (f"127.0.3.{number}" for number in range(1, 8))
+RATE = 10.0  # calls begun a second
+WORSE = 0.2  # of an opinion score that a link may cost
+STARTED, SETTLED = 30.0, 15.0  # seconds until a process serves, until all records are written
+GOOD = 1.0  # seconds of silence at the end of a call that is no loss of the call
+POLICY = f"""\
+version: 1
+realms:
+  sites: {{{{signalling: ["quic://{EDGE}:5063"], relay: {{{{address: 127.0.0.1, ports: 21000-21999}}}}, certificate: edge}}}}
+  outside: {{{{signalling: ["udp://{EDGE}:5060"], advertise: {AS_EDGE}, relay: {{{{address: {EDGE}, ports: 22000-22{{last:03}}}}}}}}}}
+  inside: {{{{signalling: ["udp://{CORE}:5060"], relay: {{{{address: {CORE}, ports: 30000-31999}}}}}}}}
+sites:
+  berlin: {{{{pin: "{{pin}}", calls_per_connection: {{most}}}}}}
+trunks:
+  berlin: {{{{realm: sites, link: berlin, media: plain}}}}
+  plain: {{{{realm: outside, accept_from: ["{AS_SITE}"], peer: "sip:{AS_SITE}:5060", media: plain}}}}
+  carrier: {{{{realm: inside, accept_from: ["{CARRIER}"], peer: "sip:{CARRIER}:5060", media: plain}}}}
+routes:
+  - {{{{name: linked, when: {{{{trunk: berlin, to: "*"}}}}, send_to: [carrier]}}}}
+  - {{{{name: plain, when: {{{{trunk: plain, to: "*"}}}}, send_to: [carrier]}}}}
+media:
+  plain: {{{{srtp: off, codecs: [PCMA, PCMU, telephone-event]}}}}
+emergency: {{{{sites: none, outside: none, inside: none}}}}
+"""
+SITE_FILE = f"""\
+version: 1
+site: berlin
+edge: "{AS_EDGE}:5063"
+pin: "{{pin}}"
+certificate: berlin
+pbx: {{{{listen: "udp://{SITE}:5060", peer: "sip:{PBX}:5060"}}}}
+media: {{{{address: {SITE}, ports: 23000-23999}}}}
+"""
 
 
-class Talker(End):
-    """One end, whose calls all talk."""
+@dataclass(frozen=True)
+class Process:
+    """Of the product. `cpu`: seconds that it has used."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.delays: list[float] = []
+    name: str
+    folder: Path
+    running: asyncio.subprocess.Process
 
-    def receive(self, event: object, flow: int = 0, packet: bytes = b"") -> None:
-        if packet:
-            self.delays.append(time.monotonic() - PACKET.unpack(packet)[0])
+    @property
+    def cpu(self) -> float:
+        return usage(self.running.pid).cpu
 
-    async def talk(self, calls: int, seconds: float) -> int:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        rounds = int(seconds / EVERY)
-        for number in range(rounds):
-            for group in range(GROUPS):  # calls do not begin at the same instant
-                for call in range(group, calls, GROUPS):
-                    self.links.send_media(self.link, 20_000 + 2 * call, PACKET.pack(time.monotonic(), number))
-                self.links.flush()
-                await asyncio.sleep(max(0.0, begun + (number + (group + 1) / GROUPS) * EVERY - loop.time()))
-        return rounds * calls
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def records(self) -> list[dict[str, dict[str, dict[str, object]]]]:
+        path = self.folder / "records.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    async def end(self) -> None:
+        self.running.send_signal(signal.SIGINT)
+        await self.running.wait()
 
 
-async def end(name: str, folder: Path, calls: int, seconds: float) -> dict[str, object]:
-    """What one process does."""
-    talker = Talker(name)
-    talker.network.apply(load_policy(folder / "policies").snapshot if name == "edge" else load_site(folder / "site.yaml").snapshot)
-    await until(lambda: talker.is_up, 20.0)
-    await asyncio.sleep(1.0)
-    before = time.process_time()
-    sent = await talker.talk(calls, seconds)
-    cpu = (time.process_time() - before) / seconds
-    await asyncio.sleep(SETTLE)
-    delays = sorted(talker.delays)
-    figures = talker.links.figures(talker.link)
-    assert figures is not None
-    found: dict[str, object] = {
-        "sent": sent,
-        "received": len(delays),
-        "p50_ms": 1000 * delays[len(delays) // 2],
-        "p99_ms": 1000 * delays[len(delays) * 99 // 100],
-        "cpu": cpu,
-        "late": figures.late,
-        "window": figures.window,
-        "rtt_ms": figures.rtt_ms,
-    }
-    if name == "site":
-        await talker.close()
+@dataclass(frozen=True)
+class Outcome:
+    """Of one of the two ways. `cpu`: seconds by process. `recorded`: opinion scores in the records at the receiving end of the way."""
+
+    name: str
+    found: Found
+    records: int
+    cpu: dict[str, float]
+    recorded: list[float]
+
+    @property
+    def directions(self) -> tuple[tuple[str, list[Heard]], ...]:
+        return ("to the carrier", self.found.to_called), ("to the site", self.found.to_caller)
+
+
+async def start(name: str, folder: Path, *words: str | Path) -> Process:
+    own = folder / f"run-{name}"
+    own.mkdir()
+    command = [sys.executable, "-P", "-m", "sbc", *map(str, words), "--records", str(own / "records.jsonl")]
+    with (own / "log").open("wb") as log:
+        return Process(name, own, await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log))
+
+
+async def until(condition: Callable[[], object], seconds: float, problem: str, *processes: Process) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise SystemExit("\n".join([problem, *(f"{each.name}: {each.log[-2000:]}" for each in processes)]))
+        await asyncio.sleep(0.1)
+
+
+async def talk(name: str, spec: Spec, edge: Process, site: Process) -> Outcome:
+    before = [each.cpu for each in (edge, site)]
+    had = len(edge.records()), len(site.records())
+    talking = await asyncio.create_subprocess_exec(*talkers.command(spec), stdout=asyncio.subprocess.PIPE)
+    progress = asyncio.create_task(tell(name, spec))  # noqa: TID251 - its owner is this function
+    output, _ = await talking.communicate()
+    progress.cancel()
+    if talking.returncode:
+        raise SystemExit("the talkers failed, see above")
+    found = talkers.read(output)
+    cpu = dict(zip(("edge", "site"), (now.cpu - then for now, then in zip((edge, site), before, strict=True)), strict=True))
+    await until(lambda: len(edge.records()) >= had[0] + spec.calls, SETTLED, "calls without a record", edge, site)
+    records = edge.records()[had[0] :]
+    recorded = [score_of(record["a"]) for record in records]
+    if name == "link":
+        await until(lambda: len(site.records()) >= had[1] + spec.calls, SETTLED, "calls without a record", edge, site)
+        recorded += [score_of(record["b"]) for record in site.records()[had[1] :]]
+    else:
+        del cpu["site"]
+    return Outcome(name, found, len(records), cpu, recorded)
+
+
+def score_of(leg: dict[str, dict[str, object]]) -> float:
+    score = leg["media"].get("mos_lq")
+    return float(score) if isinstance(score, float) else 1.0
+
+
+async def tell(name: str, spec: Spec) -> None:
+    since = time.monotonic()
+    while True:
+        passed = time.monotonic() - since
+        print(f"{name}: {min(spec.calls, round(spec.rate * passed) + 1)} calls begun, {passed:.0f} s", file=sys.stderr, flush=True)
+        await asyncio.sleep(10.0)
+
+
+async def measure(folder: Path, options: argparse.Namespace) -> list[Outcome]:
+    at_site, at_edge = credential("berlin.example"), credential("edge.example")
+    write(folder / "certs", "edge", at_edge)
+    write(folder / "certs", "berlin", at_site)
+    (folder / "policies").mkdir()
+    last = 4 * options.calls - 1
+    policy = POLICY.format(pin=fingerprint(at_site.chain[0]), last=last, most=min(100, options.calls))
+    (folder / "policies" / "sbc.yaml").write_text(policy)
+    (folder / "site.yaml").write_text(SITE_FILE.format(pin=fingerprint(at_edge.chain[0])))
+    way = Way(options.loss, options.delay, options.jitter)
+    way.nat(AS_EDGE, [5063], (AS_SITE, 0), EDGE)
+    way.nat(AS_EDGE, [5060], (AS_SITE, 5060), EDGE)
+    way.nat(AS_EDGE, range(22000, 22000 + last, 2), (AS_SITE, talkers.RTP_PORT), EDGE, (PBX, talkers.RTP_PORT))
+    edge = await start("edge", folder, "run", folder / "policies")
+    site = await start("site", folder, "link", folder / "site.yaml")
+    try:
+        await until(lambda: " link_up " in edge.log and " link_up " in site.log, STARTED, "no link", edge, site)
+        about = {"calls": options.calls, "seconds": options.seconds, "rate": RATE, "here": PBX, "called": CARRIER}
+        linked = await talk("link", Spec(**about, seen=PBX, server=(SITE, 5060)), edge, site)
+        plain = await talk("plain", Spec(**about, seen=AS_SITE, server=(AS_EDGE, 5060)), edge, site)
+        return [linked, plain]
+    finally:
+        for process in (site, edge):
+            await process.end()
+        way.close()
+
+
+def shown(outcome: Outcome, options: argparse.Namespace) -> list[str]:
+    lines = []
+    for direction, heard in outcome.directions:
+        sent = sum(each.sent for each in heard) or 1
+        lost, late = sum(each.lost for each in heard) / sent, sum(each.late for each in heard) / sent
+        scores = [each.score for each in heard] or [1.0]
+        lines.append(
+            f"{outcome.name:6} {direction:15} {lost:7.2%} {late:7.2%} {statistics.median(each.delay_ms for each in heard):6.1f} "
+            f"{max(each.delay_p99_ms for each in heard):6.1f} {statistics.mean(scores):6.2f} {min(scores):6.2f}"
+        )
+    costs = [f"{name} {1000 * cpu / options.calls / options.seconds:.2f} ms/s and call" for name, cpu in outcome.cpu.items()]
+    each = " and ".join(f"{cpu / options.calls:.3f} s" for cpu in outcome.cpu.values())
+    scores = outcome.recorded or [1.0]
+    lines.append(
+        f"       {outcome.found.completed} of {options.calls} calls, {outcome.found.retransmissions} messages again; "
+        f"CPU {', '.join(costs)} ({each} a call); MOS-LQ in {len(scores)} records {statistics.mean(scores):.2f}, worst {min(scores):.2f}"
+    )
+    return lines
+
+
+def problems(outcomes: list[Outcome], options: argparse.Namespace) -> list[str]:
+    linked, plain = outcomes
+    found = []
+    for outcome in outcomes:
+        if outcome.found.completed != options.calls or outcome.records != options.calls:
+            found.append(f"{outcome.name}: {outcome.found.completed} of {options.calls} calls, {outcome.found.failed or 'no failures'}")
+        for direction, heard in outcome.directions:
+            silent = sum(each.silent_for > GOOD for each in heard) + options.calls - len(heard)
+            if silent:
+                found.append(f"{outcome.name}: {silent} calls silent at their end {direction}")
+    for (direction, here), (_, there) in zip(linked.directions, plain.directions, strict=True):
+        if here and there:
+            loss = statistics.mean(each.score for each in there) - statistics.mean(each.score for each in here)
+            if loss > WORSE:
+                found.append(f"the link costs {loss:.2f} of the score {direction}")
     return found
 
 
-def score(lost: int, received: int, delay_ms: float) -> float:
-    share = lost / (lost + received)
-    burst = burst_ratio(SideStats(packets_received=received, lost=lost, loss_runs=lost), share)
-    return opinion(93.2 - 95 * 100 * share / (100 * share / burst + ROBUSTNESS) - delay_impairment(delay_ms + BUFFER_MS))
-
-
-async def measure(folder: Path, calls: int, seconds: float, loss: float, delay: float) -> None:
-    port = free_port()
-    shim = Shim(("127.0.0.1", port))
-    site, edge = credential("berlin.example"), credential("edge.example")
-    write(folder / "certs", "edge", edge)
-    write(folder / "certs", "berlin", site)
-    (folder / "policies").mkdir()
-    (folder / "policies" / "sbc.yaml").write_text(POLICY.format(port=port, pin=fingerprint(site.chain[0]), connections=1))
-    (folder / "site.yaml").write_text(SITE.format(port=shim.local[1], pin=fingerprint(edge.chain[0]), connections=1))
-    shim.loss, shim.delay = loss, delay
-    command = [sys.executable, "-P", "-m", "tests.bench.link", "--folder", str(folder), "--calls", str(calls), "--seconds", str(seconds)]
-    processes = [await asyncio.create_subprocess_exec(*command, "--end", name, stdout=subprocess.PIPE) for name in ("edge", "site")]
-    said = [await process.communicate() for process in processes]
-    shim.close()
-    ends = [json.loads(out) for out, _ in said]
-    print(f"{calls} calls for {seconds:g} s, {100 * loss:g} % loss and {1000 * delay:g} ms each way")
-    for name, here, there in (("edge", ends[0], ends[1]), ("site", ends[1], ends[0])):
-        lost = there["sent"] - here["received"]
-        linked = score(lost, here["received"], here["p50_ms"])
-        plain = score(round(there["sent"] * loss), round(there["sent"] * (1 - loss)), 1000 * delay)
-        print(
-            f"{name}: {100 * lost / there['sent']:.2f} % lost, {here['late']} dropped late, delay p50 {here['p50_ms']:.1f} ms, "
-            f"p99 {here['p99_ms']:.1f} ms, MOS {linked:.2f} (plain RTP {plain:.2f}), CPU {100 * here['cpu']:.1f} %: "
-            f"{1000 * here['cpu'] / calls:.2f} ms/s a call, window {here['window'] // 1024} KiB, round trip {here['rtt_ms']:.0f} ms"
-        )
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description="calls by a link on a bad way, and without one")
     parser.add_argument("--calls", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--loss", type=float, default=0.02)
-    parser.add_argument("--delay", type=float, default=0.05)
-    parser.add_argument("--end", choices=["edge", "site"])
-    parser.add_argument("--folder", type=Path)
-    chosen = parser.parse_args()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        if chosen.end:
-            print(json.dumps(runner.run(end(chosen.end, chosen.folder, chosen.calls, chosen.seconds))))
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            runner.run(measure(Path(folder), chosen.calls, chosen.seconds, chosen.loss, chosen.delay))
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long each call lasts")
+    parser.add_argument("--loss", type=float, default=0.02, help="share of datagrams, each way")
+    parser.add_argument("--delay", type=float, default=0.03, help="seconds, each way")
+    parser.add_argument("--jitter", type=float, default=0.005, help="seconds by which that goes up and down")
+    options = parser.parse_args()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, tempfile.TemporaryDirectory() as folder:
+        outcomes = runner.run(measure(Path(folder), options))
+    delay = f"{1000 * options.delay:g} ± {1000 * options.jitter:g} ms"
+    print(f"{options.calls} calls of {options.seconds:g} s, {options.loss:.1%} loss and {delay} each way")
+    print(f"{'way':6} {'':15} {'lost':>7} {'late':>7} {'p50 ms':>6} {'p99 ms':>6} {'MOS':>6} {'worst':>6}")
+    for outcome in outcomes:
+        print("\n".join(shown(outcome, options)))
+    wrong = problems(outcomes, options)
+    print("\n".join(f"NOT GOOD: {each}" for each in wrong) or "good: no call was lost, and no listener would notice the link")
+    raise SystemExit(1 if wrong else 0)
 
 
 if __name__ == "__main__":
