@@ -261,7 +261,7 @@ class LinkConnection:
             self._handed_at = now
             self._put_on_the_wire(now)
         self._put_on_the_wire(now)
-        if self.waiting_since is None and self._window.bytes_in_flight:
+        if self.waiting_since is None and self._quic.awaits_answer:
             self.waiting_since = now
 
     def _put_on_the_wire(self, now: float) -> None:

@@ -44,6 +44,11 @@ class BoundedConnection(QuicConnection):
             return True
         return any(len(each.sender._pending) and not each.is_blocked for each in self._streams_queue)
 
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether something that has to be answered is under way. What was said before a Retry is not: its octets stay counted for ever."""
+        return any(space.ack_eliciting_in_flight for space in self._loss.spaces)
+
     def drop_media(self) -> int:
         """What is held up of it; how many there were."""
         dropped = len(self._datagrams_pending)

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,10 @@ from pathlib import Path
 import pytest
 
 from sbc.link.proof import fingerprint_of_file
+from tests import tones
+from tests.bench.uac import Calls, Uac
+from tests.bench.uas import Uas
+from tests.bench.wire import UdpWire
 from tests.interop import baresip, server
 from tests.interop.baresip import Phone
 from tests.interop.ears import ALICE, CARRIER, hears
@@ -27,7 +34,7 @@ from tests.interop.wait import until
 from tests.unit.link.certificates import credential, write
 
 SITE, PBX, ROUTER, MOVED = "192.168.7.2", "192.168.7.3", "10.99.1.3", "10.99.1.4"
-SITE_NUMBER, CARRIER_NUMBER = "+4930777", "+4930123"
+SITE_NUMBER, CARRIER_NUMBER, OTHER_NUMBER = "+4930777", "+4930123", "+4940123"
 PLUGS = """\
 link add office type bridge
 link set office up
@@ -44,6 +51,14 @@ table ip home {
     chain in { type filter hook forward priority filter; iifname outside ct state != established drop; }
 }
 """
+CUT = """\
+table ip cut {
+    chain in { type filter hook prerouting priority -1; iifname outside drop; }
+    chain out { type filter hook postrouting priority -1; oifname outside drop; }
+}
+"""
+OUTAGE = 10.0  # seconds
+HOLD = 3.0  # of the call that ends meanwhile
 POLICY = """\
 version: 1
 realms:
@@ -52,7 +67,7 @@ realms:
     relay: {{{{address: 127.0.0.1, ports: 21000-21999}}}}
     certificate: edge
   outside:
-    signalling: ["tls://{{outside}}:5061"]
+    signalling: ["tls://{{outside}}:5061", "udp://{{outside}}:5060"]
     relay: {{{{address: {{outside}}, ports: 20000-20999}}}}
     certificate: edge
   inside:
@@ -62,8 +77,10 @@ sites:
   berlin: {{{{pin: "{pin}"}}}}
 trunks:
   berlin: {{{{realm: sites, link: berlin, media: plain}}}}
+  other: {{{{realm: outside, accept_from: ["{{attacker}}"], peer: "sip:{{attacker}}:5060", media: plain}}}}
   carrier: {{{{realm: inside, accept_from: ["{{carrier}}"], peer: "sip:{{carrier}}:5060", media: plain}}}}
 routes:
+  - {{{{name: other, when: {{{{trunk: berlin, to: "+4940*"}}}}, send_to: [other]}}}}
   - {{{{name: out, when: {{{{trunk: berlin, to: "*"}}}}, send_to: [carrier]}}}}
   - {{{{name: in, when: {{{{trunk: carrier, to: "*"}}}}, send_to: [berlin]}}}}
 media:
@@ -112,6 +129,17 @@ class Office:
     def move(self) -> None:
         """The provider gives the router another address, and its NAT forgets who was behind which port of the old one."""
         self.router.run(["ip", "-batch", "-"], text=f"addr del {ROUTER}/24 dev outside\naddr add {MOVED}/24 dev outside\n")
+
+    def cut(self) -> None:
+        """Nothing comes through the router any more, and nobody is told."""
+        self.router.run(["nft", "-f", "-"], text=CUT)
+
+    def mend(self) -> None:
+        self.router.run(["nft", "delete", "table", "ip", "cut"])
+
+    def records(self) -> list[dict[str, object]]:
+        path = self.folder / "records.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 @pytest.fixture
@@ -195,3 +223,80 @@ def test_calls_with_tones_both_ways_and_the_router_gets_another_address(lab: Lab
     assert trunk["link"]["connections"] == 1
     assert trunk["link"]["remote"].startswith(f"{MOVED}:")
     many_calls(lab, edge, office, tmp_path)
+
+
+class Scripted:
+    """A call of the PBX to another carrier, which hangs up while the way is cut."""
+
+    def __init__(self, lab: Lab, office: Office) -> None:
+        callee = lab.attacker.within(lambda: UdpWire((lab.attacker.address, 5060)))
+        caller = office.pbx.within(lambda: UdpWire((PBX, 5070), (SITE, 5060)))
+        self.called = Uas(callee)
+        self.calling = Uac(caller, Calls(rate=1.0, count=1, number=OTHER_NUMBER, server=(SITE, 5060), hold=HOLD), "other")
+        self._over = threading.Event()
+        self._wires = (callee, caller)
+        self._threads = [
+            threading.Thread(target=self.called.run, args=(self._over.is_set,)),
+            threading.Thread(target=self.calling.run),
+        ]
+        for each in self._threads:
+            each.start()
+        until(lambda: self.called.served.acknowledged, 5.0, "the scripted call is not answered")
+
+    def close(self) -> None:
+        self._over.set()
+        for each in self._threads:
+            each.join()
+        for wire in self._wires:
+            wire.close()
+
+
+def speaks(phone: Phone, tone: float, seconds: float) -> None:
+    """Within so many seconds it hears half a second more of it than before."""
+    before = tones.seconds_of(phone.heard(ALICE, CARRIER), tone)
+    until(
+        lambda: tones.seconds_of(phone.heard(ALICE, CARRIER), tone) >= before + 0.5,
+        seconds + 0.5,
+        f"{phone.host.name} hears no {tone:g} Hz {seconds:g} s later",
+    )
+
+
+def test_a_call_lives_over_an_outage_and_ends_with_the_edge_it_went_by(lab: Lab, edge: Server, office: Office, tmp_path: Path) -> None:
+    """Ten seconds without a way: who talks goes on, who hung up meanwhile is heard afterwards. A call does not outlive its edge."""
+    with (
+        phone(office.pbx, tmp_path / "pbx", SITE_NUMBER, f"{SITE}:5060", ALICE) as inside,
+        phone(lab.carrier, tmp_path / "carrier", CARRIER_NUMBER, f"{lab.inside}:5060", CARRIER) as far,
+        contextlib.closing(Scripted(lab, office)) as other,
+    ):
+        connect(inside, far, f"sip:{CARRIER_NUMBER}@{SITE}")
+        hears(inside, CARRIER)
+        hears(far, ALICE)
+        assert other.calling.tally.completed == 0
+        office.cut()
+        time.sleep(OUTAGE)
+        assert other.calling.tally.completed == 1
+        assert other.called.served.ended == 0
+        office.mend()
+        speaks(inside, CARRIER, 2.0)
+        speaks(far, ALICE, 2.0)
+        until(lambda: other.called.served.ended == 1, 3.0, "the carrier does not hear that the PBX has hung up")
+        assert "resumed=true" in edge.log
+        inside.command("hangup")
+        far.expect("CALL_CLOSED")
+        first, second = edge.records(2)
+        assert [first["called"], second["called"]] == [OTHER_NUMBER, CARRIER_NUMBER]
+        assert {first["sip_status"], second["sip_status"], second["a"]["media"]["verdict"]} == {200, "ok"}  # type: ignore[index]
+
+        connect(inside, far, f"sip:{CARRIER_NUMBER}@{SITE}")
+        speaks(inside, CARRIER, 2.0)
+        edge.restart(signal.SIGKILL)
+        inside.expect("CALL_CLOSED", 5.0)
+        until(lambda: len(office.records()) == 3, 3.0, "no record at the site")
+        assert office.records()[-1]["note"] == "the other end of the link does not know this call"
+        far.command("hangup")
+        far.expect("CALL_CLOSED")
+        connect(inside, far, f"sip:{CARRIER_NUMBER}@{SITE}")
+        speaks(inside, CARRIER, 2.0)
+        speaks(far, ALICE, 2.0)
+        inside.command("hangup")
+        far.expect("CALL_CLOSED")

@@ -43,11 +43,11 @@ QUICK = StreamLimits(sweep=0.01, close_time=0.3, stop_time=0.3, connect_time=0.5
 T = TypeVar("T")
 
 
-def run(coroutine: Coroutine[object, object, T]) -> T:
+def run(coroutine: Coroutine[object, object, T], seconds: float = 20.0) -> T:
     """On the loop of production, with an end."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(seconds):
             return await coroutine
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

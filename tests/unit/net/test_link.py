@@ -51,6 +51,18 @@ def test_sip_and_media_cross_both_ways(tmp_path: Path) -> None:
     run(scene())
 
 
+def test_a_link_on_which_nothing_is_said_waits_for_nothing(tmp_path: Path) -> None:
+    """Else the site would take it for dead after SILENCE, again and again."""
+
+    async def scene() -> None:
+        async with linked(tmp_path) as stage:
+            await up(stage)
+            both = [end.links.peers[end.link].connections[0] for end in (stage.edge, stage.site)]
+            await until(lambda: all(each.waiting_since is None for each in both))
+
+    run(scene())
+
+
 def test_large_messages_cross_whole_and_in_order(tmp_path: Path) -> None:
     async def scene() -> None:
         async with linked(tmp_path) as stage:

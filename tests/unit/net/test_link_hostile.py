@@ -18,6 +18,8 @@ from tests.unit.net.bench import message, run, until
 from tests.unit.net.linked import Stage, both_hear, linked, up
 from tests.unit.net.stranger import Client, skip
 
+pytestmark = pytest.mark.interpreted
+
 
 def at_site(stage: Stage) -> LinkConnection:
     return stage.site.links.peers["edge"].connections[0]

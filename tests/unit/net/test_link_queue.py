@@ -15,6 +15,7 @@ from sbc.link.window import SMALLEST, VoiceWindow
 from tests.unit.net.bench import run
 from tests.unit.net.linked import Stage, linked, up
 
+pytestmark = pytest.mark.interpreted
 STAMP = struct.Struct("!d164x")  # when it was said; a packet of G.711
 WAY = 0.05  # seconds each way
 CALLS = 50  # need three times what SMALLEST lets through at that distance
