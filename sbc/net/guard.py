@@ -124,7 +124,7 @@ class Guard:
 
 
 def doors_of(snapshot: Snapshot) -> list[Door]:
-    """Our sockets for signalling."""
-    listeners = [listener for realm in snapshot.realms.values() for listener in realm.listeners]
+    """Our sockets for signalling, but for those of linked sites: their speech comes there, which a ban of their neighbours must not end."""
+    listeners = [listener for realm in snapshot.realms.values() for listener in realm.listeners if listener.transport != "QUIC"]
     doors: list[Door] = [("udp" if each.transport == "UDP" else "tcp", each.address, each.port) for each in listeners]
     return list(dict.fromkeys(doors))

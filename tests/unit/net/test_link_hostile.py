@@ -11,6 +11,7 @@ import pytest
 from aioquic.tls import Epoch
 
 from sbc.link.frames import Calls, Received
+from sbc.net.guard import doors_of
 from sbc.net.quic import PACKETS, SITE_SIP, STRANGERS, UNHEARD, LinkConnection
 from sbc.net.quic_bounds import CRYPTO, OPENING, WINDOW
 from tests.unit.link.certificates import credential
@@ -266,6 +267,19 @@ def test_who_is_banned_gets_not_even_a_token(tmp_path: Path) -> None:
             client.sock.close()
         finally:
             await stage.close()
+
+    run(scene())
+
+
+def test_a_ban_of_its_neighbours_keeps_a_site_out_and_does_not_end_its_link(tmp_path: Path) -> None:
+    """Several phones behind one NAT: what is connected has proved who it is. The kernel, which sees addresses alone, is told nothing."""
+
+    async def scene() -> None:
+        async with linked(tmp_path) as stage:
+            await up(stage)
+            stage.edge.door.banned.add("127.0.0.1")
+            await both_hear(stage, "banned")
+            assert doors_of(stage.edge_policy) == []
 
     run(scene())
 
