@@ -36,7 +36,7 @@ def test_a_network_counts_the_calls_of_all_who_are_in_it() -> None:
     assert [(log.event, log.facts["of"], log.facts["now"]) for log in it.world.logs] == [("limit nearly reached", "realm outside", 4)]
     refused(it.office, 503)
     assert str(it.world.records[-1]["note"]) == "limit calls of realm outside"
-    refused(it.carrier, 500, NUMBER)
+    refused(it.carrier, 503, NUMBER)
     (state,) = limits_of(it.world, "outside")
     assert (state.limit, state.scope, state.now, state.refused) == ("five", "realm outside", 5, 2)
     hang_up(it.office, it.carrier, first, ok)
@@ -57,7 +57,7 @@ def test_numbers_with_lines_of_their_own() -> None:
     it.office.expect_response(100)
     it.carrier.expect_request("INVITE")
     connect(it.carrier, it.office, OWN)
-    refused(it.carrier, 500, OWN)
+    refused(it.carrier, 503, OWN)
     assert [each["note"] for each in it.world.records[-1]["attempts"]] == ["limit calls of numbers +49309*"]  # type: ignore[attr-defined]
     it.send(it.office, NUMBER, (), f"<sip:{OWN}@h>")
     it.office.expect_response(503)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -193,6 +194,27 @@ def test_a_fault_in_reading_one_connection_is_none_of_the_others(tmp_path: Path,
             assert not theirs.is_open
             assert "IndexError: made up" in stage.edge.handshakes[0][1]
             await both_hear(stage, "all the same")
+            client.sock.close()
+
+    run(scene())
+
+
+def test_nobody_can_have_more_sent_to_an_address_than_he_sends_in_its_name(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with linked(tmp_path) as stage:
+            client = Client(stage.port)
+            initial = client.quic.datagrams_to_send(0.0)[0][0]
+            answered = []
+            for data in (initial, initial[:1199], b"\x40" + bytes(39), b"\x40" + bytes(38), b"\xc0" + bytes(1199), b"", bytes(1200)):
+                client.sock.sendto(data, ("127.0.0.1", stage.port))
+                await asyncio.sleep(0.05)
+                back = 0
+                with suppress(BlockingIOError):
+                    while True:
+                        back += len(client.sock.recv(2048))
+                assert back == 0 or back < len(data)
+                answered.append(back > 0)
+            assert answered == [True, False, True, False, False, False, True]  # a token, and twice that there is no such connection
             client.sock.close()
 
     run(scene())
