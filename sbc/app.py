@@ -49,6 +49,7 @@ from sbc.shield.kernel import Kernel
 from sbc.shield.shield import Shield
 from sbc.shield.views import Answer as ShieldAnswer
 from sbc.shield.views import Question as ShieldQuestion
+from sbc.store.bans import BanFile
 from sbc.store.recordings import RecordingFolder
 from sbc.store.records import RecordFile
 from sbc.store.registrations import RegistrationFile
@@ -131,7 +132,10 @@ class App:
             self._tasks = Tasks(loop, lambda error: self._log.exception("task_failed", error))
             closing.push_async_callback(self._tasks.close)
             self._core = self._build_core(snapshot, SystemIds())
-            self._guard = Guard(Shield(SystemIds().random(32)), SystemClock().now, self._log, self.stats, kernel)
+            bans = BanFile(self._settings.records.with_name("bans.json"), loop, self._bans_failed)
+            closing.callback(bans.close)
+            self._guard = Guard(Shield(SystemIds().random(32)), SystemClock().now, self._log, self.stats, kernel, bans)
+            self._guard.restore(bans.found)
             self._engine = Engine(
                 loop, self._core, SystemClock(), self._media, records, self._log, self.stats, recordings, registrations, self._guard
             )
@@ -312,6 +316,9 @@ class App:
 
     def _usage_failed(self, problem: str) -> None:
         self._log.event("error", "limits_not_written", {"problem": problem})
+
+    def _bans_failed(self, problem: str) -> None:
+        self._log.event("error", "bans_not_kept", {"problem": problem})
 
     def _recordings_failed(self, problem: str, lost: int) -> None:
         self._log.event("error", "recordings_not_written", {"problem": problem, "lost": lost})

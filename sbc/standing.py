@@ -15,6 +15,7 @@ from sbc.registrar.bindings import Bindings
 from sbc.registrar.carriers import Carriers
 from sbc.shield.queue import Rank
 from sbc.sip.message import Request, Response
+from sbc.sip.uri import Uri
 
 
 class Standing:
@@ -41,7 +42,16 @@ class Standing:
         if self._belongs(message, flow):
             return Rank.FIRST
         rank = self.of_source(flow)
-        return Rank.URGENT if message.method == "INVITE" and rank < Rank.SEEN and self._is_urgent(message, flow) else rank
+        if message.method != "INVITE":
+            return rank
+        if rank < Rank.SEEN:
+            return Rank.URGENT if self._is_urgent(message, flow) else rank
+        return Rank.PLEA if self._pleads(message.uri, flow) else rank
+
+    def _pleads(self, uri: Uri, flow: Flow) -> bool:
+        """Whether a stranger who calls that is helped there, while there is room."""
+        snapshot = self._context.snapshot
+        return stranger_in(flow.realm) in snapshot.trunks and emergency_at(snapshot, flow.realm, uri) is not None
 
     def tell(self, request: Request, flow: Flow, now: Now) -> None:
         """A trunk whose `overload_control` says so hears in the answer what share of its requests we want to be spared."""

@@ -155,7 +155,8 @@ class Context:
         if via is not None and flow.names and flow.transport == "TLS" and via.param("alias") is not None:
             alias = via.port or default_port("TLS")
         known = self.peers.vouched(flow.connection)
-        if known is None or (alias and not known):
+        was_helped = known is not None and not helped and self.peers.who(flow.connection) == stranger_in(flow.realm)
+        if known is None or was_helped or (alias and not known):
             self.peers.vouch(Vouched(flow, name, alias))
             self.emit(TrustFlow(flow, alias))
             if not helped:

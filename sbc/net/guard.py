@@ -8,11 +8,12 @@ from sbc.clock import Now
 from sbc.flow import Flow
 from sbc.inputs import Resolved
 from sbc.log import EventLog
-from sbc.net.ports import PacketFilter
+from sbc.net.ports import BanStore, PacketFilter
 from sbc.net.stats import Stats
 from sbc.policy.snapshot import Snapshot
 from sbc.shield.bans import Ban, Proof
 from sbc.shield.budgets import source_key
+from sbc.shield.kept import read, written
 from sbc.shield.networks import key_of, shown
 from sbc.shield.offences import Offence
 from sbc.shield.ruleset import Door
@@ -20,16 +21,43 @@ from sbc.shield.shield import Shield
 from sbc.shield.views import Answer, BansAsked, Question, SourceAsked, bans_view, source_view
 from sbc.sip.uri import format_host
 
+LONGEST_KEPT = 30 * 86_400.0  # seconds: the longest that a policy may ban anybody; a clock that was set makes none longer
+
 
 class Guard:
-    """`drop` is where packets of proven attackers end before they are ours to read; None: nowhere but here."""
+    """`drop` is where packets of proven attackers end before they are ours to read; None: nowhere but here.
 
-    def __init__(self, shield: Shield, now: Callable[[], Now], log: EventLog, stats: Stats, drop: PacketFilter | None = None) -> None:
+    `keep`: where bans outlive us; None: nowhere.
+    """
+
+    def __init__(
+        self,
+        shield: Shield,
+        now: Callable[[], Now],
+        log: EventLog,
+        stats: Stats,
+        drop: PacketFilter | None = None,
+        keep: BanStore | None = None,
+    ) -> None:
         self._shield = shield
         self._now = now
         self._log = log
         self._stats = stats
         self._drop = drop
+        self._keep = keep
+
+    def restore(self, text: str) -> None:
+        """Bans of an earlier process, before the policy is applied."""
+        now = self._now()
+        try:
+            bans = read(text, LONGEST_KEPT, now)
+        except ValueError as error:
+            self._log.event("warning", "bans_not_read", {"problem": str(error)[:200]})
+            return
+        for ban in bans:
+            self._shield.bans.restore(ban)
+        if on := self._shield.bans.on(now.monotonic):
+            self._log.event("info", "bans_restored", {"count": len(on)})
 
     def apply(self, snapshot: Snapshot) -> None:
         self._shield.apply(snapshot.shield)
@@ -81,6 +109,7 @@ class Guard:
             "remote": format_host(*flow.remote),
         }
         self._log.event("warning", "would_ban" if ban.shadow else "banned", facts)
+        self._save()
         self._ban(ban)
 
     def vouched(self, flow: Flow) -> None:
@@ -107,12 +136,21 @@ class Guard:
         if isinstance(question, SourceAsked):
             return source_view(self._shield, source, dropped, now)
         lifted = self._shield.lift(source)
+        self._save()
         if lifted is not None and self._drop is not None:
             self._drop.unban(source)
         view = source_view(self._shield, source, dropped, now)
         if lifted is not None:
             self._log.event("warning", "unbanned", {"source": shown(source), "why": lifted.why, "number": lifted.number})
         return view
+
+    def _save(self) -> None:
+        if self._keep is not None:
+            self._keep.save(self._written)
+
+    def _written(self) -> str:
+        now = self._now()
+        return written(self._shield.bans.remembered(now.monotonic), now)
 
     def _know(self, host: str) -> None:
         if self._shield.vouch(host, self._now().monotonic) and self._drop is not None:

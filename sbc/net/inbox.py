@@ -1,12 +1,13 @@
 """What has arrived and waits: nothing, mostly. Only when more is there than is done in a moment it is put in order and served by rank.
 
 Messages of known sources are parsed before they wait, which costs a fiftieth of a call and tells what belongs to something begun; those
-of strangers are not. Nothing that is turned away here has been seen by the core.
+of strangers are not, unless their first line may call for help. Nothing that is turned away here has been seen by the core.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from sbc.effects import Send
 from sbc.errors import SipError
 from sbc.flow import Address, Flow
 from sbc.net.stats import Stats
+from sbc.shield.budgets import Budget
 from sbc.shield.queue import Queue, Rank
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import Malformed, parse_datagram
@@ -26,6 +28,9 @@ REFUSED_S = 16.0  # until the older half is: Timer B is 32 s, and a repetition l
 
 # What can be turned away: new work. Health checks and registrations of those we know are served late rather than not.
 NEW_WORK = frozenset({"INVITE", "MESSAGE", "PUBLISH", "REFER", "SUBSCRIBE"})
+
+PLEAS = (10.0, 20.0)  # of strangers in a realm, a second and at once: a policy takes far fewer calls, and a flood of them is a flood
+_SHORT = re.compile(rb"INVITE (?:urn:service:sos|(?:sips?|tel):[\d%.()+*#-]{2,12}[@;\s])", re.IGNORECASE)  # as emergency numbers are
 
 _Key = tuple[Address, str, str]  # source, branch, method
 
@@ -77,6 +82,7 @@ class Inbox:
         self._tag = tag
         self._octets_of_tag = tag.encode()
         self._queue: Queue[_Waiting] = Queue()
+        self._pleas = Budget(*PLEAS)
         self._ranks: dict[_Key, Rank] = {}  # of the requests that wait
         self._closed: set[int] = set()  # connections that ended while something of theirs waited
         self._refused: set[_Key] = set()
@@ -122,7 +128,7 @@ class Inbox:
         if data.startswith(b"ACK ") and self._octets_of_tag in data:
             self._stats.acks_of_refused += 1
             return
-        if not data.startswith(b"SIP/") and self._rank(None, flow) == Rank.UNKNOWN:
+        if not data.startswith(b"SIP/") and not _SHORT.match(data) and self._rank(None, flow) == Rank.UNKNOWN:
             self._wait(_Waiting(None, flow, data, None), Rank.UNKNOWN, now)
             return
         try:
@@ -147,6 +153,8 @@ class Inbox:
                 return
             if message.method == "CANCEL":  # never before its INVITE
                 rank = self._ranks.get((flow.remote, message.via.branch, "INVITE"), rank)
+        if rank == Rank.PLEA and not self._pleas.take(flow.realm, now):
+            rank = self._rank(None, flow)
         self._wait(_Waiting(message, flow, octets, key), rank, now)
 
     def _wait(self, waiting: _Waiting, rank: Rank, now: float) -> None:
@@ -183,7 +191,7 @@ class Inbox:
         message, flow = waiting.message, waiting.flow
         if flow.connection in self._closed:
             return
-        if late and (message is None or rank == Rank.UNKNOWN or _is_new_work(message)):
+        if late and rank != Rank.PLEA and (message is None or rank == Rank.UNKNOWN or _is_new_work(message)):
             self._turn_away(waiting, rank, now)
         elif message is None:
             self._served.receive_datagram(waiting.octets, flow)
@@ -196,7 +204,7 @@ class Inbox:
         """Who is known, or holds a connection, is told; to an unknown source nothing is sent (TRN-08)."""
         self._stats.requests_refused += 1
         message, flow = waiting.message, waiting.flow
-        if not isinstance(message, Request) or message.method == "ACK" or (rank == Rank.UNKNOWN and not flow.reliable):
+        if not isinstance(message, Request) or message.method == "ACK" or (rank >= Rank.PLEA and not flow.reliable):
             return
         if waiting.key is not None:
             self._remember(waiting.key, now)

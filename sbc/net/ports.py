@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from sbc.clock import Now
@@ -119,6 +119,14 @@ class PacketFilter(Protocol):
 
     def dropped(self) -> Mapping[str, int] | None:
         """Packets of banned sources, by source, as far as was read; None: it is not there that they are dropped."""
+        ...
+
+
+class BanStore(Protocol):
+    """Where bans outlive the process."""
+
+    def save(self, text: Callable[[], str]) -> None:
+        """Soon, in one go with what comes meanwhile: what `text` says by then."""
         ...
 
 

@@ -73,6 +73,15 @@ class Bans:
             self._of.popitem(last=False)
         return ban
 
+    def restore(self, ban: Ban) -> None:
+        """It was imposed by an earlier process of ours."""
+        if len(self._of) < MAX_BANS:
+            self._of[ban.source] = ban
+
+    def remembered(self, now: float) -> list[Ban]:
+        """Those that are on, or make the next one longer; the oldest first."""
+        return [ban for ban in self._of.values() if now - ban.until < REMEMBERED]
+
     def shadow(self, ban: Ban) -> Ban:
         """It is only said."""
         self._of[ban.source] = shadow = replace(ban, shadow=True)

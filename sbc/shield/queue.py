@@ -22,17 +22,18 @@ ROOM = 8192  # waiting at a time in one line; what waits 20 ms is far less, unle
 
 
 class Rank(IntEnum):
-    """Who is served first. Of the last four each has its share; the first two go before them all."""
+    """Who is served first. Of the last five each has its share; the first two go before them all."""
 
     FIRST = 0  # what belongs to something begun: a dialog that matched, an answer to a request of ours, a CANCEL or ACK of an INVITE here
     URGENT = 1  # whoever we know calls for help, or with a priority it may have
     TRUNK = 2
     AUTHENTICATED = 3  # proved by password, certificate or registration
     SEEN = 4  # answered a request of ours
-    UNKNOWN = 5
+    PLEA = 5  # a stranger calls for help, where the policy takes such calls: so many a second, which whoever asks counts
+    UNKNOWN = 6
 
 
-SHARES = {Rank.TRUNK: 8, Rank.AUTHENTICATED: 4, Rank.SEEN: 2, Rank.UNKNOWN: 1}  # of the time, when all of them wait
+SHARES = {Rank.TRUNK: 8, Rank.AUTHENTICATED: 4, Rank.SEEN: 2, Rank.PLEA: 2, Rank.UNKNOWN: 1}  # of the time, when all of them wait
 
 
 class _Line(Generic[T]):

@@ -81,9 +81,13 @@ def test_OVL_05_a_proven_attacker_is_dropped_by_the_kernel(lab: Lab, banned: Ser
 def test_the_table_is_ours_alone_comes_back_and_goes(lab: Lab, banned: Server) -> None:
     lab.sbc.run(["nft", "add table inet others; add chain inet others c { type filter hook input priority 0; }"])
     (ours,) = set(tables(lab)) - {"others"}
+    scan_over_tcp(lab, lab.attacker)
+    until(lambda: (banned.folder / "bans.json").exists(), 5, "the ban is not kept")
     banned.restart(signal.SIGKILL)
     until(lambda: banned.log.count("banned_are_dropped") == 2, 5, "nothing is said of the kernel")
     assert sorted(tables(lab)) == sorted([ours, "others"]), "the table of the one that was killed is the one it has"
+    assert "bans_restored count=1" in banned.log
+    assert lab.attacker.address in lab.sbc.run(["nft", "list", "set", "inet", ours, "banned4"])
     banned.stop()
     assert tables(lab) == ["others"]
 

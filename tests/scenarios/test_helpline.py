@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from sbc.inputs import PolicyChanged
 from sbc.shield.queue import Rank
 from sbc.sip.message import Request, Response
 from tests.scenarios.cast import ANONYMOUS_FROM, Cast, policy
 from tests.scenarios.test_registration import DOMAIN, credentials, registered
-from tests.world import POLICY, Agent, World, sdp
+from tests.world import POLICY, Agent, World, sdp, snapshot_of
 
 EMERGENCY = '  outside: {numbers: ["112"], send_to: [carrier]}\n'
 HELPED = EMERGENCY.replace("}", ", strangers: {media: plain, calls: 2, new_calls: 6/m}}")
@@ -74,6 +77,17 @@ def test_and_with_nothing_else(number: str) -> None:
     somebody.send(somebody.request("MESSAGE", f"sip:112@{DOMAIN}", headers=(("Subject", "x" * 400),)))
     somebody.expect_response(401)
     people.carrier.expect_nothing()
+
+
+def test_OVL_02_a_call_for_help_goes_before_other_strangers() -> None:
+    people, without = Cast(WITH_HELP), Cast(POLICY)
+    for number, expected in (("112", Rank.PLEA), ("1-1-2", Rank.PLEA), ("1120", Rank.UNKNOWN), ("+4930123456", Rank.UNKNOWN)):
+        somebody = stranger(people.world)
+        invite = somebody.request("INVITE", f"sip:{number}@{DOMAIN}")
+        assert people.world.core.rank(invite, somebody.flow) == expected
+        assert without.world.core.rank(invite, somebody.flow) == Rank.UNKNOWN, "where none is helped"
+    options = somebody.request("OPTIONS", f"sip:112@{DOMAIN}")
+    assert people.world.core.rank(options, somebody.flow) == Rank.UNKNOWN
 
 
 def test_strangers_share_so_many_calls() -> None:
@@ -164,6 +178,20 @@ def test_who_is_helped_is_a_stranger_still() -> None:
     helped(people.world, somebody, people.carrier)
     assert people.world.vouched == []
     assert people.world.core.rank(None, somebody.flow) == Rank.SEEN
+
+
+def test_who_proves_itself_after_it_was_helped_is_known_by_its_own_name() -> None:
+    """And its connection goes when the policy has it no more, as that of anybody else does."""
+    text = WITH_HELP.replace("[udp://", "[tcp://10.0.0.1:5060, udp://", 1)
+    people = Cast(text)
+    somebody = people.world.agent("app", ("198.51.100.9", 40000), "outside", "TCP", 77)
+    helped(people.world, somebody, people.carrier)
+    registered(somebody)
+    assert people.world.vouched[-1] == somebody.flow
+    assert people.world.core.rank(None, somebody.flow) == Rank.AUTHENTICATED
+    assert people.world.core.departed() == ()
+    people.world.receive(PolicyChanged(snapshot_of(re.sub(r"\balice\b(?!\.secret)", "bob", text))))
+    assert people.world.core.departed() == (somebody.flow,)
 
 
 def test_a_local_number_within_a_country_is_the_emergency_number() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -225,3 +225,40 @@ def test_who_keeps_proving_who_it_is_stays_known_in_the_kernel() -> None:
         assert it.now.monotonic + 600 < ends
         it.after(600)
     assert told < 20, "and it is not told each time"
+
+
+class Shelf:
+    """Keeps at once."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def save(self, text: Callable[[], str]) -> None:
+        self.text = text()
+
+
+def test_OVL_05_bans_of_an_earlier_process_are_on_here_and_in_the_kernel() -> None:
+    shelf, earlier = Shelf(), Stage()
+    earlier.guard = Guard(Shield(b"key"), lambda: earlier.now, EventLog(earlier.lines.append), earlier.stats, earlier.kernel, shelf)
+    earlier.guard.offended(Flow("outside", "TCP", ("10.0.0.1", 5060), (ATTACKER, 40000), 1), "scanner", "connection")
+    assert ATTACKER in shelf.text
+
+    later = Stage()
+    later.now = Now(7.0, earlier.now.wall + 100)
+    later.guard.restore(shelf.text)
+    later.apply()
+    assert later.kernel.banned == {ATTACKER: pytest.approx(200.0)}
+    assert later.guard.refuses_connection(ATTACKER, 8.0)
+    assert any("bans_restored count=1" in line for line in later.lines)
+    later.apply(never_ban=(ATTACKER,))
+    assert later.kernel.banned == {}, "whom the policy spares by now is pardoned"
+
+    earlier.guard.ask(Unban(ATTACKER))
+    assert ATTACKER not in shelf.text
+
+
+def test_what_is_no_list_of_bans_is_said_and_ignored() -> None:
+    stage = Stage()
+    stage.guard.restore("{")
+    assert any("bans_not_read" in line for line in stage.lines)
+    assert stage.kernel.banned == {}

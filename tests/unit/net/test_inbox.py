@@ -11,7 +11,7 @@ import pytest
 from sbc.effects import Send
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.net.inbox import QUIET, REFUSED_ROOM, REFUSED_S, SLICE_S, Inbox
+from sbc.net.inbox import PLEAS, QUIET, REFUSED_ROOM, REFUSED_S, SLICE_S, Inbox
 from sbc.net.stats import Stats
 from sbc.shield.queue import INTERVAL_S, TARGET_S, Rank
 from sbc.sip.message import Request, Response
@@ -49,6 +49,8 @@ class Stage:
             self.parsed += 1
             if message.via.branch in self.first:
                 return Rank.FIRST
+            if isinstance(message, Request) and message.uri.user == "112" and flow.remote == STRANGER.remote:
+                return Rank.PLEA
         return Rank.UNKNOWN if flow.remote == STRANGER.remote else Rank.TRUNK
 
     def tell(self, request: Request, flow: Flow) -> None:
@@ -126,6 +128,40 @@ def test_OVL_03_what_was_begun_does_not_wait_for_a_flood(stage: Stage) -> None:
 def test_strangers_are_not_even_parsed_before_their_turn(stage: Stage) -> None:
     stage.arrive(*flood(200), flow=STRANGER)
     assert stage.parsed == 0
+
+
+def plea(number: int) -> bytes:
+    return message("INVITE", f"z9hG4bKhelp{number}").replace(b"sip:someone@", b"sip:112@")
+
+
+def test_OVL_02_a_stranger_who_calls_for_help_does_not_wait_behind_other_strangers(stage: Stage) -> None:
+    stage.arrive(*flood(200), flow=STRANGER)
+    stage.arrive(plea(1), flow=STRANGER)
+    stage.turn()
+    assert "INVITE z9hG4bKhelp1" in stage.served[:2]
+    assert stage.parsed == 1
+
+
+def test_OVL_02_nor_is_it_late(stage: Stage) -> None:
+    stage.overload()
+    stage.arrive(plea(1), flow=STRANGER)
+    stage.arrive(*flood(2, name="late"), flow=STRANGER)
+    stage.now += LONG_ENOUGH
+    stage.finish()
+    assert "INVITE z9hG4bKhelp1" in stage.served
+    assert "INVITE z9hG4bKlate1" not in stage.served
+
+
+def test_OVL_02_a_flood_of_them_is_a_flood(stage: Stage) -> None:
+    """What is beyond the budget has a stranger's share, so that trunks have theirs."""
+    at_once = int(PLEAS[1])
+    stage.arrive(*[plea(number) for number in range(200)], flow=STRANGER)
+    stage.arrive(*flood(200, "OPTIONS", "trunk"))
+    for _ in range(35):
+        stage.turn()
+    helped = sum("help" in one for one in stage.served)
+    assert at_once <= helped < at_once + len(stage.served) / 8
+    assert stage.sent == []
 
 
 def test_known_ones_are_served_first_but_not_alone(stage: Stage) -> None:

@@ -31,7 +31,7 @@ def test_OVL_03_in_dialog_then_emergencies_before_everything() -> None:
 
 def test_each_rank_has_its_share_of_the_time_and_not_of_the_messages() -> None:
     queue = filled(*SHARED, count=2000)
-    cost = {Rank.TRUNK: 0.0004, Rank.AUTHENTICATED: 0.0001, Rank.SEEN: 0.0003, Rank.UNKNOWN: 0.0002}
+    cost = {Rank.TRUNK: 0.0004, Rank.AUTHENTICATED: 0.0001, Rank.SEEN: 0.0003, Rank.PLEA: 0.0005, Rank.UNKNOWN: 0.0002}
     spent = dict.fromkeys(SHARED, 0.0)
     while sum(spent.values()) < 0.3:
         taken = queue.take(0.0)
