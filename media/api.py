@@ -319,11 +319,15 @@ class RelayPorts:
     fingerprint: str = ""
 
 
+INTRUSIONS = 100  # what is in flight when a peer moves is less
+
+
 class EventKind(StrEnum):
     FIRST_PACKET = "first_packet"
     SILENCE = "silence"  # no packet for as long as SideSpec says; with ICE also: no valid check for 30 s (RFC 7675), sending has stopped
     KEY_FAILURE = "key_failure"  # the first 10 packets of a side failed to authenticate
     FLOOD = "flood"  # the first packet dropped because one side sends more of them than speech has; once a side
+    INTRUSION = "intrusion"  # INTRUSIONS packets of a side came from where its peer is not, and were dropped; once a side
     SOURCE_CHANGED = "source_changed"  # a peer was followed to another address for the first time; once a side
     KEY_WORN = "key_worn"  # as many packets came under a key as its owner said it is good for; they go on passing
     SECURED = "secured"  # a DTLS handshake is done, and its keys are in use

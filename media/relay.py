@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, TypeAlias
 
-from media.api import Digit, EventKind, Follow, Ice, Interface, Side, SideSpec, SideStats, Suite
+from media.api import INTRUSIONS, Digit, EventKind, Follow, Ice, Interface, Side, SideSpec, SideStats, Suite
 from media.digits import MOST_REPORTED, Reader, Typist
 from media.forms import Form
 from media.keys import AuthenticationFailed, Contexts, Inbound, Refused, Replayed
@@ -253,7 +253,7 @@ class Half:
                 self._receive_check(packet, source, now, self._ice)
                 return
             if source not in self._checked:
-                self.wrong_source += 1
+                self._count_elsewhere()
                 return
         elif source != latch.locked and not latch.admits(source):
             self._receive_from_elsewhere(packet, source, now)
@@ -418,7 +418,12 @@ class Half:
     def _refuse_source(self) -> None:
         """Before anybody has said where the peer is, media that overtakes its answer is early, not wrong."""
         if self._route.hosts:
-            self.wrong_source += 1
+            self._count_elsewhere()
+
+    def _count_elsewhere(self) -> None:
+        self.wrong_source += 1
+        if self.wrong_source == INTRUSIONS:
+            self._report(self, EventKind.INTRUSION)
 
     def _is_allowed(self) -> bool:
         """Asked of what is known to be the peer's: what only claims to come from there shall not use the allowance up."""

@@ -38,6 +38,7 @@ from media.ports import Choice
 _EVENTS = (EventKind.FIRST_PACKET, EventKind.SILENCE, EventKind.KEY_FAILURE, EventKind.FLOOD, EventKind.SOURCE_CHANGED, EventKind.KEY_WORN)
 _HANDSHAKE = len(_EVENTS)  # not for the listener
 _DIGIT = _HANDSHAKE + 1
+_INTRUSION = _DIGIT + 1
 _FOLLOW = {each: number for number, each in enumerate(Follow)}
 _SIDES = (Side.A, Side.B)
 
@@ -181,6 +182,8 @@ class NativeEngine(Control):
                 self._receive_handshake(handle, _SIDES[side])
             elif event == _DIGIT:
                 self._take_digits(handle, _SIDES[side])
+            elif event == _INTRUSION:
+                self._loop.call_soon(self._tell, handle, _SIDES[side], EventKind.INTRUSION)
             else:
                 self._loop.call_soon(self._tell, handle, _SIDES[side], _EVENTS[event])  # one at a time: a listener may raise
 

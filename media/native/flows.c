@@ -72,7 +72,7 @@ static void reception_of(const struct arrivals *arrivals, struct reception *rece
 /* Only with the lock. */
 static void fold(struct half *half) {
     struct flow *flow = half->flow;
-    half->counters[WRONG_SOURCE] += __atomic_exchange_n(&flow->wrong_source, 0, __ATOMIC_RELAXED);
+    relay_count_elsewhere(half, __atomic_exchange_n(&flow->wrong_source, 0, __ATOMIC_RELAXED));
     if (flow->mode != FLOW_FORWARD)
         return;
     reception_of(&flow->arrivals, &half->reception);

@@ -151,10 +151,17 @@ void half_end(struct half *half) {
     OPENSSL_cleanse(&half->reader, sizeof half->reader);
 }
 
+void relay_count_elsewhere(struct half *half, uint64_t packets) {
+    uint64_t before = half->counters[WRONG_SOURCE];
+    half->counters[WRONG_SOURCE] += packets;
+    if (before < INTRUSIONS && before + packets >= INTRUSIONS)
+        relay_report(half, INTRUSION);
+}
+
 /* Before anybody has said where the peer is, media that overtakes its answer is early, not wrong. */
 static void refuse_source(struct half *half) {
     if (half->latch.hosts.count)
-        half->counters[WRONG_SOURCE]++;
+        relay_count_elsewhere(half, 1);
 }
 
 static void refuse(struct half *half, enum verdict verdict) {
@@ -527,7 +534,7 @@ void half_receive(struct half *half, struct datagram *datagram, double now) {
     if (half->ice && size && is_stun(packet[0]))
         receive_check(half, packet, size, source, now);
     else if (half->ice && !is_checked(&half->checked, source))
-        half->counters[WRONG_SOURCE]++;
+        relay_count_elsewhere(half, 1);
     else if (!half->ice && !latch_admits(&half->latch, source))
         receive_from_elsewhere(half, datagram, size, now);
     else

@@ -72,7 +72,10 @@ struct handshake {
     uint8_t octets[];
 };
 
-enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, SOURCE_CHANGED, KEY_WORN, HANDSHAKE, DIGIT, EVENTS };
+/* Packets of a side from where its peer is not, until that is told: what is in flight when a peer moves is less. */
+#define INTRUSIONS 100
+
+enum event { FIRST_PACKET, SILENCE, KEY_FAILURE, FLOOD, SOURCE_CHANGED, KEY_WORN, HANDSHAKE, DIGIT, INTRUSION, EVENTS };
 
 /* Whether a peer is followed that sends from elsewhere in the middle of a call, as media.api.Follow has it. */
 enum follow { NEVER, AUTHENTICATED, SAME_ADDRESS };
@@ -252,5 +255,8 @@ void half_end(struct half *half);
 /* Given by the worker. `relay_answer`: whether it was sent, from the RTP or the RTCP port. */
 void relay_report(struct half *half, enum event event);
 bool relay_answer(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination);
+
+/* So many packets came from where the peer is not. */
+void relay_count_elsewhere(struct half *half, uint64_t packets);
 
 #endif

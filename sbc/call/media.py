@@ -16,6 +16,7 @@ NO_KEYS = 'Q.850;cause=41;text="no media keys"'
 _WARNINGS: Mapping[EventKind, str] = {
     EventKind.SILENCE: "no media",
     EventKind.FLOOD: "more media than speech has",
+    EventKind.INTRUSION: "media from where its peer is not, dropped",
     EventKind.SOURCE_CHANGED: "media comes from another address now",
     EventKind.KEY_FAILURE: "SRTP does not authenticate",
     EventKind.KEY_WORN: "SRTP key is used for longer than its owner said",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from media.api import Side
+from media.api import INTRUSIONS, Side
 from media.relay import MOST_PACKETS
 from tests.unit.media.packets import rtp
 from tests.world import Agent, World, connect
@@ -22,3 +22,19 @@ def test_RTP_09_a_flood_is_cut_and_told_of(world: World, office: Agent, carrier:
     carrier.answer(carrier.expect_request("BYE"), 200)
     media = world.records[0]["a"]["media"]  # type: ignore[index]
     assert (media["packets_received"], media["over_rate"]) == (MOST_PACKETS, 7)
+
+
+def test_RTP_03_who_sends_into_a_call_is_told_of(world: World, office: Agent, carrier: Agent) -> None:
+    invite, ok, _ = connect(office, carrier, "+4930123456")
+    (relay,) = world.open_relays
+    for sequence in range(INTRUSIONS + 7):
+        world.media.receive(relay, Side.A, rtp(sequence), ("192.0.2.66", 40000))
+    assert world.media.take_sent() == []
+    world.after(2)
+    told = [log for log in world.logs if log.event == "media from where its peer is not, dropped"]
+    assert [log.facts["side"] for log in told] == ["a"]
+    office.send(office.within(invite, ok, "BYE"))
+    office.expect_response(200)
+    carrier.answer(carrier.expect_request("BYE"), 200)
+    media = world.records[0]["a"]["media"]  # type: ignore[index]
+    assert media["wrong_source"] == INTRUSIONS + 7

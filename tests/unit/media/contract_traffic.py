@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from media.api import EventKind, Interface, Side, SideSpec, SideStats
+from media.api import INTRUSIONS, EventKind, Interface, Side, SideSpec, SideStats
 from media.relay import MOST_PACKETS
 from tests.unit.media.calls import Call
 from tests.unit.media.packets import keys, rtcp, rtp
@@ -179,6 +179,17 @@ class Traffic:
         assert mallory.pending() == []
         assert call.stats.a.latched == call.alice.address
         assert call.stats.a.packets_received == 1
+
+    def test_RTP_03_who_goes_on_sending_from_elsewhere_is_told_of_once(self, world: World) -> None:
+        call = Call(world)
+        mallory = world.peer("127.0.0.66")
+        call.from_alice(rtp(1))
+        for sequence in range(INTRUSIONS - 1):
+            call.dropped(mallory, rtp(sequence), "wrong_source")
+        assert call.events(EventKind.INTRUSION) == []
+        for sequence in range(3):
+            call.dropped(mallory, rtp(sequence), "wrong_source")
+        assert call.events(EventKind.INTRUSION) == [Side.A]
 
     def test_RTP_03_the_lock_holds_against_other_ports_and_allowed_hosts(self, world: World) -> None:
         call = Call(world, a={"latch_from": ("127.0.0.20",)})
