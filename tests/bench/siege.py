@@ -6,8 +6,10 @@ connection now and then. The attacker is nobody.
 
 from __future__ import annotations
 
+import csv
 import json
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -167,9 +169,13 @@ def storm(lab: Lab, rate: int, seconds: float) -> tuple[int, int]:
     each = scenario.read_text().count("<send>")
     count = int(rate / each * seconds)
     command = ["sipp", "-sf", str(scenario), "-i", lab.attacker.address, "-p", "5999", "-r", str(rate // each), "-m", str(count)]
-    with suppress(Exception):  # its exit status tells of calls that failed
-        lab.attacker.run([*command, "-nostdin", "-nd", "-timeout", f"{seconds:.0f}", f"{lab.outside}:5060"], timeout=seconds + 60)
-    return count * each, 0
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "stat.csv"
+        command += ["-nostdin", "-nd", "-timeout", f"{seconds:.0f}", "-trace_stat", "-stf", str(told), "-fd", "1", f"{lab.outside}:5060"]
+        with suppress(subprocess.CalledProcessError):  # its time was over
+            lab.attacker.run(command, timeout=seconds + 60)
+        rows = list(csv.DictReader(told.read_text().splitlines(), delimiter=";"))
+    return int(rows[-1]["TotalCallCreated"]) * each, 0
 
 
 def vicious(lab: Lab, seconds: float) -> tuple[int, int]:
