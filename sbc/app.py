@@ -132,10 +132,7 @@ class App:
             self._tasks = Tasks(loop, lambda error: self._log.exception("task_failed", error))
             closing.push_async_callback(self._tasks.close)
             self._core = self._build_core(snapshot, SystemIds())
-            bans = BanFile(self._settings.records.with_name("bans.json"), loop, self._bans_failed)
-            closing.callback(bans.close)
-            self._guard = Guard(Shield(SystemIds().random(32)), SystemClock().now, self._log, self.stats, kernel, bans)
-            self._guard.restore(bans.found)
+            self._guard = self._guarding(loop, kernel, closing)
             self._engine = Engine(
                 loop, self._core, SystemClock(), self._media, records, self._log, self.stats, recordings, registrations, self._guard
             )
@@ -316,6 +313,14 @@ class App:
 
     def _usage_failed(self, problem: str) -> None:
         self._log.event("error", "limits_not_written", {"problem": problem})
+
+    def _guarding(self, loop: asyncio.AbstractEventLoop, kernel: Kernel, closing: AsyncExitStack) -> Guard:
+        """With the bans of the process before."""
+        bans = BanFile(self._settings.records.with_name("bans.json"), loop, self._bans_failed)
+        closing.callback(bans.close)
+        guard = Guard(Shield(SystemIds().random(32)), SystemClock().now, self._log, self.stats, kernel, bans)
+        guard.restore(bans.found)
+        return guard
 
     def _bans_failed(self, problem: str) -> None:
         self._log.event("error", "bans_not_kept", {"problem": problem})
