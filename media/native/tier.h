@@ -24,6 +24,8 @@ struct tier {
 
     /* Readable when something is in a ring of that thread. */
     int (*descriptor)(void *self, int thread);
+    /* Whether it tells of what is there now, and of all that comes: not while a thread looks by itself, for each time costs whoever receives. */
+    void (*watch)(void *self, int thread, bool told);
     /* Datagrams out of the rings, and whose they are; how many. */
     int (*receive)(void *self, int thread, struct datagram *datagrams, struct handed *of, int most);
     /* Into a ring, to where `flow` leads; false: not this way. `flush` after the last one. */

@@ -347,6 +347,11 @@ static struct half *half_of(const struct worker *worker, uint64_t data) {
     return relay ? &relay->side[(data & 3) >> 1] : NULL;
 }
 
+static void expect_flow(const struct flow *flow) {
+    for (size_t at = 0; flow && at < offsetof(struct flow, allowance); at += CACHE_LINE)
+        expect_line((const uint8_t *)flow + at);
+}
+
 static void expect_keys(const struct half *half) {
     if (half->keys.inbound)
         srtp_expect(half->keys.inbound);
@@ -463,8 +468,11 @@ static int serve_rings(struct worker *worker, double now) {
             expect(worker, (uint64_t)(uint32_t)of[each].relay << 2 | (uint64_t)of[each].side << 1);
     for (int each = 0; each < arrived; each++) {
         const struct half *half = of[each].worker == worker->number ? half_handed(worker, &of[each]) : NULL;
-        if (half)
-            expect_keys(half);
+        if (!half)
+            continue;
+        expect_keys(half);
+        expect_flow(half->flow);
+        expect_flow(half->far->flow);
     }
     for (int each = 0; each < arrived; each++) {
         held = hold(held, &worker->engine->worker[of[each].worker]);
@@ -516,8 +524,8 @@ static int serve_all(struct worker *worker, const struct epoll_event *events, in
     pthread_mutex_lock(&worker->lock);
     for (int first = 0; first < count; first += GROUP)
         serve(worker, events + first, count - first < GROUP ? count - first : GROUP, now);
-    if (has_rings(events, count))
-        count += serve_all_rings(worker, now);
+    worker->from_rings = worker->thick || has_rings(events, count) ? serve_all_rings(worker, now) : 0;
+    count += worker->from_rings;
     if (at - worker->swept_at >= worker->engine->sweep_every) {
         worker->swept_at = at;
         sweep(worker, now);
@@ -531,6 +539,27 @@ static void coalesce(void) {
     nanosleep(&pause, NULL);
 }
 
+/* How many; 0 as well where the rings are to be looked at alone. */
+static int wait_for_events(struct worker *worker, struct epoll_event *events) {
+    if (worker->blind > 0) {
+        worker->blind--;
+        return 0;
+    }
+    double wait = worker->thick ? 0 : worker->swept_at + worker->engine->sweep_every - monotonic();
+    int count = epoll_wait(worker->epoll, events, BATCH, wait > 0 ? (int)(wait * 1000) + 1 : 0);
+    if (worker->thick && count <= 0)
+        worker->blind = MOST_BLIND - 1;
+    return count > 0 ? count : 0;
+}
+
+static void watch_rings(struct worker *worker, bool thick) {
+    if (thick != worker->thick)
+        worker->tier->watch(worker->tier->self, worker->number, !thick);
+    worker->thick = thick;
+    if (!thick)
+        worker->blind = 0;
+}
+
 static void *work(void *argument) {
     struct worker *worker = argument;
     struct epoll_event events[BATCH];
@@ -538,13 +567,14 @@ static void *work(void *argument) {
     prctl(PR_SET_TIMERSLACK, 10000ul, 0ul, 0ul, 0ul); /* 10 us: the usual 50 are a tenth of COALESCE */
     double woken = monotonic();
     for (;;) {
-        double wait = worker->swept_at + worker->engine->sweep_every - monotonic();
-        int count = epoll_wait(worker->epoll, events, BATCH, wait > 0 ? (int)(wait * 1000) + 1 : 0);
-        count = serve_all(worker, events, count > 0 ? count : 0);
+        int ready = wait_for_events(worker, events);
+        int count = serve_all(worker, events, ready);
         if (count < 0)
             return NULL;
         double now = monotonic();
-        if (count > 0 && count < SMALL_BATCH && now - woken < DENSE)
+        bool dense = count > 0 && now - woken < DENSE;
+        watch_rings(worker, dense && worker->from_rings > 0);
+        if (dense && count < SMALL_BATCH)
             coalesce();
         woken = now;
     }

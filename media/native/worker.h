@@ -28,6 +28,9 @@
 #define DENSE 1e-3    /* seconds */
 #define COALESCE 5e-4 /* seconds: where the saving levels off, and an eighth of what jitter buffers hold at least */
 
+/* While packets come thick by the rings and none by sockets, it looks for the latter once in so many times: asking costs as much as two packets. */
+#define MOST_BLIND 4
+
 #define MAX_WORKERS 64
 #define RINGS 0 /* what epoll says of the tier; a relay's generation begins at 1 */
 #define MOST_SWEEP 60.0 /* seconds between looks for silent peers; an epoll counts milliseconds in an int */
@@ -47,6 +50,9 @@ struct worker {
     uint32_t generation;
     struct relay *first_event, *last_event;
     double swept_at;
+    bool thick;     /* so many datagrams come by the rings that it looks for them without being told */
+    int from_rings; /* datagrams, when it last looked */
+    int blind;      /* times it looked there and not at the sockets */
 };
 
 struct engine {

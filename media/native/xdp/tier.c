@@ -129,6 +129,16 @@ struct flow_counts xdp_count(const struct xdp *xdp) {
 
 static int descriptor(void *self, int thread) { return ((struct xdp *)self)->epolls[thread]; }
 
+static void watch(void *self, int thread, bool told) {
+    struct xdp *xdp = self;
+    struct epoll_event event = {.events = told ? EPOLLIN : 0};
+    pthread_mutex_lock(&xdp->lock);
+    for (int each = 0; each < xdp->port_count; each++)
+        for (int queue = thread; queue < xdp->ports[each]->ring_count; queue += xdp->threads)
+            epoll_ctl(xdp->epolls[thread], EPOLL_CTL_MOD, ring_descriptor(xdp->ports[each]->rings[queue]), &event);
+    pthread_mutex_unlock(&xdp->lock);
+}
+
 static int receive(void *self, int thread, struct datagram *datagrams, struct handed *of, int most) {
     struct xdp *xdp = self;
     int count = 0;
@@ -342,6 +352,7 @@ struct xdp *xdp_new(int threads, bool forwards, struct problem *problem) {
                               .flow_publish = flow_publish,
                               .flow_close = flow_close,
                               .descriptor = descriptor,
+                              .watch = watch,
                               .receive = receive,
                               .send = send_out,
                               .flush = flush};
