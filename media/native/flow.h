@@ -15,6 +15,10 @@
 #define MAX_DROPOUT 3000
 #define MAX_MISORDER 100
 
+/* Packets of a flow between two sweeps that go by AF_XDP: twice what is relayed in a second. More go to the socket, whose buffer they fill
+ * and nobody else's way: the rings are everybody's. */
+#define MOST_HANDED 2000
+
 #define JITTER_SHIFT 20 /* binary places of `jitter` */
 
 enum flow_mode {
@@ -63,7 +67,7 @@ struct flow {
     __u8 from[16], to[16];
 
     __s32 allowance;
-    __u64 packets, octets, wrong_source, over_rate;
+    __u64 packets, octets, wrong_source, over_rate; /* handed over: `packets` since the last sweep */
     struct arrivals arrivals;
     __u32 rates[MAX_CLOCKS];
     __u8 clock[128];   /* by payload type: which of the rates; */

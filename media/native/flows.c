@@ -209,6 +209,8 @@ void flow_tend(const struct tier *tier, struct half *half) {
         return;
     }
     lock_flow(half->flow);
+    if (half->flow->mode == FLOW_USER)
+        __atomic_store_n(&half->flow->packets, 0, __ATOMIC_RELAXED);
     settle(half->flow, half->rtp);
     unlock_flow(half->flow);
 }

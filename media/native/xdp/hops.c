@@ -1,8 +1,10 @@
 #define _GNU_SOURCE
 #include "hops.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_arp.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -102,7 +104,11 @@ static void read_vlan(const struct rtattr *information, struct device *device, i
     if (!kind || strncmp(RTA_DATA(kind), "vlan", RTA_PAYLOAD(kind)) != 0 || !data)
         return;
     const struct rtattr *id = attribute_of(RTA_DATA(data), (int)RTA_PAYLOAD(data), IFLA_VLAN_ID);
-    if (id && below) {
+    const struct rtattr *protocol = attribute_of(RTA_DATA(data), (int)RTA_PAYLOAD(data), IFLA_VLAN_PROTOCOL);
+    uint16_t tag = 0;
+    if (protocol)
+        memcpy(&tag, RTA_DATA(protocol), sizeof tag);
+    if (id && below && tag == htons(ETH_P_8021Q)) { /* not those of providers (802.1ad), whose tags are others */
         memcpy(&device->vlan, RTA_DATA(id), sizeof device->vlan);
         device->physical = below;
     }

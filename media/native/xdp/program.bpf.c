@@ -418,6 +418,8 @@ static __always_inline int hand_over(struct xdp_md *ctx, struct flow *flow, __u3
     __u32 ring = of->first + ctx->rx_queue_index;
     if (!bpf_map_lookup_elem(&rings, &ring))
         return pass_in_order(flow);
+    if (__sync_fetch_and_add(&flow->packets, 1) >= MOST_HANDED)
+        return pass_in_order(flow);
     struct handed handed = {.relay = flow->relay, .worker = flow->worker, .side = flow->side};
     if (*(volatile __u32 *)&flow->generation != generation)
         return XDP_PASS;

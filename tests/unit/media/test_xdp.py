@@ -305,6 +305,22 @@ def test_a_flood_is_cut_in_the_kernel(world: Wired) -> None:
     assert world.stack() - before < 900, "of 1,998"
 
 
+def test_a_flood_by_af_xdp_goes_to_its_socket_and_not_into_the_rings_of_all(wires: Cable) -> None:
+    world = Wired(wires, MODES["native"], sweep_every=0.3)
+    world.begin_there()
+    try:
+        call = Call(world, hosts=(ALICE, BOB), b={"send_keys": keys(4)})
+        call.from_alice(rtp(1))
+        world.until(lambda: settled(world, 1))
+        before = world.stack()
+        for sequence in range(2, 8000):
+            call.alice.send(rtp(sequence), call.ports.a)
+        assert world.stack() > before
+        world.until(lambda: settled(world, 1))
+    finally:
+        world.end()
+
+
 def test_rtcp_and_strange_payload_types_go_by_the_socket_and_disturb_nothing(world: Wired) -> None:
     call = joined(world)
     call.alice_rtcp.send(rtcp(), call.rtcp_ports[0])

@@ -112,17 +112,20 @@ class PatientPeer(SocketPeer):
 class XdpWorld(NativeWorld):
     ours6, theirs6, theirs6_put_oddly = "fd99::1", "fd99::2", "fd99:0::2"
 
-    def __init__(self, made: Cable, express: Express, *, workers: int = 1) -> None:
+    def __init__(self, made: Cable, express: Express, *, workers: int = 1, sweep_every: float = 0.002) -> None:
         self.cable = made
         self._express = express
         self._workers = workers
+        self._sweep_every = sweep_every
         self._settled = False
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         made.near.enter()
         super().__init__(uvloop.new_event_loop)
 
     def _build(self) -> MediaEngine:
-        engine = XdpEngine(self._loop, workers=self._workers, clock=lambda: self._now, sweep_every=0.002, express=self._express)
+        engine = XdpEngine(
+            self._loop, workers=self._workers, clock=lambda: self._now, sweep_every=self._sweep_every, express=self._express
+        )
         engine.set_clock(self._now)
         return engine
 
