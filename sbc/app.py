@@ -16,7 +16,7 @@ from pathlib import Path
 
 from media import engines
 from media.api import MediaError, Packets
-from sbc import __version__
+from sbc import __version__, descriptors
 from sbc.admin import wire
 from sbc.admin.server import AdminServer
 from sbc.changes import Changes, restored
@@ -338,6 +338,8 @@ class App:
         for name, realm in snapshot.realms.items():
             relay = realm.relay
             lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port} ({self._provision.tiers[name].name})"]
+        scarce = descriptors.shortage(snapshot)
+        lines += [f"  {scarce} (warning)"] if scarce else []
         if self._settings.companion:  # the quick start, with passwords made for it: nowhere else are they ever shown
             program = sys.argv[0] if Path(sys.argv[0]).name == "sbc" else "sbc"
             lines += [f"  {user.name}'s password is {user.password}; try: {program} testcall" for user in snapshot.users.values()]
@@ -352,7 +354,7 @@ def run(settings: Settings, media: engines.Choice, say: Callable[[str], None], l
     async def serve() -> None:
         await App(settings, say, media=media, load=load).run()
 
-    raise_descriptor_limit()
+    descriptors.raise_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
 
@@ -387,13 +389,6 @@ def counts(snapshot: Snapshot) -> str:
 def companion(*arguments: str) -> tuple[str, ...]:
     """Another command of ours as Settings.companion."""
     return (sys.executable, "-m", "sbc", *arguments)
-
-
-def raise_descriptor_limit() -> None:
-    """As high as we may: a call holds four media sockets, and 1,024, the usual soft limit, would end at 250 calls."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def resident_memory() -> float:

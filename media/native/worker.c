@@ -502,16 +502,9 @@ static int serve_all_rings(struct worker *worker, double now) {
     return total;
 }
 
-static bool has_stop(const struct epoll_event *events, int count) {
+static bool has(const struct epoll_event *events, int count, uint64_t what) {
     for (int each = 0; each < count; each++)
-        if (events[each].data.u64 == STOP)
-            return true;
-    return false;
-}
-
-static bool has_rings(const struct epoll_event *events, int count) {
-    for (int each = 0; each < count; each++)
-        if (events[each].data.u64 == RINGS)
+        if (events[each].data.u64 == what)
             return true;
     return false;
 }
@@ -519,12 +512,12 @@ static bool has_rings(const struct epoll_event *events, int count) {
 /* How many datagrams there were; -1: the engine ends. */
 static int serve_all(struct worker *worker, const struct epoll_event *events, int count) {
     double now = engine_now(worker->engine), at = monotonic();
-    if (has_stop(events, count))
+    if (has(events, count, STOP))
         return -1;
     pthread_mutex_lock(&worker->lock);
     for (int first = 0; first < count; first += GROUP)
         serve(worker, events + first, count - first < GROUP ? count - first : GROUP, now);
-    worker->from_rings = worker->thick || has_rings(events, count) ? serve_all_rings(worker, now) : 0;
+    worker->from_rings = worker->thick || has(events, count, RINGS) ? serve_all_rings(worker, now) : 0;
     count += worker->from_rings;
     if (at - worker->swept_at >= worker->engine->sweep_every) {
         worker->swept_at = at;

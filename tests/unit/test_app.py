@@ -414,14 +414,6 @@ def test_the_real_thing_starts_and_ends_with_exit_status_0(stage: Stage) -> None
     assert "Warning" not in errors
 
 
-def test_the_descriptor_limit_is_as_high_as_allowed() -> None:
-    import resource
-
-    app.raise_descriptor_limit()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert soft == hard
-
-
 def test_a_call_on_the_wire_becomes_a_file_that_replays(stage: Stage) -> None:
     text = POLICY.replace("127.0.0.9/32", f"{LOCALHOST}/32").replace("media: plain}}\nroutes", "media: plain, record: failed}}\nroutes")
     stage.write(text.replace('to: "*"', 'to: "+1*"'))

@@ -123,9 +123,7 @@ class XdpWorld(NativeWorld):
         super().__init__(uvloop.new_event_loop)
 
     def _build(self) -> MediaEngine:
-        engine = XdpEngine(
-            self._loop, workers=self._workers, clock=lambda: self._now, sweep_every=self._sweep_every, express=self._express
-        )
+        engine = XdpEngine(self._loop, workers=self._workers, clock=lambda: self._now, sweep_every=self._sweep_every, express=self._express)
         engine.set_clock(self._now)
         return engine
 
