@@ -187,7 +187,9 @@ void reception_count(struct reception *reception, const uint8_t *packet, uint32_
     } else if (timestamp == reception->timestamp) {
         return; /* packets of one telephone event share a timestamp (RFC 4733 s2.2.1.2): the wait between them is not jitter */
     } else {
-        double difference = fabs(remainder(transit - reception->transit, 0x1p32)); /* the timestamp wraps */
+        double difference = fabs(transit - reception->transit);
+        if (difference > 0x1p31)
+            difference = fabs(remainder(difference, 0x1p32)); /* the timestamp wraps */
         reception->jitter += (difference - reception->jitter) / 16;
     }
     reception->transit = transit;
