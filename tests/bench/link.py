@@ -2,6 +2,7 @@
 
 A PBX calls a carrier and both talk, through `sbc link` and an edge, and then through the edge alone, SIP and RTP over UDP. Between
 the site and the edge is the same way, which loses and delays. All is real but the two who talk: processes, sockets, descriptions.
+On a machine that is busy with other things what is late is late for want of a CPU, and says nothing of the link.
 The opinion of the listeners is that of the model in the call records (ITU-T G.107), with the loss, the delay and a buffer of 60 ms.
 
 Exit status 1: a call was lost, or the link costs a listener more than 0.2.
@@ -31,7 +32,7 @@ from tests.bench.talkers import Found, Heard, Spec
 from tests.unit.link.certificates import credential, write
 
 EDGE, AS_EDGE, AS_SITE, CORE, CARRIER, SITE, PBX = (f"127.0.3.{number}" for number in range(1, 8))
-RATE = 10.0  # calls begun a second
+RATE = 5.0  # calls begun a second: more than fifty people do
 WORSE = 0.2  # of an opinion score that a link may cost
 STARTED, SETTLED = 30.0, 15.0  # seconds until a process serves, until all records are written
 GOOD = 1.0  # seconds of silence at the end of a call that is no loss of the call
