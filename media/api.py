@@ -54,6 +54,9 @@ KEY_LENGTHS: Mapping[Suite, int] = {
 
 LARGEST_MKI = 128  # octets (RFC 4568 s6.1)
 
+# Keys of one direction at a time, told apart by their MKIs. Two are what changing from one to the next takes.
+MOST_KEYS = 4
+
 # Those that a DTLS handshake can agree on (RFC 5764 s4.1.2, RFC 7714 s14.2).
 DTLS_SUITES = frozenset({
     Suite.AES_CM_128_HMAC_SHA1_80,
@@ -80,18 +83,31 @@ class Keys:
 
     mki        octets that every packet carries to name the key (RFC 3711 s3.1); none: packets have no such field
     lifetime   packets its owner says it is good for; None: as many as SRTP allows
+    more       further keys to receive under, three at most (MOST_KEYS): each of the same suite, with another MKI of the same length
     """
 
     suite: Suite
     master: bytes = field(repr=False)
     mki: bytes = b""
     lifetime: int | None = field(default=None, compare=False)
+    more: tuple[Keys, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if len(self.mki) > LARGEST_MKI:
             raise MediaError(f"an MKI has {LARGEST_MKI} octets at most")
         if len(self.master) != self.suite.key_length:
             raise MediaError(f"{self.suite} needs {self.suite.key_length} octets of key and salt")
+        if self.more:
+            self._check_more()
+
+    def _check_more(self) -> None:
+        every = (self, *self.more)
+        if len(every) > MOST_KEYS or any(each.more for each in self.more):
+            raise MediaError(f"more than {MOST_KEYS} keys")
+        if len({each.suite for each in every}) > 1:
+            raise MediaError("keys of one direction have one suite")
+        if not self.mki or len({len(each.mki) for each in every}) > 1 or len({each.mki for each in every}) < len(every):
+            raise MediaError("several keys are told apart by MKIs of one length")
 
 
 class Role(StrEnum):

@@ -98,14 +98,19 @@ class Inbound(_Context):
     """Takes protection off. `before` is the context this one replaces: peers change keys while packets are in flight,
     so it serves until the first packet under the new key (RFC 4568 s6.4 has the receiver ready for both). Whatever the new
     one says: under another suite a packet may look too short, or like SRTCP in the clear.
+
+    Several keys have a session of libsrtp each, and so each its own roll-over counter, where RFC 3711 s3.2.1 has one for all: a peer that
+    comes to another key after its sequence numbers have begun again is not understood. The compiled engine does.
     """
 
-    __slots__ = ("_galois", "before", "left")
+    __slots__ = ("_galois", "_left", "_more", "before", "worn")
 
     def __init__(self, keys: Keys, before: Inbound | None = None) -> None:
         super().__init__(keys, Policy.SSRC_ANY_INBOUND)
         self._galois = keys.suite in _GALOIS
-        self.left = keys.lifetime or _MOST_PACKETS  # RTP packets
+        self._left = keys.lifetime or _MOST_PACKETS  # RTP packets
+        self._more = [Inbound(each) for each in keys.more]
+        self.worn = False  # the RTP packet that was just accepted is the last its key is good for
         self.before = before
         if before is not None:
             before.before = None
@@ -113,22 +118,24 @@ class Inbound(_Context):
     def rtp(self, packet: bytes) -> bytes:
         """Plain RTP of a well-formed SRTP packet. Raises Refused."""
         try:
-            plain = self._run(self._session.unprotect, self._cut(packet, self._rtp_tail, RTP_HEADER), packet[8:12])
+            cut, key = self._named(packet, self._rtp_tail, RTP_HEADER)
+            plain = key._run(key._session.unprotect, cut, packet[8:12])
         except Refused:
             if self.before is None:
                 raise
             return self.before.rtp(packet)
         self.before = None
-        self.left -= 1
+        key._left -= 1
+        self.worn = not key._left
         return plain
 
     def rtcp(self, packet: bytes) -> bytes:
         """Plain RTCP of an SRTCP packet of at least eight octets. Raises Refused."""
         try:
-            cut = self._cut(packet, self._rtcp_tail, RTCP_HEADER)
+            cut, key = self._named(packet, self._rtcp_tail, RTCP_HEADER)
             if self._galois and not cut[-4] & _ENCRYPTED:
                 raise Unusable
-            plain = self._run(self._session.unprotect_rtcp, cut, packet[4:8])
+            plain = key._run(key._session.unprotect_rtcp, cut, packet[4:8])
         except Refused:
             if self.before is None:
                 raise
@@ -136,17 +143,18 @@ class Inbound(_Context):
         self.before = None
         return plain
 
-    def _cut(self, packet: bytes, tail: int, least: int) -> bytes:
-        """Without the MKI, which is not authenticated. `least`: octets that stand before it."""
+    def _named(self, packet: bytes, tail: int, least: int) -> tuple[bytes, Inbound]:
+        """The packet without its MKI, which is not authenticated, and the key that names. `least`: octets that stand before it."""
         if not self._mki:
-            return packet
+            return packet, self
         end = len(packet) - tail
         start = end - len(self._mki)
         if start < least:
             raise Unusable
-        if packet[start:end] != self._mki:
-            raise AuthenticationFailed  # another key's
-        return packet[:start] + packet[end:]
+        for key in (self, *self._more):
+            if packet[start:end] == key._mki:
+                return packet[:start] + packet[end:], key
+        raise AuthenticationFailed  # another key's
 
 
 class Outbound(_Context):

@@ -313,7 +313,7 @@ class Half:
         """A packet of the peer's with its protection off. Raises Refused."""
         packet = inbound.rtp(packet)
         self._unproven, self.auth_failing = KEY_FAILURES, 0
-        if not inbound.left:
+        if inbound.worn:
             self._report(self, EventKind.KEY_WORN)
         return packet
 

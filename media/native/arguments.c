@@ -76,27 +76,35 @@ static bool parse_hosts(PyObject *given, struct spec *spec) {
 
 /* Specs */
 
-/* None or (suite, master, MKI, lifetime). */
-static bool parse_keys(PyObject *given, struct key *key) {
+/* (suite, master, MKI, lifetime) */
+static bool parse_key(PyObject *given, struct key *key) {
     int suite;
     const char *master, *mki;
     Py_ssize_t size, mki_size;
     unsigned long long lifetime;
-    if (given == Py_None)
-        return true;
     if (!PyArg_ParseTuple(given, "iy#y#K:keys", &suite, &master, &size, &mki, &mki_size, &lifetime))
         return false;
     if (suite < 0 || suite >= SUITES || (size_t)size != suite_key_length((enum suite)suite) || mki_size > MAX_MKI) {
         PyErr_SetString(PyExc_ValueError, "key and salt do not fit the suite, or the MKI is too long");
         return false;
     }
-    key->given = true;
     key->suite = (enum suite)suite;
     memcpy(key->master, master, (size_t)size);
     memcpy(key->mki, mki, (size_t)mki_size);
     key->mki_size = (size_t)mki_size;
     key->lifetime = lifetime;
     return true;
+}
+
+/* A tuple of keys. */
+static bool parse_keys(PyObject *given, struct keys *keys) {
+    Py_ssize_t count = PyTuple_Size(given);
+    if (count > MOST_KEYS)
+        PyErr_Format(PyExc_ValueError, "more than %d keys", MOST_KEYS);
+    for (Py_ssize_t each = 0; !PyErr_Occurred() && each < count; each++)
+        if (parse_key(PyTuple_GetItem(given, each), &keys->of[each]))
+            keys->count++;
+    return !PyErr_Occurred();
 }
 
 /* The clock of a payload type in Hz; 0: nobody has said. */

@@ -3,16 +3,16 @@
 from typing import TypeAlias
 
 _Address: TypeAlias = tuple[str, int]
-_Keys: TypeAlias = tuple[int, bytes, bytes, int]
+_Keys: TypeAlias = tuple[tuple[int, bytes, bytes, int], ...]
 _Spec: TypeAlias = tuple[
     _Address | None,
     _Address | None,
     bool,
     tuple[str, ...],
-    _Keys | None,
-    _Keys | None,
-    _Keys | None,
-    _Keys | None,
+    _Keys,
+    _Keys,
+    _Keys,
+    _Keys,
     dict[int, int],
     dict[int, int],
     bool,

@@ -232,5 +232,7 @@ def _told(spec: SideSpec) -> core._Spec:
     )
 
 
-def _numbered(keys: Keys | None) -> tuple[int, bytes, bytes, int] | None:
-    return None if keys is None else (NUMBERS[keys.suite], keys.master, keys.mki, keys.lifetime or 0)
+def _numbered(keys: Keys | None) -> tuple[tuple[int, bytes, bytes, int], ...]:
+    if keys is None:
+        return ()
+    return tuple([(NUMBERS[each.suite], each.master, each.mki, each.lifetime or 0) for each in (keys, *keys.more)])

@@ -370,8 +370,8 @@ static PyObject *engine_take_handshake(PyObject *given, PyObject *arguments) {
     for (; each; each = next) {
         next = each->next;
         PyObject *source = list ? address_or_none(&each->source) : NULL;
-        PyObject *control = source ? PyBool_FromLong(each->control) : NULL;
-        PyObject *item = control ? Py_BuildValue("(Ny#N)", control, (const char *)each->octets, (Py_ssize_t)each->size, source) : NULL;
+        PyObject *control = each->control ? Py_True : Py_False;
+        PyObject *item = source ? Py_BuildValue("(Oy#N)", control, (const char *)each->octets, (Py_ssize_t)each->size, source) : NULL;
         if (!item || PyList_Append(list, item) < 0)
             Py_CLEAR(list);
         Py_XDECREF(item);

@@ -32,13 +32,29 @@ static bool fits(const struct half *half, const union address *address) {
     return !is_somewhere(address) || address->any.sa_family == half->local.any.sa_family;
 }
 
-/* A new context, or that the present one has that very key. */
-static bool prepare_key(const struct key *key, const struct srtp *present, bool sending, struct srtp **made, bool *same) {
-    *same = key->given ? present && srtp_has_key(present, key->suite, key->master, key->mki, key->mki_size) : !present;
-    *made = key->given && !*same ? srtp_new(key->suite, key->master, sending) : NULL;
-    if (*made)
-        srtp_name(*made, key->mki, key->mki_size, key->lifetime);
-    return *made || *same || !key->given;
+static bool has_keys(const struct srtp *present, const struct keys *keys) {
+    for (size_t each = 0; each < keys->count; each++, present = srtp_next(present)) {
+        const struct key *key = &keys->of[each];
+        if (!present || !srtp_has_key(present, key->suite, key->master, key->mki, key->mki_size))
+            return false;
+    }
+    return !present;
+}
+
+/* A new context, or that the present one has those very keys. */
+static bool prepare_key(const struct keys *keys, const struct srtp *present, bool sending, struct srtp **made, bool *same) {
+    *same = has_keys(present, keys);
+    *made = NULL;
+    for (size_t left = *same ? 0 : keys->count; left; left--) {
+        const struct key *key = &keys->of[left - 1];
+        struct srtp *first = srtp_new(key->suite, key->master, sending);
+        if (!first)
+            return false; /* spec_end frees the others */
+        srtp_name(first, key->mki, key->mki_size, key->lifetime);
+        srtp_append(first, *made);
+        *made = first;
+    }
+    return true;
 }
 
 static bool prepare_keys(struct keying *keys, const struct contexts *present) {

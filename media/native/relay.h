@@ -112,16 +112,21 @@ struct type_rule {
 };
 
 struct key {
-    bool given;
     enum suite suite;
     uint8_t master[MAX_MASTER], mki[MAX_MKI];
     size_t mki_size;
     uint64_t lifetime; /* packets; 0: as many as SRTP allows */
 };
 
+/* Of one direction: several have an MKI each. None: it is plain. */
+struct keys {
+    size_t count;
+    struct key of[MOST_KEYS];
+};
+
 /* The keys of both directions of a stream, and what half_prepare makes of them. */
 struct keying {
-    struct key receive, transmit;
+    struct keys receive, transmit;
     struct srtp *inbound, *outbound; /* new contexts, owned; NULL: none, or the same key as before (see below) */
     bool same_inbound, same_outbound;
 };

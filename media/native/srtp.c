@@ -77,7 +77,8 @@ struct srtp {
     uint8_t master[MAX_MASTER];
     size_t mki_size;
     uint64_t left; /* RTP packets the key is good for */
-    struct protocol rtp, rtcp;
+    struct protocol rtp, rtcp; /* with the streams of all keys */
+    struct srtp *next, *last;  /* another key; and the one that the last packet was under */
     uint8_t mki[MAX_MKI];
 };
 
@@ -228,6 +229,7 @@ struct srtp *srtp_new(enum suite suite, const uint8_t *master, bool sending) {
     srtp->suite = suite;
     srtp->profile = &PROFILES[suite];
     srtp->sending = sending;
+    srtp->last = srtp;
     memcpy(srtp->master, master, suite_key_length(suite));
     if (!start(srtp, &srtp->rtp)) {
         srtp_free(srtp);
@@ -244,11 +246,16 @@ void srtp_name(struct srtp *srtp, const uint8_t *mki, size_t size, uint64_t life
         memcpy(srtp->mki, mki, size);
 }
 
-bool srtp_is_worn(const struct srtp *srtp) { return srtp->left == 0; }
+void srtp_append(struct srtp *srtp, struct srtp *next) { srtp->next = next; }
+
+const struct srtp *srtp_next(const struct srtp *srtp) { return srtp->next; }
+
+bool srtp_is_worn(const struct srtp *srtp) { return srtp->last->left == 0; }
 
 void srtp_free(struct srtp *srtp) {
     if (!srtp)
         return;
+    srtp_free(srtp->next);
     EVP_CIPHER_CTX_free(srtp->rtp.cipher); /* which zeroes its key */
     EVP_CIPHER_CTX_free(srtp->rtcp.cipher);
     free(srtp->rtp.streams.of);
@@ -383,17 +390,20 @@ static void add_mki(const struct srtp *srtp, uint8_t *packet, size_t *size, size
     *size += srtp->mki_size;
 }
 
-/* `least`: octets that stand before it. */
-static enum verdict cut_mki(const struct srtp *srtp, uint8_t *packet, size_t *size, size_t tail, size_t least) {
-    if (!srtp->mki_size)
+/* `*key` becomes the one it names; `least`: octets that stand before it. */
+static enum verdict cut_mki(struct srtp **key, uint8_t *packet, size_t *size, size_t tail, size_t least) {
+    size_t named = (*key)->mki_size;
+    if (!named)
         return ACCEPTED;
-    if (*size < least + srtp->mki_size + tail)
+    if (*size < least + named + tail)
         return UNUSABLE;
-    uint8_t *at = packet + *size - tail - srtp->mki_size;
-    if (memcmp(at, srtp->mki, srtp->mki_size) != 0)
-        return AUTHENTICATION_FAILED; /* another key's */
-    memmove(at, at + srtp->mki_size, tail);
-    *size -= srtp->mki_size;
+    uint8_t *at = packet + *size - tail - named;
+    while (*key && memcmp(at, (*key)->mki, named) != 0)
+        *key = (*key)->next;
+    if (!*key)
+        return AUTHENTICATION_FAILED; /* nobody's that we know */
+    memmove(at, at + named, tail);
+    *size -= named;
     return ACCEPTED;
 }
 
@@ -428,18 +438,20 @@ enum verdict srtp_protect(struct srtp *srtp, uint8_t *packet, size_t *size, size
 }
 
 enum verdict srtp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header) {
-    struct protocol *rtp = &srtp->rtp;
-    enum verdict named = cut_mki(srtp, packet, size, srtp->profile->gcm ? 0 : srtp->profile->tag, RTP_HEADER);
+    struct srtp *key = srtp;
+    enum verdict named = cut_mki(&key, packet, size, srtp->profile->gcm ? 0 : srtp->profile->tag, RTP_HEADER);
     if (named != ACCEPTED)
         return named;
+    const struct protocol *rtp = &key->rtp;
+    struct streams *streams = &srtp->rtp.streams;
     uint32_t ssrc = read32(packet + 8);
-    struct stream *stream = find(&rtp->streams, ssrc);
+    struct stream *stream = find(streams, ssrc);
     uint64_t index = estimate(stream, read16(packet + 2));
     if (index > MAX_RTP_INDEX)
         return UNUSABLE;
     if (is_replay(stream, index))
         return REPLAYED;
-    if (*size < header + srtp->profile->tag || (!stream && !has_room(&rtp->streams)))
+    if (*size < header + srtp->profile->tag || (!stream && !has_room(streams)))
         return UNUSABLE;
     size_t plain = *size - srtp->profile->tag;
     if (srtp->profile->gcm) {
@@ -457,8 +469,9 @@ enum verdict srtp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size, si
             return UNUSABLE;
     }
     *size = plain;
-    srtp->left--;
-    commit(&rtp->streams, stream, ssrc, index);
+    key->left--;
+    srtp->last = key;
+    commit(streams, stream, ssrc, index);
     return ACCEPTED;
 }
 
@@ -498,23 +511,25 @@ enum verdict srtcp_protect(struct srtp *srtp, uint8_t *packet, size_t *size) {
 }
 
 enum verdict srtcp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size) {
-    struct protocol *rtcp = &srtp->rtcp;
+    struct srtp *key = srtp;
     size_t tag_size = srtp->profile->gcm ? TAG_GCM : TAG_RTCP;
-    enum verdict named = cut_mki(srtp, packet, size, srtp->profile->gcm ? 0 : TAG_RTCP, RTCP_HEADER);
+    enum verdict named = cut_mki(&key, packet, size, srtp->profile->gcm ? 0 : TAG_RTCP, RTCP_HEADER);
     if (named != ACCEPTED)
         return named;
-    if (*size < RTCP_HEADER + tag_size + INDEX_WORD || !rtcp_ready(srtp))
+    if (*size < RTCP_HEADER + tag_size + INDEX_WORD || !rtcp_ready(key))
         return UNUSABLE;
+    const struct protocol *rtcp = &key->rtcp;
+    struct streams *streams = &srtp->rtcp.streams;
     size_t plain = *size - tag_size - INDEX_WORD;
     const uint8_t *word = packet + (srtp->profile->gcm ? *size - INDEX_WORD : plain);
     if (!(read32(word) & ENCRYPTED))
         return UNUSABLE; /* UNENCRYPTED_SRTCP is never agreed on (RFC 4568 s6.3.2) */
     uint64_t index = read32(word) & MAX_RTCP_INDEX;
     uint32_t ssrc = read32(packet + 4);
-    struct stream *stream = find(&rtcp->streams, ssrc);
+    struct stream *stream = find(streams, ssrc);
     if (is_replay(stream, index))
         return REPLAYED;
-    if (!stream && !has_room(&rtcp->streams))
+    if (!stream && !has_room(streams))
         return UNUSABLE;
     if (srtp->profile->gcm) {
         if (!galois_start(rtcp, ssrc, index) || !galois_associate(rtcp, (struct span){packet, RTCP_HEADER}) ||
@@ -531,6 +546,6 @@ enum verdict srtcp_unprotect(struct srtp *srtp, uint8_t *packet, size_t *size) {
             return UNUSABLE;
     }
     *size = plain;
-    commit(&rtcp->streams, stream, ssrc, index);
+    commit(streams, stream, ssrc, index);
     return ACCEPTED;
 }

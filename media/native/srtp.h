@@ -23,6 +23,9 @@ enum suite {
 
 #define MAX_MKI 128 /* octets (RFC 4568 s6.1) */
 
+/* Keys one direction has at a time, told apart by their MKIs. */
+#define MOST_KEYS 4
+
 /* What protection adds at most: a GCM tag, the SRTCP index and an MKI. A buffer given to `protect` has that much room behind the packet. */
 #define MAX_TRAILER (20 + MAX_MKI)
 
@@ -54,7 +57,11 @@ void srtp_free(struct srtp *srtp);
  * owner says it is good for, 0: as many as SRTP allows. */
 void srtp_name(struct srtp *srtp, const uint8_t *mki, size_t size, uint64_t lifetime);
 
-/* The RTP packet that was just accepted is the last the key is good for. */
+/* Take `next`, which is of the same suite, for what its MKI names: packets of one SSRC go on under either (RFC 3711 s3.2.1). */
+void srtp_append(struct srtp *srtp, struct srtp *next);
+const struct srtp *srtp_next(const struct srtp *srtp);
+
+/* The RTP packet that was just accepted is the last its key is good for. */
 bool srtp_is_worn(const struct srtp *srtp);
 
 bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *master, const uint8_t *mki, size_t mki_size);

@@ -68,7 +68,8 @@ class Plain:
             return self._bytes(value)
         if isinstance(value, Keys):
             self.classes["Keys"] = KEYS
-            return None, "Keys", value.suite, octets(self.secrets.key(value.master)), octets(value.mki), value.lifetime
+            more = [self.compact(each) for each in value.more]
+            return None, "Keys", value.suite, octets(self.secrets.key(value.master)), octets(value.mki), value.lifetime, more
         if isinstance(value, Digit):
             self.classes["Digit"] = DIGIT
             return None, "Digit", BLANK, value.duration
@@ -144,7 +145,7 @@ def octets_of(text: str) -> bytes:
     return text.encode("latin-1")
 
 
-KEYS = ("suite", "master", "mki", "lifetime")
+KEYS = ("suite", "master", "mki", "lifetime", "more")
 DIGIT = ("key", "duration")
 KEY_LENGTHS = frozenset(api.KEY_LENGTHS.values())
 

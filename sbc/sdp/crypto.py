@@ -6,8 +6,9 @@ import base64
 import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import field
+from typing import TypeAlias
 
-from media.api import LARGEST_MKI, Keys, Suite
+from media.api import LARGEST_MKI, MOST_KEYS, Keys, Suite
 from sbc.frozen import frozen
 from sbc.sdp.parse import SdpError
 from sbc.sdp.text import is_number
@@ -37,16 +38,18 @@ SMALLEST_WINDOW = 64  # packets (RFC 4568 s6.3.6)
 
 _SUITES = {suite.value: suite for suite in Suite}
 
+_Inline: TypeAlias = tuple[bytes, int | None, tuple[int, int] | None]
+
 
 @frozen
 class Crypto:
     """One valid a=crypto line.
 
     suite         as spelled by the peer
-    keys          None when the line is valid but not for us: a suite we do not have, several keys, a session parameter that
-                  weakens SRTP or that we do not know
-    lifetime      packets, None when not stated
-    mki           value and octets in each packet, None when packets carry none
+    keys          of several the first has the others (`more`). None when the line is valid but not for us: a suite we do not have, more
+                  keys than MOST_KEYS, a session parameter that weakens SRTP or that we do not know
+    lifetime      of the first: packets, None when not stated
+    mki           of the first: value and octets in each packet, None when packets carry none
     parameters    the session parameters as written (FEC_KEY is a key, too)
     """
 
@@ -74,10 +77,12 @@ class Crypto:
             raise SdpError("crypto: several keys need an MKI each")
         if len({mki[1] for _, _, mki in inlines if mki is not None}) > 1:
             raise SdpError("crypto: MKIs of several lengths")  # "the length MUST be the same" (RFC 4568 s6.1)
-        master, lifetime, mki = inlines[0]
+        if len({mki for _, _, mki in inlines}) < len(inlines):
+            raise SdpError("crypto: two keys of one name")
+        _, lifetime, mki = inlines[0]
         supported = [_parameter_supported(parameter) for parameter in parameters]
-        ours = _SUITES.get(ALIASES.get(suite, suite)) if all(supported) and len(inlines) == 1 else None
-        keys = Keys(ours, master, mki[0].to_bytes(mki[1], "big") if mki else b"", lifetime) if ours is not None else None
+        ours = _SUITES.get(ALIASES.get(suite, suite)) if all(supported) and len(inlines) <= MOST_KEYS else None
+        keys = _keys(ours, inlines) if ours is not None else None
         return cls(int(tag), suite, keys, lifetime, mki, tuple(parameters))
 
     def encode(self) -> str:
@@ -116,7 +121,12 @@ def choose(offered: Sequence[Crypto], suites: Sequence[Suite]) -> Crypto | None:
     return None
 
 
-def _parse_inline(text: str, length: int) -> tuple[bytes, int | None, tuple[int, int] | None]:
+def _keys(suite: Suite, inlines: Sequence[_Inline]) -> Keys:
+    first, *more = [Keys(suite, master, mki[0].to_bytes(mki[1], "big") if mki else b"", lifetime) for master, lifetime, mki in inlines]
+    return Keys(suite, first.master, first.mki, first.lifetime, tuple(more)) if more else first
+
+
+def _parse_inline(text: str, length: int) -> _Inline:
     """`inline:key||salt[|lifetime][|MKI:length]`: the octets, the lifetime, the MKI."""
     method, _, info = text.partition(":")
     if method.lower() != "inline":

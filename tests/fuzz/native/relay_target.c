@@ -109,13 +109,17 @@ static void check(void) {
     }
 }
 
-static void choose_key(struct input *input, struct key *key) {
+static void choose_key(struct input *input, struct keys *keys) {
     uint8_t what = take8(input);
-    key->given = what & 1;
-    key->suite = (what >> 1 & 7) % SUITES;
-    memset(key->master, what >> 4 & 3, sizeof key->master);
-    key->mki_size = what & 0x80 ? 4 : 0;
-    key->lifetime = what & 0x40 ? 3 : 0;
+    keys->count = !(what & 1) ? 0 : what & 0x80 ? 1u + (what >> 4 & 3) : 1;
+    for (size_t each = 0; each < keys->count; each++) {
+        struct key *key = &keys->of[each];
+        key->suite = (what >> 1 & 7) % SUITES;
+        memset(key->master, (what >> 4 & 3) + (int)each, sizeof key->master);
+        key->mki[0] = (uint8_t)each;
+        key->mki_size = what & 0x80 ? 4 : 0;
+        key->lifetime = what & 0x40 ? 3 : 0;
+    }
 }
 
 static void fill(struct input *input, struct spec *spec, bool six, bool udptl) {
@@ -178,8 +182,9 @@ static void update(struct input *input) {
             if (new) {
                 of->events[KEY_FAILURE] = of->events[KEY_WORN] = 0;
                 srtp_free(peer[side]);
-                const struct key *key = &specs[side].keys.receive;
-                peer[side] = key->given ? srtp_new(key->suite, key->master, true) : NULL;
+                const struct keys *keys = &specs[side].keys.receive;
+                const struct key *key = &keys->of[keys->count ? keys->count - 1 : 0];
+                peer[side] = keys->count ? srtp_new(key->suite, key->master, true) : NULL;
                 if (peer[side])
                     srtp_name(peer[side], key->mki, key->mki_size, 0);
             }

@@ -16,6 +16,7 @@ from tests.unit.media.contract_figures import Figures
 from tests.unit.media.contract_follow import Following
 from tests.unit.media.contract_g711 import Laws
 from tests.unit.media.contract_ice import Lite
+from tests.unit.media.contract_keys import SeveralKeys
 from tests.unit.media.contract_rules import LifeOfARelay
 from tests.unit.media.contract_srtp import Encryption
 from tests.unit.media.contract_stream import OneStream
@@ -52,6 +53,10 @@ class TestTraffic(Traffic):
 
 
 class TestEncryption(Encryption):
+    pass
+
+
+class TestSeveralKeys(SeveralKeys):
     pass
 
 

@@ -55,7 +55,7 @@ peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 peer.bind(("127.0.0.4", 0))
 def spec(silence):
     rest = None, {}, (), None, 0, False, 0, 46
-    return peer.getsockname(), None, False, (), None, None, None, None, {8: 8}, {}, True, silence, False, False, *rest
+    return peer.getsockname(), None, False, (), (), (), (), (), {8: 8}, {}, True, silence, False, False, *rest
 def happen():
     engine.update(handle, spec(None), spec(None))
     for host in ("127.0.0.2", "127.0.0.3"):

@@ -12,6 +12,7 @@ import uvloop
 from media.api import MediaError, SideSpec
 from media.native import core
 from tests.unit.media.calls import Call
+from tests.unit.media.contract_keys import key, sealed, several
 from tests.unit.media.packets import rtcp, rtp
 from tests.unit.media.worlds import NativeWorld
 
@@ -92,3 +93,13 @@ def test_an_engine_that_is_dropped_ends_its_threads() -> None:
     engine.open(engine.bind("127.0.0.2", 42000), engine.bind("127.0.0.3", 42000))
     del engine
     assert (len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))) == before
+
+
+def test_SRTP_04_the_roll_over_counter_is_one_for_all_keys_of_a_stream(world: NativeWorld) -> None:
+    """RFC 3711 s3.2.1; libsrtp, and what is made with it, have one for each key set instead of one for each key, too."""
+    one, two = key(1), key(2)
+    call = Call(world, a={"receive_keys": several(one, two)})
+    for number in (65534, 65535, 65536):
+        assert call.from_alice(sealed(one, number, number >> 16)).packet == rtp(number)
+    assert call.from_alice(sealed(two, 65537, 1)).packet == rtp(65537)
+    call.dropped(call.alice, sealed(two, 65536, 1), "replayed")

@@ -86,6 +86,15 @@ def test_the_same_key_is_replaced_by_the_same_in_one_file_and_by_another_in_the_
     assert plain["master"].encode("latin-1") == one.key(bytes(range(30)))
 
 
+def test_of_several_keys_each_is_replaced_and_read_again() -> None:
+    secrets, master = Secrets(b"1" * 32), bytes(range(30))
+    other = Keys(Suite.AES_CM_128_HMAC_SHA1_80, master[::-1], b"\2", 9)
+    plain = as_read(Keys(Suite.AES_CM_128_HMAC_SHA1_80, master, b"\1", None, (other,)), Plain(secrets))
+    keys = read(plain, lambda name: pytest.fail(name))
+    assert [each.master for each in (keys, *keys.more)] == [secrets.key(master), secrets.key(other.master)]
+    assert (keys.mki, keys.more[0].mki, keys.more[0].lifetime) == (b"\1", b"\2", 9)
+
+
 @pytest.mark.parametrize("key", ["A", "AAAAA", "A" * 200, "AA==", KEY[:-1]])
 def test_what_is_no_key_stays_none_and_as_long(key: str) -> None:
     line = f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n".encode()

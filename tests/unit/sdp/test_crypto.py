@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from media.api import Keys, Suite
+from media.api import MOST_KEYS, Keys, Suite
 from sbc.sdp.crypto import ALIASES, Crypto, choose, read_cryptos
 from sbc.sdp.parse import SdpError
 from tests.unit.sdp.bodies import KEY_A, KEY_B, vectors
@@ -16,7 +16,7 @@ DATA = vectors("crypto_attributes.json")
 LINES = DATA["attributes"]
 BASIC = f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY_A}"
 # Valid by the grammar, but not for us; see the reason of each vector.
-NOT_FOR_US = ("FEC_ORDER", "UNENCRYPTED_SRTCP", "UNAUTHENTICATED_SRTP", " FOO=1", ";")
+NOT_FOR_US = ("FEC_ORDER", "UNENCRYPTED_SRTCP", "UNAUTHENTICATED_SRTP", " FOO=1")
 
 
 @pytest.mark.parametrize("vector", LINES, ids=[line["line"][9:60] for line in LINES])
@@ -124,11 +124,25 @@ def test_SRTP_05_the_name_and_the_lifetime_of_a_key(options: str, mki: bytes, li
     assert Crypto.parse(crypto.encode()) == crypto
 
 
-def test_SRTP_05_several_keys_in_a_line_are_left_to_others() -> None:
-    crypto = Crypto.parse(f"{BASIC}|2^20|1:4;inline:{KEY_B}|2^20|2:4")
-    assert (crypto.keys, crypto.mki) == (None, (1, 4))
+def test_SRTP_05_several_keys_in_a_line() -> None:
+    keys = Crypto.parse(f"{BASIC}|2^20|1:4;inline:{KEY_B}|2^21|2:4").keys
+    assert keys is not None
+    (other,) = keys.more
+    assert [(each.mki, each.lifetime) for each in (keys, other)] == [(b"\0\0\0\1", 1 << 20), (b"\0\0\0\2", 1 << 21)]
+    assert [base64.b64encode(each.master).decode() for each in (keys, other)] == [KEY_A, KEY_B]
+    assert KEY_B not in repr(keys) + str(keys)
+
+
+@pytest.mark.parametrize("second", [f"inline:{KEY_B}", f"inline:{KEY_B}|2:2", f"inline:{KEY_B}|1:4", f"inline:{KEY_B[:-4]}|2:4", ""])
+def test_SRTP_05_keys_that_cannot_be_told_apart_are_no_line(second: str) -> None:
     with pytest.raises(SdpError):
-        Crypto.parse(f"{BASIC}|1:4;inline:{KEY_B}|2:2")
+        Crypto.parse(f"{BASIC}|1:4;{second}")
+
+
+def test_SRTP_05_more_keys_than_we_take_are_left_to_others() -> None:
+    line = BASIC + "|0:1" + "".join(f";inline:{KEY_B}|{number}:1" for number in range(1, MOST_KEYS))
+    assert Crypto.parse(line).keys is not None
+    assert Crypto.parse(f"{line};inline:{KEY_B}|{MOST_KEYS}:1").keys is None
 
 
 def test_SRTP_07_keys_show_in_no_repr() -> None:
