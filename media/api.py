@@ -279,7 +279,7 @@ class SideStats:
 
     `wrong_source` counts from the moment the relay was first told where the peer is: media that overtakes its answer
     is early, not wrong. `over_rate` are authentic packets beyond what a side may send in a second. `stun_refused` are STUN
-    requests that are malformed, unauthentic or too many. `suite` is what DTLS agreed on.
+    requests that are malformed, unauthentic or too many, and all of a side without ICE. `suite` is what DTLS agreed on.
 
     lost               expected by sequence numbers and never seen; what came twice (`duplicates`) or late (`reordered`) is not lost
     loss_runs          gaps in the sequence, each of one packet or more: lost / loss_runs is how long a gap is on average

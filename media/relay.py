@@ -27,7 +27,7 @@ from media.rtp import (
     well_formed_rtp,
 )
 from media.stream import Stream, translated
-from media.stun import FIRST_DTLS, LAST_DTLS, LAST_STUN, NotACheck, answer, read_check
+from media.stun import FIRST_DTLS, LAST_DTLS, LAST_STUN, NotACheck, answer, looks_like_stun, read_check
 from media.udptl import well_formed_udptl
 
 Send: TypeAlias = Callable[[bytes, SocketAddress], object]
@@ -46,9 +46,6 @@ KEY_FAILURES = 10
 # relays whose peers were said to be each other's ports would hand one packet round for ever.
 MOST_PACKETS = 1000
 ALLOWANCE_EVERY = 1.0  # seconds
-
-# RFC 3550 s6.4.1 gives the round trip by clocks of two machines; what comes out longer than this is a wrong clock. Seconds.
-LONGEST_ROUND_TRIP = 10.0
 
 # Checks answered in a second: a browser sends 20 on each pair of addresses until one is chosen, then one every few seconds.
 MOST_CHECKS = 100
@@ -70,8 +67,7 @@ class Half:
     """One side of a relay: what arrives from its peer, and what the peer is sent.
 
     `receive` and `receive_rtcp` take the datagrams of its two ports; `far` is the other half. `handshake` is given what belongs to
-    DTLS, whether it came to the RTCP port, from where a peer of ours may send; and no octets at all when ICE has found another address
-    of the peer.
+    DTLS, and whether it came to the RTCP port, from where a peer of ours may send; and no octets when ICE has found another address of it.
     """
 
     __slots__ = (
@@ -273,7 +269,7 @@ class Half:
             self._receive_control(packet, source, now, latch)
             return
         if not well_formed_rtp(packet):
-            self.malformed += size > 0  # an empty one keeps the way open (RFC 6263 s4.1)
+            self._drop(packet)
             return
         if self._keys.inbound is not None:
             try:
@@ -534,7 +530,7 @@ class Half:
 
     def _receive_control(self, packet: bytes, source: SocketAddress, now: float, latch: Latch) -> None:
         if not starts_like_rtcp(packet):
-            self.malformed += 1
+            self._drop(packet)
             return
         if self._control_keys.inbound is not None:
             try:
@@ -555,9 +551,7 @@ class Half:
         if reports.lost is not None:
             self._reported_lost, self._reported_jitter = reports.lost, reports.jitter
             if reports.last_sender and reports.last_sender == self._sender_time:
-                trip = now - self._sender_time_at - reports.delay / 65536
-                if 0 <= trip < LONGEST_ROUND_TRIP:
-                    self._round_trip = trip
+                self._round_trip = reports.round_trip(now - self._sender_time_at, self._round_trip)
         if self._forward_control(packet) and reports.sender_time:
             self.far._sender_time, self.far._sender_time_at = reports.sender_time, now
 
@@ -583,6 +577,11 @@ class Half:
             return False
         far.rtcp_sent += 1
         return True
+
+    def _drop(self, packet: bytes) -> None:
+        """Neither RTP nor RTCP. STUN of who has no ICE with us is no fault; an empty one keeps the way open (RFC 6263 s4.1)."""
+        self.stun_refused += (strange := looks_like_stun(packet))
+        self.malformed += not strange and packet != b""
 
     def _refuse(self, refusal: Refused) -> None:
         match refusal:

@@ -93,6 +93,10 @@ def well_formed_rtcp(packet: bytes) -> bool:
     return at > 0
 
 
+# RFC 3550 s6.4.1 gives the round trip by clocks of two machines; what comes out longer than this is a wrong clock. Seconds.
+LONGEST_ROUND_TRIP = 10.0
+
+
 class Reports(NamedTuple):
     """What a relay reads of a compound RTCP packet: the time of its sender report, and its first report block (RFC 3550 s6.4).
 
@@ -108,6 +112,11 @@ class Reports(NamedTuple):
     jitter: int = 0
     last_sender: int = 0
     delay: int = 0
+
+    def round_trip(self, passed: float, before: float | None) -> float | None:
+        """Seconds, of the `passed` since the sender report was sent that the block answers; `before` where a clock is wrong."""
+        trip = passed - self.delay / 65536
+        return trip if 0 <= trip < LONGEST_ROUND_TRIP else before
 
 
 def read_reports(packet: bytes) -> Reports:

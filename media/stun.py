@@ -29,6 +29,12 @@ MAX_UNKNOWN = 8  # attributes named in one 420
 _pair = struct.Struct("!HH").unpack_from
 
 
+def looks_like_stun(packet: bytes) -> bool:
+    """As long as its header says, which UDPTL is not; old ones have no cookie."""
+    size = len(packet)
+    return size >= _HEADER and packet[0] <= LAST_STUN and int.from_bytes(packet[2:4], "big") == size - _HEADER
+
+
 class NotACheck(Exception):
     """No binding request of this peer: malformed, or without our credentials."""
 

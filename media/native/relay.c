@@ -32,61 +32,6 @@ static bool fits(const struct half *half, const union address *address) {
     return !is_somewhere(address) || address->any.sa_family == half->local.any.sa_family;
 }
 
-static bool has_keys(const struct srtp *present, const struct keys *keys) {
-    for (size_t each = 0; each < keys->count; each++, present = srtp_next(present)) {
-        const struct key *key = &keys->of[each];
-        if (!present || !srtp_has_key(present, key->suite, key->master, key->mki, key->mki_size))
-            return false;
-    }
-    return !present;
-}
-
-/* A new context, or that the present one has those very keys. */
-static bool prepare_key(const struct keys *keys, const struct srtp *present, bool sending, struct srtp **made, bool *same) {
-    *same = has_keys(present, keys);
-    *made = NULL;
-    for (size_t left = *same ? 0 : keys->count; left; left--) {
-        const struct key *key = &keys->of[left - 1];
-        struct srtp *first = srtp_new(key->suite, key->master, sending);
-        if (!first)
-            return false; /* spec_end frees the others */
-        srtp_name(first, key->mki, key->mki_size, key->lifetime);
-        srtp_append(first, *made);
-        *made = first;
-    }
-    return true;
-}
-
-static bool prepare_keys(struct keying *keys, const struct contexts *present) {
-    return prepare_key(&keys->receive, present->inbound, false, &keys->inbound, &keys->same_inbound) &&
-           prepare_key(&keys->transmit, present->outbound, true, &keys->outbound, &keys->same_outbound);
-}
-
-/* Whether there is another key to receive under, or none any more. */
-static bool use_keys(struct contexts *contexts, struct keying *keys) {
-    bool new = !keys->same_inbound;
-    if (new) {
-        srtp_free(contexts->before);
-        contexts->before = keys->inbound ? contexts->inbound : NULL;
-        if (!keys->inbound)
-            srtp_free(contexts->inbound);
-        contexts->inbound = keys->inbound;
-    }
-    if (!keys->same_outbound) {
-        srtp_free(contexts->outbound);
-        contexts->outbound = keys->outbound;
-    }
-    keys->inbound = keys->outbound = NULL;
-    return new;
-}
-
-static void contexts_end(struct contexts *contexts) {
-    srtp_free(contexts->inbound);
-    srtp_free(contexts->before);
-    srtp_free(contexts->outbound);
-    *contexts = (struct contexts){0};
-}
-
 /* Without multiplexing a handshake on the RTP port makes keys for that alone (RFC 5764 s4.1). */
 static struct contexts *control_keys(struct half *half) { return half->dtls && !half->mux ? &half->control_keys : &half->keys; }
 
@@ -101,14 +46,12 @@ int half_prepare(const struct half *half, struct spec *spec) {
     hosts_add(&spec->rtcp_hosts, &spec->remote_rtcp);
     if (spec->ice) /* where the peer is comes from its checks */
         memset(&spec->remote, 0, sizeof spec->remote);
-    return prepare_keys(&spec->keys, &half->keys) && prepare_keys(&spec->control_keys, &half->control_keys) ? 0 : ENOMEM;
+    return keys_prepare(&spec->keys, &half->keys) && keys_prepare(&spec->control_keys, &half->control_keys) ? 0 : ENOMEM;
 }
 
 void spec_end(struct spec *spec) {
-    srtp_free(spec->keys.inbound);
-    srtp_free(spec->keys.outbound);
-    srtp_free(spec->control_keys.inbound);
-    srtp_free(spec->control_keys.outbound);
+    keys_end(&spec->keys);
+    keys_end(&spec->control_keys);
     ice_free(spec->ice);
     OPENSSL_cleanse(spec, sizeof *spec);
 }
@@ -125,9 +68,9 @@ void half_update(struct half *half, struct spec *spec, double now) {
         latch_redirect(&half->latch, &spec->remote, now);
     if (moved_rtcp)
         latch_redirect(&half->control_latch, &spec->remote_rtcp, now);
-    if (use_keys(&half->keys, &spec->keys))
+    if (keys_use(&half->keys, &spec->keys))
         half->unproven = 0;
-    use_keys(&half->control_keys, &spec->control_keys);
+    keys_use(&half->control_keys, &spec->control_keys);
     if (moved || spec->silence != half->silence) {
         half->heard_at = now;
         half->silent = false;
@@ -189,6 +132,13 @@ static void refuse(struct half *half, enum verdict verdict) {
     } else {
         half->counters[verdict == REPLAYED ? REPLAYS : MALFORMED]++;
     }
+}
+
+/* Neither RTP nor RTCP. STUN of who has no ICE with us is no fault; an empty one keeps the way open (RFC 6263 s4.1). */
+static void drop(struct half *half, const uint8_t *packet, size_t size) {
+    bool stun = size >= STUN_HEADER && is_stun(packet[0]) && read16(packet + 2) == size - STUN_HEADER;
+    if (size)
+        half->counters[stun ? STUN_REFUSED : MALFORMED]++;
 }
 
 /* Not before the packet is known to be the peer's: what only claims to come from there shall not use the allowance up. */
@@ -331,7 +281,7 @@ void half_sent(struct half *half, const struct datagram *datagram) {
 
 static void receive_control(struct half *half, struct latch *latch, struct datagram *datagram, size_t size, double now) {
     if (!starts_like_rtcp(datagram->packet, size)) {
-        half->counters[MALFORMED]++;
+        drop(half, datagram->packet, size);
         return;
     }
     struct contexts *keys = control_keys(half);
@@ -414,7 +364,7 @@ double half_type(struct half *half, double now) {
 static void receive_rtp(struct half *half, struct datagram *datagram, size_t size, double now) {
     size_t arrived = size, header = rtp_header(datagram->packet, size);
     if (!header) {
-        half->counters[MALFORMED] += size > 0; /* an empty one keeps the way open (RFC 6263 s4.1) */
+        drop(half, datagram->packet, size);
         return;
     }
     if (half->keys.inbound && !opened(half, open_speech(half, datagram->packet, &size, header)))

@@ -10,9 +10,9 @@
 
 #include "digits.h"
 #include "g711.h"
+#include "keying.h"
 #include "latch.h"
 #include "packet.h"
-#include "srtp.h"
 #include "stream.h"
 #include "stun.h"
 
@@ -111,26 +111,6 @@ struct type_rule {
     bool digits; /* it is a telephone-event, to be reported and not sent on */
 };
 
-struct key {
-    enum suite suite;
-    uint8_t master[MAX_MASTER], mki[MAX_MKI];
-    size_t mki_size;
-    uint64_t lifetime; /* packets; 0: as many as SRTP allows */
-};
-
-/* Of one direction: several have an MKI each. None: it is plain. */
-struct keys {
-    size_t count;
-    struct key of[MOST_KEYS];
-};
-
-/* The keys of both directions of a stream, and what half_prepare makes of them. */
-struct keying {
-    struct keys receive, transmit;
-    struct srtp *inbound, *outbound; /* new contexts, owned; NULL: none, or the same key as before (see below) */
-    bool same_inbound, same_outbound;
-};
-
 /* What one side is told by an update. */
 struct spec {
     union address remote, remote_rtcp;
@@ -150,12 +130,6 @@ struct spec {
 
     /* Made of the above by half_prepare */
     struct hosts hosts, rtcp_hosts;
-};
-
-/* SRTP of both directions; NULL: plain. `before` is what `inbound` replaced: it serves until the first packet under the new key
- * (RFC 4568 s6.4). */
-struct contexts {
-    struct srtp *inbound, *outbound, *before;
 };
 
 struct relay;

@@ -8,7 +8,6 @@
 
 #include "packet.h"
 
-#define HEADER 20
 #define TRANSACTION 12
 #define COOKIE 0x2112A442u
 #define OPTIONAL 0x8000 /* attributes from here on may be passed over (RFC 8489 s14) */
@@ -59,7 +58,7 @@ static bool integrity_of(const uint8_t *message, size_t size, const struct ice *
     if (size > sizeof whole)
         return false;
     memcpy(whole, message, size);
-    write16(whole + 2, (uint16_t)(size + ATTRIBUTE + DIGEST - HEADER));
+    write16(whole + 2, (uint16_t)(size + ATTRIBUTE + DIGEST - STUN_HEADER));
     return HMAC(EVP_sha1(), ice->password, (int)ice->password_size, whole, size, digest, NULL) != NULL;
 }
 
@@ -74,7 +73,7 @@ static bool is_understood(uint16_t name) {
 }
 
 enum check_kind stun_read(const uint8_t *packet, size_t size, const struct ice *ice, struct check *check) {
-    if (size < HEADER || size > MAX_PACKET || size % 4 || read16(packet + 2) != size - HEADER || read32(packet + 4) != COOKIE)
+    if (size < STUN_HEADER || size > MAX_PACKET || size % 4 || read16(packet + 2) != size - STUN_HEADER || read32(packet + 4) != COOKIE)
         return NOT_A_CHECK;
     if (read16(packet) != REQUEST)
         return read16(packet) == INDICATION ? KEEP_ALIVE : NOT_A_CHECK;
@@ -82,7 +81,7 @@ enum check_kind stun_read(const uint8_t *packet, size_t size, const struct ice *
     bool nominates = false, controlled = false;
     check->transaction = packet + 8;
     check->unknown_count = 0;
-    for (size_t at = HEADER; at < size;) {
+    for (size_t at = STUN_HEADER; at < size;) {
         uint16_t name = read16(packet + at), length = read16(packet + at + 2);
         size_t end = at + ATTRIBUTE + length;
         if (end > size || checksum)
@@ -121,7 +120,7 @@ static size_t begin_attribute(uint8_t *at, uint16_t name, size_t length) {
 /* XOR-MAPPED-ADDRESS (s14.2) behind the header of a message; where it ends. */
 static size_t write_mapped(uint8_t *message, const union address *source) {
     bool six = source->any.sa_family == AF_INET6;
-    size_t host = six ? 16 : 4, at = HEADER;
+    size_t host = six ? 16 : 4, at = STUN_HEADER;
     at += begin_attribute(message + at, XOR_MAPPED, ATTRIBUTE + host);
     message[at++] = 0;
     message[at++] = six ? 2 : 1;
@@ -134,7 +133,7 @@ static size_t write_mapped(uint8_t *message, const union address *source) {
 }
 
 static size_t write_refusal(uint8_t *message, const struct check *check) {
-    size_t at = HEADER, length = 2 * check->unknown_count;
+    size_t at = STUN_HEADER, length = 2 * check->unknown_count;
     at += begin_attribute(message + at, ERROR_CODE, 4);
     write32(message + at, 4 << 8 | 20); /* 420 */
     at += 4;
@@ -156,7 +155,7 @@ size_t stun_answer(const struct check *check, const union address *source, const
     at += begin_attribute(answer + at, INTEGRITY, DIGEST);
     memcpy(answer + at, digest, DIGEST);
     at += DIGEST;
-    write16(answer + 2, (uint16_t)(at + ATTRIBUTE + 4 - HEADER));
+    write16(answer + 2, (uint16_t)(at + ATTRIBUTE + 4 - STUN_HEADER));
     uint32_t checksum = crc32(answer, at) ^ FINGERPRINT_XOR;
     at += begin_attribute(answer + at, FINGERPRINT, 4);
     write32(answer + at, checksum);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define STUN_HEADER 20   /* octets (RFC 8489 s5) */
 #define MAX_USERNAME 512 /* octets (RFC 8489 s14.3) */
 #define MAX_PASSWORD 256 /* RFC 8839 s5.4 */
 #define MAX_UNKNOWN 8    /* attributes named in one 420 */

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.fuzz.native.build import ENGINE, compiled
 
 SOURCE = Path(__file__).with_name("soak_media.c")
-PARTS = ("digits", "flows", "g711", "latch", "packet", "relay", "srtp", "stream", "stun", "worker", "workers")
+PARTS = ("digits", "flows", "g711", "keying", "latch", "packet", "relay", "srtp", "stream", "stun", "worker", "workers")
 SANITIZERS = {"addresses": "address,undefined", "threads": "thread"}
 
 

@@ -23,7 +23,7 @@ BUILD = ROOT / "build/fuzz"
 TARGETS = {
     "packet": (ENGINE / "packet.c",),
     "srtp": (ENGINE / "packet.c", ENGINE / "srtp.c"),
-    "relay": tuple(ENGINE / f"{part}.c" for part in ("packet", "srtp", "stun", "latch", "g711", "stream", "digits", "relay")),
+    "relay": tuple(ENGINE / f"{part}.c" for part in ("packet", "srtp", "keying", "stun", "latch", "g711", "stream", "digits", "relay")),
     "rows": (ROWS / "rows.c",),
     "frame": (ENGINE / "xdp/frame.c",),
     "planted": (),

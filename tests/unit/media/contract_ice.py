@@ -221,8 +221,11 @@ class Lite:
 
     def test_DTLS_04_STUN_without_ICE_is_nothing_to_us(self, world: World) -> None:
         call = Call(world)
-        call.dropped(call.alice, bytes.fromhex(CASES[CHECK]["hex"]), "malformed")
-        assert call.alice.pending() == []
+        call.dropped(call.alice, bytes.fromhex(CASES[CHECK]["hex"]), "stun_refused")
+        call.dropped(call.alice, bytes.fromhex("0001000000000000") + bytes(12), "stun_refused")  # as RFC 3489 had it
+        call.dropped(call.alice_rtcp, bytes.fromhex(CASES[CHECK]["hex"]), "stun_refused", call.rtcp_ports[0])
+        call.dropped(call.alice, bytes.fromhex(CASES[CHECK]["hex"])[:19], "malformed")
+        assert (call.stats.a.malformed, call.alice.pending(), call.alice_rtcp.pending()) == (1, [], [])
 
     def test_DTLS_04_first_octets_that_nobody_knows_here(self, world: World) -> None:
         call = IceCall(world)

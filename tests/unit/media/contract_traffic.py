@@ -86,7 +86,7 @@ class Traffic:
         call.dropped(call.alice_rtcp, bytes.fromhex(bad["hex"]), "malformed", call.rtcp_ports[0])
 
     @pytest.mark.parametrize(
-        "packet", [b"\x80", rtp(1)[:11], b"\x00\x01\x00\x00" + bytes(16), b"\x16" + bytes(40), rtp(1, payload=bytes(1489))]
+        "packet", [b"\x80", rtp(1)[:11], b"\x04\x01\x00\x00" + bytes(16), b"\x16" + bytes(40), rtp(1, payload=bytes(1489))]
     )
     def test_neither_rtp_nor_rtcp(self, world: World, packet: bytes) -> None:
         call = Call(world, a={"rtcp_mux": True})
