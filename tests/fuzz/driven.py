@@ -11,7 +11,7 @@ from importlib.util import module_from_spec, spec_from_loader
 from typing import Any
 
 from media.api import KEYPAD, Address, Digit, EventKind, MediaError, RelayStats, Side, SideSpec, SideStats
-from media.native.engine import _DIGIT, _EVENTS, _HANDSHAKE, _SIDES, _told
+from media.native.engine import _EVENTS, _INTRUSION, _SIDES, _told
 from tests.fuzz.native.build import driven_core
 
 Sent = tuple[Side, bool, bytes, Address]
@@ -78,7 +78,8 @@ class DrivenRelay:
         return [self._sent(number) for number in range(self._drive.drive_heard())]
 
     def take_events(self) -> set[tuple[Side, EventKind]]:
-        return {(_SIDES[side], _EVENTS[event]) for _, side, event in self._core.take_events() if event not in (_DIGIT, _HANDSHAKE)}
+        kinds = {**dict(enumerate(_EVENTS)), _INTRUSION: EventKind.INTRUSION}
+        return {(_SIDES[side], kinds[event]) for _, side, event in self._core.take_events() if event in kinds}
 
     def take_digits(self) -> list[tuple[Side, str, int]]:
         return [(side, KEYPAD[event], time) for side in Side for event, time in self._core.take_digits(self._handle, side is Side.B)]
