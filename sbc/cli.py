@@ -255,18 +255,21 @@ def testcall(
 
 @_app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(help="A recording of var/recordings/.")],
+    file: Annotated[Path, typer.Argument(help="A recording of var/recordings/, or such a folder.")],
     ladder: Annotated[bool, typer.Option("--ladder", help="Draw the call.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Draw the call, with every message whole.")] = False,
     policy: Annotated[
         Path | None, typer.Option(help="What if? Run the call under the policy of this folder, and show what differs.")
     ] = None,
+    call: Annotated[str, typer.Option(help="Only the call with this identifier, the `id` of its call record.")] = "",
+    save: Annotated[Path | None, typer.Option(help="Run nothing: write that call, alone, into this file.")] = None,
 ) -> None:
     """Run a recorded call again and compare each effect. Exit status 1: something differs."""
     from sbc import replay as replaying
     from sbc.recording.ladder import Shown
 
-    raise typer.Exit(replaying.main(file, Shown.MESSAGES if verbose else Shown.LADDER if ladder else Shown.NOTHING, policy))
+    shown = Shown.MESSAGES if verbose else Shown.LADDER if ladder else Shown.NOTHING
+    raise typer.Exit(replaying.main(file, shown, policy, call, save))
 
 
 @_app.command()

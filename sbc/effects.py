@@ -126,9 +126,11 @@ class ForgetBindings:
 
 
 class Recorded(Protocol):
-    """A call as a file: `name` without folder, and beside it a file for each policy it ran under, by digest."""
+    """A call to be kept: when it began (UTC, to be sorted by), its identifier, and the policies it ran under, by digest."""
 
-    name: str
+    def began(self) -> str: ...
+
+    def call(self) -> str: ...
 
     def encode(self) -> bytes: ...
 

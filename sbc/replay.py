@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +13,106 @@ import typer
 
 from sbc import __version__
 from sbc.errors import ConfigError
+from sbc.inputs import PolicyChanged
 from sbc.policy.load import load_policy
+from sbc.policy.snapshot import Snapshot
+from sbc.recording.files import SUFFIX, policy_name, unbundled
 from sbc.recording.ladder import Shown, described, ladder, printable
-from sbc.recording.plain import Unreadable
-from sbc.recording.recording import Recording, decode, policy_name
+from sbc.recording.reading import Unreadable
+from sbc.recording.recording import Recording, decode
 from sbc.recording.replay import Difference, Played, first_difference, play, play_under
 
 LARGEST_FILE = 64 * 1024 * 1024  # far more than a tape can become: what is greater is something else
 
 
-def main(file: Path, shown: Shown, policy: Path | None) -> int:
-    """The exit status: 0 when every effect is the same. Raises ConfigError for what cannot be read."""
-    recording = read(file)
-    if policy is not None:
-        return _under(recording, shown, policy)
+def main(file: Path, shown: Shown, policy: Path | None, call: str = "", save: Path | None = None) -> int:
+    """The exit status: 0 when every effect is the same. Raises ConfigError for what cannot be read.
+
+    file  of one call or of several, or a folder of them
+    call  only that one; else all
+    save  only write it there, alone, with its policies beside it
+    """
+    found = [one for one in _found(file, call) if call in ("", one.call)]
+    if not found:
+        raise ConfigError(f"{file}: no recording of the call {call}" if call else f"{file}: no recordings")
+    if save is not None:
+        return _save(found, save)
+    snapshot = None if policy is None else load_policy(policy).snapshot
+    return max([_replay(one, shown) if snapshot is None else _under(one, shown, policy, snapshot) for one in found])
+
+
+def read(file: Path) -> Recording:
+    """Of the only call in it. Its policies lie beside it. Raises ConfigError."""
+    (found,) = _calls_in(file)
+    return found.decoded()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A recording, and the file it is in."""
+
+    file: Path
+    call: str
+    data: bytes
+
+    def decoded(self) -> Recording:
+        try:
+            return decode(self.data, self.policy)
+        except Unreadable as error:
+            raise Unreadable(f"{self.file}: {error}") from error
+
+    def policy(self, digest: str) -> bytes:
+        return _content(self.file.parent / policy_name(digest))
+
+
+def _found(file: Path, call: str) -> Iterator[_Found]:
+    if not file.is_dir():
+        yield from _calls_in(file)
+        return
+    for each in sorted(file.glob(f"*{SUFFIX}")):
+        if not call or call.encode() in _content(each):
+            yield from _calls_in(each)
+
+
+def _calls_in(file: Path) -> list[_Found]:
+    data = _content(file)
+    try:
+        return [_Found(file, call, each) for call, each in unbundled(data)]
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        raise Unreadable(f"{file}: not a recording of this version: {error!r}") from error
+
+
+def _save(found: list[_Found], target: Path) -> int:
+    if len(found) > 1:
+        raise ConfigError("several calls: say which one with --call")
+    (one,) = found
+    files = {target: one.data}
+    for digest in _digests(one):
+        if (beside := target.with_name(policy_name(digest))) != one.file.with_name(policy_name(digest)):
+            files[beside] = one.policy(digest)
+    for path, data in files.items():
+        _write(path, data)
+        typer.echo(f"{path} written")
+    return 0
+
+
+def _digests(one: _Found) -> set[str]:
+    """Of the policies that call ran under."""
+    recording = one.decoded()
+    later = [event.happened.snapshot for event in recording.events if isinstance(event.happened, PolicyChanged)]
+    return {snapshot.digest for snapshot in (recording.snapshot, *later)}
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _replay(found: _Found, shown: Shown) -> int:
+    recording = found.decoded()
     played = play(recording)
     difference = first_difference(played)
     _draw(played, shown)
@@ -39,15 +128,6 @@ def main(file: Path, shown: Shown, policy: Path | None) -> int:
     return 1
 
 
-def read(file: Path) -> Recording:
-    """Its policies lie beside it. Raises ConfigError."""
-    data = _content(file)
-    try:
-        return decode(data, lambda digest: _content(file.parent / policy_name(digest)))
-    except Unreadable as error:
-        raise Unreadable(f"{file}: {error}") from error
-
-
 def _content(file: Path) -> bytes:
     try:
         if file.stat().st_size > LARGEST_FILE:
@@ -57,8 +137,8 @@ def _content(file: Path) -> bytes:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
 
 
-def _under(recording: Recording, shown: Shown, policy: Path) -> int:
-    snapshot = load_policy(policy).snapshot
+def _under(found: _Found, shown: Shown, policy: Path | None, snapshot: Snapshot) -> int:
+    recording = found.decoded()
     played = play_under(recording, snapshot)
     difference = first_difference(played)
     _draw(played, shown)

@@ -9,6 +9,7 @@
 
 #include "json.h"
 #include "rows.h"
+#include "signs.h"
 #include "writer.h"
 
 #define SLOTS 1024 /* a power of two, some three times the usual ways to write the known names */
@@ -159,8 +160,8 @@ static bool put_rows(struct writer *writer, RowsObject *self, PyObject *names, P
 }
 
 static PyObject *rows_write(PyObject *self, PyObject *arguments) {
-    struct writer writer;
-    char length[64], *octets;
+    char room[LONGEST_WRITTEN], length[64], *octets;
+    struct writer writer = {room, 0, sizeof room};
     PyObject *start, *names, *values, *body;
     Py_ssize_t size;
     if (!PyArg_ParseTuple(arguments, "O!O!O!O!", &PyUnicode_Type, &start, &PyList_Type, &names, &PyList_Type, &values, &PyBytes_Type, &body))
@@ -169,7 +170,6 @@ static PyObject *rows_write(PyObject *self, PyObject *arguments) {
         PyErr_SetString(PyExc_ValueError, "a value for each name");
         return NULL;
     }
-    writer.size = 0;
     int digits = snprintf(length, sizeof length, "\r\nContent-Length: %zd\r\n\r\n", size);
     if (put_text(&writer, start) && put_rows(&writer, (RowsObject *)self, names, values) && put(&writer, length, (size_t)digits) &&
         put(&writer, octets, (size_t)size))
@@ -215,14 +215,48 @@ static PyObject *read_params(PyObject *module, PyObject *text) {
     return pairs;
 }
 
+/* JSON */
+
+static PyObject *written(struct writer *writer, PyObject *value, const struct objects *objects, const char *end) {
+    if (put_json(writer, value, objects, 0) && put(writer, end, strlen(end)))
+        return PyBytes_FromStringAndSize(writer->octets, (Py_ssize_t)writer->size);
+    PyErr_Clear(); /* longer than we have room for, or no number */
+    Py_RETURN_NONE;
+}
+
 static PyObject *write_json(PyObject *module, PyObject *value) {
     (void)module;
-    struct writer writer;
-    writer.size = 0;
-    if (put_json(&writer, value, 0) && put(&writer, "\n", 1))
-        return PyBytes_FromStringAndSize(writer.octets, (Py_ssize_t)writer.size);
-    PyErr_Clear(); /* longer than we have room for, or surrogates in it */
-    Py_RETURN_NONE;
+    char room[LONGEST_WRITTEN];
+    struct writer writer = {room, 0, sizeof room};
+    return written(&writer, value, NULL, "\n");
+}
+
+static PyObject *write_values(PyObject *module, PyObject *arguments) {
+    (void)module;
+    char room[LONGEST_VALUES];
+    struct writer writer = {room, 0, sizeof room};
+    PyObject *value;
+    struct objects objects;
+    if (!PyArg_ParseTuple(arguments, "OO!O!O", &value, &PyDict_Type, &objects.fields, &PyDict_Type, &objects.met, &objects.other))
+        return NULL;
+    return written(&writer, value, &objects, "");
+}
+
+static PyObject *holds_any(PyObject *module, PyObject *arguments) {
+    (void)module;
+    char *text, *sign;
+    Py_ssize_t length, size;
+    PyObject *octets, *signs;
+    if (!PyArg_ParseTuple(arguments, "O!O!", &PyBytes_Type, &octets, &PyTuple_Type, &signs) ||
+        PyBytes_AsStringAndSize(octets, &text, &length) < 0)
+        return NULL;
+    for (Py_ssize_t at = 0; at < PyTuple_Size(signs); at++) {
+        if (PyBytes_AsStringAndSize(PyTuple_GetItem(signs, at), &sign, &size) < 0)
+            return NULL;
+        if (holds_sign(text, (size_t)length, sign, (size_t)size))
+            Py_RETURN_TRUE;
+    }
+    Py_RETURN_FALSE;
 }
 
 /* Module */
@@ -246,6 +280,8 @@ static PyType_Spec rows_spec = {"sbc.native.octets.Rows", sizeof(RowsObject), 0,
 static PyMethodDef functions[] = {
     {"read_params", read_params, METH_O, "The pairs of ;name=value;name; None: unusual."},
     {"write_json", write_json, METH_O, "A line of JSON; None: unusual."},
+    {"write_values", write_values, METH_VARARGS, "JSON of values of ours; None: unusual."},
+    {"holds_any", holds_any, METH_VARARGS, "Whether octets hold one of the signs, whatever the case."},
     {NULL, NULL, 0, NULL},
 };
 

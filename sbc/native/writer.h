@@ -8,16 +8,17 @@
 #include <stddef.h>
 #include <string.h>
 
-#define LONGEST_WRITTEN 8192
+#define LONGEST_WRITTEN 8192 /* of a message or a record */
+#define LONGEST_VALUES 65536
 
 struct writer {
-    char octets[LONGEST_WRITTEN];
-    size_t size;
+    char *octets;
+    size_t size, room;
 };
 
 /* False: no room for it. */
 static inline bool put(struct writer *writer, const char *octets, size_t length) {
-    if (length > LONGEST_WRITTEN - writer->size)
+    if (length > writer->room - writer->size)
         return false;
     memcpy(writer->octets + writer->size, octets, length);
     writer->size += length;

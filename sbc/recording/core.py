@@ -8,14 +8,12 @@ from sbc.effects import Effect, KeepRecording, Log
 from sbc.flow import Flow
 from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged
 from sbc.policy.snapshot import Party, Snapshot
-from sbc.recording.recording import Recorded
-from sbc.recording.tape import Recorder, Tape
+from sbc.recording.recorded import Recorded
+from sbc.recording.tape import Recorder, Step, Tape
 from sbc.registrar.outbound_rules import Outlook
 from sbc.shield.queue import Rank
 from sbc.sip.message import Request, Response
 from sbc.views import Answer, Question
-
-SECRET = 32  # octets of what keys are replaced with the help of
 
 
 class RecordingCore:
@@ -33,13 +31,10 @@ class RecordingCore:
         recorder = self._recorder
         if isinstance(happened, (PolicyChanged, DrainBegun)):
             self._receive_for_all(happened, now)
-        elif recorder.on or recorder.living:
-            self._receive_recorded(happened, now)
-        else:
+            return
+        if not recorder.on and not recorder.living:
             self.core.receive(happened, now)
-
-    def _receive_recorded(self, happened: Input, now: Now) -> None:
-        recorder = self._recorder
+            return
         before = self.core.busy()
         recorder.expect(happened, now)
         try:
@@ -125,25 +120,25 @@ class RecordingCore:
     def _finish(self, tape: Tape) -> None:
         self._recorder.forget(tape)
         steps, tape.steps = tape.steps, []  # timers that still run know the tape
-        if wanted(tape, faulty=any(step.fault for step in steps)):
-            self._effects.append(KeepRecording(Recorded(tape, steps, self._ids.random(SECRET))))
+        if wanted(tape, steps):
+            self._effects.append(KeepRecording(Recorded(tape, steps, self._ids)))
         if self._recorder.skipped:
             self._effects.append(Log("warning", "calls not recorded", {"calls": self._recorder.skipped, "why": "memory"}))
             self._recorder.skipped = 0
 
 
-def wanted(tape: Tape, *, faulty: bool) -> bool:
+def wanted(tape: Tape, steps: list[Step]) -> bool:
     """Whether one of the parties of the call wants it kept. How a call would have ended that was cut or that broke, nobody knows."""
     if tape.call is None:
         caller = _party(tape.snapshot, tape.party)
         return caller is not None and caller.record != "never"
     record = tape.call.record
-    names = [party_name(record["a"]), party_name(record["b"])]
     attempts = record["attempts"]
+    names = {party_name(record["a"]), party_name(record["b"])}
     if isinstance(attempts, list):
-        names += [attempt["target"] for attempt in attempts]
-    modes = {party.record for name in names if (party := _party(tape.snapshot, name)) is not None}
-    return "always" in modes or ("failed" in modes and (faulty or failed(record)))
+        names.update([attempt["target"] for attempt in attempts])
+    modes = [party.record for name in names if (party := _party(tape.snapshot, name)) is not None]
+    return "always" in modes or ("failed" in modes and (failed(record) or any(step.fault for step in steps)))
 
 
 def failed(record: dict[str, object]) -> bool:

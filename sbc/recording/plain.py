@@ -1,4 +1,4 @@
-"""Values of ours as JSON and back. Nothing is run to read a recording, and no class is made that is not a value of ours.
+"""Values of ours as JSON; sbc.recording.reading is the way back.
 
 An object is a JSON object with its class under "~"; tuples are arrays; octets are text, one character each.
 """
@@ -13,31 +13,25 @@ from types import ModuleType
 from typing import Any
 
 from media import api
-from media.api import Digit, EventKind, Follow, Keys, Packets, Role, Side, Suite
-from sbc import inputs
-from sbc.errors import ConfigError
+from media.api import Digit, Keys
+from sbc import effects, inputs
+from sbc.effects import Send
 from sbc.flow import Flow
 from sbc.identity import signature, verdict
-from sbc.policy import counters, edits, inventory, limits, plans, snapshot
+from sbc.inputs import PolicyChanged, Resolved
+from sbc.policy import limits
 from sbc.policy.decide import Admitted
 from sbc.policy.limits import Refused, Reservation
-from sbc.policy.snapshot import Party
 from sbc.recording.secrets import Secrets
 from sbc.sdp import rules
-from sbc.shield import rules as shielding
-from sbc.sip import locate, timers
+from sbc.sip import locate
 from sbc.sip.message import Request, Response
-from sbc.sip.parse import parse_datagram
 from sbc.sip.uri import Uri
 
 CLASS = "~"
 FIELDS = "__match_args__"  # what a class of values has, compiled or not: their names in order
 REMOVED = "removed"  # instead of a password
 BLANK = "0"  # instead of a digit
-
-
-class Unreadable(ConfigError):
-    """No recording, or none of a version we know."""
 
 
 class Plain:
@@ -60,7 +54,7 @@ class Plain:
         return str(value)
 
     def compact(self, value: object) -> object:
-        """For a JSON encoder that meets an object: null, its class and its fields as they are (see `expanded`).
+        """For a JSON writer that meets what JSON has no kind for: null, its class and its fields (see sbc.recording.reading.expanded).
 
         Tuples, enumerations and flows lose their kind. Half as long as with the names of the fields, and half the work.
         """
@@ -86,9 +80,7 @@ class Plain:
         return {CLASS: type(value).__name__, **plain}
 
     def answer(self, value: object) -> Any:
-        """What the core was told: who calls by name, to be found in the policy again."""
-        if type(value) in DIRECT:
-            return value
+        """What the core was told, unless it is DIRECT: who calls by name, to be found in the policy again."""
         if isinstance(value, Admitted):
             return {CLASS: "Admitted", "name": value.name, "by": value.by}
         return self(value)
@@ -101,7 +93,7 @@ class Plain:
             return {key: self(item) for key, item in value.items()}
         return {CLASS: "map", "items": [[self(key), self(item)] for key, item in value.items()]}
 
-    def _list(self, value: list[object]) -> object:
+    def _list(self, value: Sequence[object]) -> object:
         return [self(item) for item in value]
 
     def _set(self, value: frozenset[Any]) -> object:
@@ -124,25 +116,19 @@ class Plain:
         return {CLASS: "octets", "text": octets(self.secrets.key(value) if len(value) in KEY_LENGTHS else value)}
 
 
-def expanded(plain: Any, classes: Mapping[str, Sequence[str]]) -> Any:
-    """What `compact` made, with the names of the fields. Raises LookupError, TypeError, ValueError."""
-    if isinstance(plain, list):
-        items = [expanded(item, classes) for item in plain]
-        if len(items) > 1 and items[0] is None:
-            return {CLASS: items[1], **dict(zip(classes[items[1]], items[2:], strict=True))}
-        return items
-    if isinstance(plain, dict):
-        return {key: expanded(item, classes) for key, item in plain.items()}
-    return plain
+def classes_of(*modules: ModuleType) -> dict[str, type]:
+    """The values and enumerations that are defined there."""
+    return {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__ and (hasattr(value, FIELDS) or issubclass(value, Enum))
+    }
 
 
 def octets(value: bytes) -> str:
     """As text, one character each."""
     return value.decode("latin-1")
-
-
-def octets_of(text: str) -> bytes:
-    return text.encode("latin-1")
 
 
 KEYS = ("suite", "master", "mki", "lifetime", "more")
@@ -177,74 +163,9 @@ def names_of(kind: Any) -> tuple[tuple[str, ...], Callable[[object], tuple[objec
     return names, take
 
 
-def flow_of(values: Sequence[Any]) -> Flow:
-    realm, transport, local, remote, connection, names = values
-    return Flow(realm, transport, (local[0], local[1]), (remote[0], remote[1]), connection, tuple(names))
-
-
-def classes_of(*modules: ModuleType) -> dict[str, type]:
-    """The values and enumerations that are defined there."""
-    return {
-        name: value
-        for module in modules
-        for name, value in vars(module).items()
-        if isinstance(value, type) and value.__module__ == module.__name__ and (hasattr(value, FIELDS) or issubclass(value, Enum))
-    }
-
-
-CLASSES = classes_of(api, inputs, verdict, counters, edits, inventory, limits, locate, plans, rules, shielding, signature, snapshot, timers)
-
-# The fields of inputs and answers that JSON has no kind for.
-KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
-    "Dtls": {"role": Role},
-    "FlowClosed": {"flow": flow_of},
-    "Interface": {"packets": Packets},
-    "Keys": {"suite": Suite, "master": octets_of, "mki": octets_of},
-    "MalformedIn": {"flow": flow_of},
-    "MediaEvent": {"side": Side, "kind": EventKind},
-    "MediaRules": {"follow": Follow},
-    "SideSpec": {"follow": Follow},
-    "Verdict": {"verstat": verdict.Verstat},
-    "SideStats": {"suite": lambda value: Suite(value) if value is not None else None},
-}
-
-
-def read(plain: Any, party: Callable[[str], Party]) -> Any:
-    """The value. `party`: the trunk or user of a name. Raises Unreadable for what is no value of ours."""
-    if isinstance(plain, list):
-        return tuple([read(item, party) for item in plain])
-    if not isinstance(plain, dict):
-        return plain
-    kind = plain.get(CLASS)
-    if kind is None:
-        return {key: read(item, party) for key, item in plain.items()}
-    try:
-        reader = READERS.get(kind)
-        return reader(plain, party) if reader is not None else _read_object(CLASSES[kind], plain, party)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise Unreadable(f"not a recording of this version: {kind} cannot be read: {error!r}") from error
-
-
-def _read_object(kind: Any, plain: dict[str, Any], party: Callable[[str], Party]) -> object:
-    if issubclass(kind, Enum):
-        return kind(plain["value"])
-    kinds = KINDS.get(kind.__name__, {})
-    values = {name: read(item, party) for name, item in plain.items() if name != CLASS}
-    for name in values.keys() & kinds.keys():
-        values[name] = kinds[name](values[name])
-    return kind(**values)
-
-
-def _read_message(plain: dict[str, Any], party: object) -> Request | Response:
-    return parse_datagram(octets_of(plain["octets"]))
-
-
-READERS: Mapping[str, Callable[[dict[str, Any], Callable[[str], Party]], object]] = {
-    "octets": lambda plain, party: octets_of(plain["text"]),
-    "map": lambda plain, party: {read(key, party): read(item, party) for key, item in plain["items"]},
-    "set": lambda plain, party: frozenset(read(item, party) for item in plain["items"]),
-    "Flow": lambda plain, party: flow_of(plain["is"]),
-    "Message": _read_message,
-    "Uri": lambda plain, party: Uri.parse(plain["text"]),
-    "Admitted": lambda plain, party: Admitted(party(plain["name"]), plain["by"]),
+# What is of these classes the writer in C takes apart by itself. The others have something to hide, or are told in other words.
+WRITTEN_OUT: dict[type, tuple[str, tuple[str, ...]]] = {
+    kind: (name, names_of(kind)[0])
+    for name, kind in classes_of(api, effects, inputs, limits, locate, rules, signature, verdict).items()
+    if hasattr(kind, FIELDS) and kind not in (Keys, Digit, Send, PolicyChanged, Resolved)
 }

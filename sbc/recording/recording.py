@@ -1,108 +1,28 @@
-"""A recorded call as a file: one line of JSON, then the octets of all its messages one behind the other, in the order of the steps.
-
-Messages outside of the JSON cost a tenth of what they would cost inside, and can be read as they are. See docs/recordings.md.
-"""
+"""A recorded call from its file; see sbc.recording.recorded and docs/recordings.md."""
 
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from sbc import __version__
 from sbc.clock import Now
 from sbc.effects import Send
 from sbc.errors import ParseError
 from sbc.flow import Flow
-from sbc.inputs import Input, PolicyChanged, RequestIn, Resolved, ResponseIn
+from sbc.inputs import Input, PolicyChanged, RequestIn, ResponseIn
 from sbc.policy.snapshot import Party, Snapshot
-from sbc.recording.plain import Plain, Unreadable, expanded, flow_of, read
+from sbc.recording.plain import Plain
 from sbc.recording.plain import octets as octets_as_text
-from sbc.recording.secrets import Secrets
-from sbc.recording.tape import Heard, Step, Tape
+from sbc.recording.reading import Unreadable, expanded, flow_of, read
+from sbc.recording.recorded import FORMAT
 from sbc.sip.message import Request
 from sbc.sip.parse import parse_datagram
 
-FORMAT = 2
-SUFFIX = ".sbc"
-
 NEVER = float("-inf")
-DAMAGED = (LookupError, TypeError, ValueError, AttributeError, RecursionError, ParseError)  # what reading one can end in
-
-
-class Recorded:
-    """A tape that ended, for whoever writes it down (see sbc.effects.Recorded). `secret`: random octets, forgotten afterwards."""
-
-    def __init__(self, tape: Tape, steps: list[Step], secret: bytes) -> None:
-        changes = [step.happened.snapshot for step in steps if isinstance(step.happened, PolicyChanged)]
-        self._snapshots = {snapshot.digest: snapshot for snapshot in (tape.snapshot, *changes)}
-        self._tape = tape
-        self._steps = steps
-        self._secret = secret
-        self._call = call_of(tape, steps)
-        began = datetime.fromtimestamp(steps[0].now.wall, UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
-        self.name = ".".join((began, self._call, *self._snapshots)) + SUFFIX
-
-    def digests(self) -> tuple[str, ...]:
-        return tuple(self._snapshots)
-
-    def policy(self, digest: str) -> bytes:
-        """That policy without its passwords, to be written as `policy_name(digest)`. KeyError: another policy."""
-        return json.dumps({"format": FORMAT, "policy": Plain(Secrets(None))(self._snapshots[digest])}).encode()
-
-    def encode(self) -> bytes:
-        plain = Plain(Secrets(self._secret))
-        flows: dict[Flow, int] = {}
-        messages: list[bytes] = []
-        steps: list[object] = []
-        for step in self._steps:
-            happened = step.happened
-            what: object = happened
-            if isinstance(happened, Heard):
-                what = [flows.setdefault(happened.flow, len(flows)), len(happened.octets)]
-                messages.append(happened.octets)
-            elif isinstance(happened, PolicyChanged):
-                what = happened.snapshot.digest
-            elif isinstance(happened, Resolved):
-                what = plain(happened)  # a table: its keys are more than text
-            out: list[object] = []
-            for effect in step.effects:
-                if type(effect) is Send:
-                    out.append([flows.setdefault(effect.flow, len(flows)), len(effect.data), effect.key, effect.server_name])
-                    messages.append(effect.data)
-                else:
-                    out.append(effect)
-            looked = step.fired if step.fired > NEVER else None
-            given = [(kind, plain.answer(value)) for kind, value in step.given]
-            steps.append((step.now, looked, what, given, out, step.fault))
-        tape = self._tape
-        heading = {
-            "format": FORMAT,
-            "sbc": __version__,
-            "call": self._call,
-            "policy": tape.snapshot.digest,
-            "draining": tape.draining,
-            "cut": tape.cut,
-            "steps": steps,
-            "flows": list(flows),
-            "classes": plain.classes,  # the encoder comes to these last: all steps are done by then
-        }
-        text = json.JSONEncoder(separators=(",", ":"), default=plain.compact).encode(heading).encode()
-        return b"".join((text, b"\n", *plain.secrets.all_octets(messages)))
-
-
-def call_of(tape: Tape, steps: list[Step]) -> str:
-    """The identifier of its call record; of a call that never had one the first tag that was drawn for it, which would have been it."""
-    if tape.call is not None:
-        return str(tape.call.record["id"])
-    return next((str(value) for step in steps for kind, value in step.given if kind == "tag"), "unknown")
-
-
-def policy_name(digest: str) -> str:
-    """The file, beside the recordings, of a policy they ran under."""
-    return f"policy-{digest}.json"
+DAMAGED = (struct.error, LookupError, TypeError, ValueError, AttributeError, RecursionError, ParseError)  # what reading one can end in
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +60,8 @@ def decode(data: bytes, policy: Callable[[str], bytes]) -> Recording:
         steps = expanded(heading["steps"], heading["classes"])
         reader = _Reader([flow_of(flow) for flow in heading["flows"]], octets, policy)
         first = reader.policy(heading["policy"])
-        events = tuple([reader.event(step) for step in steps])
+        times = struct.iter_unpack("<3d", bytes.fromhex(heading["times"]))
+        events = tuple([reader.event(step, *instants) for step, instants in zip(steps, times, strict=True)])
         return Recording(heading["call"], heading["sbc"], first, heading["draining"], heading["cut"], events)
     except DAMAGED as error:
         raise Unreadable(f"not a recording of this version: {error!r}") from error
@@ -164,12 +85,12 @@ class _Reader:
         self._current = self._snapshots[digest]
         return self._current
 
-    def event(self, step: Any) -> Event:
-        now, looked, what, given, out, fault = step
+    def event(self, step: Any, monotonic: float, wall: float, looked: float) -> Event:
+        given, what, out, fault = step
         happened, octets = self._input(what)
         return Event(
-            now=Now(*now),
-            looked=looked,
+            now=Now(monotonic, wall),
+            looked=looked if looked > NEVER else None,
             happened=happened,
             octets=octets,
             given=tuple([(kind, read(value, self._party)) for kind, value in given]),

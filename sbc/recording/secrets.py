@@ -11,6 +11,7 @@ import binascii
 import hmac
 import re
 
+from sbc import native
 from sbc.call.info import SIGNS_OF_DIGITS, key_of
 
 KEY = re.compile(rb"inline:([A-Za-z0-9+/]+)", re.IGNORECASE)  # RFC 4568 s9.1; what follows is no key
@@ -20,6 +21,19 @@ DIGITS = re.compile(rb"^(?:content-type|c)[ \t]*:\s*application/(?:dtmf|dtmf-rel
 LINE_OF_DIGITS = re.compile(rb"^(?![ \t]*duration)([^=\r\n]*=)?([^\r\n]+)", re.I | re.M)  # "Signal=5", or "5" alone
 KEY_OF_A_PHONE = re.compile(rb"[0-9A-D*#]", re.IGNORECASE)  # RFC 4733 s3.2
 LONGEST_KEY = 64  # octets; RFC 6188 s4 has the longest in use, 46
+
+
+SIGNS_OF_KEYS = (b"inline:",)
+SIGNS_OF_PASSWORDS = (b"authorization",)
+SIGNS = (*SIGNS_OF_KEYS, *SIGNS_OF_PASSWORDS, *SIGNS_OF_DIGITS)  # what has none of these has nothing to hide
+
+
+def holds_any(octets: bytes, signs: tuple[bytes, ...]) -> bool:
+    folded = octets.lower()
+    return any(sign in folded for sign in signs)
+
+
+HOLDS_ANY = native.signs_finder() or holds_any
 
 
 class Secrets:
@@ -36,15 +50,14 @@ class Secrets:
 
     def octets(self, message: bytes) -> bytes:
         """A message without its secrets."""
-        folded = message.lower()
-        if self._secret is not None and b"inline:" in folded:
+        if self._secret is not None and HOLDS_ANY(message, SIGNS_OF_KEYS):
             message = KEY.sub(self._inline, message)
-        if b"authorization" in folded:
+        if HOLDS_ANY(message, SIGNS_OF_PASSWORDS):
             head, end, body = message.partition(b"\r\n\r\n")
             for pattern in (DIGEST, BASIC):
                 head = pattern.sub(lambda found: found[1] + b"0" * len(found[2]), head)
             message = head + end + body
-        if any(sign in folded for sign in SIGNS_OF_DIGITS):
+        if HOLDS_ANY(message, SIGNS_OF_DIGITS):
             head, end, body = message.partition(b"\r\n\r\n")
             if DIGITS.search(head + b"\r"):
                 message = head + end + LINE_OF_DIGITS.sub(_blanked, body)
@@ -52,8 +65,7 @@ class Secrets:
 
     def all_octets(self, messages: list[bytes]) -> list[bytes]:
         """The same for many: most calls have nothing to hide."""
-        folded = b"".join(messages).lower()
-        if any(sign in folded for sign in (b"inline:", b"authorization", *SIGNS_OF_DIGITS)):
+        if HOLDS_ANY(b"".join(messages), SIGNS):
             return [self.octets(message) for message in messages]
         return messages
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import ParamSpec, TypeVar, assert_never
 
 from sbc.clock import Ids, Now
 from sbc.effects import Send, WriteRecord
 from sbc.flow import Flow
+from sbc.frozen import frozen
 from sbc.inputs import (
     Begun,
     BindingsFound,
@@ -54,7 +55,7 @@ STEP_COST = 600  # octets a step takes in memory beside its messages, measured
 EFFECT_COST = 300
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heard:
     """A message as it came."""
 
@@ -87,6 +88,7 @@ class Tape:
     """What a recording is made of.
 
     snapshot  the policy the call began with
+    policies  that one and those that came into force meanwhile
     party     the name of the caller's trunk or user
     draining  whether new calls were refused when it began
     call      its record, once written
@@ -95,10 +97,11 @@ class Tape:
     over      nothing is added any more
     """
 
-    __slots__ = ("call", "cut", "draining", "keys", "over", "party", "size", "snapshot", "steps", "until")
+    __slots__ = ("call", "cut", "draining", "keys", "over", "party", "policies", "size", "snapshot", "steps", "until")
 
     def __init__(self, snapshot: Snapshot, party: str, draining: bool) -> None:
         self.snapshot = snapshot
+        self.policies = [snapshot]
         self.party = party
         self.draining = draining
         self.steps: list[Step] = []
@@ -125,7 +128,7 @@ class Recorder:
         self.begun: Tape | None = None  # by the input under way
         self._tapes: dict[Key, Tape] = {}
         self._ids = ids
-        self._emitted: Sequence[object] = ()
+        self._emitted: list[object] = []
         self._tape: Tape | None = None
         self._step: Step | None = None
         self._mark = 0
@@ -139,7 +142,7 @@ class Recorder:
         self._happened = happened
         self._now = now
         self.begun = None
-        tape = self._owner(happened)
+        tape = self._tapes.get(happened.response.via.branch) if isinstance(happened, ResponseIn) else self._owner(happened)
         if tape is not None and not tape.over:
             self._open(tape, now, happened)
 
@@ -149,10 +152,8 @@ class Recorder:
         for tape in self.living:
             if not tape.over:
                 tape.steps.append(Step(now, happened, self.fired))
-
-    def resume(self, tape: Tape, now: Now) -> None:
-        """A timer of that call is about to run."""
-        self._open(tape, now, None)
+                if isinstance(happened, PolicyChanged):
+                    tape.policies.append(happened.snapshot)
 
     def close(self, fault: Exception | None = None) -> None:
         """The core is done with it."""
@@ -160,16 +161,20 @@ class Recorder:
         self._tape = self._step = None
         if tape is None or step is None:
             return
-        effects = self._emitted[self._mark :]
-        step.effects.extend(effects)
-        size = STEP_COST + (len(step.happened.octets) if isinstance(step.happened, Heard) else 0)
-        for effect in effects:
-            size += EFFECT_COST
-            if type(effect) is Send:
-                size += len(effect.data)
-            elif type(effect) is WriteRecord:
-                tape.call = effect
-                self._let_end(tape, step.now)
+        size = STEP_COST
+        happened = step.happened
+        if isinstance(happened, Heard):
+            size += len(happened.octets)
+        if len(self._emitted) > self._mark:
+            effects = self._emitted[self._mark :]
+            step.effects += effects
+            size += EFFECT_COST * len(effects)
+            for effect in effects:
+                if isinstance(effect, Send):
+                    size += len(effect.data)
+                elif isinstance(effect, WriteRecord):
+                    tape.call = effect
+                    self._let_end(tape, step.now)
         tape.size += size
         self._size += size
         if fault is not None:
@@ -199,9 +204,9 @@ class Recorder:
             if tape is None and request.method in INVITATION:
                 tape = tapes.get(server_key(request, "INVITE", happened.flow))
             return tape
-        if isinstance(happened, ResponseIn):
-            return tapes.get(happened.response.via.branch)
         match happened:
+            case ResponseIn(response):
+                return tapes.get(response.via.branch)
             case RelayOpened(relay) | RelayClosed(relay) | RelayFailed(relay):
                 return tapes.get(relay.rpartition("-")[0])
             case MediaHappened(event):
@@ -223,7 +228,12 @@ class Recorder:
         if last is not None and last.happened is happened and last.now == now:
             self._step = last  # several of its timers were due, or several of its calls concerned: as they will be again
         else:
-            self._step = Step(now, _kept(happened) if happened is not None else None, self.fired)
+            kept: Input | Heard | None = happened
+            if isinstance(happened, RequestIn):  # what is worked on changes, its octets do not
+                kept = Heard(happened.octets or happened.request.encode(), happened.flow)
+            elif isinstance(happened, ResponseIn):
+                kept = Heard(happened.octets or happened.response.encode(), happened.flow)
+            self._step = Step(now, kept, self.fired)
             tape.steps.append(self._step)
         self._tape = tape
         self._mark = len(self._emitted)
@@ -236,6 +246,7 @@ class Recorder:
     # The tap
 
     def attach(self, effects: Sequence[object]) -> None:
+        assert isinstance(effects, list)
         self._emitted = effects
 
     def answered(self, question: Callable[P, R], /) -> Callable[P, R]:
@@ -256,7 +267,20 @@ class Recorder:
         return ask
 
     def timed(self, action: Action) -> Action:
-        return action if self._tape is None else _Timed(self, self._tape, action)
+        return action if self._tape is None else partial(self._run, self._tape, action)
+
+    def _run(self, tape: Tape, action: Action, now: Now) -> None:
+        """The action of a timer that was started for that call."""
+        if tape.over:
+            action(now)
+            return
+        self._open(tape, now, None)
+        try:
+            action(now)
+        except Exception as error:
+            self.close(error)
+            raise
+        self.close()
 
     def begin(self, party: Named) -> None:
         """What asked whose call it is was answered before: that is the first answer on the tape."""
@@ -272,7 +296,9 @@ class Recorder:
         tape = Tape(self.snapshot, party.name, self.draining)
         self.begun = tape
         self.living[tape] = None
-        self._remember(tape, server_key(happened.request, "INVITE", happened.flow))
+        key = server_key(happened.request, "INVITE", happened.flow)
+        self._tapes[key] = tape
+        tape.keys.append(key)
         self._open(tape, self._now, happened)
         if self._step is not None:
             self._step.given.append(("admit", party))
@@ -325,48 +351,14 @@ class Recorder:
         return octets
 
     def _drawn(self, kind: str, identifier: str) -> str:
-        if self._step is not None and self._tape is not None:
-            self._step.given.append((kind, identifier))
-            self._remember(self._tape, identifier)
+        step, tape = self._step, self._tape
+        if step is not None and tape is not None:
+            step.given.append((kind, identifier))
+            self._tapes[identifier] = tape
+            tape.keys.append(identifier)
         return identifier
-
-    def _remember(self, tape: Tape, key: Key) -> None:
-        self._tapes[key] = tape
-        tape.keys.append(key)
-
-
-class _Timed:
-    """The action of a timer that was started for a call."""
-
-    __slots__ = ("_action", "_recorder", "_tape")
-
-    def __init__(self, recorder: Recorder, tape: Tape, action: Action) -> None:
-        self._recorder = recorder
-        self._tape = tape
-        self._action = action
-
-    def __call__(self, now: Now) -> None:
-        if self._tape.over:
-            self._action(now)
-            return
-        self._recorder.resume(self._tape, now)
-        try:
-            self._action(now)
-        except Exception as error:
-            self._recorder.close(error)
-            raise
-        self._recorder.close()
 
 
 def name_of(question: object) -> str:
     """What answers to it are called on the tape."""
     return str(getattr(question, "__name__", "")).strip("_")
-
-
-def _kept(happened: Input) -> Input | Heard:
-    """Requests and responses change while they are worked on: their octets do not."""
-    if isinstance(happened, RequestIn):
-        return Heard(happened.octets or happened.request.encode(), happened.flow)
-    if isinstance(happened, ResponseIn):
-        return Heard(happened.octets or happened.response.encode(), happened.flow)
-    return happened

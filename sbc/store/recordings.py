@@ -1,23 +1,26 @@
-"""Recordings of calls: a folder that only its owner may look into, one file a call, the oldest dropped when there are too many."""
+"""Recordings of calls: a folder that only its owner may look into, the oldest dropped when there are too many.
+
+Calls that end in the same second share a file: making a file, naming it and dropping it later costs more than what is in it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from sbc.effects import Recorded
-from sbc.recording.recording import SUFFIX, policy_name
+from sbc.recording.files import SUFFIX, bundled, calls_in, digests_in, name_of, policy_name
 
-FLUSH_AFTER = 0.5  # seconds
-# Making and writing a file costs some 0.2 ms of CPU, a tenth of a call: a flood of calls shall not be one of files, too.
-WRITES_PER_S = 20.0
+FLUSH_AFTER = 1.0  # seconds
+# What recording costs is a small part of the call, whatever the rate; but a flood of calls shall not be one of octets on the disk, too.
+WRITES_PER_S = 100.0  # calls: 1 MB
 WRITES_AT_ONCE = 200.0  # a short burst is kept whole
-KEPT = 2_000  # files; a folder that can still be looked through
+KEPT = 2_000  # calls; a folder that can still be looked through
 KEPT_OCTETS = 64 * 1024 * 1024  # some 6,000 calls of 10 KiB; policies count, too
 LARGEST_POLICY = 16 * 1024 * 1024  # a policy of 20,000 users; a greater one is not written beside its calls
 PARTIAL = ".partial"
@@ -78,8 +81,7 @@ class RecordingFolder:
             return
         if self._shelf is None:
             self._shelf = Shelf(self._folder)
-        for recording in recordings:
-            self._shelf.add(recording)
+        self._shelf.add(recordings)
         self._shelf.drop_oldest()
 
 
@@ -93,40 +95,51 @@ class Shelf:
             torn.unlink()
         self._folder = folder
         self._policies: dict[str, int] = {}  # digest -> octets; written by this process, so that no other version's stays
-        found = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(SUFFIX))
-        self._calls = deque([(name, (folder / name).stat().st_size) for name in found])
-        self._octets = sum(size for _, size in self._calls)
+        self._files: deque[tuple[str, int]] = deque()
+        self._octets = self._calls = 0
+        self._uses: Counter[str] = Counter()  # digest -> files of calls that ran under that policy
+        for name in sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(SUFFIX)):
+            self._take_in(name, (folder / name).stat().st_size)
 
-    def add(self, recording: Recorded) -> None:
-        for digest in recording.digests():
-            if digest not in self._policies:
-                data = recording.policy(digest)
-                self._policies[digest] = len(data)
-                if len(data) <= LARGEST_POLICY:
-                    self._write(policy_name(digest), data)
-        data = recording.encode()
-        self._write(recording.name, data)
-        self._calls.append((recording.name, len(data)))
-        self._octets += len(data)
+    def add(self, recordings: Sequence[Recorded]) -> None:
+        """As one file."""
+        for recording in recordings:
+            for digest in recording.digests():
+                if digest not in self._policies:
+                    self._add_policy(digest, recording.policy(digest))
+        name = name_of(recordings)
+        data = bundled([(recording.call(), recording.encode()) for recording in recordings])
+        self._write(name, data)
+        self._take_in(name, len(data))
+
+    def _take_in(self, name: str, size: int) -> None:
+        self._files.append((name, size))
+        self._octets += size
+        self._calls += calls_in(name)
+        self._uses.update(digests_in(name))
+
+    def _add_policy(self, digest: str, data: bytes) -> None:
+        self._policies[digest] = len(data)
+        if len(data) <= LARGEST_POLICY:
+            self._write(policy_name(digest), data)
 
     def drop_oldest(self) -> None:
         """Down to the limits, and the policies no call is left of."""
-        dropped = False
-        while self._calls and (len(self._calls) > KEPT or self._octets + sum(self._policies.values()) > KEPT_OCTETS):
-            name, size = self._calls.popleft()
+        while self._files and (self._calls > KEPT or self._octets + sum(self._policies.values()) > KEPT_OCTETS):
+            name, size = self._files.popleft()
             self._octets -= size
-            dropped = True
+            self._calls -= calls_in(name)
             with suppress(FileNotFoundError):  # somebody has tidied up
                 (self._folder / name).unlink()
-        if dropped:
-            self._drop_policies()
+            self._uses.subtract(digests_in(name))
+            for digest in digests_in(name):
+                if not self._uses[digest]:
+                    self._drop_policy(digest)
 
-    def _drop_policies(self) -> None:
-        needed = {policy_name(digest) for name, _ in self._calls for digest in name.removesuffix(SUFFIX).split(".")}
-        for file in self._folder.glob(policy_name("*")):
-            if file.name not in needed:
-                file.unlink(missing_ok=True)
-        self._policies = {digest: size for digest, size in self._policies.items() if policy_name(digest) in needed}
+    def _drop_policy(self, digest: str) -> None:
+        del self._uses[digest]
+        self._policies.pop(digest, None)
+        (self._folder / policy_name(digest)).unlink(missing_ok=True)
 
     def _write(self, name: str, data: bytes) -> None:
         """All of it under its name, or nothing."""

@@ -12,12 +12,13 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from statistics import median
 from typing import cast
 
 from sbc.clock import Now
 from sbc.core import Core
 from sbc.effects import Effect, KeepRecording, Recorded
+from sbc.frozen import replace
 from sbc.inputs import Input, RequestIn, ResponseIn
 from sbc.net.ports import CoreLike
 from sbc.policy.snapshot import Record, Snapshot
@@ -112,6 +113,11 @@ def with_mode(mode: Record) -> Snapshot:
     return replace(snapshot, trunks={name: replace(trunk, record=mode) for name, trunk in snapshot.trunks.items()})
 
 
+def paired(subject: Subject, other: Subject) -> float:
+    """The median of the ratios within one round."""
+    return median([ours / theirs for ours, theirs in zip(subject.per_call, other.per_call, strict=True)])
+
+
 def main() -> None:
     build: Sequence[tuple[str, Callable[[], CoreLike]]] = (
         ("no recorder", lambda: Core(with_mode("never"), SystemIds())),
@@ -128,11 +134,12 @@ def main() -> None:
     for _ in range(ROUNDS):
         for subject in subjects:
             subject.round()
-    base = min(subjects[0].per_call)
-    print("recording       us/call   ratio")
+    base, never = subjects[0], subjects[1]
+    print("recording       us/call   to no recorder   median   to never")
     for subject in subjects:
         best = min(subject.per_call)
-        print(f"{subject.name:<14} {best * 1e6:8.0f} {best / base:7.3f}")
+        ratios = f"{best / min(base.per_call):16.3f} {paired(subject, base):8.3f} {paired(subject, never):10.3f}"
+        print(f"{subject.name:<14} {best * 1e6:8.0f} {ratios}")
     print(f"octets of a recording: {subjects[-1].core.octets // (CALLS * (ROUNDS + 1))}")
 
 

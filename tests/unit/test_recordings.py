@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sbc.recording.files import calls_in, unbundled
 from sbc.store import recordings
 from sbc.store.recordings import RecordingFolder, Shelf
 from tests.unit.net.bench import run, until
@@ -17,9 +18,15 @@ class Call:
     """A recording of a few octets."""
 
     def __init__(self, number: int, *policies: str, size: int = 10) -> None:
-        self.name = ".".join((f"2027011{number}", "call", *policies)) + ".sbc"
+        self._number = number
         self._policies = policies
         self._size = size
+
+    def began(self) -> str:
+        return f"2027011{self._number}T080000.000"
+
+    def call(self) -> str:
+        return f"call{self._number}"
 
     def encode(self) -> bytes:
         return b"x" * self._size
@@ -45,7 +52,7 @@ def test_REG_07_a_recording_is_for_its_owner_only(tmp_path: Path) -> None:
         await until(lambda: folder.exists() and len(names(folder)) == 2, 2.0)
         kept.write(Call(2, "aa"))
         kept.close()
-        assert names(folder) == ["20270111.call.aa.sbc", "20270112.call.aa.sbc", "policy-aa.json"]
+        assert names(folder) == ["20270111T080000.000.call1.aa.sbc", "20270112T080000.000.call2.aa.sbc", "policy-aa.json"]
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
         assert failures == []
@@ -64,32 +71,37 @@ def test_the_oldest_are_dropped_and_policies_no_call_is_left_of(tmp_path: Path, 
     monkeypatch.setattr(recordings, "KEPT", 2)
     shelf = Shelf(tmp_path)
     for call in (Call(1, "aa"), Call(2, "aa", "bb"), Call(3, "bb")):
-        shelf.add(call)
+        shelf.add([call])
     shelf.drop_oldest()
-    assert names(tmp_path) == ["20270112.call.aa.bb.sbc", "20270113.call.bb.sbc", "policy-aa.json", "policy-bb.json"]
+    assert names(tmp_path) == [
+        "20270112T080000.000.call2.aa.bb.sbc",
+        "20270113T080000.000.call3.bb.sbc",
+        "policy-aa.json",
+        "policy-bb.json",
+    ]
     again = Shelf(tmp_path)  # a process that was started anew knows what is there
-    again.add(Call(4, "cc"))
+    again.add([Call(4, "cc")])
     again.drop_oldest()
-    assert names(tmp_path) == ["20270113.call.bb.sbc", "20270114.call.cc.sbc", "policy-bb.json", "policy-cc.json"]
+    assert names(tmp_path) == ["20270113T080000.000.call3.bb.sbc", "20270114T080000.000.call4.cc.sbc", "policy-bb.json", "policy-cc.json"]
 
 
 def test_their_octets_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recordings, "KEPT_OCTETS", 1_000)
     shelf = Shelf(tmp_path)
     for number in (1, 2, 3):
-        shelf.add(Call(number, size=400))
+        shelf.add([Call(number, size=400)])
     shelf.drop_oldest()
-    assert names(tmp_path) == ["20270112.call.sbc", "20270113.call.sbc"]
+    assert names(tmp_path) == ["20270112T080000.000.call2.sbc", "20270113T080000.000.call3.sbc"]
 
 
 def test_somebody_else_may_tidy_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recordings, "KEPT", 1)
     shelf = Shelf(tmp_path)
-    shelf.add(Call(1))
-    (tmp_path / "20270111.call.sbc").unlink()
-    shelf.add(Call(2))
+    shelf.add([Call(1)])
+    (tmp_path / "20270111T080000.000.call1.sbc").unlink()
+    shelf.add([Call(2)])
     shelf.drop_oldest()
-    assert names(tmp_path) == ["20270112.call.sbc"]
+    assert names(tmp_path) == ["20270112T080000.000.call2.sbc"]
 
 
 def test_a_link_laid_out_for_us_is_not_followed(tmp_path: Path) -> None:
@@ -97,10 +109,10 @@ def test_a_link_laid_out_for_us_is_not_followed(tmp_path: Path) -> None:
     target.write_text("precious")
     folder = tmp_path / "recordings"
     folder.mkdir()
-    (folder / "20270111.call.sbc.partial").symlink_to(target)
-    Shelf(folder).add(Call(1))
+    (folder / "20270111T080000.000.call1.sbc.partial").symlink_to(target)
+    Shelf(folder).add([Call(1)])
     assert target.read_text() == "precious"
-    assert (folder / "20270111.call.sbc").read_bytes() == b"x" * 10
+    assert (folder / "20270111T080000.000.call1.sbc").read_bytes() == b"x" * 10
 
 
 def test_a_flood_of_calls_is_no_flood_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,8 +125,8 @@ def test_a_flood_of_calls_is_no_flood_of_files(tmp_path: Path, monkeypatch: pyte
             kept.write(Call(number))
         await until(lambda: failures != [], 2.0)
         kept.close()
-        assert failures == [("more than 20 a second", 6)]
-        assert len(names(tmp_path)) == 3
+        assert failures == [("more than 100 a second", 6)]
+        assert [calls_in(name) for name in names(tmp_path)] == [3]
 
     run(scene())
 
@@ -132,3 +144,19 @@ def test_a_disk_that_refuses_is_told_of(tmp_path: Path) -> None:
         assert "file" in failures[0][0]
 
     run(scene())
+
+
+def test_calls_that_end_together_are_in_one_file_and_count_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "KEPT", 4)
+    shelf = Shelf(tmp_path)
+    shelf.add([Call(1, "aa", size=7), Call(2, "aa", "bb", size=9)])
+    name = "20270111T080000.000.call1+1.aa.bb.sbc"
+    assert names(tmp_path) == [name, "policy-aa.json", "policy-bb.json"]
+    assert unbundled((tmp_path / name).read_bytes()) == [("call1", b"x" * 7), ("call2", b"x" * 9)]
+    again = Shelf(tmp_path)
+    again.add([Call(3, "aa"), Call(4, "aa")])
+    again.drop_oldest()
+    assert name in names(tmp_path)
+    again.add([Call(5, "aa")])
+    again.drop_oldest()
+    assert names(tmp_path) == ["20270113T080000.000.call3+1.aa.sbc", "20270115T080000.000.call5.aa.sbc", "policy-aa.json"]

@@ -19,8 +19,9 @@ Capture = pytest.CaptureFixture[str]
 def recorded(tmp_path: Path) -> Path:
     shelf = Shelf(tmp_path / "recordings")
     (recording,) = a_call().recordings
-    shelf.add(recording)
-    return tmp_path / "recordings" / recording.name
+    shelf.add([recording])
+    (file,) = (tmp_path / "recordings").glob("*.sbc")
+    return file
 
 
 def test_the_same_effects(monkeypatch: pytest.MonkeyPatch, capsys: Capture, recorded: Path) -> None:
@@ -93,3 +94,47 @@ def test_mistakes_are_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Capture,
         assert output.out == ""
         assert problem in output.err
         assert output.err.count("\n") == 1
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    """A folder with one file of two calls and one of one."""
+    shelf = Shelf(tmp_path / "recordings")
+    calls = a_call(), a_call(POLICY.replace("    media: plain\n", "    media: plain\n    info: pass\n")), a_call()
+    (first,), (second,), (third,) = [world.recordings for world in calls]
+    second._call, third._call = "two", "three"  # type: ignore[attr-defined]
+    shelf.add([first, second])
+    shelf.add([third])
+    return tmp_path / "recordings"
+
+
+@pytest.mark.interpreted
+def test_one_of_several_calls(monkeypatch: pytest.MonkeyPatch, capsys: Capture, several: Path) -> None:
+    (file,) = several.glob("*+1.*.sbc")
+    assert call(monkeypatch, "replay", file) == 0
+    assert capsys.readouterr().out == "call n1w1t000001: the same 11 effects\ncall two: the same 11 effects\n"
+    for place in (file, several):
+        assert call(monkeypatch, "replay", place, "--call", "two") == 0
+        assert capsys.readouterr().out == "call two: the same 11 effects\n"
+    assert call(monkeypatch, "replay", several) == 0
+    assert capsys.readouterr().out.count("the same 11 effects") == 3
+    assert call(monkeypatch, "replay", several, "--call", "four") != 0
+    assert "no recording of the call four" in "".join(capsys.readouterr())
+    file.write_bytes(file.read_bytes()[:-1])
+    assert call(monkeypatch, "replay", file) != 0
+    assert "ends within a call" in "".join(capsys.readouterr())
+
+
+@pytest.mark.interpreted
+def test_a_call_is_saved_alone_with_its_policy(monkeypatch: pytest.MonkeyPatch, capsys: Capture, several: Path, tmp_path: Path) -> None:
+    (tmp_path / "alone").mkdir()
+    target = tmp_path / "alone" / "two.sbc"
+    assert call(monkeypatch, "replay", several, "--save", target) != 0
+    assert "--call" in "".join(capsys.readouterr())
+    assert call(monkeypatch, "replay", several, "--call", "two", "--save", target) == 0
+    assert b"n1w1t000001-1" in target.read_bytes()
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert len(list(target.parent.glob("policy-*.json"))) == 1, "not the other call's"
+    capsys.readouterr()
+    assert call(monkeypatch, "replay", target) == 0
+    assert capsys.readouterr().out == "call two: the same 11 effects\n"

@@ -13,7 +13,8 @@ from sbc.policy.document import Document
 from sbc.policy.inventory import UNASSIGNED, Inventory
 from sbc.policy.numbering import check_owners, inventory_of, number_range, read_entries
 from sbc.policy.snapshot import HeaderRules, Helped
-from sbc.recording.plain import Plain, read
+from sbc.recording.plain import Plain
+from sbc.recording.reading import read
 from sbc.recording.secrets import Secrets
 from tests.cost import least_cpu
 from tests.unit.policy.conftest import MINIMAL, Folder

@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 from media.api import Keys, Suite
 from sbc.effects import Recorded, UpdateRelay
 from sbc.flow import Flow
-from sbc.recording.plain import CLASSES, KINDS, Plain, Unreadable, flow_of, read
+from sbc.recording.files import name_of
+from sbc.recording.plain import Plain
+from sbc.recording.reading import CLASSES, KINDS, Unreadable, flow_of, read
 from sbc.recording.recording import as_read, decode, decode_policy
 from sbc.recording.replay import first_difference, play, play_under
-from sbc.recording.secrets import Secrets
+from sbc.recording.secrets import Secrets, holds_any
 from tests.scenarios.test_registration import call_as_alice, registered
 from tests.world import POLICY, World, connect, sdp, snapshot_of
 
@@ -177,7 +179,7 @@ def test_a_policy_comes_back_as_it_was_but_for_its_passwords() -> None:
 def test_the_name_tells_when_which_call_and_which_policy() -> None:
     world = a_call()
     (recording,) = world.recordings
-    assert recording.name == f"20270115T080000.000.{world.records[0]['id']}.{world.snapshot.digest}.sbc"
+    assert name_of([recording]) == f"20270115T080000.000.{world.records[0]['id']}.{world.snapshot.digest}.sbc"
 
 
 @pytest.mark.parametrize(
@@ -188,8 +190,8 @@ def test_the_name_tells_when_which_call_and_which_policy() -> None:
         b"{}",
         b"[]",
         b'{"format":1}\n',
-        b'{"format":2,"flows":[[]],"policy":"x","steps":[]}\n',
-        b'{"format":2,"flows":[],"policy":"x","steps":[[1]],"call":"c","sbc":"1","draining":false,"cut":false}\n',
+        b'{"format":3,"flows":[[]],"policy":"x","steps":[]}\n',
+        b'{"format":3,"flows":[],"policy":"x","steps":[[1]],"call":"c","sbc":"1","draining":false,"cut":false}\n',
     ],
 )
 def test_what_is_no_recording_is_refused_in_one_line(data: bytes) -> None:
@@ -285,3 +287,14 @@ def test_playing_twice_is_the_same_twice() -> None:
     (recording,) = a_call().recordings
     call = decode(recording.encode(), recording.policy)
     assert play(call) == play(call)
+
+
+@pytest.mark.interpreted
+def test_python_and_c_write_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = b"s" * 32
+    monkeypatch.setattr("sbc.explain.ids.CountingIds.random", lambda self, size: secret[:size])
+    (recording,) = a_call().recordings
+    written = recording.encode()
+    monkeypatch.setattr("sbc.recording.recorded.WRITE", None)
+    monkeypatch.setattr("sbc.recording.secrets.HOLDS_ANY", holds_any)
+    assert recording.encode() == written

@@ -211,6 +211,7 @@ def test_a_caller_who_gives_up_has_not_failed_and_what_we_end_has() -> None:
     assert len(world.recordings) == 1
 
 
+@pytest.mark.interpreted
 def test_a_tape_that_grows_too_long_keeps_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tape, "LARGEST_TAPE", 8_000)
     world = World()
@@ -225,6 +226,7 @@ def test_a_tape_that_grows_too_long_keeps_the_beginning(monkeypatch: pytest.Monk
     assert len(world.recordings) == 1
 
 
+@pytest.mark.interpreted
 def test_memory_for_tapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tape, "ALL_TAPES", 1_000)
     world = World()

@@ -1,0 +1,103 @@
+"""What recording every call costs the whole process: real calls over UDP through a real SBC that writes real files.
+
+    python -m tests.bench.recorded --rates 20,100 --seconds 10 --rounds 5
+
+One process has `record: never` and `record: always` in turns, by a new policy each time. Its folder is full from the start: each new
+recording makes it drop an old one. CPU is user and system time of all its threads, per call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from os import kill
+from pathlib import Path
+from statistics import median
+
+from sbc.recording.files import calls_in
+from sbc.store.recordings import KEPT
+from tests.bench.signalling import Measurement, flawless, load_spec, measure
+from tests.bench.subject import POLICY, Subject, subject
+
+MODES = ("never", "always")
+OCTETS = 10_000  # of a recording that was there before
+TOGETHER = 20  # calls in a file
+
+
+def policy(mode: str) -> str:
+    return POLICY.replace("    media: plain\n", f"    media: plain\n    record: {mode}\n")
+
+
+def switch(under_test: Subject, mode: str) -> None:
+    """Another policy, in force when this returns. RuntimeError."""
+    applied = b"policy_changed"
+    before = under_test.log.read_bytes().count(applied)
+    (under_test.folder / "policies" / "sbc.yaml").write_text(policy(mode))
+    kill(under_test.process, signal.SIGHUP)
+    deadline = time.monotonic() + 10
+    while under_test.log.read_bytes().count(applied) == before:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the SBC did not take the policy:\n{under_test.log.read_text()[-1000:]}")
+        time.sleep(0.05)
+    time.sleep(1.0)
+
+
+def fill(folder: Path) -> None:
+    """As many recordings of long ago as are kept, in files such as there are after a while."""
+    folder.mkdir(parents=True)
+    for number in range(KEPT // TOGETHER):
+        name = f"20200101T000000.000.{number:020}+{TOGETHER - 1}.000000000000.sbc"
+        (folder / name).write_bytes(bytes(OCTETS * TOGETHER))
+
+
+def rounds(under_test: Subject, rate: float, seconds: float, count: int) -> Iterator[tuple[Measurement, Measurement]]:
+    """Without and with recordings, the one that comes first changing from round to round. Not those in which a call failed or was late."""
+    for number in range(count):
+        found: dict[str, Measurement] = {}
+        for mode in MODES if number % 2 else reversed(MODES):
+            switch(under_test, mode)
+            found[mode] = measure(under_test, load_spec(under_test, rate, seconds))
+        if all(flawless(each.load) for each in found.values()):
+            yield found["never"], found["always"]
+
+
+def report(rate: float, pairs: Sequence[tuple[Measurement, Measurement]]) -> None:
+    if not pairs:
+        print(f"{rate:8g}   calls failed or were late in each round")
+        return
+    without, recorded = [median(one.cpu_ms_per_call for one in side) for side in zip(*pairs, strict=True)]
+    ratios = sorted(b.cpu_ms_per_call / a.cpu_ms_per_call for a, b in pairs)
+    print(
+        f"{rate:8g} {without:10.3f} {recorded:10.3f} {median(ratios):10.3f}   {ratios[0]:.3f} to {ratios[-1]:.3f}, {len(pairs)} rounds",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="cost of recordings for the whole process")
+    parser.add_argument("--rates", type=lambda text: [float(rate) for rate in text.split(",")], default=[20.0, 100.0])
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each run")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "sbc"
+        kept = folder / "var" / "recordings"
+        fill(kept)
+        with subject(folder, policy=policy("never")) as under_test:
+            time.sleep(2.0)  # it listens before it takes signals
+            for mode in reversed(MODES):  # everything has been in use once
+                switch(under_test, mode)
+                measure(under_test, load_spec(under_test, 50, 4))
+            print(" calls/s   never ms  always ms      ratio   of the rounds")
+            for rate in options.rates:
+                report(rate, list(rounds(under_test, rate, options.seconds, options.rounds)))
+            new = sum(calls_in(entry.name) for entry in kept.glob("*.sbc") if not entry.name.startswith("2020"))
+            lost = under_test.log.read_text().count("recordings_not_written")
+            print(f"{new} of the calls kept are new; the log told {lost} times of recordings that were not written")
+
+
+if __name__ == "__main__":
+    main()
