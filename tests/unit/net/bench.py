@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import random
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -64,11 +65,13 @@ async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        tcp.bind((LOCALHOST, 0))
-        udp.bind((LOCALHOST, tcp.getsockname()[1]))
-        port: int = tcp.getsockname()[1]
-        return port
+    """None that the system gives to those who ask for any, or it could be somebody else's when it is used."""
+    while True:
+        port = random.randint(22_000, 29_999)
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, suppress(OSError):
+            tcp.bind((LOCALHOST, port))
+            udp.bind((LOCALHOST, port))
+            return port
 
 
 def message(method: str = "OPTIONS", branch: str = "z9hG4bK1", body: bytes = b"") -> bytes:
