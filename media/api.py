@@ -194,7 +194,8 @@ class SideSpec:
     latch_from            up to six further source hosts (numeric) the peer may send from, besides remote's own: its signalling
                           address behind NAT. The first valid (with SRTP: authenticated) packet from an allowed host
                           locks the source and becomes the destination; later packets from elsewhere are counted and
-                          dropped. A new `remote` in an update unlocks.
+                          dropped. A new `remote` in an update unlocks. What locked in the clear from another address than `remote` gives
+                          way to the first valid packet from `remote`, unless that is a private address and another host is locked: a NAT
     receive_keys          what the peer protects with; None: plain RTP
     send_keys             what we protect with towards the peer; None: plain RTP.
                           Equal keys in an update keep the SRTP context (roll-over counter), new ones make a new context.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
 from media.api import Address, MediaError, SideSpec
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """As the socket module has it: host, port, and for IPv6 flow label and scope."""
+
+Receive: TypeAlias = Callable[[bytes, SocketAddress, float], None]
 
 # Hosts a peer may send from besides its own (SideSpec.latch_from): signalling adds one as a rule.
 MOST_FROM = 6
@@ -24,7 +28,20 @@ FOLLOW_AFTER = 1.0
 # A NAT forgets its mappings once; whoever moves more often than that is not behind one. Seconds.
 FOLLOW_EVERY = 5.0
 
+# Checks answered in a second: a browser sends 20 on each pair of addresses until one is chosen, then one every few seconds.
+MOST_CHECKS = 100
+
+# Addresses a peer may send from with ICE: a host has a few, each perhaps as its NATs show it.
+MAX_CHECKED = 8
+
+# Without a valid check for that long we have no consent to send (RFC 7675 s5.1). Seconds.
+CONSENT = 30.0
+
 MAX_USERNAME, MAX_PASSWORD = 512, 256  # octets: RFC 8489 s14.3, RFC 8839 s5.4
+
+
+# Where NATs have hosts behind them (RFC 1918, RFC 6598, RFC 4193).
+_PRIVATE = tuple([ip_network(each) for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +97,18 @@ def _host(host: str, family: int) -> str:
 class Latch:
     """Where one port's peer is: as signalled until its first valid packet, then where that came from."""
 
-    __slots__ = ("_former", "_former_until", "_hosts", "_moved_at", "_moved_host", "_remote", "destination", "heard_at", "locked")
+    __slots__ = (
+        "_former",
+        "_former_until",
+        "_hosts",
+        "_moved_at",
+        "_moved_host",
+        "_remote",
+        "_settled",
+        "destination",
+        "heard_at",
+        "locked",
+    )
 
     def __init__(self) -> None:
         self._remote: Address | None = None
@@ -92,6 +120,7 @@ class Latch:
         self.heard_at = 0.0  # when something last came from where the peer is or may be, or that was last said
         self._moved_at = -FOLLOW_EVERY
         self._moved_host: str | None = None
+        self._settled = False  # not only by its address is known that the peer is there
 
     def allow(self, hosts: frozenset[str]) -> None:
         self._hosts = hosts
@@ -103,6 +132,7 @@ class Latch:
         self._remote = self.destination = remote
         self.locked = None
         self._moved_host = None
+        self._settled = False
         self.heard_at = now
 
     def admits(self, source: SocketAddress) -> bool:
@@ -112,12 +142,21 @@ class Latch:
         host = source[0].partition("%")[0]
         return host in self._hosts or host == self._moved_host
 
-    def lock(self, source: SocketAddress, now: float) -> None:
-        """A valid packet came from an admitted source."""
+    def lock(self, source: SocketAddress, now: float, *, proven: bool) -> None:
+        """A valid packet came from an admitted source while none was locked; `proven`: it authenticated."""
         if source == self._former and now < self._former_until and source[:2] != self._remote:
             return
         self._former = None
         self.locked = self.destination = source
+        self._settled = self._settled or proven
+
+    def is_claimed(self, source: SocketAddress) -> bool:
+        """Is `source` exactly where the peer was said to be, and somebody else taken for it who proved nothing? Where that is a private
+        address, another host stands for it: a NAT. Asked while `source` is not the locked one.
+        """
+        if self.locked is None or self._settled or source[:2] != self._remote:
+            return False
+        return source[0] == self.locked[0] or not any(ip_address(source[0]) in network for network in _PRIVATE)
 
     def may_move(self, now: float) -> bool:
         """May the peer have gone elsewhere?"""
@@ -131,9 +170,11 @@ class Latch:
         """The peer is at `source` now."""
         self._former = None
         self.locked = self.destination = source
+        self._settled = True
         self.heard_at = self._moved_at = now
 
     def reopen(self, source: SocketAddress) -> None:
         """What the peer sends to its other port comes from `source` now, so that this may come from that host, too."""
         self.locked = None
+        self._settled = True
         self._moved_host = source[0].partition("%")[0]

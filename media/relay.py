@@ -13,7 +13,8 @@ from media.api import INTRUSIONS, Digit, EventKind, Follow, Ice, Interface, Side
 from media.digits import MOST_REPORTED, Reader, Typist
 from media.forms import Form
 from media.keys import AuthenticationFailed, Contexts, Inbound, Refused, Replayed
-from media.latch import NOWHERE, Latch, Route, SocketAddress
+from media.latch import CONSENT, MAX_CHECKED, MOST_CHECKS, NOWHERE, Latch, Receive, Route, SocketAddress
+from media.reported import Reported
 from media.rtp import (
     FIRST_RTCP_TYPE,
     LAST_RTCP_TYPE,
@@ -47,18 +48,9 @@ KEY_FAILURES = 10
 MOST_PACKETS = 1000
 ALLOWANCE_EVERY = 1.0  # seconds
 
-# Checks answered in a second: a browser sends 20 on each pair of addresses until one is chosen, then one every few seconds.
-MOST_CHECKS = 100
-
-# Addresses a peer may send from with ICE: a host has a few, each perhaps as its NATs show it.
-MAX_CHECKED = 8
-
 # A peer that is sent nothing else gets an empty datagram that often, so that what lies between keeps the way open (RFC 6263 s4.1, s7).
 # Seconds.
 KEEP_ALIVE_EVERY = 15.0
-
-# Without a valid check for that long we have no consent to send (RFC 7675 s5.1). Seconds.
-CONSENT = 30.0
 
 _OCTETS = [bytes((value,)) for value in range(256)]
 
@@ -91,12 +83,8 @@ class Half:
         "_reader",
         "_reception",
         "_report",
-        "_reported_jitter",
-        "_reported_lost",
-        "_round_trip",
+        "_reported",
         "_route",
-        "_sender_time",
-        "_sender_time_at",
         "_sending",
         "_sent",
         "_sent_at",
@@ -175,11 +163,7 @@ class Half:
         self._silent = False
         self._sent = 0
         self._sent_at = 0.0
-        self._sender_time = 0  # of the last sender report sent to the peer, and when; 0: none
-        self._sender_time_at = 0.0
-        self._round_trip: float | None = None
-        self._reported_lost: int | None = None
-        self._reported_jitter = 0
+        self._reported = Reported()
         self.auth_failing = 0
         self.packets_received = self.octets_received = self.packets_sent = self.octets_sent = 0
         self.rtcp_received = self.rtcp_sent = self.datagrams_received = 0
@@ -252,7 +236,8 @@ class Half:
                 self._count_elsewhere()
                 return
         elif source != latch.locked and not latch.admits(source):
-            self._receive_from_elsewhere(packet, source, now)
+            if not self._receive_claim(latch, self.receive, packet, source, now):
+                self._receive_from_elsewhere(packet, source, now)
             return
         latch.heard_at = now
         if self._dtls:
@@ -278,6 +263,19 @@ class Half:
                 self._refuse(refusal)
                 return
         self._receive_speech(packet, size, source, now)
+
+    def _receive_claim(self, latch: Latch, receive: Receive, packet: bytes, source: SocketAddress, now: float) -> bool:
+        """Whether it is from exactly where the peer was said to be, and somebody else taken for it: its first valid packet has the place.
+        What came in its place takes nothing from its allowance.
+        """
+        if not latch.is_claimed(source):
+            return False
+        locked, allowance = latch.locked, self._allowance
+        latch.locked, self._allowance = None, MOST_PACKETS
+        receive(packet, source, now)
+        if latch.locked is None:
+            latch.locked, self._allowance = locked, allowance
+        return True
 
     def _receive_from_elsewhere(self, packet: bytes, source: SocketAddress, now: float) -> None:
         """What comes from elsewhere than the peer should send from: it is followed where it proves to be the peer, behind a NAT that gave
@@ -353,7 +351,8 @@ class Half:
             return  # the keys belong to the RTP port (RFC 5764 s4.1)
         latch = self._control_latch
         if source != latch.locked and not latch.admits(source):
-            self._refuse_source()
+            if not self._receive_claim(latch, self.receive_rtcp, packet, source, now):
+                self._refuse_source()
         elif self._dtls and packet and FIRST_DTLS <= packet[0] <= LAST_DTLS:
             self._handshake(self, True, packet, source)
         elif not self._dtls or self._control_keys.inbound is not None:
@@ -406,7 +405,7 @@ class Half:
     def _accept_source(self, source: SocketAddress, now: float) -> None:
         """A valid packet came to the RTP port."""
         if self._ice is None and source != self._latch.locked:
-            self._latch.lock(source, now)
+            self._latch.lock(source, now, proven=self._keys.inbound is not None)
         if not self._started:
             self._started = True
             self._report(self, EventKind.FIRST_PACKET)
@@ -435,7 +434,8 @@ class Half:
         """`suite`: of the keys a handshake made."""
         locked, reception = self._latch.locked, self._reception
         counted = self.packets_received - self.datagrams_received - reception.duplicates
-        reported = self._reported_lost is not None
+        reported = self._reported
+        rate = self.far._reception.rate
         return SideStats(
             packets_received=self.packets_received,
             octets_received=self.octets_received,
@@ -457,9 +457,9 @@ class Half:
             duplicates=reception.duplicates,
             loss_runs=reception.loss_runs,
             auth_failing=self.auth_failing,
-            rtt_ms=None if self._round_trip is None else self._round_trip * 1000,
-            reported_lost=self._reported_lost,
-            reported_jitter_ms=self._reported_jitter * 1000 / rate if reported and (rate := self.far._reception.rate) else None,
+            rtt_ms=None if reported.round_trip is None else reported.round_trip * 1000,
+            reported_lost=reported.lost,
+            reported_jitter_ms=reported.jitter * 1000 / rate if reported.lost is not None and rate else None,
             source_changes=self.source_changes,
             suite=suite,
         )
@@ -545,15 +545,12 @@ class Half:
         if not self._is_allowed():
             return
         if source != latch.locked and (self._ice is None or latch is self._control_latch):
-            latch.lock(source, now)
+            latch.lock(source, now, proven=self._control_keys.inbound is not None)
         self.rtcp_received += 1
         reports = read_reports(packet)
-        if reports.lost is not None:
-            self._reported_lost, self._reported_jitter = reports.lost, reports.jitter
-            if reports.last_sender and reports.last_sender == self._sender_time:
-                self._round_trip = reports.round_trip(now - self._sender_time_at, self._round_trip)
+        self._reported.note(reports, now)
         if self._forward_control(packet) and reports.sender_time:
-            self.far._sender_time, self.far._sender_time_at = reports.sender_time, now
+            self.far._reported.sent(reports.sender_time, now)
 
     def _forward_control(self, packet: bytes) -> bool:
         """Whether it was sent."""

@@ -140,7 +140,9 @@ static enum flow_mode wanted(const struct tier *tier, const struct half *half) {
 }
 
 /* Whether packets from elsewhere may be the peer's; else the kernel drops them. */
-static bool may_be_followed(const struct half *half) {
+static bool may_be_elsewhere(const struct half *half) {
+    if (latch_may_be_claimed(&half->latch))
+        return true;
     return half->follow != NEVER && (half->keys.inbound || (half->follow == SAME_ADDRESS && !half->dtls));
 }
 
@@ -159,7 +161,7 @@ static void begin(const struct tier *tier, struct half *half) {
     memcpy(flow->rates, rates, sizeof rates);
     flow->six = half->local.any.sa_family == AF_INET6;
     flow->from_six = half->far->local.any.sa_family == AF_INET6;
-    flow->strict = !half->ice && !may_be_followed(half);
+    flow->strict = !half->ice && !may_be_elsewhere(half);
     flow->traffic_class = (uint8_t)(half->far->dscp << 2);
     flow->relay = (uint64_t)half->relay->generation << 32 | half->relay->index;
     flow->worker = half->relay->worker_number;

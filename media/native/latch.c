@@ -25,6 +25,14 @@ static bool has_host(const struct hosts *hosts, const union address *address) {
     return false;
 }
 
+/* RFC 1918, RFC 6598, RFC 4193 */
+static bool is_private(const union address *address) {
+    if (address->any.sa_family == AF_INET6)
+        return (address->in6.sin6_addr.s6_addr[0] & 0xFE) == 0xFC;
+    uint32_t host = ntohl(address->in.sin_addr.s_addr);
+    return host >> 24 == 10 || host >> 20 == 0xAC1 || host >> 16 == 0xC0A8 || host >> 22 == 0x191;
+}
+
 void hosts_add(struct hosts *hosts, const union address *address) {
     if (is_somewhere(address) && hosts->count < MAX_HOSTS && !has_host(hosts, address))
         hosts->of[hosts->count++] = host_of(address);
@@ -37,6 +45,7 @@ void latch_redirect(struct latch *latch, const union address *remote, double now
     }
     latch->remote = latch->destination = *remote;
     latch->locked.any.sa_family = latch->moved.any.sa_family = AF_UNSPEC;
+    latch->settled = false;
     latch->heard_at = now;
 }
 
@@ -46,14 +55,22 @@ bool latch_admits(const struct latch *latch, const union address *source) {
     return has_host(&latch->hosts, source) || same_host(&latch->moved, source);
 }
 
-void latch_lock(struct latch *latch, const union address *source, double now) {
-    if (is_somewhere(&latch->locked))
-        return;
+void latch_lock(struct latch *latch, const union address *source, bool proven, double now) {
     if (is_somewhere(&latch->former) && same_address(source, &latch->former) && now < latch->former_until &&
         !same_address(source, &latch->remote))
         return;
     latch->former.any.sa_family = AF_UNSPEC;
     latch->locked = latch->destination = *source;
+    latch->settled |= proven;
+}
+
+bool latch_may_be_claimed(const struct latch *latch) {
+    return is_somewhere(&latch->locked) && is_somewhere(&latch->remote) && !latch->settled &&
+           !same_address(&latch->locked, &latch->remote) && (same_host(&latch->locked, &latch->remote) || !is_private(&latch->remote));
+}
+
+bool latch_is_claimed(const struct latch *latch, const union address *source) {
+    return same_address(source, &latch->remote) && latch_may_be_claimed(latch);
 }
 
 void latch_note_passed(struct latch *latch, double now) {
@@ -75,10 +92,12 @@ bool latch_is_neighbour(const struct latch *latch, const union address *source) 
 void latch_move(struct latch *latch, const union address *source, double now) {
     latch->former.any.sa_family = AF_UNSPEC;
     latch->locked = latch->destination = *source;
+    latch->settled = true;
     latch->heard_at = latch->moved_at = now;
 }
 
 void latch_reopen(struct latch *latch, const union address *source) {
     latch->locked.any.sa_family = AF_UNSPEC;
+    latch->settled = true;
     latch->moved = *source;
 }

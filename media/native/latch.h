@@ -33,6 +33,7 @@ struct latch {
     union address locked;
     double heard_at; /* when something last came from where the peer is or may be, or that was last said */
     bool passed;     /* and since then something has come past us, nobody knows when */
+    bool settled;    /* not only by its address is known that the peer is there */
     union address destination, remote, former;
     double former_until;
     double moved_at;      /* 0: never */
@@ -60,8 +61,15 @@ void latch_redirect(struct latch *latch, const union address *remote, double now
 /* May the peer send from `source`? */
 bool latch_admits(const struct latch *latch, const union address *source);
 
-/* A valid packet came from an admitted source. */
-void latch_lock(struct latch *latch, const union address *source, double now);
+/* A valid packet came from an admitted source while none is locked; `proven`: it authenticated. */
+void latch_lock(struct latch *latch, const union address *source, bool proven, double now);
+
+/* Has somebody been taken for the peer who proved nothing and is not where the peer was said to be? Where that is a private address,
+ * another host stands for it: a NAT. */
+bool latch_may_be_claimed(const struct latch *latch);
+
+/* The same, and `source` is exactly where the peer was said to be. Asked while it is not the locked one. */
+bool latch_is_claimed(const struct latch *latch, const union address *source);
 
 /* Take what came past us for heard now: at each look, so that it is late by no more than the time between two. */
 void latch_note_passed(struct latch *latch, double now);

@@ -201,8 +201,8 @@ static bool opened(struct half *half, enum verdict verdict) {
 }
 
 static void accept_source(struct half *half, const union address *source, double now) {
-    if (!half->ice)
-        latch_lock(&half->latch, source, now);
+    if (!half->ice && !is_somewhere(&half->latch.locked))
+        latch_lock(&half->latch, source, half->keys.inbound, now);
     if (!half->started) {
         half->started = true;
         relay_report(half, FIRST_PACKET);
@@ -293,8 +293,8 @@ static void receive_control(struct half *half, struct latch *latch, struct datag
     }
     if (!is_allowed(half))
         return;
-    if (!half->ice || latch == &half->control_latch)
-        latch_lock(latch, &datagram->address, now);
+    if ((!half->ice || latch == &half->control_latch) && !is_somewhere(&latch->locked))
+        latch_lock(latch, &datagram->address, keys->inbound, now);
     half->counters[RTCP_RECEIVED]++;
     struct reports reports = read_reports(datagram->packet, size);
     note_reports(half, &reports, now);
@@ -492,6 +492,29 @@ static void receive_admitted(struct half *half, struct datagram *datagram, size_
         receive_rtp(half, datagram, size, now);
 }
 
+static void receive_admitted_rtcp(struct half *half, struct datagram *datagram, size_t size, double now) {
+    if (half->dtls && size && is_dtls(datagram->packet[0]))
+        queue_handshake(half, true, datagram->packet, size, &datagram->address);
+    else if (!half->dtls || half->control_keys.inbound)
+        receive_control(half, &half->control_latch, datagram, size, now);
+}
+
+typedef void receive_as(struct half *half, struct datagram *datagram, size_t size, double now);
+
+/* From exactly where the peer was said to be, while somebody else is taken for it: its first valid packet has the place. What came in its
+ * place takes nothing from its allowance. */
+static void receive_claim(struct half *half, struct latch *latch, receive_as *receive, struct datagram *datagram, size_t size, double now) {
+    union address locked = latch->locked;
+    int allowance = half->allowance;
+    latch->locked.any.sa_family = AF_UNSPEC;
+    half->allowance = MOST_PACKETS;
+    receive(half, datagram, size, now);
+    if (!is_somewhere(&latch->locked)) {
+        latch->locked = locked;
+        half->allowance = allowance;
+    }
+}
+
 void half_receive(struct half *half, struct datagram *datagram, double now) {
     const uint8_t *packet = datagram->packet;
     const union address *source = &datagram->address;
@@ -501,10 +524,12 @@ void half_receive(struct half *half, struct datagram *datagram, double now) {
         receive_check(half, packet, size, source, now);
     else if (half->ice && !is_checked(&half->checked, source))
         relay_count_elsewhere(half, 1);
-    else if (!half->ice && !latch_admits(&half->latch, source))
-        receive_from_elsewhere(half, datagram, size, now);
-    else
+    else if (half->ice || latch_admits(&half->latch, source))
         receive_admitted(half, datagram, size, now);
+    else if (latch_is_claimed(&half->latch, source))
+        receive_claim(half, &half->latch, receive_admitted, datagram, size, now);
+    else
+        receive_from_elsewhere(half, datagram, size, now);
 }
 
 void half_receive_rtcp(struct half *half, struct datagram *datagram, double now) {
@@ -512,12 +537,12 @@ void half_receive_rtcp(struct half *half, struct datagram *datagram, double now)
     datagram->size = 0;
     if (half->dtls && half->mux)
         return; /* the keys belong to the RTP port (RFC 5764 s4.1) */
-    if (!latch_admits(&half->control_latch, &datagram->address))
+    if (latch_admits(&half->control_latch, &datagram->address))
+        receive_admitted_rtcp(half, datagram, size, now);
+    else if (latch_is_claimed(&half->control_latch, &datagram->address))
+        receive_claim(half, &half->control_latch, receive_admitted_rtcp, datagram, size, now);
+    else
         refuse_source(half);
-    else if (half->dtls && size && is_dtls(datagram->packet[0]))
-        queue_handshake(half, true, datagram->packet, size, &datagram->address);
-    else if (!half->dtls || half->control_keys.inbound)
-        receive_control(half, &half->control_latch, datagram, size, now);
 }
 
 /* Only where the peer was heard from, and checks of ICE do not serve already; fax has no empty datagrams. */

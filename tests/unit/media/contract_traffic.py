@@ -210,7 +210,7 @@ class Traffic:
         behind_nat = world.peer("127.0.0.20")
         behind_nat.send(rtcp(), call.rtcp_ports[0])
         world.expect(call.bob_rtcp)
-        call.dropped(call.alice_rtcp, rtcp(), "wrong_source", call.rtcp_ports[0])
+        call.dropped(world.peer("127.0.0.10"), rtcp(), "wrong_source", call.rtcp_ports[0])
         call.bob_rtcp.send(rtcp(), call.rtcp_ports[1])
         world.expect(behind_nat)
         assert call.stats.a.latched == call.alice.address
@@ -256,7 +256,7 @@ class Traffic:
         call.change(a={"payload_types": {8: 8}, "send": True})
         call.bob.send(rtp(1), call.ports.b)
         world.expect(behind_nat)
-        call.dropped(call.alice, rtp(2), "wrong_source")
+        call.dropped(world.peer("127.0.0.10"), rtp(2), "wrong_source")
 
     def test_packets_in_flight_pass_but_do_not_lock_the_old_port_again(self, world: World) -> None:
         call = Call(world)

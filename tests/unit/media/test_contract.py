@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import uvloop
 
+from tests.unit.media.contract_claim import Claims
 from tests.unit.media.contract_digits import Reported, Typed
 from tests.unit.media.contract_dtls import Handshakes
 from tests.unit.media.contract_dtls_rtcp import ControlHandshakes
@@ -69,6 +70,10 @@ class TestFigures(Figures):
 
 
 class TestFollowing(Following):
+    pass
+
+
+class TestClaims(Claims):
     pass
 
 

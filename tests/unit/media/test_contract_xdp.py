@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from media.native.tiers import Express
+from tests.unit.media.contract_claim import Claims
 from tests.unit.media.contract_digits import Reported, Typed
 from tests.unit.media.contract_dtls import Handshakes
 from tests.unit.media.contract_dtls_rtcp import BothHandshakes
@@ -81,6 +82,10 @@ class TestFigures(Figures):
 
 
 class TestFollowing(Following):
+    pass
+
+
+class TestClaims(Claims):
     pass
 
 

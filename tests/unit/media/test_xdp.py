@@ -286,6 +286,23 @@ def test_what_is_cut_or_is_no_ip_harms_nobody(world: Wired, near: Wire, length: 
     assert call.stats.a.packets_received == 2
 
 
+def test_the_kernel_forwards_from_where_the_peer_was_said_to_be_once_it_is_there(world: Wired) -> None:
+    """Whoever was faster is forwarded until then, and nobody's packets are dropped unseen."""
+    call, mallory = Call(world, hosts=(ALICE, BOB)), world.peer(ALICE)
+    mallory.send(rtp(1, ssrc=0x2222), call.ports.a)
+    world.expect(call.bob)
+    call.bob.send(rtp(1), call.ports.b)
+    world.expect(mallory)
+    world.until(lambda: settled(world, 2))
+    call.from_alice(rtp(1))
+    world.until(lambda: settled(world, 2))
+    before = world.stack()
+    assert call.from_alice(rtp(2)).packet == rtp(2)
+    assert call.from_bob(rtp(2)).packet == rtp(2)
+    call.dropped(mallory, rtp(2, ssrc=0x2222), "wrong_source")
+    assert (world.stack(), call.stats.a.latched, mallory.pending()) == (before, call.alice.address, [])
+
+
 def test_a_wrong_source_is_counted_and_not_forwarded(world: Wired) -> None:
     call = joined(world)
     before = world.stack()
