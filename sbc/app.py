@@ -111,6 +111,8 @@ class App:
     async def run(self) -> None:
         """Serve until `stop`. Raises ConfigError when it cannot start; whatever was open by then is closed again."""
         loop = asyncio.get_running_loop()
+        early = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, early.set)  # which would end us before there is somebody to take it
         self._log_media()
         prepare()  # or the first call to each country would wait for its patterns
         versions = Versions(self._settings.versions or self._settings.records.with_name("policy-versions"))
@@ -163,6 +165,8 @@ class App:
             await self._open_views(closing)
             self._engine.receive(Begun())
             self._take_signals(loop, closing)
+            if early.is_set():
+                self.reload()
             settle_memory()
             self._say(self._summary(snapshot))
             del loaded, snapshot  # one of 100,000 users is half a gigabyte, which the next one would come on top of

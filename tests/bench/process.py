@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def of_tests(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of the tests, which are not installed; the product is the same as here."""
+    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH", ""), str(ROOT))))
+    return ["env", f"PYTHONPATH={path}", sys.executable, "-P", "-m", module, *arguments]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from tests.bench.generator import LoadResult, LoadSpec, run_load
 from tests.bench.hostile import SPOOFED
+from tests.bench.process import of_tests
 from tests.interop import namespaces
 from tests.interop.namespaces import Lab
 from tests.interop.server import POLICY, Server, serve
@@ -158,7 +159,7 @@ def simulated(lab: Lab, kind: str, rate: int, port: int, seconds: float) -> tupl
 
 
 def hostile(lab: Lab, kind: str, rate: int, port: int, seconds: float) -> tuple[int, int]:
-    command = [sys.executable, "-P", "-m", "tests.bench.hostile", kind, lab.outside, str(port), str(rate), f"{seconds:g}"]
+    command = of_tests("tests.bench.hostile", kind, lab.outside, str(port), str(rate), f"{seconds:g}")
     done, allowed = lab.attacker.run(command, timeout=seconds + 60).split()
     return int(done), int(allowed)
 

@@ -21,6 +21,7 @@ from typing import Any
 from media.api import SideStats
 from sbc.call.quality import scores
 from tests.bench import messages
+from tests.bench.process import of_tests
 from tests.bench.uac import Calls, Uac
 from tests.bench.uas import Uas
 from tests.bench.wire import Address, Peer, UdpWire
@@ -223,7 +224,7 @@ def _judged(sent: int, packets: list[tuple[int, float]]) -> Heard:
 
 def command(spec: Spec) -> list[str]:
     """Of a process that does it."""
-    return [sys.executable, "-P", "-m", "tests.bench.talkers", json.dumps(asdict(spec))]
+    return of_tests("tests.bench.talkers", json.dumps(asdict(spec)))
 
 
 def read(output: bytes) -> Found:

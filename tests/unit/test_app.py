@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from sbc.flow import Flow
 from sbc.inputs import Begun, DrainBegun, DrainEnded, Input, PolicyChanged, RequestIn, Resolved
 from sbc.log import EventLog
 from sbc.net import network
+from sbc.net.links import Links
 from sbc.net.resolver import Resolver
 from sbc.recording.replay import first_difference, play
 from sbc.sip.locate import Question, Wanted
@@ -233,6 +235,26 @@ def test_sighup_takes_the_policy_and_the_record_file_anew(stage: Stage) -> None:
         assert any("policy_changed" in line for line in stage.logged)
 
     stage.play(scene)
+
+
+def test_a_sighup_before_we_serve_is_taken_when_we_do(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = stage.port
+
+    def links(*args: Any) -> Links:
+        """When the policy has been read, and before we listen."""
+        stage.port = free_port()
+        stage.write()
+        os.kill(os.getpid(), signal.SIGHUP)
+        return Links(*args)
+
+    monkeypatch.setattr(app, "Links", links)
+
+    async def scene(it: App) -> None:
+        await until(lambda: any(isinstance(event, PolicyChanged) for event in stage.core.inputs))
+        assert not can_bind(stage.port)
+
+    stage.play(scene)
+    assert can_bind(old)
 
 
 def test_what_a_policy_leaves_behind_is_closed_when_no_call_needs_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
