@@ -111,14 +111,12 @@ class App:
     async def run(self) -> None:
         """Serve until `stop`. Raises ConfigError when it cannot start; whatever was open by then is closed again."""
         loop = asyncio.get_running_loop()
-        early = asyncio.Event()
-        loop.add_signal_handler(signal.SIGHUP, early.set)  # which would end us before there is somebody to take it
+        early = self._hear(loop)
         self._log_media()
         prepare()  # or the first call to each country would wait for its patterns
         versions = Versions(self._settings.versions or self._settings.records.with_name("policy-versions"))
         text = restored(versions, self._settings.policies, self._log)
         loaded = self._load(self._settings.policies, self._choice.capabilities.suites, text)
-        snapshot = loaded.snapshot
         async with AsyncExitStack() as closing:
             self._records = RecordFile(self._settings.records, loop, self._records_failed)
             closing.callback(self._records.close)
@@ -133,7 +131,7 @@ class App:
             closing.push_async_callback(kernel.close)  # when nothing runs any more that could want it
             self._tasks = Tasks(loop, lambda error: self._log.exception("task_failed", error))
             closing.push_async_callback(self._tasks.close)
-            self._core = self._build_core(snapshot, SystemIds())
+            self._core = self._build_core(loaded.snapshot, SystemIds())
             self._guard = self._guarding(loop, kernel, closing)
             self._engine = Engine(
                 loop, self._core, SystemClock(), self._media, records, self._log, self.stats, recordings, registrations, self._guard
@@ -164,12 +162,10 @@ class App:
                 self._tasks.start(follow(self._settings.policies, self._changes.referred, self._changes.saved))
             await self._open_views(closing)
             self._engine.receive(Begun())
-            self._take_signals(loop, closing)
-            if early.is_set():
-                self.reload()
+            self._take_signals(loop, closing, early)
             settle_memory()
-            self._say(self._summary(snapshot))
-            del loaded, snapshot  # one of 100,000 users is half a gigabyte, which the next one would come on top of
+            self._say(self._summary(loaded.snapshot))
+            del loaded  # one of 100,000 users is half a gigabyte, which the next one would come on top of
             await self._stopping.wait()
             await self._drain()
 
@@ -289,11 +285,19 @@ class App:
         if not self._stopping.is_set():
             self._log.event("warning", "companion_ended", {"program": " ".join(self._settings.companion), "exit": code})
 
-    def _take_signals(self, loop: asyncio.AbstractEventLoop, closing: AsyncExitStack) -> None:
+    def _hear(self, loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+        """Set when SIGHUP comes before there is somebody to take it: it would end us."""
+        heard = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, heard.set)
+        return heard
+
+    def _take_signals(self, loop: asyncio.AbstractEventLoop, closing: AsyncExitStack, early: asyncio.Event) -> None:
         actions = {signal.SIGINT: self.stop, signal.SIGTERM: self.stop, signal.SIGHUP: self.reload, signal.SIGUSR1: self.report}
         for number, action in actions.items():
             loop.add_signal_handler(number, action)
             closing.callback(loop.remove_signal_handler, number)
+        if early.is_set():
+            self.reload()
 
     def _records_failed(self, problem: str, lost: int) -> None:
         self._log.event("error", "records_not_written", {"problem": problem, "lost": lost})

@@ -80,6 +80,8 @@ def test_a_full_trunk_refuses_the_next_call(lab: Lab, tmp_path: Path) -> None:
             second.result()
         assert first.result().successful == 1
         assert callee.result().successful == 1
-        # The carrier is full, not we: a 503 would make the PBX send us nothing any more (RFC 3261 s16.7, s21.5.4).
-        assert second.received()[-1].startswith("SIP/2.0 500 ")
+        refused = second.received()[-1]
+        assert refused.startswith("SIP/2.0 503 ")
+        assert "Q.850;cause=34" in refused
+        assert "Retry-After" not in refused, "the carrier is full, not we: nobody is to keep away (RFC 3261 s21.5.4)"
         assert {record["sip_status"] for record in server.records(2)} == {200, 503}

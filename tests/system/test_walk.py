@@ -141,6 +141,11 @@ def test_an_example_is_served_where_it_was_written(newcomer: User, monkeypatch: 
     assert "applied" in newcomer.sbc("apply", "--yes")
 
 
+def policy(digest: str) -> str:
+    """Without what stands for the contents of secrets and certificates."""
+    return digest.partition("+")[0]
+
+
 def test_from_init_to_a_changed_route_and_back(user: User) -> None:
     user.run()
     assert "nothing differs" in user.sbc("diff")
@@ -153,10 +158,10 @@ def test_from_init_to_a_changed_route_and_back(user: User) -> None:
     assert "/policies/sbc.yaml:" in line
     compared = json.loads(user.sbc("diff", "--json"))
     assert compared["changes"][0]["effect"] == "new calls only"
-    assert f"applied: {compared['saved']}, version 2; before it was {compared['running']}" in user.sbc("apply", "--yes")
+    assert f"applied: {policy(compared['saved'])}, version 2; before it was {policy(compared['running'])}" in user.sbc("apply", "--yes")
     assert "nothing differs" in user.sbc("diff")
-    assert compared["running"] in user.sbc("versions")
-    assert f"undone: {compared['running']} runs again, version 1" in user.sbc("undo")
+    assert policy(compared["running"]) in user.sbc("versions")
+    assert f"undone: {policy(compared['running'])} runs again, version 1" in user.sbc("undo")
     assert 'to: "*"}' in user.policy.read_text()
     assert "nothing differs" in user.sbc("diff")
 
@@ -172,7 +177,7 @@ def test_with_a_net_below(user: User) -> None:
         *("apply", "--yes", "--confirm", "5m", "--if-match", before["running"])
     )
     assert "not confirmed" in user.sbc("diff")
-    assert f"confirmed: {before['saved']} stays" in user.sbc("confirm")
+    assert f"confirmed: {policy(before['saved'])} stays" in user.sbc("confirm")
     assert "nothing to confirm" in user.sbc("confirm", status=1)
 
 
