@@ -158,6 +158,10 @@ class Latch:
             return False
         return source[0] == self.locked[0] or not any(ip_address(source[0]) in network for network in _PRIVATE)
 
+    def vacate(self) -> None:
+        """Nobody is where the peer may be, until `lock`."""
+        self.locked = None
+
     def may_move(self, now: float) -> bool:
         """May the peer have gone elsewhere?"""
         return now - self.heard_at >= FOLLOW_AFTER and now - self._moved_at >= FOLLOW_EVERY

@@ -271,7 +271,8 @@ class Half:
         if not latch.is_claimed(source):
             return False
         locked, allowance = latch.locked, self._allowance
-        latch.locked, self._allowance = None, MOST_PACKETS
+        self._allowance = MOST_PACKETS
+        latch.vacate()
         receive(packet, source, now)
         if latch.locked is None:
             latch.locked, self._allowance = locked, allowance
