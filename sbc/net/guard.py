@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sbc.clock import Now
 from sbc.flow import Flow
@@ -148,9 +149,9 @@ class Guard:
         if self._keep is not None:
             self._keep.save(self._written)
 
-    def _written(self) -> str:
+    def _written(self) -> Callable[[], str]:
         now = self._now()
-        return written(self._shield.bans.remembered(now.monotonic), now)
+        return partial(written, self._shield.bans.remembered(now.monotonic), now)
 
     def _know(self, host: str) -> None:
         if self._shield.vouch(host, self._now().monotonic) and self._drop is not None:

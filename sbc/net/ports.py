@@ -125,8 +125,8 @@ class PacketFilter(Protocol):
 class BanStore(Protocol):
     """Where bans outlive the process."""
 
-    def save(self, text: Callable[[], str]) -> None:
-        """Soon, in one go with what comes meanwhile: what `text` says by then."""
+    def save(self, snapshot: Callable[[], Callable[[], str]]) -> None:
+        """Soon, in one go with what comes meanwhile: as `snapshot` finds them then. What it gives makes the text, in another thread."""
         ...
 
 

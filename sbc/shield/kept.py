@@ -29,7 +29,8 @@ def written(bans: Iterable[Ban], now: Now) -> str:
         for ban in bans
         if not ban.shadow
     ]
-    return json.dumps({"bans": rows}, indent=0)
+    lines = ",\n".join([json.dumps(row) for row in rows])
+    return f'{{"bans": [\n{lines}\n]}}'
 
 
 def read(text: str, longest: float, now: Now) -> list[Ban]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sbc.store import bans
 from sbc.store.bans import BanFile
+from tests.unit.net.bench import run, until
 
 
 def test_OVL_05_what_is_saved_is_found_again(tmp_path: Path) -> None:
     path, faults, asked = tmp_path / "var" / "bans.json", list[str](), list[int]()
 
-    def text() -> str:
+    def text() -> Callable[[], str]:
         asked.append(1)
-        return "some bans"
+        return lambda: "some bans"
 
     loop = asyncio.new_event_loop()
     file = BanFile(path, loop, faults.append)
@@ -33,13 +36,25 @@ def test_OVL_05_what_is_saved_is_found_again(tmp_path: Path) -> None:
     assert faults == []
 
 
-def test_it_is_written_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_written_soon_and_beside_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bans, "WRITTEN_WITHIN", 0.0)
-    loop = asyncio.new_event_loop()
-    BanFile(tmp_path / "bans.json", loop, lambda problem: None).save(lambda: "some")
-    loop.run_until_complete(asyncio.sleep(0.01))
-    loop.close()
-    assert (tmp_path / "bans.json").read_text() == "some"
+    path, threads = tmp_path / "bans.json", list[int]()
+
+    def text() -> str:
+        threads.append(threading.get_ident())
+        return "some"
+
+    async def scene() -> None:
+        file = BanFile(path, asyncio.get_running_loop(), lambda problem: None)
+        file.save(lambda: text)
+        await until(path.exists)
+        file.save(lambda: lambda: "more")
+        await until(lambda: path.read_text() == "more")
+        file.close()
+
+    run(scene())
+    assert path.read_text() == "more"
+    assert threads != [threading.get_ident()]
 
 
 def test_a_disk_that_is_none_is_said_and_no_reason_to_stop(tmp_path: Path) -> None:
@@ -47,7 +62,7 @@ def test_a_disk_that_is_none_is_said_and_no_reason_to_stop(tmp_path: Path) -> No
     loop = asyncio.new_event_loop()
     (tmp_path / "bans.json").mkdir()
     file = BanFile(tmp_path / "bans.json", loop, faults.append)
-    file.save(lambda: "some")
+    file.save(lambda: lambda: "some")
     file.close()
     loop.close()
     assert [fault.partition(" ")[0] for fault in faults] == ["cannot", "cannot"]

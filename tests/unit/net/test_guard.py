@@ -233,8 +233,8 @@ class Shelf:
     def __init__(self) -> None:
         self.text = ""
 
-    def save(self, text: Callable[[], str]) -> None:
-        self.text = text()
+    def save(self, snapshot: Callable[[], Callable[[], str]]) -> None:
+        self.text = snapshot()()
 
 
 def test_OVL_05_bans_of_an_earlier_process_are_on_here_and_in_the_kernel() -> None:
