@@ -33,12 +33,14 @@ class Recorded:
         self._steps = steps
         self._ids = ids
         self._call = call_of(tape, steps)
+        self._began = began(steps[0].now.wall)
+        self._octets = b""
 
     def call(self) -> str:
         return self._call
 
     def began(self) -> str:
-        return began(self._steps[0].now.wall)
+        return self._began
 
     def digests(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys([snapshot.digest for snapshot in self._tape.policies]))
@@ -49,6 +51,13 @@ class Recorded:
         return json.dumps({"format": FORMAT, "policy": Plain(Secrets(None))(snapshots[digest])}).encode()
 
     def encode(self) -> bytes:
+        """All of it. The first time it is made, and what the call consisted of is given up."""
+        if not self._octets:
+            self._octets = self._written()
+            self._steps = []
+        return self._octets
+
+    def _written(self) -> bytes:
         pen = _Pen(Plain(Secrets(self._ids.random(SECRET))))
         text = pen.quickly(self._content(pen))
         if text is None:  # longer than usual, mostly

@@ -49,9 +49,18 @@ class RecordingFolder:
             self.lost += 1
         else:
             self._tokens -= 1.0
-            self._waiting.append(recording)
+            self._take(recording)
         if self._timer is None:
             self._timer = self._loop.call_later(FLUSH_AFTER, self._flush)
+
+    def _take(self, recording: Recorded) -> None:
+        """Its octets are made here: another thread would first have to bring all that a call left over to its CPU, and free it there."""
+        try:
+            recording.encode()
+        except Exception as error:  # one call that cannot be told must not end the others
+            self._failed(f"{recording.call()}: {type(error).__name__}", 1)
+        else:
+            self._waiting.append(recording)
 
     def close(self) -> None:
         """Write what is left and wait for it."""

@@ -21,6 +21,7 @@ class Call:
         self._number = number
         self._policies = policies
         self._size = size
+        self.told = True
 
     def began(self) -> str:
         return f"2027011{self._number}T080000.000"
@@ -29,6 +30,8 @@ class Call:
         return f"call{self._number}"
 
     def encode(self) -> bytes:
+        if not self.told:
+            raise KeyError("what nobody shall read in a log")
         return b"x" * self._size
 
     def policy(self, digest: str) -> bytes:
@@ -142,6 +145,22 @@ def test_a_disk_that_refuses_is_told_of(tmp_path: Path) -> None:
         kept.close()
         assert [lost for _, lost in failures] == [1, 1]
         assert "file" in failures[0][0]
+
+    run(scene())
+
+
+def test_a_call_that_cannot_be_told_does_not_take_the_others_with_it(tmp_path: Path) -> None:
+    async def scene() -> None:
+        failures: list[tuple[str, int]] = []
+        kept = RecordingFolder(tmp_path, asyncio.get_running_loop(), lambda text, lost: failures.append((text, lost)))
+        kept.write(Call(1))
+        broken = Call(2)
+        broken.told = False
+        kept.write(broken)
+        assert failures == [("call2: KeyError", 1)], "at once, for it is made where the call ended"
+        kept.write(Call(3))
+        kept.close()
+        assert names(tmp_path) == ["20270111T080000.000.call1+1.sbc"]
 
     run(scene())
 
