@@ -287,6 +287,7 @@ class SideStats:
     auth_failing       packets that failed to authenticate since the last one that did not
     rtt_ms             to this peer and back, by its last RTCP report on a sender report that went through us (RFC 3550 s6.4.1)
     source_changes     how often the peer was followed to another address
+    stranger           where what counts as `wrong_source` came from last; where the kernel drops it, as of a second ago
     reported_lost      what the peer says is missing of what we sent it, and how much that jittered; None: it never said
     """
 
@@ -314,6 +315,7 @@ class SideStats:
     reported_lost: int | None = None
     reported_jitter_ms: float | None = None
     source_changes: int = 0
+    stranger: Address | None = None
     suite: Suite | None = None
     link: LinkStats | None = None
 
@@ -356,12 +358,13 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MediaEvent:
-    """`digit`: of DIGIT."""
+    """`digit`: of DIGIT. `source`: of INTRUSION, where the last packet came from."""
 
     relay: str
     side: Side
     kind: EventKind
     digit: Digit | None = None
+    source: Address | None = None
 
 
 class Packets(StrEnum):

@@ -248,7 +248,8 @@ class RelayControl(Control):
     def _deliver(self, half: Half, kind: EventKind, digit: Digit | None = None) -> None:
         relay = self._relays.get(half.relay)
         if relay is not None and half in relay and self._listener is not None:
-            self._listener(MediaEvent(half.relay, half.side, kind, digit))
+            source = half.stranger[:2] if kind == EventKind.INTRUSION and half.stranger is not None else None
+            self._listener(MediaEvent(half.relay, half.side, kind, digit, source))
 
 
 def refuse_unknown_suites(specs: tuple[SideSpec, SideSpec]) -> None:

@@ -117,6 +117,7 @@ class Half:
         "send_rtp",
         "side",
         "source_changes",
+        "stranger",
         "stun_refused",
         "wrong_source",
     )
@@ -169,6 +170,7 @@ class Half:
         self.rtcp_received = self.rtcp_sent = self.datagrams_received = 0
         self.over_rate = self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
         self.stun_refused = self.source_changes = 0
+        self.stranger: SocketAddress | None = None  # who last sent from where the peer is not
 
     @property
     def dscp(self) -> int:
@@ -233,7 +235,7 @@ class Half:
                 self._receive_check(packet, source, now, self._ice)
                 return
             if source not in self._checked:
-                self._count_elsewhere()
+                self._count_elsewhere(source)
                 return
         elif source != latch.locked and not latch.admits(source):
             if not self._receive_claim(latch, self.receive, packet, source, now):
@@ -295,7 +297,7 @@ class Half:
             elif follow == Follow.SAME_ADDRESS and not self._dtls:
                 proven = latch.is_neighbour(source) and self._reception.continues(packet)
         if not proven:
-            self._refuse_source()
+            self._refuse_source(source)
             return
         latch.move(source, now)
         self._control_latch.reopen(source)
@@ -353,7 +355,7 @@ class Half:
         latch = self._control_latch
         if source != latch.locked and not latch.admits(source):
             if not self._receive_claim(latch, self.receive_rtcp, packet, source, now):
-                self._refuse_source()
+                self._refuse_source(source)
         elif self._dtls and packet and FIRST_DTLS <= packet[0] <= LAST_DTLS:
             self._handshake(self, True, packet, source)
         elif not self._dtls or self._control_keys.inbound is not None:
@@ -411,12 +413,13 @@ class Half:
             self._started = True
             self._report(self, EventKind.FIRST_PACKET)
 
-    def _refuse_source(self) -> None:
+    def _refuse_source(self, source: SocketAddress) -> None:
         """Before anybody has said where the peer is, media that overtakes its answer is early, not wrong."""
         if self._route.hosts:
-            self._count_elsewhere()
+            self._count_elsewhere(source)
 
-    def _count_elsewhere(self) -> None:
+    def _count_elsewhere(self, source: SocketAddress) -> None:
+        self.stranger = source
         self.wrong_source += 1
         if self.wrong_source == INTRUSIONS:
             self._report(self, EventKind.INTRUSION)
@@ -433,7 +436,7 @@ class Half:
 
     def stats(self, suite: Suite | None) -> SideStats:
         """`suite`: of the keys a handshake made."""
-        locked, reception = self._latch.locked, self._reception
+        locked, stranger, reception = self._latch.locked, self.stranger, self._reception
         counted = self.packets_received - self.datagrams_received - reception.duplicates
         reported = self._reported
         rate = self.far._reception.rate
@@ -462,6 +465,7 @@ class Half:
             reported_lost=reported.lost,
             reported_jitter_ms=reported.jitter * 1000 / rate if reported.lost is not None and rate else None,
             source_changes=self.source_changes,
+            stranger=(stranger[0], stranger[1]) if stranger else None,
             suite=suite,
         )
 

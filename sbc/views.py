@@ -10,6 +10,7 @@ from math import inf
 from sbc.call.call import Call
 from sbc.call.context import Context
 from sbc.call.decisions import Decision, Source
+from sbc.call.intrusions import Intrusion
 from sbc.call.leg import Leg
 from sbc.call.linked import is_linked
 from sbc.call.outcomes import Outcome
@@ -249,11 +250,15 @@ class LimitsView:
 
 @frozen
 class RefusalsView:
-    """Of those we know one by one, newest first; of strangers one line for each source. `total`: all that is remembered."""
+    """Of those we know one by one, newest first; of strangers one line for each source. `total`: all that is remembered.
+
+    intrusions   media into calls, of whoever it is about
+    """
 
     refusals: tuple[Decision, ...]
     strangers: tuple[Source, ...]
     total: int
+    intrusions: tuple[Intrusion, ...] = ()
 
 
 Answer = UsageView | LinkedCallsView | CallsView | CallView | RegistrationsView | TrunksView | LimitsView | RefusalsView | None
@@ -285,8 +290,9 @@ class Views:
         return self._trunks(question, now)
 
     def _refusals(self, asked: RefusalsAsked) -> RefusalsView:
-        decisions = self._context.decisions
-        return RefusalsView(decisions.about(asked.about, asked.most), decisions.strangers(asked.about, asked.most), len(decisions))
+        decisions, about, most = self._context.decisions, asked.about, asked.most
+        intrusions = self._context.intrusions.about(about, most)
+        return RefusalsView(decisions.about(about, most), decisions.strangers(about, most), len(decisions), intrusions)
 
     def _linked_calls(self, site: str) -> LinkedCallsView:
         legs = [leg for call in self._calls for leg in (call.facts.a, call.facts.b) if leg is not None]

@@ -53,6 +53,7 @@ _Stats: TypeAlias = tuple[
     int | None,
     float | None,
     int,
+    _Address | None,
 ]
 
 class Engine:

@@ -59,9 +59,9 @@ struct flow {
     __u16 worker;
     __u8 side;
     __u8 six, from_six; /* it comes by IPv6; it leaves by IPv6 */
-    __u8 strict;        /* what comes from elsewhere is wrong, and not for the engine to look at */
+    __u8 strict;        /* what comes from elsewhere is wrong, and not for the engine to look at, */
+    __u8 shown;         /* but for one packet a sweep, so that it knows from where */
     __u8 traffic_class;
-    __u8 spare;
     __u32 hop;
     __u16 from_port, to_port;
     __u8 from[16], to[16];

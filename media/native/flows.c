@@ -165,6 +165,7 @@ static void begin(const struct tier *tier, struct half *half) {
     flow->traffic_class = (uint8_t)(half->far->dscp << 2);
     flow->relay = (uint64_t)half->relay->generation << 32 | half->relay->index;
     flow->worker = half->relay->worker_number;
+    flow->shown = 0;
     flow->side = half == &half->relay->side[1];
     flow->source_port = octets_of(&half->latch.locked, flow->source);
     flow->from_port = octets_of(&half->far->local, flow->from);
@@ -213,6 +214,7 @@ void flow_tend(const struct tier *tier, struct half *half) {
     lock_flow(half->flow);
     if (half->flow->mode == FLOW_USER)
         __atomic_store_n(&half->flow->packets, 0, __ATOMIC_RELAXED);
+    half->flow->shown = 0;
     settle(half->flow, half->rtp);
     unlock_flow(half->flow);
 }

@@ -80,13 +80,13 @@ static PyObject *stats_of(const struct half *half) {
     PyObject *latched = address_or_none(&half->latch.locked);
     if (!latched)
         return NULL;
-    return Py_BuildValue("(KKKKKKLdKKKKKKKNKKKKNNNK)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
+    return Py_BuildValue("(KKKKKKLdKKKKKKKNKKKKNNNKN)", counters[PACKETS_RECEIVED], counters[OCTETS_RECEIVED], counters[PACKETS_SENT],
                          counters[OCTETS_SENT], counters[RTCP_RECEIVED], counters[RTCP_SENT], lost > 0 ? lost : 0,
                          reception_jitter_ms(&half->reception), counters[WRONG_SOURCE], counters[SRTP_AUTH_FAILED], counters[REPLAYS],
                          counters[MALFORMED], counters[PAYLOAD_TYPE_MISMATCH], counters[OVER_RATE], counters[STUN_REFUSED], latched,
                          reception->reordered, reception->duplicates, reception->loss_runs, counters[AUTH_FAILING],
                          positive_or_none(half->round_trip * 1000), half->has_reported ? PyLong_FromLong(half->reported_lost) : none(),
-                         positive_or_none(reported_jitter), counters[SOURCE_CHANGES]);
+                         positive_or_none(reported_jitter), counters[SOURCE_CHANGES], address_or_none(&half->stranger));
 }
 
 static PyObject *both_stats(const struct relay *relay) {

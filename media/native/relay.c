@@ -117,10 +117,15 @@ void relay_count_elsewhere(struct half *half, uint64_t packets) {
         relay_report(half, INTRUSION);
 }
 
+static void count_elsewhere(struct half *half, const union address *source) {
+    half->stranger = *source;
+    relay_count_elsewhere(half, 1);
+}
+
 /* Before anybody has said where the peer is, media that overtakes its answer is early, not wrong. */
-static void refuse_source(struct half *half) {
+static void refuse_source(struct half *half, const union address *source) {
     if (half->latch.hosts.count)
-        relay_count_elsewhere(half, 1);
+        count_elsewhere(half, source);
 }
 
 static void refuse(struct half *half, enum verdict verdict) {
@@ -388,7 +393,7 @@ static void receive_from_elsewhere(struct half *half, struct datagram *datagram,
             proven = latch_is_neighbour(&half->latch, source) && reception_continues(&half->reception, packet);
     }
     if (!proven) {
-        refuse_source(half);
+        refuse_source(half, source);
         return;
     }
     latch_move(&half->latch, source, now);
@@ -523,7 +528,7 @@ void half_receive(struct half *half, struct datagram *datagram, double now) {
     if (half->ice && size && is_stun(packet[0]))
         receive_check(half, packet, size, source, now);
     else if (half->ice && !is_checked(&half->checked, source))
-        relay_count_elsewhere(half, 1);
+        count_elsewhere(half, source);
     else if (half->ice || latch_admits(&half->latch, source))
         receive_admitted(half, datagram, size, now);
     else if (latch_is_claimed(&half->latch, source))
@@ -542,7 +547,7 @@ void half_receive_rtcp(struct half *half, struct datagram *datagram, double now)
     else if (latch_is_claimed(&half->control_latch, &datagram->address))
         receive_claim(half, &half->control_latch, receive_admitted_rtcp, datagram, size, now);
     else
-        refuse_source(half);
+        refuse_source(half, &datagram->address);
 }
 
 /* Only where the peer was heard from, and checks of ICE do not serve already; fax has no empty datagrams. */

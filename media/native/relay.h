@@ -169,6 +169,7 @@ struct half {
     int32_t reported_lost;
     uint32_t reported_jitter; /* in units of the clock of what the far side sends */
     union address local; /* of the RTP port */
+    union address stranger; /* who last sent from where the peer is not */
     bool consent;        /* of the peer, by its checks */
     int checks;          /* answered yet in this second */
     struct checked checked;

@@ -25,6 +25,7 @@ FIGURES = (
     ("lost, says the peer", "reported_lost"),
     ("from", "source"),
     ("dropped: wrong source", "wrong_source"),
+    ("the last of it from", "stranger"),
     ("dropped: not authentic", "srtp_auth_failed"),
     ("dropped: payload type", "payload_type_mismatch"),
     ("verdict", "verdict"),
@@ -223,6 +224,7 @@ def why(answer: Shown) -> RenderableType:
         last = source["last"]
         often = f"{source['count']} requests since {timestamp(source['since'])}, the last of them:"
         told += [f"stranger at {last['source']}: {often}", *_refusal(last)]
+    told += [_intrusion(each) for each in answer["intrusions"]]
     if not told:
         remembered = answer["total"]
         others = "1 refusal is" if remembered == 1 else f"{remembered} refusals are"
@@ -256,6 +258,11 @@ def _refusal(it: Shown) -> list[str]:
         lines.append(f"    by route {it['route']} ({it['line']})")
     lines += [f"    {_attempt(each)}" for each in it["attempts"]]
     return [*lines, f"    call {it['id']}, Call-ID {it['call_id']}" if it["id"] else f"    Call-ID {it['call_id']}"]
+
+
+def _intrusion(it: Shown) -> str:
+    where = f"{it['source']} port {it['port']}"
+    return f"{timestamp(it['at'])} media from {where} in the place of {it['party']}, dropped: call {it['id']}, Call-ID {it['call_id']}"
 
 
 TABLES: Mapping[str, Callable[[Shown], RenderableType]] = {

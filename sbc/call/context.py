@@ -11,6 +11,7 @@ from typing import Protocol
 from media.api import MediaEvent, RelayPorts, RelayStats
 from sbc.call.decisions import Decisions
 from sbc.call.homes import Homes
+from sbc.call.intrusions import Intrusions
 from sbc.call.outcomes import Outcomes
 from sbc.call.peers import Peers, Vouched
 from sbc.call.penalties import Penalties
@@ -122,6 +123,7 @@ class Context:
     penalties: Penalties = field(default_factory=Penalties)
     outcomes: Outcomes = field(default_factory=Outcomes)
     decisions: Decisions = field(default_factory=Decisions)
+    intrusions: Intrusions = field(default_factory=Intrusions)
     voice_reports: VoiceReports = field(default_factory=VoiceReports)
     closed: ClosedConnections = field(default_factory=ClosedConnections)
     tap: Tap = field(default_factory=NoTap)

@@ -225,6 +225,7 @@ def heard_json(stats: SideStats) -> dict[str, object]:
         "lost": stats.lost if stats.packets_received else None,
         "jitter_ms": round(stats.jitter_ms, 2) if stats.packets_received else None,
         "wrong_source": stats.wrong_source,
+        "stranger": format_host(*stats.stranger) if stats.stranger else None,
         "srtp_auth_failed": stats.srtp_auth_failed,
         "replayed": stats.replayed,
         "malformed": stats.malformed,

@@ -7,6 +7,7 @@ from typing import Protocol
 from media.api import Digit, MediaEvent, RelayPorts, RelayStats, Side
 from sbc.call.context import Context
 from sbc.call.digits import Dictation
+from sbc.call.intrusions import Intrusion
 from sbc.call.leg import Leg
 from sbc.call.media import MediaWatch
 from sbc.call.places import Places
@@ -18,6 +19,7 @@ from sbc.frozen import replace
 from sbc.policy.snapshot import Realm
 from sbc.sdp.offer import MediaLeg
 from sbc.sdp.sides import relay_sides
+from sbc.sip.uri import format_host
 
 
 class Relayed(Protocol):
@@ -170,9 +172,19 @@ class Relaying:
             return
         warning, cause = self._watch.hear(event)
         if warning is not None:
-            self._context.emit(Log("warning", warning, {"call": self._call.identifier, "side": event.side.value}))
+            where = self._intruder(event, now)
+            self._context.emit(Log("warning", warning, {"call": self._call.identifier, "side": event.side.value, **where}))
         if cause is not None:
             self._call.release(cause, now)
+
+    def _intruder(self, event: MediaEvent, now: Now) -> dict[str, str]:
+        """Who sends from where the peer is not, remembered for who asks."""
+        leg = self._call.leg_on(event.side)
+        if event.source is None or leg is None or leg.dialog is None:
+            return {}
+        host, port = event.source
+        self._context.intrusions.add(Intrusion(now.wall, host, port, self._call.identifier, leg.dialog.call_id, leg.party.name))
+        return {"from": format_host(host, port)}
 
 
 def early_media(callee: Leg, *, emergency: bool) -> str:

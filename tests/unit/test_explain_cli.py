@@ -72,7 +72,7 @@ def test_why_asks_about_refusals_and_of_an_address_how_it_stands(monkeypatch: Pa
     def answered(path: Path, question: dict[str, object]) -> dict[str, Any]:
         asked.append((path, question))
         if question["ask"] == "why":
-            return {"refusals": [], "strangers": [], "total": 4}
+            return {"refusals": [], "strangers": [], "total": 4, "intrusions": []}
         return {
             "source": "192.0.2.7",
             "standing": "let in",

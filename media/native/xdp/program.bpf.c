@@ -443,6 +443,10 @@ SEC("xdp") int sbc_relay(struct xdp_md *ctx) {
     if (found.source_port != flow->source_port || !is_same(found.source, flow->source)) {
         if (!flow->strict)
             return XDP_PASS;
+        if (!flow->shown) {
+            flow->shown = 1;
+            return XDP_PASS;
+        }
         __sync_fetch_and_add(&flow->wrong_source, 1);
         return XDP_DROP;
     }

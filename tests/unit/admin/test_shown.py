@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from media.api import SideStats
 from sbc.admin import shown, wire
 from sbc.call.decisions import Decision, Source
+from sbc.call.intrusions import Intrusion
 from sbc.call.record import Times, heard_json, judged_json
 from sbc.frozen import replace
 from sbc.policy.counters import LimitState
@@ -146,6 +147,14 @@ def test_why() -> None:
     assert "by route out (sbc.yaml:37)" in told
     assert "tried carrier 503" in told
     assert "call n1, Call-ID c@h" in told
+
+
+def test_why_tells_of_media_into_calls() -> None:
+    intrusion = Intrusion(1.0e9, "192.0.2.66", 40000, "n1", "c@h\x1b[2J", "office")
+    told = text(shown.why(wire.plain(RefusalsView((), (), 3, (intrusion,)))))
+    assert "media from 192.0.2.66 port 40000 in the place of office, dropped: call n1, Call-ID c@h" in told
+    assert "nothing is remembered" not in told
+    assert "\x1b" not in told
 
 
 def test_why_a_stranger_was_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from media.api import Address, EventKind, MediaEvent, RelayStats, Side, SideSpec
+from media.api import Address, EventKind, RelayStats, Side, SideSpec
 from sbc.frozen import replace
 from tests.unit.media.worlds import Arrival, Peer, World
 
@@ -64,4 +64,4 @@ class Call:
 
     def events(self, kind: EventKind) -> list[Side]:
         """The sides that reported `kind`, in order."""
-        return [event.side for event in self.world.events if event == MediaEvent("call", event.side, kind)]
+        return [event.side for event in self.world.events if (event.relay, event.kind) == ("call", kind)]

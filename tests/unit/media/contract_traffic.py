@@ -39,7 +39,7 @@ class Traffic:
         world.until(lambda: world.engine.stats("call").a.wrong_source >= 1)
         world.turn()
         # Media that overtakes its answer is early, not wrong: only the stranger counts.
-        assert world.engine.stats("call").a == SideStats(wrong_source=1)
+        assert world.engine.stats("call").a == SideStats(wrong_source=1, stranger=stranger.address)
 
     def test_payload_types_are_mapped_and_the_marker_kept(self, world: World) -> None:
         call = Call(world, a={"payload_types": {96: 101, 8: 8}}, b={"payload_types": {101: 96, 8: 8}})
@@ -190,6 +190,18 @@ class Traffic:
         for sequence in range(3):
             call.dropped(mallory, rtp(sequence), "wrong_source")
         assert call.events(EventKind.INTRUSION) == [Side.A]
+        (told,) = [event for event in world.events if event.kind == EventKind.INTRUSION]
+        assert (told.source, call.stats.a.stranger) == (mallory.address, mallory.address)
+        assert call.stats.b.stranger is None
+
+    def test_RTP_03_of_those_who_send_from_elsewhere_the_last_is_known(self, world: World) -> None:
+        call = Call(world)
+        call.from_alice(rtp(1))
+        call.dropped(world.peer("127.0.0.66"), rtp(1), "wrong_source")
+        world.turn()
+        last = world.peer("127.0.0.77")
+        call.dropped(last, rtcp(), "wrong_source", call.rtcp_ports[0])
+        assert call.stats.a.stranger == last.address
 
     def test_RTP_03_the_lock_holds_against_other_ports_and_allowed_hosts(self, world: World) -> None:
         call = Call(world, a={"latch_from": ("127.0.0.20",)})
