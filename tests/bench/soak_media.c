@@ -135,10 +135,17 @@ static void *talk(void *unused) {
 
 /* Control */
 
-static void choose_key(unsigned *state, struct key *key) {
-    key->given = roll(state, 2);
-    key->suite = roll(state, SUITES);
-    memset(key->master, (int)roll(state, 4), sizeof key->master);
+static void choose_keys(unsigned *state, struct keys *keys) {
+    unsigned what = roll(state, 8);
+    keys->count = what < 3 ? 0 : what < 6 ? 1 : what - 4;
+    for (size_t each = 0; each < keys->count; each++) {
+        struct key *key = &keys->of[each];
+        key->suite = roll(state, SUITES);
+        memset(key->master, (int)roll(state, 4), sizeof key->master);
+        key->mki[0] = (uint8_t)each;
+        key->mki_size = keys->count > 1 ? 4 : 0;
+        key->lifetime = roll(state, 4) ? 0 : 20;
+    }
 }
 
 /* Half of the calls stay in the clear, so that speech can be looked at when it arrives. */
@@ -155,8 +162,14 @@ static void change(struct call *call, unsigned *state) {
         spec->send = roll(state, 8) != 0;
         if ((call - calls) % 2) {
             spec->mux = roll(state, 2);
-            choose_key(state, &spec->receive);
-            choose_key(state, &spec->transmit);
+            choose_keys(state, &spec->keys.receive);
+            choose_keys(state, &spec->keys.transmit);
+            spec->dtls = roll(state, 8) == 0;
+            if (spec->dtls && !spec->mux) {
+                choose_keys(state, &spec->control_keys.receive);
+                choose_keys(state, &spec->control_keys.transmit);
+            }
+            spec->follow = (enum follow)roll(state, 3);
             spec->types[8].law = (uint8_t)roll(state, LAWS);
             spec->one_stream = roll(state, 2);
             spec->has_events = roll(state, 2);
@@ -228,6 +241,11 @@ static void take_events(void) {
             expect(relay_find(worker, relay->index, relay->generation) == relay, "an event of a closed relay");
             expect(relay->side[0].pending || relay->side[1].pending, "an event of nothing");
             relay->side[0].pending = relay->side[1].pending = 0;
+            for (int side = 0; side < 2; side++) {
+                struct handshake *taken;
+                while ((taken = half_take_handshake(&relay->side[side])))
+                    free(taken);
+            }
             events++;
         }
         worker_leave(worker);

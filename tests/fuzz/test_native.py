@@ -13,6 +13,7 @@ import pytest
 
 from media.api import Suite
 from sbc.frozen import replace
+from tests.bench.soak_media import soak
 from tests.fuzz.mutate import messages
 from tests.fuzz.native import build
 from tests.unit.media.frames import Frame
@@ -94,6 +95,13 @@ def test_a_fault_is_found(tmp_path: Path) -> None:
     assert kept.read_bytes().startswith(b"BUG")
     again = subprocess.run([binary, kept], capture_output=True, text=True, check=False)
     assert "heap-buffer-overflow" in again.stderr
+
+
+def test_threads_and_sockets_under_churn() -> None:
+    """The beginning of `make soak-media`."""
+    soaked = subprocess.run([soak("addresses"), "3", "100"], capture_output=True, text=True, timeout=100, check=False)
+    assert soaked.returncode == 0, soaked.stderr
+    assert "2 engines" in soaked.stdout
 
 
 def run(binary: Path, seconds: float, corpus: Path, failures: str) -> subprocess.CompletedProcess[str]:
