@@ -37,7 +37,7 @@ MOST_LOST = 0.001  # of a rate that counts as carried
 MOST_BEHIND = 20.0  # milliseconds; a generator later than that is measured itself
 WARM_UP = Phase(5_000, 0.4)
 MUX_GRACE = 7.0  # until the native engine has closed the RTCP ports that rtcp-mux made superfluous
-SPARE = 200  # file descriptors for everything but relays
+SPARE = 50  # file descriptors for everything but relays
 GROWTH = (100, 1_000, 4_000, 9_000)
 OVERLOAD = 200_000  # packets a second, on the relay's own CPU and before it
 
@@ -169,16 +169,12 @@ def growth(names: Sequence[str], options: argparse.Namespace) -> None:
     mode, rate = "RTP-SRTP", 50_000
     print(f"\n{mode}, {rate} packets/s over all relays open; with rtcp-mux where 4 descriptors a relay would be too many")
     print(f"{'relays':>7}  {'subject':10} {'CPU us/packet':>13} {'to the fewest':>13} {'lost':>8} {'p99 ms':>8} {'KiB/relay':>10}")
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE
     grown: dict[str, list[_Grown]] = {name: [] for name in names}
     for count in options.growth:
-        mux = 4 * count > limit
         for name in names:
-            if not mux or (name == "native" and 2 * count <= limit):
+            if 4 * count <= descriptors() or (name == "native" and 2 * count <= descriptors()):
                 with _alone(name, options.network) as subject:
-                    grown[name].append(
-                        _grown(subject, MODES[mode], count, Phase(rate, options.seconds), options.rounds, limit if mux else 0)
-                    )
+                    grown[name].append(_grown(subject, MODES[mode], count, Phase(rate, options.seconds), options.rounds))
                 print(f"{count:7}  {name:10} {grown[name][-1].row(grown[name][0])}", flush=True)
 
 
@@ -199,9 +195,9 @@ class _Grown:
         )
 
 
-def _grown(subject: Subject, mode: Modes, count: int, phase: Phase, rounds: int, mux_limit: int) -> _Grown:
+def _grown(subject: Subject, mode: Modes, count: int, phase: Phase, rounds: int) -> _Grown:
     before = subject.memory()
-    opened = _open_many(subject, mode, count, mux_limit) if mux_limit else subject.open(count, mode)
+    opened = open_many(subject, mode, count)
     traffic = traffic_of(mode)
     measured(subject, opened, traffic, Phase(4.0 * count, 1.0))
     costs = [measured(subject, opened, traffic, phase) for _ in range(rounds)]
@@ -219,11 +215,19 @@ def _alone(name: str, network: Network, *, first: bool = True) -> Iterator[Subje
         subject.end()
 
 
-def _open_many(subject: Subject, mode: Modes, count: int, limit: int) -> list[Relay]:
-    """Each takes four descriptors, and after a while only two."""
+def descriptors() -> int:
+    """For relays."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE
+
+
+def open_many(subject: Subject, mode: Modes, count: int) -> list[Relay]:
+    """With rtcp-mux where there are not four descriptors for each: they take them all the same, but after a while only two."""
+    if 4 * count <= descriptors():
+        return subject.open(count, mode)
     opened: list[Relay] = []
     while len(opened) < count:
-        opened += subject.open(min(count - len(opened), (limit - 2 * len(opened)) // 4), mode, mux=True)
+        if more := min(count - len(opened), (descriptors() - 2 * len(opened)) // 4):
+            opened += subject.open(more, mode, mux=True)
         time.sleep(MUX_GRACE)
     return opened
 
