@@ -241,11 +241,11 @@ static void take_events(void) {
             expect(relay_find(worker, relay->index, relay->generation) == relay, "an event of a closed relay");
             expect(relay->side[0].pending || relay->side[1].pending, "an event of nothing");
             relay->side[0].pending = relay->side[1].pending = 0;
-            for (int side = 0; side < 2; side++) {
-                struct handshake *taken;
-                while ((taken = half_take_handshake(&relay->side[side])))
-                    free(taken);
-            }
+            for (int side = 0; side < 2; side++)
+                for (struct handshake *each = half_take_handshake(&relay->side[side]), *next; each; each = next) {
+                    next = each->next;
+                    free(each);
+                }
             events++;
         }
         worker_leave(worker);
