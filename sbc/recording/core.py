@@ -9,7 +9,7 @@ from sbc.flow import Flow
 from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged
 from sbc.policy.snapshot import Party, Snapshot
 from sbc.recording.recorded import Recorded
-from sbc.recording.tape import Recorder, Tape
+from sbc.recording.tape import Recorder, Step, Tape
 from sbc.registrar.outbound_rules import Outlook
 from sbc.shield.queue import Rank
 from sbc.sip.message import Request, Response
@@ -20,6 +20,7 @@ class RecordingCore:
     """`core` is what it drives. A call of a party that shall be recorded ends in one more effect, `KeepRecording`."""
 
     def __init__(self, snapshot: Snapshot, ids: Ids) -> None:
+        self._ids = ids
         self._recorder = Recorder(ids)
         self._effects: list[Effect] = []
         self._shutting_down = False
@@ -40,7 +41,6 @@ class RecordingCore:
             self.core.receive(happened, now)
         except Exception as error:
             recorder.close(error)
-            recorder.put_down()
             raise
         recorder.close()
         if isinstance(happened, DrainEnded):
@@ -51,7 +51,6 @@ class RecordingCore:
         begun = recorder.begun
         if begun is not None and begun.call is None and self.core.busy() == before:
             recorder.forget(begun)  # refused before it was an attempt: nothing more will come of it
-        recorder.put_down()
 
     def _receive_for_all(self, happened: PolicyChanged | DrainBegun, now: Now) -> None:
         self._recorder.note(happened, now)
@@ -119,15 +118,16 @@ class RecordingCore:
         return self.core.ask(question, now)
 
     def _finish(self, tape: Tape) -> None:
-        pen = self._recorder.finish(tape)
-        if pen is not None and wanted(tape):
-            self._effects.append(KeepRecording(Recorded(tape, pen)))
+        self._recorder.forget(tape)
+        steps, tape.steps = tape.steps, []  # timers that still run know the tape
+        if wanted(tape, steps):
+            self._effects.append(KeepRecording(Recorded(tape, steps, self._ids)))
         if self._recorder.skipped:
             self._effects.append(Log("warning", "calls not recorded", {"calls": self._recorder.skipped, "why": "memory"}))
             self._recorder.skipped = 0
 
 
-def wanted(tape: Tape) -> bool:
+def wanted(tape: Tape, steps: list[Step]) -> bool:
     """Whether one of the parties of the call wants it kept. How a call would have ended that was cut or that broke, nobody knows."""
     if tape.call is None:
         caller = _party(tape.snapshot, tape.party)
@@ -138,7 +138,7 @@ def wanted(tape: Tape) -> bool:
     if isinstance(attempts, list):
         names.update([attempt["target"] for attempt in attempts])
     modes = [party.record for name in names if (party := _party(tape.snapshot, name)) is not None]
-    return "always" in modes or ("failed" in modes and (failed(record) or tape.faulted))
+    return "always" in modes or ("failed" in modes and (failed(record) or any(step.fault for step in steps)))
 
 
 def failed(record: dict[str, object]) -> bool:

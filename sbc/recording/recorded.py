@@ -1,4 +1,4 @@
-"""A tape that ended, as a file: one line of JSON, then the octets of all its messages one behind the other, in the order of the steps.
+"""A tape that ended as a file: one line of JSON, then the octets of all its messages one behind the other, in the order of the steps.
 
 Messages outside of the JSON cost a tenth of what they would cost inside, and can be read as they are; so do instants, which
 are exact only with all their digits. See docs/recordings.md.
@@ -9,29 +9,38 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from functools import lru_cache
+from struct import pack
 
-from sbc import __version__
-from sbc.recording.pen import Pen
-from sbc.recording.plain import Plain
+from sbc import __version__, native
+from sbc.clock import Ids
+from sbc.effects import Send
+from sbc.flow import Flow
+from sbc.inputs import PolicyChanged, Resolved
+from sbc.recording.plain import DIRECT, WRITTEN_OUT, Plain
 from sbc.recording.secrets import Secrets
-from sbc.recording.tape import Tape
+from sbc.recording.tape import Heard, Step, Tape
 
 FORMAT = 3
+SECRET = 32  # octets of what keys are replaced with the help of
+WRITE = native.values_writer()
 
 
 class Recorded:
     """For whoever writes it down (see sbc.effects.Recorded)."""
 
-    def __init__(self, tape: Tape, pen: Pen) -> None:
+    def __init__(self, tape: Tape, steps: list[Step], ids: Ids) -> None:
         self._tape = tape
-        self._pen = pen
-        self._call = call_of(tape)
+        self._steps = steps
+        self._ids = ids
+        self._call = call_of(tape, steps)
+        self._began = began(steps[0].now.wall)
+        self._octets = b""
 
     def call(self) -> str:
         return self._call
 
     def began(self) -> str:
-        return began(self._tape.began.wall)
+        return self._began
 
     def digests(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys([snapshot.digest for snapshot in self._tape.policies]))
@@ -42,17 +51,85 @@ class Recorded:
         return json.dumps({"format": FORMAT, "policy": Plain(Secrets(None))(snapshots[digest])}).encode()
 
     def encode(self) -> bytes:
+        """All of it. The first time it is made, and what the call consisted of is given up."""
+        if not self._octets:
+            self._octets = self._written()
+            self._steps = []
+        return self._octets
+
+    def _written(self) -> bytes:
+        pen = _Pen(Plain(Secrets(self._ids.random(SECRET))))
+        text = pen.quickly(self._content(pen))
+        if text is None:  # longer than usual, mostly
+            pen = _Pen(pen.plain)
+            text = json.JSONEncoder(separators=(",", ":"), default=pen.other).encode(self._content(pen)).encode()
+        return b"".join([text, b"\n", *pen.plain.secrets.all_octets(pen.messages)])
+
+    def _content(self, pen: _Pen) -> dict[str, object]:
         tape = self._tape
-        return self._pen.finished(
-            {
-                "format": FORMAT,
-                "sbc": __version__,
-                "call": self._call,
-                "policy": tape.snapshot.digest,
-                "draining": tape.draining,
-                "cut": tape.cut,
-            }
-        )
+        times: list[float] = []
+        steps: list[object] = []
+        for step in self._steps:
+            now = step.now
+            times += (now.monotonic, now.wall, step.fired)
+            steps.append((pen.given(step.given), step.happened, step.effects, step.fault))
+        return {
+            "format": FORMAT,
+            "sbc": __version__,
+            "call": self._call,
+            "policy": tape.snapshot.digest,
+            "draining": tape.draining,
+            "cut": tape.cut,
+            "times": pack(f"<{len(times)}d", *times).hex(),
+            "steps": steps,
+            "flows": pen.flows,  # whoever writes all this comes to these last: all steps are done by then
+            "classes": pen.plain.classes,
+        }
+
+
+class _Pen:
+    """What is written for what JSON has no kind for.
+
+    flows     those that there were, by number
+    messages  in the order of the steps
+    """
+
+    def __init__(self, plain: Plain) -> None:
+        self.plain = plain
+        self.flows: list[Flow] = []
+        self.messages: list[bytes] = []
+        self._numbers: dict[int, int] = {}  # of flows by their identity, which is less to look at than a flow
+
+    def quickly(self, content: dict[str, object]) -> bytes | None:
+        """JSON; None: not of the usual form."""
+        return None if WRITE is None else WRITE(content, WRITTEN_OUT, self.plain.classes, self.other)
+
+    def given(self, given: list[tuple[str, object]]) -> list[tuple[str, object]]:
+        for _, value in given:
+            if type(value) not in DIRECT:
+                return [(kind, value if type(value) in DIRECT else self.plain.answer(value)) for kind, value in given]
+        return given
+
+    def other(self, value: object) -> object:
+        if isinstance(value, Send):
+            self.messages.append(value.data)
+            return self._flow(value.flow), len(value.data), value.key, value.server_name
+        if isinstance(value, Heard):
+            self.messages.append(value.octets)
+            return self._flow(value.flow), len(value.octets)
+        if isinstance(value, PolicyChanged):
+            return value.snapshot.digest
+        if isinstance(value, Resolved):
+            return self.plain(value)  # a table: its keys are more than text
+        return self.plain.compact(value)
+
+    def _flow(self, flow: Flow) -> int:
+        number = self._numbers.get(id(flow))
+        if number is None:
+            if flow not in self.flows:
+                self.flows.append(flow)
+            number = self._numbers[id(flow)] = self.flows.index(flow)
+        return number
 
 
 def began(wall: float) -> str:
@@ -66,6 +143,8 @@ def _second(wall: int) -> str:
     return datetime.fromtimestamp(wall, UTC).strftime("%Y%m%dT%H%M%S")
 
 
-def call_of(tape: Tape) -> str:
+def call_of(tape: Tape, steps: list[Step]) -> str:
     """The identifier of its call record; of a call that never had one the first tag that was drawn for it, which would have been it."""
-    return str(tape.call.record["id"]) if tape.call is not None else tape.tag or "unknown"
+    if tape.call is not None:
+        return str(tape.call.record["id"])
+    return next((str(value) for step in steps for kind, value in step.given if kind == "tag"), "unknown")

@@ -27,7 +27,7 @@ DAMAGED = (struct.error, LookupError, TypeError, ValueError, AttributeError, Rec
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step as read; see sbc.recording.step.Step. `octets`: of a message that came; `expected`: the effects as JSON."""
+    """One step as read; see sbc.recording.tape.Step. `octets`: of a message that came; `expected`: the effects as JSON."""
 
     now: Now
     looked: float | None

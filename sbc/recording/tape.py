@@ -13,7 +13,9 @@ from functools import partial
 from typing import ParamSpec, TypeVar, assert_never
 
 from sbc.clock import Ids, Now
-from sbc.effects import WriteRecord
+from sbc.effects import Send, WriteRecord
+from sbc.flow import Flow
+from sbc.frozen import frozen
 from sbc.inputs import (
     Begun,
     BindingsFound,
@@ -38,9 +40,6 @@ from sbc.inputs import (
     Verified,
 )
 from sbc.policy.snapshot import Snapshot
-from sbc.recording.pen import Pen
-from sbc.recording.secrets import Secrets
-from sbc.recording.step import Heard, Step
 from sbc.sip.server import ServerKey, server_key
 from sbc.tap import Action, Named
 
@@ -50,61 +49,66 @@ Key = str | ServerKey
 
 INVITATION = frozenset({"INVITE", "CANCEL", "ACK"})  # matched by the same key when they are about one INVITE
 TAIL_S = 1.0  # a call is recorded for so long after its record: until BYE is answered, mostly
-LARGEST_TAPE = 256 * 1024  # octets of one call: 100 re-INVITEs, two days of session refreshes; then the tape is cut
-ALL_TAPES = 128 * 1024 * 1024  # octets of all calls in progress, some 10,000 of 13 KiB; beyond it new calls are not recorded
-TAPE_COST = 2_000  # octets a tape takes in memory with nothing on it
+LARGEST_TAPE = 256 * 1024  # octets of one call: 50 re-INVITEs, a day of session refreshes; then the tape is cut
+ALL_TAPES = 128 * 1024 * 1024  # octets of all calls in progress, some 5,000 of 25 KiB; beyond it new calls are not recorded
+STEP_COST = 600  # octets a step takes in memory beside its messages, measured
+EFFECT_COST = 300
+
+
+@frozen
+class Heard:
+    """A message as it came."""
+
+    octets: bytes
+    flow: Flow
+
+
+class Step:
+    """What happened at one instant, and all that came of it.
+
+    happened  the input; None: timers of the call were due
+    fired     monotonic instant of the last look at all timers before it
+    given     what the core drew and was answered, in order: (kind, value)
+    effects   what it gave
+    fault     the type of the exception it ended in; "": none
+    """
+
+    __slots__ = ("effects", "fault", "fired", "given", "happened", "now")
+
+    def __init__(self, now: Now, happened: Input | Heard | None, fired: float) -> None:
+        self.now = now
+        self.happened = happened
+        self.fired = fired
+        self.given: list[tuple[str, object]] = []
+        self.effects: list[object] = []
+        self.fault = ""
 
 
 class Tape:
     """What a recording is made of.
 
-    began     the instant of its first step
     snapshot  the policy the call began with
     policies  that one and those that came into force meanwhile
     party     the name of the caller's trunk or user
     draining  whether new calls were refused when it began
-    pen       what writes its steps; taken away when it ended
-    last      the step that is not written yet
-    tag       the first that was drawn for it
     call      its record, once written
     until     monotonic instant when the tape ends, once that is known
-    faulted   one of its steps ended in an exception
     cut       it had grown too long
     over      nothing is added any more
     """
 
-    __slots__ = (
-        "began",
-        "call",
-        "cut",
-        "draining",
-        "faulted",
-        "keys",
-        "last",
-        "over",
-        "party",
-        "pen",
-        "policies",
-        "size",
-        "snapshot",
-        "tag",
-        "until",
-    )
+    __slots__ = ("call", "cut", "draining", "keys", "over", "party", "policies", "size", "snapshot", "steps", "until")
 
-    def __init__(self, began: Now, snapshot: Snapshot, party: str, draining: bool, pen: Pen) -> None:
-        self.began = began
+    def __init__(self, snapshot: Snapshot, party: str, draining: bool) -> None:
         self.snapshot = snapshot
         self.policies = [snapshot]
         self.party = party
         self.draining = draining
-        self.pen: Pen | None = pen
-        self.last: Step | None = None
+        self.steps: list[Step] = []
         self.keys: list[Key] = []
-        self.size = TAPE_COST
-        self.tag = ""
+        self.size = 0
         self.call: WriteRecord | None = None
         self.until: float | None = None
-        self.faulted = False
         self.cut = False
         self.over = False
 
@@ -127,7 +131,6 @@ class Recorder:
         self._emitted: list[object] = []
         self._tape: Tape | None = None
         self._step: Step | None = None
-        self._touched: list[Tape] = []  # by the input under way
         self._mark = 0
         self._happened: Input | None = None
         self._now = Now(0.0, 0.0)
@@ -148,8 +151,7 @@ class Recorder:
         self._happened, self._now = happened, now
         for tape in self.living:
             if not tape.over:
-                self._put_down(tape)
-                tape.last = Step(now, happened, self.fired)
+                tape.steps.append(Step(now, happened, self.fired))
                 if isinstance(happened, PolicyChanged):
                     tape.policies.append(happened.snapshot)
 
@@ -159,66 +161,39 @@ class Recorder:
         self._tape = self._step = None
         if tape is None or step is None:
             return
+        size = STEP_COST
+        happened = step.happened
+        if isinstance(happened, Heard):
+            size += len(happened.octets)
         if len(self._emitted) > self._mark:
             effects = self._emitted[self._mark :]
             step.effects += effects
+            size += EFFECT_COST * len(effects)
             for effect in effects:
-                if isinstance(effect, WriteRecord):
+                if isinstance(effect, Send):
+                    size += len(effect.data)
+                elif isinstance(effect, WriteRecord):
                     tape.call = effect
                     self._let_end(tape, step.now)
-        if fault is not None:
-            tape.faulted = True
-            step.fault = type(fault).__name__
-            self._let_end(tape, step.now)
-
-    def put_down(self) -> None:
-        """The input was worked on, and what came of it belongs to it. Of timers more may come at the same instant."""
-        touched, self._touched = self._touched, []
-        for tape in touched:
-            self._put_down(tape)
-
-    def _put_down(self, tape: Tape) -> None:
-        step, pen = tape.last, tape.pen
-        if step is None or pen is None:
-            return
-        tape.last = None
-        before = pen.size()
-        try:
-            pen.add(step)
-        except Exception:
-            self._cut(tape, step.now)
-            raise
-        size = pen.size() - before
         tape.size += size
         self._size += size
+        if fault is not None:
+            step.fault = type(fault).__name__
+            self._let_end(tape, step.now)
         if tape.size > LARGEST_TAPE:
-            self._cut(tape, step.now)
-
-    def _cut(self, tape: Tape, now: Now) -> None:
-        tape.cut = tape.over = True
-        if tape.until is None:
-            tape.until = now.monotonic
-            self.ending.appendleft(tape)
-
-    def finish(self, tape: Tape) -> Pen | None:
-        """It is over. What was written, the last step too."""
-        try:
-            self._put_down(tape)
-        finally:
-            self.forget(tape)
-        pen, tape.pen = tape.pen, None  # timers that still run know the tape
-        return pen
+            tape.cut = tape.over = True
+            if tape.until is None:
+                tape.until = step.now.monotonic
+                self.ending.appendleft(tape)
 
     def forget(self, tape: Tape) -> None:
-        """It is over: nothing leads to it any more."""
+        """It is over: nothing leads to it any more. Its steps are the caller's."""
         tape.over = True
-        tape.last = None
         for key in tape.keys:
             if self._tapes.get(key) is tape:
                 del self._tapes[key]
         self.living.pop(tape, None)
         self._size -= tape.size
-        tape.size = 0
 
     def _owner(self, happened: Input) -> Tape | None:
         """The tape of the call an input belongs to."""
@@ -249,7 +224,7 @@ class Recorder:
 
     def _open(self, tape: Tape, now: Now, happened: Input | None) -> None:
         """From here on all that is drawn, answered and given belongs to that tape."""
-        last = tape.last
+        last = tape.steps[-1] if tape.steps else None
         if last is not None and last.happened is happened and last.now == now:
             self._step = last  # several of its timers were due, or several of its calls concerned: as they will be again
         else:
@@ -258,10 +233,8 @@ class Recorder:
                 kept = Heard(happened.octets or happened.request.encode(), happened.flow)
             elif isinstance(happened, ResponseIn):
                 kept = Heard(happened.octets or happened.response.encode(), happened.flow)
-            self._put_down(tape)
-            self._step = tape.last = Step(now, kept, self.fired)
-            if happened is not None:
-                self._touched.append(tape)
+            self._step = Step(now, kept, self.fired)
+            tape.steps.append(self._step)
         self._tape = tape
         self._mark = len(self._emitted)
 
@@ -315,13 +288,12 @@ class Recorder:
         if not self.on or not isinstance(happened, RequestIn) or self.snapshot is None:
             return
         if self._tape is not None:  # the INVITE of a call that is long connected came once more: it is nothing of that call
-            self._tape.last = None
+            self._tape.steps.pop()
         if self._size > ALL_TAPES:
             self._tape = self._step = None
             self.skipped += 1
             return
-        tape = Tape(self._now, self.snapshot, party.name, self.draining, Pen(Secrets(self._ids.random)))
-        self._size += tape.size
+        tape = Tape(self.snapshot, party.name, self.draining)
         self.begun = tape
         self.living[tape] = None
         key = server_key(happened.request, "INVITE", happened.flow)
@@ -350,13 +322,16 @@ class Recorder:
         if tape is None or tape.over:
             return
         if tape is self._tape:
-            if self._step is tape.last:
-                tape.last = None
+            if self._step in tape.steps:
+                tape.steps.remove(self._step)
             self._tape = self._step = None
-        if tape.last is None and tape.pen is not None and not tape.pen.size():
+        if not tape.steps:
             self.forget(tape)
             return
-        self._cut(tape, self._now)
+        tape.cut = tape.over = True
+        if tape.until is None:
+            tape.until = self._now.monotonic
+            self.ending.appendleft(tape)
 
     # The identifiers
 
@@ -379,8 +354,6 @@ class Recorder:
         step, tape = self._step, self._tape
         if step is not None and tape is not None:
             step.given.append((kind, identifier))
-            if kind == "tag" and not tape.tag:
-                tape.tag = identifier
             self._tapes[identifier] = tape
             tape.keys.append(identifier)
         return identifier

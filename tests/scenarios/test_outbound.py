@@ -76,7 +76,7 @@ def test_the_instant_of_the_refresh_is_by_chance(policy: str) -> None:
         world = World(policy)
         tel = Carrier(world)
         for _ in range(drawn):
-            world.core._recorder._ids.tag()
+            world.core._ids.tag()
         tel.registered()
         (outlook,) = world.core.registrations_out()
         assert outlook.next_at is not None

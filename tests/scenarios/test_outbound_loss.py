@@ -322,6 +322,6 @@ def test_after_a_restart_the_contact_is_the_same(tel: Carrier, policy: str) -> N
     again = Carrier(after).registered()
     assert again.headers.first("Contact") == first.headers.first("Contact")
     stranger = Carrier(World(policy))
-    stranger.world.core._recorder._ids.tag()
+    stranger.world.core._ids.tag()
     other = stranger.registered()
     assert line_of(other) != line_of(first), "and nobody else can have it"
