@@ -16,13 +16,14 @@ from pathlib import Path
 
 from media import engines
 from media.api import MediaError, Packets
-from sbc import __version__, descriptors
+from sbc import __version__
 from sbc.admin import wire
 from sbc.admin.server import AdminServer
 from sbc.changes import Changes, restored
 from sbc.clock import Ids
 from sbc.companion import Companion
 from sbc.errors import ConfigError
+from sbc.host import concerns, raise_limit
 from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, Resolved, UsageFound
 from sbc.log import EventLog
 from sbc.net.engine import Engine
@@ -346,8 +347,7 @@ class App:
         for name, realm in snapshot.realms.items():
             relay = realm.relay
             lines += [f"  {name:<12} media {relay.address} ports {relay.first_port}-{relay.last_port} ({self._provision.tiers[name].name})"]
-        scarce = descriptors.shortage(snapshot)
-        lines += [f"  {scarce} (warning)"] if scarce else []
+        lines += [f"  {concern} (warning)" for concern in concerns(snapshot)]
         if self._settings.companion:  # the quick start, with passwords made for it: nowhere else are they ever shown
             program = sys.argv[0] if Path(sys.argv[0]).name == "sbc" else "sbc"
             lines += [f"  {user.name}'s password is {user.password}; try: {program} testcall" for user in snapshot.users.values()]
@@ -362,7 +362,7 @@ def run(settings: Settings, media: engines.Choice, say: Callable[[str], None], l
     async def serve() -> None:
         await App(settings, say, media=media, load=load).run()
 
-    descriptors.raise_limit()
+    raise_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
 

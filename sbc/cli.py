@@ -105,7 +105,7 @@ def fingerprint(certificate: Annotated[Path, typer.Argument(help="PEM file.")]) 
 @_app.command()
 def check(folder: _Folder = POLICIES) -> None:
     """Say everything that is wrong with a policy, without running it."""
-    from sbc import app, descriptors
+    from sbc import app, host
     from sbc.policy.load import load_policy
 
     media = app.choose_media("auto")
@@ -121,8 +121,8 @@ def check(folder: _Folder = POLICIES) -> None:
         typer.echo(f"media engine: {app.media_name(media)}")
     for line, warns in app.tier_lines(media, loaded.snapshot):
         typer.echo(line, err=warns)
-    if scarce := descriptors.shortage(loaded.snapshot):
-        typer.echo(f"{scarce} (warning)", err=True)
+    for concern in host.concerns(loaded.snapshot):
+        typer.echo(f"{concern} (warning)", err=True)
 
 
 @_app.command()

@@ -1,6 +1,7 @@
 """What recording every call costs the whole process: real calls over UDP through a real SBC that writes real files.
 
     python -m tests.bench.recorded --rates 20,100 --seconds 10 --rounds 5
+    python -m tests.bench.recorded --rates "" --talk 10 --rounds 5          # calls by TLS with so many seconds of SRTP to RTP in each
 
 One process has `record: never` and `record: always` in turns, by a new policy each time. Its folder is full from the start: each new
 recording makes it drop an old one. CPU is user and system time of all its threads, per call.
@@ -19,12 +20,15 @@ from statistics import median
 
 from sbc.recording.files import calls_in
 from sbc.store.recordings import KEPT
+from tests.bench.calls import Ends, carried
+from tests.bench.packets import built
 from tests.bench.signalling import Measurement, flawless, load_spec, measure
 from tests.bench.subject import POLICY, Subject, subject
 
 MODES = ("never", "always")
 OCTETS = 10_000  # of a recording that was there before
 TOGETHER = 20  # calls in a file
+TALKS = 100  # calls at a time, each with 100 packets a second
 
 
 def policy(mode: str) -> str:
@@ -53,33 +57,48 @@ def fill(folder: Path) -> None:
         (folder / name).write_bytes(bytes(OCTETS * TOGETHER))
 
 
-def rounds(under_test: Subject, rate: float, seconds: float, count: int) -> Iterator[tuple[Measurement, Measurement]]:
-    """Without and with recordings, the one that comes first changing from round to round. Not those in which a call failed or was late."""
+def rounds(under_test: Subject, rate: float, seconds: float, count: int) -> Iterator[tuple[float, float]]:
+    """CPU milliseconds of a call without and with recordings, by turns first. Not of rounds in which a call failed or was late."""
     for number in range(count):
         found: dict[str, Measurement] = {}
         for mode in MODES if number % 2 else reversed(MODES):
             switch(under_test, mode)
             found[mode] = measure(under_test, load_spec(under_test, rate, seconds))
         if all(flawless(each.load) for each in found.values()):
-            yield found["never"], found["always"]
+            yield found["never"].cpu_ms_per_call, found["always"].cpu_ms_per_call
 
 
-def report(rate: float, pairs: Sequence[tuple[Measurement, Measurement]]) -> None:
+def talks(under_test: Subject, seconds: float, count: int) -> Iterator[tuple[float, float]]:
+    """CPU milliseconds of a call without and with recordings. RuntimeError when one fails."""
+    ends = Ends(under_test)
+    for number in range(count):
+        found: dict[str, float] = {}
+        for mode in MODES if number % 2 else reversed(MODES):
+            switch(under_test, mode)
+            before = under_test.usage().cpu
+            carried(under_test, ends, TALKS, seconds)
+            found[mode] = (under_test.usage().cpu - before) / TALKS * 1000
+        yield found["never"], found["always"]
+    ends.close()
+
+
+def report(name: str, pairs: Sequence[tuple[float, float]]) -> None:
     if not pairs:
-        print(f"{rate:8g}   calls failed or were late in each round")
+        print(f"{name:>8}   calls failed or were late in each round")
         return
-    without, recorded = [median(one.cpu_ms_per_call for one in side) for side in zip(*pairs, strict=True)]
-    ratios = sorted(b.cpu_ms_per_call / a.cpu_ms_per_call for a, b in pairs)
+    without, recorded = [median(side) for side in zip(*pairs, strict=True)]
+    ratios = sorted(b / a for a, b in pairs)
     print(
-        f"{rate:8g} {without:10.3f} {recorded:10.3f} {median(ratios):10.3f}   {ratios[0]:.3f} to {ratios[-1]:.3f}, {len(pairs)} rounds",
+        f"{name:>8} {without:10.3f} {recorded:10.3f} {median(ratios):10.3f}   {ratios[0]:.3f} to {ratios[-1]:.3f}, {len(pairs)} rounds",
         flush=True,
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="cost of recordings for the whole process")
-    parser.add_argument("--rates", type=lambda text: [float(rate) for rate in text.split(",")], default=[20.0, 100.0])
+    parser.add_argument("--rates", type=lambda text: [float(rate) for rate in text.split(",") if rate], default=[20.0, 100.0])
     parser.add_argument("--seconds", type=float, default=10.0, help="of each run")
+    parser.add_argument("--talk", type=float, default=0.0, help="seconds of media in calls of their own; 0: none")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -93,7 +112,10 @@ def main() -> None:
                 measure(under_test, load_spec(under_test, 50, 4))
             print(" calls/s   never ms  always ms      ratio   of the rounds")
             for rate in options.rates:
-                report(rate, list(rounds(under_test, rate, options.seconds, options.rounds)))
+                report(f"{rate:g}", list(rounds(under_test, rate, options.seconds, options.rounds)))
+            if options.talk:
+                built()
+                report(f"{options.talk:g} s", list(talks(under_test, options.talk, options.rounds)))
             new = sum(calls_in(entry.name) for entry in kept.glob("*.sbc") if not entry.name.startswith("2020"))
             lost = under_test.log.read_text().count("recordings_not_written")
             print(f"{new} of the calls kept are new; the log told {lost} times of recordings that were not written")
