@@ -60,6 +60,7 @@ def test_check_warns_of_it(policies: Path) -> None:
     assert "this process may have 1,500: some 125 calls at a time" in done.stderr
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize(
     ("transport", "setting", "told"),
     [("udp", "0", False), ("tcp", "0", True), ("tcp", "1", False), ("tcp", "2", False), ("tcp", None, False)],
