@@ -224,6 +224,8 @@ def open_many(subject: Subject, mode: Modes, count: int) -> list[Relay]:
     """With rtcp-mux where there are not four descriptors for each: they take them all the same, but after a while only two."""
     if 4 * count <= descriptors():
         return subject.open(count, mode)
+    if 2 * count > descriptors():
+        sys.exit(f"{count} relays take {2 * count} file descriptors even with rtcp-mux, and {descriptors()} are allowed")
     opened: list[Relay] = []
     while len(opened) < count:
         if more := min(count - len(opened), (descriptors() - 2 * len(opened)) // 4):

@@ -54,6 +54,7 @@ def test_it_is_written_soon_and_beside_the_loop(tmp_path: Path, monkeypatch: pyt
 
     run(scene())
     assert path.read_text() == "more"
+    assert len(threads) == 1
     assert threads != [threading.get_ident()]
 
 
