@@ -45,11 +45,13 @@ from sbc.reception import Reception
 from sbc.registrar.bindings import Bindings
 from sbc.registrar.outbound_rules import Outlook
 from sbc.shield.queue import Rank
+from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.overload import Overload, Relief
 from sbc.sip.server import ClosedConnections
 from sbc.sip.timers import Timers
 from sbc.sip.transactions import Transactions
+from sbc.sip.uri import Uri
 from sbc.sip.validate import check_response
 from sbc.standing import Standing
 from sbc.tap import NoTap, Tap
@@ -162,9 +164,17 @@ class Core:
         self._effects.clear()
         return effects
 
-    def rank(self, message: Request | Response | None, flow: Flow) -> Rank:
-        """Which line it waits in when there is more to do than time; None: what is known of the source alone."""
-        return self._standing.of_source(flow) if message is None else self._standing.of_message(message, flow)
+    def rank(self, message: Request | Response | Uri | None, flow: Flow) -> Rank:
+        """Which line it waits in when there is more to do than time: a message, or a call to there; None: as the source alone tells."""
+        if message is None:
+            return self._standing.of_source(flow)
+        if isinstance(message, Uri):
+            return self._standing.of_call(message, flow)
+        return self._standing.of_message(message, flow)
+
+    def has_invite(self, via: Via, flow: Flow) -> bool:
+        """Whether an INVITE that came with that top Via, whose branch has the cookie, is here or was a moment ago."""
+        return self._context.transactions.has_invite_with(via, flow)
 
     def tell(self, request: Request, flow: Flow, now: Now) -> None:
         """Of our overload, by the top Via of `request`, whoever is to hear of it; its answer is not the core's."""

@@ -41,12 +41,17 @@ class Standing:
             return Rank.FIRST if self._context.transactions.awaits(message) else self.of_source(flow)
         if self._belongs(message, flow):
             return Rank.FIRST
-        rank = self.of_source(flow)
         if message.method != "INVITE":
-            return rank
+            return self.of_source(flow)
+        rank = self.of_call(message.uri, flow)
+        return Rank.URGENT if rank < Rank.SEEN and self._has_priority(message, flow) else rank
+
+    def of_call(self, uri: Uri, flow: Flow) -> Rank:
+        """An INVITE that calls `uri`, as far as that tells."""
+        rank = self.of_source(flow)
         if rank < Rank.SEEN:
-            return Rank.URGENT if self._is_urgent(message, flow) else rank
-        return Rank.PLEA if self._pleads(message.uri, flow) else rank
+            return Rank.URGENT if self._is_for_help(uri, flow) else rank
+        return Rank.PLEA if self._pleads(uri, flow) else rank
 
     def _pleads(self, uri: Uri, flow: Flow) -> bool:
         """Whether a stranger who calls that is helped there, while there is room."""
@@ -65,24 +70,30 @@ class Standing:
         return peers.who(flow.connection) != stranger_in(flow.realm)
 
     def _belongs(self, request: Request, flow: Flow) -> bool:
-        """To a dialog that matches on its flow, not merely by a tag that anybody can write, or to an INVITE that is here."""
+        """To a dialog that matches on its flow, not merely by a tag that anybody can write, or to an INVITE that is here; or repeats it."""
         if request.to.tag:
             user = self._context.dialogs.get((request.call_id, request.to.tag))
             if user is not None and self._speaks_for(user, flow):
                 return True
-        return request.method in ("ACK", "CANCEL") and self._context.transactions.has_invite_of(request, flow)
+        return request.method in ("ACK", "CANCEL", "INVITE") and self._context.transactions.has_invite_of(request, flow)
 
-    def _is_urgent(self, request: Request, flow: Flow) -> bool:
+    def _is_for_help(self, uri: Uri, flow: Flow) -> bool:
         snapshot = self._context.snapshot
-        if emergency_at(snapshot, flow.realm, request.uri) is not None:
+        if emergency_at(snapshot, flow.realm, uri) is not None:
             return True
         party = self._party(flow)
         if party is None:
             return False
         try:
-            called = normalise(party, dialled(request.uri))
-            return emergency_called(snapshot, party, called) is not None or allowed_priority(request, party) != ""
+            return emergency_called(snapshot, party, normalise(party, dialled(uri))) is not None
         except SipError:  # it will be refused when its turn comes
+            return False
+
+    def _has_priority(self, request: Request, flow: Flow) -> bool:
+        party = self._party(flow)
+        try:
+            return party is not None and allowed_priority(request, party) != ""
+        except SipError:  # so will this
             return False
 
     def _party(self, flow: Flow) -> Party | None:

@@ -94,7 +94,7 @@ class Engine:
         self._watch = watch
         self._log = log
         self._stats = stats
-        self._inbox = Inbox(loop, self._monotonic, core.rank, self._tell, self, self._send, stats, SystemIds().tag())
+        self._inbox = Inbox(loop, self._monotonic, core, self._tell, self, self._send, stats, SystemIds().tag())
         self._load = LoadWatch(loop, self._monotonic, ThreadTime().seconds, self._inbox, self._report_load, log)
         self._inputs: deque[Input] = deque()
         self._running = False

@@ -1,7 +1,8 @@
 """What has arrived and waits: nothing, mostly. Only when more is there than is done in a moment it is put in order and served by rank.
 
 Messages of known sources are parsed before they wait, which costs a fiftieth of a call and tells what belongs to something begun; those
-of strangers are not, unless their first line may call for help. Nothing that is turned away here has been seen by the core.
+of strangers are not, unless their first line may call for help. Nor are calls of a rank of which some have to be turned away: those then
+are by a glance. Nothing that is turned away here has been seen by the core.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from sbc.flow import Address, Flow
 from sbc.net.stats import Stats
 from sbc.shield.budgets import Budget
 from sbc.shield.queue import Queue, Rank
+from sbc.sip.fields.via import Via
+from sbc.sip.glance import call_to, refusal
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import Malformed, parse_datagram
+from sbc.sip.server import response_flow
 from sbc.sip.transactions import stateless_response
+from sbc.sip.uri import Uri
 
 QUIET = 16  # datagrams: so many are served as they come. The last of them waits for some 2 ms
 SLICE_S = 0.004  # served at a time before sockets are read again
@@ -33,6 +38,14 @@ PLEAS = (10.0, 20.0)  # of strangers in a realm, a second and at once: a policy 
 _SHORT = re.compile(rb"INVITE (?:urn:service:sos|(?:sips?|tel):[\d%.()+*#-]{2,12}[@;\s])", re.IGNORECASE)  # as emergency numbers are
 
 _Key = tuple[Address, str, str]  # source, branch, method
+
+
+class Knowing(Protocol):
+    """Who knows what is whose: the core."""
+
+    def rank(self, message: Request | Response | Uri | None, flow: Flow) -> Rank: ...
+
+    def has_invite(self, via: Via, flow: Flow) -> bool: ...
 
 
 class Served(Protocol):
@@ -56,7 +69,7 @@ class _Waiting:
 
 
 class Inbox:
-    """`rank`: of a message, or of a source; `tell`: its sender of our overload, in what answers it (see sbc.core.Core for both).
+    """`tell`: the sender of a request of our overload, in what answers it (see sbc.core.Core).
 
     `tag`: of the To of those that are turned away.
     """
@@ -65,7 +78,7 @@ class Inbox:
         self,
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float],
-        rank: Callable[[Request | Response | None, Flow], Rank],
+        core: Knowing,
         tell: Callable[[Request, Flow], None],
         served: Served,
         send: Callable[[Send], None],
@@ -74,7 +87,8 @@ class Inbox:
     ) -> None:
         self._loop = loop
         self._clock = clock
-        self._rank = rank
+        self._rank = core.rank
+        self._has_invite = core.has_invite
         self._tell = tell
         self._served = served
         self._send = send
@@ -128,17 +142,31 @@ class Inbox:
         if data.startswith(b"ACK ") and self._octets_of_tag in data:
             self._stats.acks_of_refused += 1
             return
-        if not data.startswith(b"SIP/") and not _SHORT.match(data) and self._rank(None, flow) == Rank.UNKNOWN:
-            self._wait(_Waiting(None, flow, data, None), Rank.UNKNOWN, now)
-            return
+        if not data.startswith(b"SIP/"):
+            rank = self._rank(None, flow)
+            if (not _SHORT.match(data)) if rank == Rank.UNKNOWN else self._may_wait_unread(data, flow, rank):
+                self._wait(_Waiting(None, flow, data, None), rank, now)
+                return
+        message = self._read(data, flow)
+        if message is not None:
+            self._put(message, flow, data, now)
+
+    def _may_wait_unread(self, data: bytes, flow: Flow, rank: Rank) -> bool:
+        """A call like many, that may have to be turned away."""
+        if not self._queue.is_overloaded(rank):
+            return False
+        uri = call_to(data)
+        return uri is not None and self._rank(uri, flow) == rank
+
+    def _read(self, data: bytes, flow: Flow) -> Request | Response | None:
+        """None: it is malformed, which has been told."""
         try:
-            message = parse_datagram(data)
+            return parse_datagram(data)
         except Malformed as error:
             self._served.receive_malformed(error, error.request, flow)
         except Exception:  # of the parser's own: who parses it again knows what to do
             self._served.receive_datagram(data, flow)
-        else:
-            self._put(message, flow, data, now)
+        return None
 
     def _put(self, message: Request | Response, flow: Flow, octets: bytes, now: float) -> None:
         rank = self._rank(message, flow)
@@ -148,7 +176,7 @@ class Inbox:
             if key in self._ranks:
                 self._stats.repetitions_dropped += 1
                 return
-            if key in self._refused or key in self._refused_before:
+            if self._was_refused(key):
                 self._refuse(message, flow)
                 return
             if message.method == "CANCEL":  # never before its INVITE
@@ -193,23 +221,58 @@ class Inbox:
             return
         if late and rank != Rank.PLEA and (message is None or rank == Rank.UNKNOWN or _is_new_work(message)):
             self._turn_away(waiting, rank, now)
-        elif message is None:
+        elif message is None and rank == Rank.UNKNOWN:
             self._served.receive_datagram(waiting.octets, flow)
+        elif message is None:
+            self._serve_unread(waiting)
         else:
             if rank < Rank.SEEN and _is_new_work(message):
                 self.served += 1
             self._served.receive_parsed(message, flow, waiting.octets)
 
+    def _serve_unread(self, waiting: _Waiting) -> None:
+        flow = waiting.flow
+        message = self._read(waiting.octets, flow)
+        if not isinstance(message, Request):
+            return
+        if self._was_refused((flow.remote, message.via.branch, message.method)):
+            self._refuse(message, flow)
+            return
+        self.served += 1
+        self._served.receive_parsed(message, flow, waiting.octets)
+
     def _turn_away(self, waiting: _Waiting, rank: Rank, now: float) -> None:
         """Who is known, or holds a connection, is told; to an unknown source nothing is sent (TRN-08)."""
-        self._stats.requests_refused += 1
         message, flow = waiting.message, waiting.flow
+        if message is None and rank < Rank.PLEA:
+            if self._turn_away_unread(waiting, now):
+                return
+            waiting.message = message = self._read(waiting.octets, flow)
+            if isinstance(message, Request):
+                waiting.key = (flow.remote, message.via.branch, message.method)
+        self._stats.requests_refused += 1
         if not isinstance(message, Request) or message.method == "ACK" or (rank >= Rank.PLEA and not flow.reliable):
             return
         if waiting.key is not None:
             self._remember(waiting.key, now)
         self.refused += rank < Rank.SEEN
         self._refuse(message, flow)
+
+    def _turn_away_unread(self, waiting: _Waiting, now: float) -> bool:
+        """False: it is not as usual."""
+        flow = waiting.flow
+        found = refusal(waiting.octets, flow, 503, self._tag)
+        if found is None:
+            return False
+        via, answer = found
+        if self._has_invite(via, flow):
+            self._served.receive_datagram(waiting.octets, flow)
+            return True
+        self._stats.requests_refused += 1
+        self._remember((flow.remote, via.branch, "INVITE"), now)
+        self.refused += 1
+        self._send(Send(answer, response_flow(via, flow)))
+        return True
 
     def _refuse(self, request: Request, flow: Flow) -> None:
         """Without Retry-After, which would stop all that a peer has for us (RFC 7339 s5.10.2)."""
@@ -221,6 +284,9 @@ class Inbox:
         if now >= self._refused_until or len(self._refused) >= REFUSED_ROOM:
             self._forget_older(now)
         self._refused.add(key)
+
+    def _was_refused(self, key: _Key) -> bool:
+        return key in self._refused or key in self._refused_before
 
     def _forget_older(self, now: float) -> None:
         self._refused_before, self._refused = self._refused, set()

@@ -17,8 +17,10 @@ from sbc.shield.offences import Offence
 from sbc.shield.queue import Rank
 from sbc.shield.rules import ShieldRules
 from sbc.shield.ruleset import Door
+from sbc.sip.fields.via import Via
 from sbc.sip.locate import Wanted
 from sbc.sip.message import Request, Response
+from sbc.sip.uri import Uri
 from sbc.views import Answer, Question
 
 
@@ -33,7 +35,9 @@ class CoreLike(Protocol):
 
     def take_effects(self) -> list[Effect]: ...
 
-    def rank(self, message: Request | Response | None, flow: Flow) -> Rank: ...
+    def rank(self, message: Request | Response | Uri | None, flow: Flow) -> Rank: ...
+
+    def has_invite(self, via: Via, flow: Flow) -> bool: ...
 
     def tell(self, request: Request, flow: Flow, now: Now) -> None: ...
 

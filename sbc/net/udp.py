@@ -89,6 +89,7 @@ class UdpListener:
         receive = self._sock.recvfrom
         stats, refuses, now = self._stats, self._doorman.refuses_datagram, self._loop.time()
         batch: list[tuple[bytes, Flow]] = []
+        last, flow = ("", 0), Flow(self.realm, "UDP", self.local, ("", 0))
         for count in range(DATAGRAMS_PER_WAKEUP):
             try:
                 data, source = receive(DATAGRAM)
@@ -105,7 +106,9 @@ class UdpListener:
             if data[:1] in _KEEPALIVE_STARTS and self._keep_alive(data, source):
                 stats.keepalives += 1
             else:
-                batch.append((data, Flow(self.realm, "UDP", self.local, (source[0], source[1]))))
+                if source != last:
+                    last, flow = source, Flow(self.realm, "UDP", self.local, (source[0], source[1]))
+                batch.append((data, flow))
         if batch:
             self._receiver.receive_datagrams(batch)
 

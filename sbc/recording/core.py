@@ -12,7 +12,9 @@ from sbc.recording.recorded import Recorded
 from sbc.recording.tape import Recorder, Step, Tape
 from sbc.registrar.outbound_rules import Outlook
 from sbc.shield.queue import Rank
+from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
+from sbc.sip.uri import Uri
 from sbc.views import Answer, Question
 
 
@@ -87,8 +89,11 @@ class RecordingCore:
             self._effects.clear()
         return effects
 
-    def rank(self, message: Request | Response | None, flow: Flow) -> Rank:
+    def rank(self, message: Request | Response | Uri | None, flow: Flow) -> Rank:
         return self.core.rank(message, flow)
+
+    def has_invite(self, via: Via, flow: Flow) -> bool:
+        return self.core.has_invite(via, flow)
 
     def tell(self, request: Request, flow: Flow, now: Now) -> None:
         self.core.tell(request, flow, now)

@@ -72,6 +72,10 @@ class Queue(Generic[T]):
     def __len__(self) -> int:
         return self._count
 
+    def is_overloaded(self, rank: Rank) -> bool:
+        """Whether some of that rank have to be turned away, as it looks."""
+        return self._lines[rank].overloaded
+
     def put(self, item: T, rank: Rank, now: float) -> bool:
         """False: there is no room."""
         line = self._lines[rank]

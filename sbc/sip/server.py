@@ -220,7 +220,7 @@ def server_key(request: Request, method: str, flow: Flow) -> ServerKey:
     branch = via.branch
     # A bare cookie identifies nothing (RFC 4475 s3.2.1): its requests are told apart the old way.
     if len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE):
-        return (branch, flow.realm, flow.remote[0], via.host, via.port, "INVITE" if method == "ACK" else method)
+        return key_with_cookie(via, "INVITE" if method == "ACK" else method, flow)
     return (
         "",
         flow.realm,
@@ -233,6 +233,10 @@ def server_key(request: Request, method: str, flow: Flow) -> ServerKey:
         request.to.tag,
         method,
     )
+
+
+def key_with_cookie(via: Via, method: str, flow: Flow) -> ServerKey:
+    return (via.branch, flow.realm, flow.remote[0], via.host, via.port, method)
 
 
 def has_cookie(key: ServerKey) -> bool:

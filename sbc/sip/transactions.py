@@ -24,6 +24,7 @@ from sbc.sip.client import (
     cancel_request,
     client_key,
 )
+from sbc.sip.fields.via import Via
 from sbc.sip.machine import Layer, Sender
 from sbc.sip.message import Request, Response
 from sbc.sip.names import VIA
@@ -31,9 +32,11 @@ from sbc.sip.overload import Overload
 from sbc.sip.server import (
     ClosedConnections,
     Sent,
+    ServerKey,
     ServerLayer,
     ServerTransaction,
     ServerUser,
+    key_with_cookie,
     repeat,
     response_flow,
     server_key,
@@ -125,8 +128,14 @@ class Transactions:
         return server_key(cancel, "INVITE", flow) in self._servers.lingering
 
     def has_invite_of(self, request: Request, flow: Flow) -> bool:
-        """Whether the INVITE that an ACK or a CANCEL means is here, or was a moment ago."""
-        key = server_key(request, "INVITE", flow)
+        """Whether the INVITE that an ACK, a CANCEL or its repetition means is here, or was a moment ago."""
+        return self._has_server(server_key(request, "INVITE", flow))
+
+    def has_invite_with(self, via: Via, flow: Flow) -> bool:
+        """The same of an INVITE with that top Via, whose branch has the cookie."""
+        return self._has_server(key_with_cookie(via, "INVITE", flow))
+
+    def _has_server(self, key: ServerKey) -> bool:
         return key in self._servers.living or key in self._servers.lingering
 
     def respond(self, transaction: ServerTransaction, response: Response, now: Now) -> None:

@@ -51,6 +51,9 @@ def test_OVL_03_what_belongs_to_an_invite_that_is_here_comes_first(world: World,
     cseq = CSeq(invite.cseq.number, "CANCEL")
     cancel = Request.build("CANCEL", invite.uri, via=invite.via, from_=invite.from_, to=invite.to, call_id=invite.call_id, cseq=cseq)
     assert rank(world, office, cancel) == Rank.FIRST
+    assert rank(world, office, invite) == Rank.FIRST, "it comes once more"
+    assert world.core.has_invite(invite.via, office.flow)
+    assert not world.core.has_invite(invite.via, office.flow._replace(remote=("10.0.0.66", 5060)))
     assert rank(world, office, cancel, office.flow._replace(remote=("10.0.0.66", 5060))) == Rank.UNKNOWN
     received = carrier.expect_request("INVITE")
     answer = Response.answer(received, 180, to_tag="x")
@@ -77,6 +80,8 @@ def test_OVL_02_emergencies_and_priorities_of_those_we_know_come_next(
 ) -> None:
     invite = office.request("INVITE", f"sip:{number}@10.0.0.1", headers=headers)
     assert rank(world, office, invite) == expected
+    if not headers:
+        assert world.core.rank(invite.uri, office.flow) == expected
     stranger = office.flow._replace(remote=("192.0.2.66", 5060))
     assert rank(world, office, invite, stranger) == Rank.UNKNOWN, "a stranger's never"
 

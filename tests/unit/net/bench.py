@@ -35,7 +35,9 @@ from sbc.sdp.rules import MediaRules
 from sbc.shield.bans import Proof
 from sbc.shield.offences import Offence
 from sbc.shield.queue import Rank
+from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
+from sbc.sip.uri import Uri
 from sbc.views import Answer, CallsView, Question
 
 LOCALHOST = "127.0.0.1"
@@ -192,7 +194,10 @@ class ScriptedCore:
         effects, self.effects = self.effects, []
         return effects
 
-    def rank(self, message: Request | Response | None, flow: Flow) -> Rank:
+    def has_invite(self, via: Via, flow: Flow) -> bool:
+        return False
+
+    def rank(self, message: Request | Response | Uri | None, flow: Flow) -> Rank:
         return self.ranks.get(flow.remote, Rank.TRUNK)
 
     def tell(self, request: Request, flow: Flow, now: Now) -> None: ...

@@ -14,8 +14,10 @@ from sbc.flow import Flow
 from sbc.net.inbox import PLEAS, QUIET, REFUSED_ROOM, REFUSED_S, SLICE_S, Inbox
 from sbc.net.stats import Stats
 from sbc.shield.queue import INTERVAL_S, TARGET_S, Rank
+from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.parse import parse_datagram
+from sbc.sip.uri import Uri
 from tests.unit.net.bench import message
 
 TAG = "0000feed"
@@ -38,13 +40,16 @@ class Stage:
         self.parsed = 0
         self.stats = Stats()
         self.first: set[str] = set()  # branches of what was begun
+        self.begun: set[str] = set()  # of INVITEs that are here
         loop = cast("asyncio.AbstractEventLoop", self)
-        self.inbox = Inbox(loop, lambda: self.now, self.rank, self.tell, self, self.send, self.stats, TAG)
+        self.inbox = Inbox(loop, lambda: self.now, self, self.tell, self, self.send, self.stats, TAG)
 
     def call_soon(self, action: Callable[[], None], *_: Any) -> None:
         self.ready.append(action)
 
-    def rank(self, message: Request | Response | None, flow: Flow) -> Rank:
+    def rank(self, message: Request | Response | Uri | None, flow: Flow) -> Rank:
+        if isinstance(message, Uri):
+            return Rank.URGENT if message.user == "112" else Rank.TRUNK
         if message is not None:
             self.parsed += 1
             if message.via.branch in self.first:
@@ -52,6 +57,9 @@ class Stage:
             if isinstance(message, Request) and message.uri.user == "112" and flow.remote == STRANGER.remote:
                 return Rank.PLEA
         return Rank.UNKNOWN if flow.remote == STRANGER.remote else Rank.TRUNK
+
+    def has_invite(self, via: Via, flow: Flow) -> bool:
+        return via.branch in self.begun
 
     def tell(self, request: Request, flow: Flow) -> None:
         self.told.append(request)
@@ -224,6 +232,56 @@ def test_repetitions_of_what_was_refused_are_refused_until_there_are_none(stage:
     assert stage.inbox.quiet
     stage.arrive(message("INVITE", branch))
     assert len(stage.served) == served + 4
+
+
+def test_calls_are_not_even_parsed_where_some_are_turned_away(stage: Stage) -> None:
+    stage.overload()
+    parsed = stage.parsed
+    stage.arrive(*flood(300, name="u"))
+    stage.now += TARGET_S
+    stage.finish()
+    assert stage.parsed == parsed
+    assert len([answer for answer in stage.sent if answer.via.branch.startswith("z9hG4bKu")]) == 299  # nothing waits behind the last one
+    assert stage.inbox.refused == stage.stats.requests_refused == len(stage.sent)
+
+
+def test_OVL_02_a_call_for_help_of_one_we_know_is_not_among_them(stage: Stage) -> None:
+    stage.overload()
+    help_wanted = message("INVITE", "z9hG4bKhelp").replace(b"INVITE sip:someone@", b"INVITE sip:112@")
+    stage.first = {"z9hG4bKhelp"}
+    stage.arrive(*flood(300, name="u"), help_wanted)
+    before = len(stage.served)
+    stage.turn()
+    assert stage.served[before] == "INVITE z9hG4bKhelp"
+
+
+def test_a_repetition_of_a_call_that_is_here_is_not_turned_away(stage: Stage) -> None:
+    stage.overload()
+    stage.begun = {"z9hG4bKu3"}
+    stage.arrive(*flood(6, name="u"))  # nothing waits behind the last one, which has it served
+    stage.now += TARGET_S
+    stage.finish()
+    assert "INVITE z9hG4bKu3" in stage.served
+    assert {f"z9hG4bKu{number}" for number in (0, 1, 2, 4)} < {answer.via.branch for answer in stage.sent}
+    assert "z9hG4bKu3" not in {answer.via.branch for answer in stage.sent}
+
+
+def test_nor_does_one_that_waited_unread_become_a_call_after_its_refusal(stage: Stage) -> None:
+    stage.overload()
+    stage.arrive(*flood(5, name="u"))
+    stage.now += TARGET_S
+    stage.arrive(*flood(5, name="u"), *flood(50, name="v"))
+    stage.finish()
+    assert not [one for one in stage.served if one.startswith("INVITE z9hG4bKu")]
+
+
+@pytest.mark.parametrize("unusual", [b"Call-ID: other\r\nMax-Forwards", b"Max-Forwards\0"])
+def test_what_a_glance_cannot_answer_is_read_then(stage: Stage, unusual: bytes) -> None:
+    stage.overload()
+    stage.arrive(*[one.replace(b"Max-Forwards", unusual) for one in flood(5, name="u")])
+    stage.now += TARGET_S
+    stage.finish()
+    assert stage.served.count("malformed") == 5
 
 
 def test_memory_of_what_was_refused_is_bounded(stage: Stage) -> None:
