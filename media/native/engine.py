@@ -183,7 +183,7 @@ class NativeEngine(Control):
             elif event == _DIGIT:
                 self._take_digits(handle, _SIDES[side])
             elif event == _INTRUSION:
-                self._loop.call_soon(self._tell_of_intrusion, handle, _SIDES[side])
+                self._loop.call_soon(self._tell, handle, _SIDES[side], EventKind.INTRUSION)
             else:
                 self._loop.call_soon(self._tell, handle, _SIDES[side], _EVENTS[event])  # one at a time: a listener may raise
 
@@ -198,16 +198,14 @@ class NativeEngine(Control):
             for event, duration in self._core.take_digits(handle, side is Side.B):
                 self._loop.call_soon(self._tell, handle, side, EventKind.DIGIT, Digit(KEYPAD[event], duration))
 
-    def _tell_of_intrusion(self, handle: int, side: Side) -> None:
-        name = self._names.get(handle)
-        if name is not None and self._listener is not None:
-            stats = self.stats(name)
-            self._listener(MediaEvent(name, side, EventKind.INTRUSION, source=(stats.a if side is Side.A else stats.b).stranger))
-
     def _tell(self, handle: int, side: Side, kind: EventKind, digit: Digit | None = None) -> None:
         name = self._names.get(handle)  # it may have been closed just now
         if name is not None and self._listener is not None:
-            self._listener(MediaEvent(name, side, kind, digit))
+            source = None
+            if kind == EventKind.INTRUSION:
+                stats = self.stats(name)
+                source = (stats.a if side is Side.A else stats.b).stranger
+            self._listener(MediaEvent(name, side, kind, digit, source))
 
 
 def _told(spec: SideSpec) -> core._Spec:
