@@ -28,15 +28,6 @@ FOLLOW_AFTER = 1.0
 # A NAT forgets its mappings once; whoever moves more often than that is not behind one. Seconds.
 FOLLOW_EVERY = 5.0
 
-# Checks answered in a second: a browser sends 20 on each pair of addresses until one is chosen, then one every few seconds.
-MOST_CHECKS = 100
-
-# Addresses a peer may send from with ICE: a host has a few, each perhaps as its NATs show it.
-MAX_CHECKED = 8
-
-# Without a valid check for that long we have no consent to send (RFC 7675 s5.1). Seconds.
-CONSENT = 30.0
-
 MAX_USERNAME, MAX_PASSWORD = 512, 256  # octets: RFC 8489 s14.3, RFC 8839 s5.4
 
 

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, TypeAlias
 
-from media.api import INTRUSIONS, Digit, EventKind, Follow, Ice, Interface, Side, SideSpec, SideStats, Suite
+from media.api import INTRUSIONS, Digit, EventKind, Follow, Interface, Side, SideSpec, SideStats, Suite
+from media.counters import Counters
 from media.digits import MOST_REPORTED, Reader, Typist
 from media.forms import Form
+from media.ice import MOST_CHECKS, Checks
 from media.keys import AuthenticationFailed, Contexts, Inbound, Refused, Replayed
-from media.latch import CONSENT, MAX_CHECKED, MOST_CHECKS, NOWHERE, Latch, Receive, Route, SocketAddress
+from media.latch import NOWHERE, Latch, Receive, Route, SocketAddress
+from media.quiet import KeepAlive, Silence
 from media.reported import Reported
 from media.rtp import (
     FIRST_RTCP_TYPE,
@@ -28,7 +31,7 @@ from media.rtp import (
     well_formed_rtp,
 )
 from media.stream import Stream, translated
-from media.stun import FIRST_DTLS, LAST_DTLS, LAST_STUN, NotACheck, answer, looks_like_stun, read_check
+from media.stun import FIRST_DTLS, LAST_DTLS, LAST_STUN, looks_like_stun
 from media.udptl import well_formed_udptl
 
 Send: TypeAlias = Callable[[bytes, SocketAddress], object]
@@ -48,10 +51,6 @@ KEY_FAILURES = 10
 MOST_PACKETS = 1000
 ALLOWANCE_EVERY = 1.0  # seconds
 
-# A peer that is sent nothing else gets an empty datagram that often, so that what lies between keeps the way open (RFC 6263 s4.1, s7).
-# Seconds.
-KEEP_ALIVE_EVERY = 15.0
-
 _OCTETS = [bytes((value,)) for value in range(256)]
 
 
@@ -65,18 +64,14 @@ class Half:
     __slots__ = (
         "_allowance",
         "_allowed_at",
-        "_checked",
-        "_checked_at",
         "_checks",
-        "_consent",
         "_control_keys",
         "_control_latch",
+        "_counters",
         "_dtls",
         "_forms",
         "_handshake",
-        "_heard",
-        "_heard_at",
-        "_ice",
+        "_keep_alive",
         "_keys",
         "_latch",
         "_mux",
@@ -86,40 +81,22 @@ class Half:
         "_reported",
         "_route",
         "_sending",
-        "_sent",
-        "_sent_at",
         "_shaped",
-        "_silent",
+        "_silence",
         "_spec",
         "_started",
         "_stream",
         "_typist",
         "_udptl",
         "_unproven",
-        "auth_failed",
-        "auth_failing",
-        "datagrams_received",
         "far",
         "interface",
-        "malformed",
-        "octets_received",
-        "octets_sent",
-        "over_rate",
-        "packets_received",
-        "packets_sent",
-        "payload_type_mismatch",
         "port",
         "relay",
-        "replayed",
-        "rtcp_received",
-        "rtcp_sent",
         "send_rtcp",
         "send_rtp",
         "side",
-        "source_changes",
         "stranger",
-        "stun_refused",
-        "wrong_source",
     )
 
     __deletable__ = ["far", "send_rtcp", "send_rtp"]  # noqa: RUF012 - read by the compiler of the core, not at run time
@@ -151,25 +128,14 @@ class Half:
         self._started = False
         self._udptl = False
         self._dtls = False
-        self._ice: Ice | None = None
-        self._checked: dict[SocketAddress, float] = {}  # where valid checks came from, the latest last
-        self._checked_at = 0.0
-        self._checks = MOST_CHECKS
-        self._consent = False
+        self._checks = Checks(self._latch)
         self._unproven = 0  # failures to authenticate before the first success; KEY_FAILURES: reported or proven
         self._allowance = MOST_PACKETS
         self._allowed_at = 0.0
-        self._heard = 0
-        self._heard_at = 0.0
-        self._silent = False
-        self._sent = 0
-        self._sent_at = 0.0
+        self._silence = Silence()
+        self._keep_alive = KeepAlive()
         self._reported = Reported()
-        self.auth_failing = 0
-        self.packets_received = self.octets_received = self.packets_sent = self.octets_sent = 0
-        self.rtcp_received = self.rtcp_sent = self.datagrams_received = 0
-        self.over_rate = self.wrong_source = self.auth_failed = self.replayed = self.malformed = self.payload_type_mismatch = 0
-        self.stun_refused = self.source_changes = 0
+        self._counters = Counters()
         self.stranger: SocketAddress | None = None  # who last sent from where the peer is not
 
     @property
@@ -181,9 +147,10 @@ class Half:
         """Take over `spec`; `route` and `forms` come from it. Cannot fail."""
         old, self._spec = self._spec, spec
         if not self._allowed_at:
-            self._allowed_at = self._sent_at = self._latch.heard_at = now
+            self._allowed_at = self._latch.heard_at = now
+            self._keep_alive.begin(0, now)
         before, self._route = self._route, route
-        self._use_ice(spec.ice, now)
+        self._checks.use(spec.ice, now)
         self._latch.allow(route.hosts)
         self._control_latch.allow(route.rtcp_hosts)
         moved = route.remote != before.remote or (spec.ice is None) is not (old.ice is None)
@@ -195,7 +162,7 @@ class Half:
             self._unproven = 0
         self._control_keys = self._keys.of_control(spec, self._control_keys)
         if moved or spec.silence != old.silence:
-            self._heard_at, self._silent = now, False
+            self._silence.begin(now)
         self._forms = forms
         self._mux = spec.rtcp_mux
         self._sending = spec.send
@@ -218,23 +185,14 @@ class Half:
                 self._send(packet)
         return self._typist.due if self._typist.busy else None
 
-    def _use_ice(self, ice: Ice | None, now: float) -> None:
-        """New credentials are a restart: until something new is nominated what was stays in use (RFC 8839 s4.4.1.1.1)."""
-        if (ice is None) is not (self._ice is None):
-            self._latch.redirect(None, now)
-            self._checked.clear()
-        if ice != self._ice:
-            self._checked_at, self._consent = now, True
-        self._ice = ice
-
     def receive(self, packet: bytes, source: SocketAddress, now: float) -> None:
         """One datagram on the RTP port, at monotonic time `now`."""
         latch = self._latch
-        if self._ice is not None:
+        if self._checks.ice is not None:
             if packet and packet[0] <= LAST_STUN:
-                self._receive_check(packet, source, now, self._ice)
+                self._receive_check(packet, source, now)
                 return
-            if source not in self._checked:
+            if source not in self._checks.sources:
                 self._count_elsewhere(source)
                 return
         elif source != latch.locked and not latch.admits(source):
@@ -301,15 +259,15 @@ class Half:
             return
         latch.move(source, now)
         self._control_latch.reopen(source)
-        if not self.source_changes:
+        if not self._counters.source_changes:
             self._report(self, EventKind.SOURCE_CHANGED)
-        self.source_changes += 1
+        self._counters.source_changes += 1
         self._receive_speech(packet, size, source, now)
 
     def _opened(self, packet: bytes, inbound: Inbound) -> bytes:
         """A packet of the peer's with its protection off. Raises Refused."""
         packet = inbound.rtp(packet)
-        self._unproven, self.auth_failing = KEY_FAILURES, 0
+        self._unproven, self._counters.auth_failing = KEY_FAILURES, 0
         if inbound.worn:
             self._report(self, EventKind.KEY_WORN)
         return packet
@@ -318,17 +276,17 @@ class Half:
         """A packet whose protection is off; `size` octets of it came."""
         latch = self._latch
         if packet[0] & 0x20 and not padding_fits(packet):
-            self.malformed += 1
+            self._counters.malformed += 1
             return
         if not self._is_allowed():
             return
         second = packet[1]
         form = self._forms.get(second)
         self._reception.count(packet, form.clock if form else 0, now)
-        self.packets_received += 1
-        self.octets_received += size
+        self._counters.packets_received += 1
+        self._counters.octets_received += size
         if form is None:
-            self.payload_type_mismatch += 1
+            self._counters.payload_type_mismatch += 1
             return
         if source != latch.locked or not self._started:
             self._accept_source(source, now)
@@ -363,51 +321,33 @@ class Half:
 
     def _receive_udptl(self, packet: bytes, source: SocketAddress, now: float) -> None:
         if not well_formed_udptl(packet):  # speech that is still on the way, mostly
-            self.malformed += 1
+            self._counters.malformed += 1
             return
         if not self._is_allowed():
             return
-        self.packets_received += 1
-        self.datagrams_received += 1
-        self.octets_received += len(packet)
+        self._counters.packets_received += 1
+        self._counters.datagrams_received += 1
+        self._counters.octets_received += len(packet)
         self._accept_source(source, now)
         self._forward(packet, now)
 
-    def _receive_check(self, packet: bytes, source: SocketAddress, now: float, ice: Ice) -> None:
+    def _receive_check(self, packet: bytes, source: SocketAddress, now: float) -> None:
         """A STUN datagram with ICE: answered, and its source taken for the peer's, if it has our credentials; else dropped in silence,
         so that nobody is sent anything because somebody pretended to be there.
         """
-        try:
-            check = read_check(packet, ice)
-        except NotACheck:
-            self.stun_refused += 1
-            return
-        if check is None:
-            return
-        self._checks -= 1
-        if self._checks < 0:
-            self.stun_refused += 1
-            return
-        with suppress(OSError):
-            self.send_rtp(answer(check, (source[0], source[1]), ice), source)
-        if check.unknown:
-            return
-        self._checked.pop(source, None)
-        self._checked[source] = self._checked_at = now
-        self._consent = True
-        if len(self._checked) > MAX_CHECKED:
-            del self._checked[next(iter(self._checked))]
-        latch, before = self._latch, self._latch.destination
-        if check.nominates:
-            latch.locked = latch.destination = source
-        elif before is None:
-            latch.destination = source  # a pair that works, until one is nominated (RFC 8445 s12.1)
-        if self._dtls and latch.destination != before:
-            self._handshake(self, False, b"", source)
+        before = self._latch.destination
+        reply = self._checks.reply(packet, source, now)
+        if reply is None:
+            self._counters.stun_refused += 1
+        elif reply:
+            with suppress(OSError):
+                self.send_rtp(reply, source)
+            if self._dtls and self._latch.destination != before:
+                self._handshake(self, False, b"", source)
 
     def _accept_source(self, source: SocketAddress, now: float) -> None:
         """A valid packet came to the RTP port."""
-        if self._ice is None and source != self._latch.locked:
+        if self._checks.ice is None and source != self._latch.locked:
             self._latch.lock(source, now, proven=self._keys.inbound is not None)
         if not self._started:
             self._started = True
@@ -420,8 +360,8 @@ class Half:
 
     def _count_elsewhere(self, source: SocketAddress) -> None:
         self.stranger = source
-        self.wrong_source += 1
-        if self.wrong_source == INTRUSIONS:
+        self._counters.wrong_source += 1
+        if self._counters.wrong_source == INTRUSIONS:
             self._report(self, EventKind.INTRUSION)
 
     def _is_allowed(self) -> bool:
@@ -429,78 +369,38 @@ class Half:
         self._allowance -= 1
         if self._allowance >= 0:
             return True
-        if not self.over_rate:
+        if not self._counters.over_rate:
             self._report(self, EventKind.FLOOD)
-        self.over_rate += 1
+        self._counters.over_rate += 1
         return False
 
     def stats(self, suite: Suite | None) -> SideStats:
         """`suite`: of the keys a handshake made."""
-        locked, stranger, reception = self._latch.locked, self.stranger, self._reception
-        counted = self.packets_received - self.datagrams_received - reception.duplicates
-        reported = self._reported
         rate = self.far._reception.rate
-        return SideStats(
-            packets_received=self.packets_received,
-            octets_received=self.octets_received,
-            packets_sent=self.packets_sent,
-            octets_sent=self.octets_sent,
-            rtcp_received=self.rtcp_received,
-            rtcp_sent=self.rtcp_sent,
-            lost=max(0, reception.expected - counted),
-            jitter_ms=reception.jitter_ms,
-            wrong_source=self.wrong_source,
-            srtp_auth_failed=self.auth_failed,
-            replayed=self.replayed,
-            malformed=self.malformed,
-            payload_type_mismatch=self.payload_type_mismatch,
-            over_rate=self.over_rate,
-            stun_refused=self.stun_refused,
-            latched=(locked[0], locked[1]) if locked else None,
-            reordered=reception.reordered,
-            duplicates=reception.duplicates,
-            loss_runs=reception.loss_runs,
-            auth_failing=self.auth_failing,
-            rtt_ms=None if reported.round_trip is None else reported.round_trip * 1000,
-            reported_lost=reported.lost,
-            reported_jitter_ms=reported.jitter * 1000 / rate if reported.lost is not None and rate else None,
-            source_changes=self.source_changes,
-            stranger=(stranger[0], stranger[1]) if stranger else None,
-            suite=suite,
-        )
+        return self._counters.stats(self._reception, self._reported, rate, self._latch.locked, self.stranger, suite)
 
     def watch(self, now: float) -> None:
         """Allow the packets of another second. Report a peer that fell silent, once until it is heard again: never early,
         late by two sweeps at most.
         """
         if now - self._allowed_at >= ALLOWANCE_EVERY:
-            self._allowance, self._checks, self._allowed_at = MOST_PACKETS, MOST_CHECKS, now
-            self._reader.allowance = MOST_REPORTED
+            self._allowance, self._allowed_at = MOST_PACKETS, now
+            self._checks.allowance, self._reader.allowance = MOST_CHECKS, MOST_REPORTED
         for digit in self._reader.overdue(now):
             self._report(self, EventKind.DIGIT, digit)
-        if self._ice is not None and self._consent and now - self._checked_at >= CONSENT:
-            self._consent = False
-            self._checked.clear()
-            self._latch.locked = self._latch.destination = None
+        if self._checks.ran_out(now):
             self._report(self, EventKind.SILENCE)
-        self._keep_alive(now)
-        silence = self._spec.silence
-        if silence is None:
-            return
-        heard = self.packets_received + self.rtcp_received
-        if heard != self._heard:
-            self._heard, self._heard_at, self._silent = heard, now, False
-        elif not self._silent and now - self._heard_at >= silence:
-            self._silent = True
+        self._keep_open(now)
+        heard = self._counters.packets_received + self._counters.rtcp_received
+        if self._spec.silence is not None and self._silence.is_new(heard, self._spec.silence, now):
             self._report(self, EventKind.SILENCE)
 
-    def _keep_alive(self, now: float) -> None:
+    def _keep_open(self, now: float) -> None:
         """Only where the peer was heard from, and checks of ICE do not serve already; fax has no empty datagrams."""
-        sent = self.packets_sent + (self.rtcp_sent if self._mux else 0)
-        if sent != self._sent or self._latch.locked is None or self._ice is not None or self._udptl:
-            self._sent, self._sent_at = sent, now
-        elif now - self._sent_at >= KEEP_ALIVE_EVERY:
-            self._sent_at = now
+        sent = self._counters.packets_sent + (self._counters.rtcp_sent if self._mux else 0)
+        if self._latch.locked is None or self._checks.ice is not None or self._udptl:
+            self._keep_alive.begin(sent, now)
+        elif self._keep_alive.is_due(sent, now):
             with suppress(OSError):
                 self.send_rtp(b"", self._latch.locked)
 
@@ -530,8 +430,8 @@ class Half:
             self.send_rtp(packet, destination)
         except OSError:  # buffer full or no route: as good as lost on the wire
             return
-        self.packets_sent += 1
-        self.octets_sent += len(packet)
+        self._counters.packets_sent += 1
+        self._counters.octets_sent += len(packet)
 
     def _receive_control(self, packet: bytes, source: SocketAddress, now: float, latch: Latch) -> None:
         if not starts_like_rtcp(packet):
@@ -543,15 +443,15 @@ class Half:
             except Refused as refusal:
                 self._refuse(refusal)
                 return
-            self._unproven, self.auth_failing = KEY_FAILURES, 0
+            self._unproven, self._counters.auth_failing = KEY_FAILURES, 0
         if not well_formed_rtcp(packet):
-            self.malformed += 1
+            self._counters.malformed += 1
             return
         if not self._is_allowed():
             return
-        if source != latch.locked and (self._ice is None or latch is self._control_latch):
+        if source != latch.locked and (self._checks.ice is None or latch is self._control_latch):
             latch.lock(source, now, proven=self._control_keys.inbound is not None)
-        self.rtcp_received += 1
+        self._counters.rtcp_received += 1
         reports = read_reports(packet)
         self._reported.note(reports, now)
         if self._forward_control(packet) and reports.sender_time:
@@ -577,24 +477,24 @@ class Half:
             (far.send_rtp if far._mux else far.send_rtcp)(packet, destination)
         except OSError:
             return False
-        far.rtcp_sent += 1
+        far._counters.rtcp_sent += 1
         return True
 
     def _drop(self, packet: bytes) -> None:
         """Neither RTP nor RTCP. STUN of who has no ICE with us is no fault; an empty one keeps the way open (RFC 6263 s4.1)."""
-        self.stun_refused += (strange := looks_like_stun(packet))
-        self.malformed += not strange and packet != b""
+        self._counters.stun_refused += (strange := looks_like_stun(packet))
+        self._counters.malformed += not strange and packet != b""
 
     def _refuse(self, refusal: Refused) -> None:
         match refusal:
             case AuthenticationFailed():
-                self.auth_failed += 1
-                self.auth_failing += 1
+                self._counters.auth_failed += 1
+                self._counters.auth_failing += 1
                 if self._unproven < KEY_FAILURES:
                     self._unproven += 1
                     if self._unproven == KEY_FAILURES:
                         self._report(self, EventKind.KEY_FAILURE)
             case Replayed():
-                self.replayed += 1
+                self._counters.replayed += 1
             case _:
-                self.malformed += 1
+                self._counters.malformed += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from media.api import EventKind, Ice, Interface, MediaError, Side
-from media.latch import CONSENT, MAX_CHECKED, MOST_CHECKS
+from media.ice import CONSENT, MAX_CHECKED, MOST_CHECKS
 from tests.unit.media import stun
 from tests.unit.media.calls import Call
 from tests.unit.media.packets import keys, rtp
