@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import os
 import resource
@@ -25,7 +26,7 @@ from sbc.companion import Companion
 from sbc.errors import ConfigError
 from sbc.host import concerns, raise_limit
 from sbc.inputs import Begun, BindingsFound, DrainBegun, DrainEnded, Resolved, UsageFound
-from sbc.log import EventLog
+from sbc.log import EventLog, writer
 from sbc.net.engine import Engine
 from sbc.net.fetch import Certificates
 from sbc.net.guard import Guard
@@ -40,6 +41,7 @@ from sbc.net.site import Site
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.net.verifier import Verifier
+from sbc.notify import Notifier
 from sbc.policy.load import load_policy
 from sbc.policy.plans import prepare
 from sbc.policy.snapshot import Snapshot
@@ -96,6 +98,7 @@ class App:
         media: engines.Choice | None = None,
         build_core: Callable[[Snapshot, Ids], CoreLike] = RecordingCore,
         load: Load = load_policy,
+        notifier: Notifier | None = None,
     ) -> None:
         """`load` makes a policy of `settings.policies`."""
         self._settings = settings
@@ -104,6 +107,7 @@ class App:
         self._choice = media or choose_media("auto")
         self._build_core = build_core
         self._load = load
+        self._notifier = notifier or Notifier({})
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._tally = CallTally()
@@ -119,6 +123,7 @@ class App:
         text = restored(versions, self._settings.policies, self._log)
         loaded = self._load(self._settings.policies, self._choice.capabilities.suites, text)
         async with AsyncExitStack() as closing:
+            closing.callback(self._notifier.close)
             self._records = RecordFile(self._settings.records, loop, self._records_failed)
             closing.callback(self._records.close)
             records = Noted(self._records, self._tally)
@@ -164,11 +169,17 @@ class App:
             await self._open_views(closing)
             self._engine.receive(Begun())
             self._take_signals(loop, closing, early)
-            settle_memory()
-            self._say(self._summary(loaded.snapshot))
+            self._announce(loaded.snapshot)
             del loaded  # one of 100,000 users is half a gigabyte, which the next one would come on top of
             await self._stopping.wait()
             await self._drain()
+
+    def _announce(self, snapshot: Snapshot) -> None:
+        """We serve: for who started us, a person or a service manager."""
+        settle_memory()
+        self._say(self._summary(snapshot))
+        self._notifier.ready()
+        self._tasks.start(self._notifier.watch())
 
     def _restore(self, registered: tuple[tuple[str, str], ...], closing: AsyncExitStack) -> None:
         """Who was registered is so still; what was used up of limits is so, too, and is kept from now on."""
@@ -194,7 +205,14 @@ class App:
 
     def reload(self) -> None:
         """Take the policy, the certificates and the record file anew. What is wrong is logged, and then nothing changes."""
-        self._tasks.start(self._changes.reload("SIGHUP"))
+        self._notifier.reloading()
+        self._tasks.start(self._reload())
+
+    async def _reload(self) -> None:
+        try:
+            await self._changes.reload("SIGHUP")
+        finally:
+            self._notifier.ready()
 
     def report(self) -> None:
         """One line in the log with what is alive. When the last call is over and 32 s have passed, the tables are empty."""
@@ -253,11 +271,13 @@ class App:
             self._provision.warn_of_expiry()
 
     async def _drain(self) -> None:
+        self._notifier.stopping()
         self._engine.receive(DrainBegun())
         self._log.event("info", "drain_begun", {"calls": self._core.busy(), "seconds": self._settings.drain})
         loop = asyncio.get_running_loop()
         end = loop.time() + self._settings.drain
         while (self._core.busy() or self._core.is_leaving()) and loop.time() < end and not self._hurry.is_set():
+            self._notifier.draining(self._core.busy(), end - loop.time())
             try:
                 async with asyncio.timeout(BUSY_POLL):
                     await self._hurry.wait()
@@ -360,8 +380,10 @@ def run(settings: Settings, media: engines.Choice, say: Callable[[str], None], l
     import uvloop
 
     async def serve() -> None:
-        await App(settings, say, media=media, load=load).run()
+        log = EventLog(writer(os.environ))
+        await App(settings, say, log=log, media=media, load=load, notifier=Notifier(os.environ)).run()
 
+    faulthandler.enable()  # a watchdog ends a loop that hangs by SIGABRT: the log says where it hung
     raise_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 import time
@@ -22,6 +23,7 @@ LINES_PER_SECOND = 50  # of one event; the next line that is let through says ho
 FRAMES = 12  # innermost lines of a traceback
 
 _LEVELS: Mapping[str, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+_PRIORITIES: Mapping[str, int] = {"debug": 7, "info": 6, "warning": 4, "error": 3}  # of syslog(3)
 _SECRET_NAMES = frozenset(
     {"password", "passwd", "secret", "key", "keys", "authorization", "crypto", "credentials", "inline", "master", "token", "cookie"}
 )
@@ -32,6 +34,21 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:/@+*<>,;|\-\[\]]+\Z")  # what needs no quotes
 def write_stderr(line: str) -> None:
     sys.stderr.write(line)
     sys.stderr.flush()
+
+
+def write_journal(line: str) -> None:
+    """With its priority in front, as sd-daemon(3) has it: `journalctl -p warning` finds what is wrong."""
+    _, level, _ = line.split(" ", 2)
+    write_stderr(f"<{_PRIORITIES[level]}>{line}")
+
+
+def writer(environment: Mapping[str, str]) -> Callable[[str], None]:
+    """For stderr as it is: where it is a stream to the journal, that is named in the environment."""
+    try:
+        info = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):  # there is none
+        return write_stderr
+    return write_journal if environment.get("JOURNAL_STREAM") == f"{info.st_dev}:{info.st_ino}" else write_stderr
 
 
 class EventLog:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from sbc.log import LINES_PER_SECOND, MASK, VALUE_LENGTH, EventLog
@@ -94,3 +98,18 @@ def test_a_log_that_cannot_be_written_is_not_worth_a_call(error: Exception) -> N
         raise error
 
     EventLog(write).event("info", "x")
+
+
+@pytest.mark.parametrize(("ours", "first"), [(True, "<4>"), (False, "")])
+def test_in_the_journal_a_line_has_a_priority(ours: bool, first: str) -> None:
+    """Which is said by the environment, and may be about the stderr of whoever started us."""
+    reading, writing = os.pipe()
+    info = os.fstat(writing)
+    stream = f"{info.st_dev}:{info.st_ino}" if ours else f"{info.st_dev}:{info.st_ino + 1}"
+    code = "import os; from sbc.log import EventLog, writer; EventLog(writer(os.environ)).event('warning', 'something')"
+    subprocess.run([sys.executable, "-c", code], stderr=writing, env={**os.environ, "JOURNAL_STREAM": stream}, timeout=60, check=True)
+    os.close(writing)
+    with os.fdopen(reading) as log:
+        line = log.read()
+    assert line.startswith(f"{first}20")
+    assert line.endswith("Z warning something\n")
