@@ -15,7 +15,8 @@ from sbc.effects import Log, Offended
 from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.policy.decide import Admitted, account, account_name, certified, identify, password, registers_through, trunks_from
-from sbc.policy.snapshot import Party, Realm, Trunk
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party, Trunk
 from sbc.shield.amplification import not_longer
 from sbc.shield.bans import Proof
 from sbc.shield.budgets import Budget, source_key

@@ -7,7 +7,8 @@ from sbc.clock import Now
 from sbc.doorkeeper import Doorkeeper
 from sbc.flow import Flow
 from sbc.policy.decide import Admitted, account, emergency_route
-from sbc.policy.snapshot import Helped, Realm, Trunk, stranger_in
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Helped, Trunk, stranger_in
 from sbc.shield.budgets import Budget
 from sbc.sip.message import Request, Response
 from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION

@@ -40,6 +40,7 @@ COMPILED = (
     "sbc/policy/lasting.py",
     "sbc/policy/limits.py",
     "sbc/policy/plans.py",
+    "sbc/policy/realms.py",
     "sbc/policy/snapshot.py",
     "sbc/recording/core.py",
     "sbc/recording/plain.py",

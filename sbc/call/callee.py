@@ -28,7 +28,8 @@ from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
 from sbc.frozen import frozen
 from sbc.identity.signature import Signature, ToSign
-from sbc.policy.snapshot import Party, Realm
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party
 from sbc.sdp.offer import Description, MediaLeg
 from sbc.sip.dialog import Dialog
 from sbc.sip.fields.cseq import CSeq

@@ -17,7 +17,8 @@ from sbc.clock import Now
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
 from sbc.frozen import replace
-from sbc.policy.snapshot import Party, Realm, User
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party, User
 from sbc.sdp.offer import Description, MediaLeg
 from sbc.sip.dialog import Dialog, record_route_rows
 from sbc.sip.fields.rack import RAck

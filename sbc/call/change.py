@@ -19,7 +19,8 @@ from sbc.call.words import Cause, Changed, Named, Released, Settled, Word
 from sbc.clock import Now
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
-from sbc.policy.snapshot import Party, Realm
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party
 from sbc.sdp.offer import Description, MediaLeg
 from sbc.sip.dialog import Dialog
 from sbc.sip.message import Request, Response

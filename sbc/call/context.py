@@ -23,7 +23,8 @@ from sbc.frozen import frozen
 from sbc.identity.signature import Signature
 from sbc.identity.verdict import Verdict
 from sbc.policy.limits import Limits
-from sbc.policy.snapshot import Party, Realm, Snapshot, Trunk, User, stranger_in
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party, Snapshot, Trunk, User, stranger_in
 from sbc.shield.acquaintances import Acquaintances
 from sbc.shield.queue import Rank
 from sbc.sip.fields.via import Via

@@ -24,7 +24,8 @@ from sbc.call.words import Asked, Cause, Changed, Named, Offered, Referred, Rele
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.policy.snapshot import Party, Realm
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party
 from sbc.sdp.offer import Description, MediaLeg
 from sbc.sip.fields.refer_to import ReferTo
 from sbc.sip.message import Request, Response

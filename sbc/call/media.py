@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from media.api import EventKind, MediaEvent, Side
 from sbc.call.context import Context
 from sbc.call.words import Cause
-from sbc.policy.snapshot import Party, Realm
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party
 from sbc.sdp.offer import MediaLeg
 
 NO_MEDIA = 'Q.850;cause=41;text="no media"'

@@ -16,7 +16,7 @@ from sbc.call.words import Cause
 from sbc.clock import Now
 from sbc.effects import CloseRelay, Log, OpenRelay, SendDigit, UpdateRelay
 from sbc.frozen import replace
-from sbc.policy.snapshot import Realm
+from sbc.policy.realms import Realm
 from sbc.sdp.offer import MediaLeg
 from sbc.sdp.sides import relay_sides
 from sbc.sip.uri import format_host

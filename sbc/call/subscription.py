@@ -21,7 +21,8 @@ from sbc.call.words import Asked, Cause
 from sbc.clock import Now
 from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
-from sbc.policy.snapshot import Party, Realm, Route, Snapshot
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party, Route, Snapshot
 from sbc.sip.dialog import Dialog, record_route_rows
 from sbc.sip.fields.expires import expires, parse_expires
 from sbc.sip.fields.subscription_state import SubscriptionState

@@ -15,7 +15,8 @@ from sbc.clock import Now
 from sbc.effects import Resolve
 from sbc.flow import Flow
 from sbc.frozen import frozen, replace
-from sbc.policy.snapshot import Party, Peer, Realm, RegisterTo, Snapshot, Trunk
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party, Peer, RegisterTo, Snapshot, Trunk
 from sbc.sip.grammar import Params
 from sbc.sip.locate import Answers, Server, Wanted, next_questions, servers
 from sbc.sip.uri import Uri

@@ -16,7 +16,8 @@ from sbc.clock import Now
 from sbc.effects import Send
 from sbc.errors import ParseError
 from sbc.flow import Flow
-from sbc.policy.snapshot import Party, Realm, Trunk
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party, Trunk
 from sbc.sip.dialog import TARGET_REFRESH, Dialog
 from sbc.sip.fields.tokens import parse_tokens
 from sbc.sip.message import Request, Response

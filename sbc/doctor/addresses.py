@@ -9,7 +9,8 @@ from email.utils import parsedate_to_datetime
 from sbc.call.context import is_private
 from sbc.doctor.finding import Finding, good, note, wrong
 from sbc.doctor.reach import Answered, Reached
-from sbc.policy.snapshot import Realm, Trunk
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Trunk
 from sbc.sip.message import Response
 
 TOLERATED = 60.0  # seconds between the clocks: what signatures of callers allow (RFC 8224 s4.1)

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sbc.doctor.finding import Finding, good, note, wrong
 from sbc.net.identity import Certificate
 from sbc.net.tls import alternative_names
-from sbc.policy.snapshot import KeyPair, Listener, Realm, Trunk
+from sbc.policy.realms import KeyPair, Listener, Realm
+from sbc.policy.snapshot import Trunk
 
 SOON = timedelta(days=30)
 HANDSHAKE = 3.0  # seconds; with ourselves

@@ -20,7 +20,8 @@ from sbc.inputs import Resolved
 from sbc.net import tls
 from sbc.net.resolver import Resolver
 from sbc.net.tasks import Tasks
-from sbc.policy.snapshot import Peer, Realm, Snapshot, Trunk
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Peer, Snapshot, Trunk
 from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.via import Via

@@ -16,7 +16,8 @@ from sbc.frozen import replace
 from sbc.policy.counters import LimitState
 from sbc.policy.decide import Admitted, trunk_at
 from sbc.policy.problems import did_you_mean
-from sbc.policy.snapshot import Credentials, Listener, Party, Realm, Snapshot, Trunk, User
+from sbc.policy.realms import Listener, Realm
+from sbc.policy.snapshot import Credentials, Party, Snapshot, Trunk, User
 from sbc.sdp.offer import MediaLeg
 from sbc.sdp.rules import AS_NAMED, MediaRules
 from sbc.sip.locate import is_address

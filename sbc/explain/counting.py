@@ -8,8 +8,9 @@ from typing import Any
 from sbc.explain.account import NO, OK, Phase
 from sbc.explain.rules import Rules
 from sbc.explain.witness import Witness
+from sbc.policy.counters import LimitRules
 from sbc.policy.limits import Refused
-from sbc.policy.snapshot import LimitRules, Party
+from sbc.policy.snapshot import Party
 
 FIGURES = {
     "calls": "calls at a time",

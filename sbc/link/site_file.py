@@ -16,8 +16,8 @@ from media.api import Suite
 from sbc.frozen import replace
 from sbc.policy import text as texts
 from sbc.policy.load import Loaded, load_policy, read_one
+from sbc.policy.realms import Uplink
 from sbc.policy.sites import LOOPBACK
-from sbc.policy.snapshot import Uplink
 from sbc.policy.words import Address, HostPort, Listener, Model, Name, Network, PeerUri, Pin, Ports, Text, one_or_many
 from sbc.sip.locate import is_address
 

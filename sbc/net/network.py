@@ -27,7 +27,8 @@ from sbc.net.tasks import Tasks
 from sbc.net.udp import UdpListener
 from sbc.net.uplink import Edge, SiteEnd, Welcoming, links_of, welcoming
 from sbc.net.websocket import WebSocket
-from sbc.policy.snapshot import Listener, Realm, Snapshot
+from sbc.policy.realms import Listener, Realm
+from sbc.policy.snapshot import Snapshot
 
 _Key = tuple[Transport, str, int]
 _Listener = UdpListener | StreamListener | Edge

@@ -12,7 +12,8 @@ from cryptography import x509
 from sbc.errors import ConfigError
 from sbc.flow import Transport
 from sbc.net.identity import Expected, names
-from sbc.policy.snapshot import KeyPair, Presented, Realm, Snapshot, Trunk
+from sbc.policy.realms import KeyPair, Presented, Realm
+from sbc.policy.snapshot import Snapshot, Trunk
 
 # TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has nothing else.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"

@@ -25,7 +25,8 @@ from sbc.net.quic_edge import EdgeEndpoint
 from sbc.net.quic_site import Slot
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
-from sbc.policy.snapshot import Realm, Snapshot
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Snapshot
 from sbc.shield.offences import Offence
 
 REFUSAL = "refused"

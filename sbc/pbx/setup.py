@@ -12,7 +12,8 @@ from sbc.errors import ConfigError
 from sbc.flow import Transport
 from sbc.net.tls import alternative_names
 from sbc.policy.load import Loaded
-from sbc.policy.snapshot import KeyPair, Listener, Realm, Trunk
+from sbc.policy.realms import KeyPair, Listener, Realm
+from sbc.policy.snapshot import Trunk
 
 PREFERRED: tuple[Transport, ...] = ("TLS", "TCP", "UDP")
 RENEW_S = 3600  # how long a registration is asked for, where we grant as much: a PBX notices within the hour that it is gone

@@ -11,6 +11,7 @@ from media.api import EXPEDITED, Follow, Interface, Packets, Suite
 from sbc.policy import model, shielding
 from sbc.policy.checking.callers import cli_of
 from sbc.policy.checking.checker import Policy
+from sbc.policy.counters import LimitRules
 from sbc.policy.document import Document
 from sbc.policy.editing import compiled, with_edits
 from sbc.policy.inventory import NO_NUMBERS, OWNER, Numbers
@@ -18,6 +19,7 @@ from sbc.policy.numbering import Entry, by_owner, inventory_of, lines_of, number
 from sbc.policy.plans import Kinds, kinds_of
 from sbc.policy.problems import Path as Keys
 from sbc.policy.proofs import rules_of
+from sbc.policy.realms import KeyPair, Listener, Presented, Realm, Terms
 from sbc.policy.sites import sites_of, with_link
 from sbc.policy.snapshot import (
     RFC_TIMERS,
@@ -27,23 +29,17 @@ from sbc.policy.snapshot import (
     DialPlan,
     HeaderRules,
     Helped,
-    KeyPair,
-    LimitRules,
-    Listener,
     NumberRules,
     Party,
     Patterns,
     PrefixTable,
     Presentation,
-    Presented,
-    Realm,
     RegisterTo,
     Route,
     RouteTable,
     Services,
     Snapshot,
     Strangers,
-    Terms,
     Trunk,
     User,
     stranger_in,

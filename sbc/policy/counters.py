@@ -1,12 +1,12 @@
-"""What one limit counts for one object or number: calls in progress, how far a rate is used up, and what there is to tell of it. Pure."""
+"""What a limit is, and what it counts for one object or number: calls in progress, how far a rate is used up, what is to be told. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from sbc.frozen import frozen
-from sbc.policy.snapshot import LimitRules
 
 Way = Literal["from", "to"]
 What = Literal["calls", "calls_from", "calls_to", "bandwidth", "new_calls", "new_calls_from", "new_calls_to", "requests"]
@@ -15,6 +15,36 @@ NEARLY = 0.8  # of a limit, and somebody should know
 EASED = 0.6  # below that it is news when it comes near once more
 FEW = 5  # a phone with one line is always either free or full: below this many, only refusals are told
 TOLD_EVERY_S = 3600.0  # that calls are refused; whoever is at the limit all day is told once an hour
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRules:
+    """One `limits` object. None: no such limit.
+
+    calls         concurrent calls
+    new_calls     per second
+    longest_call  seconds
+    requests      per second outside of dialogs; of strangers: per source
+    shared        the objects that name these rules share one pool instead of having one each
+    …_from, …_to  the same of calls that come from the object, and that go to it
+    burst         calls, or requests, at once; None: one second's worth, at least one
+    for_each      counted apart for each calling number, called number or source address
+    bandwidth     bits a second that the media of the calls take, one way
+    """
+
+    name: str
+    calls: int | None = None
+    new_calls: float | None = None
+    longest_call: float | None = None
+    requests: float | None = None
+    shared: bool = False
+    calls_from: int | None = None
+    calls_to: int | None = None
+    new_calls_from: float | None = None
+    new_calls_to: float | None = None
+    burst: int | None = None
+    for_each: Literal["caller", "called", "source"] | None = None
+    bandwidth: int | None = None
 
 
 @frozen

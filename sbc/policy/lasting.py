@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from sbc.clock import Now
 from sbc.frozen import frozen
-from sbc.policy.counters import Watch, What, size_of
-from sbc.policy.snapshot import LimitRules
+from sbc.policy.counters import LimitRules, Watch, What, size_of
 
 LONG = 60.0  # seconds: what is there again before is not worth a row on the disk
 MOST = 100_000  # watches that are remembered to be told, 10 MB: ten `limits` objects with all the numbers that they may have

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sbc.clock import Now
 from sbc.frozen import frozen
-from sbc.policy.counters import LimitState, Tally, Watch, Way, What, tally_of
+from sbc.policy.counters import LimitRules, LimitState, Tally, Watch, Way, What, tally_of
 from sbc.policy.lasting import Lasting, Used, seconds_of
-from sbc.policy.snapshot import LimitRules, Party, Route, Snapshot, User
+from sbc.policy.snapshot import Party, Route, Snapshot, User
 from sbc.tap import Answered, unrecorded
 
 LINE = "numbers "  # before a line of the inventory; names have no spaces

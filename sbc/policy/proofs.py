@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sbc.policy.model import IdentityModel, SignModel
 from sbc.policy.problems import Path as Keys
-from sbc.policy.snapshot import IdentityRules, KeyPair, ServiceRules, SigningRules
+from sbc.policy.realms import KeyPair
+from sbc.policy.snapshot import IdentityRules, ServiceRules, SigningRules
 
 
 def rules_of(identity: IdentityModel | None, folder: Path, certs: Path, secrets: Mapping[Keys, str]) -> IdentityRules | None:

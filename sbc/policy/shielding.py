@@ -9,7 +9,8 @@ import netaddr
 from pydantic import Field
 
 from sbc.policy import values
-from sbc.policy.snapshot import Realm, Trunk
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Trunk
 from sbc.policy.words import NUMBER_OR_TEXT, Duration, Model, Rate, word
 from sbc.shield.offences import USUAL, Offence
 from sbc.shield.rules import ShieldRules

@@ -12,7 +12,9 @@ from ipaddress import IPv4Address
 from sbc.flow import Address
 from sbc.frozen import replace
 from sbc.policy import model
-from sbc.policy.snapshot import LimitRules, Peer, Site, Trunk
+from sbc.policy.counters import LimitRules
+from sbc.policy.realms import Site
+from sbc.policy.snapshot import Peer, Trunk
 
 LOOPBACK = "127.0.0.1"
 PORT = 5060

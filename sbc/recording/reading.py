@@ -12,7 +12,7 @@ from sbc import inputs
 from sbc.errors import ConfigError
 from sbc.flow import Flow
 from sbc.identity import signature, verdict
-from sbc.policy import counters, edits, inventory, limits, plans, snapshot
+from sbc.policy import counters, edits, inventory, limits, plans, realms, snapshot
 from sbc.policy.decide import Admitted
 from sbc.policy.snapshot import Party
 from sbc.recording.plain import CLASS, classes_of
@@ -49,7 +49,9 @@ def flow_of(values: Sequence[Any]) -> Flow:
     return Flow(realm, transport, (local[0], local[1]), (remote[0], remote[1]), connection, tuple(names))
 
 
-CLASSES = classes_of(api, inputs, verdict, counters, edits, inventory, limits, locate, plans, rules, shielding, signature, snapshot, timers)
+CLASSES = classes_of(
+    api, inputs, verdict, counters, edits, inventory, limits, locate, plans, realms, rules, shielding, signature, snapshot, timers
+)
 
 # The fields of inputs and answers that JSON has no kind for.
 KINDS: Mapping[str, Mapping[str, Callable[[Any], object]]] = {

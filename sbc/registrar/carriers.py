@@ -7,7 +7,8 @@ from sbc.clock import Now
 from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.policy.decide import dialled
-from sbc.policy.snapshot import Party, Realm, Trunk
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party, Trunk
 from sbc.registrar.outbound import Outbound
 from sbc.registrar.outbound_rules import Outlook
 from sbc.registrar.tokens import Tokens

@@ -16,7 +16,8 @@ from sbc.effects import KeepAlive, Log, Resolve
 from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.frozen import replace
-from sbc.policy.snapshot import Peer, Realm, RegisterTo, Trunk
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Peer, RegisterTo, Trunk
 from sbc.registrar.outbound_rules import (
     DOUBTED_S,
     LONGEST_EXPIRES_S,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sbc.clock import Now
 from sbc.errors import SipError
 from sbc.flow import Flow
-from sbc.policy.snapshot import Terms
+from sbc.policy.realms import Terms
 from sbc.registrar.binding import Binding
 from sbc.sip.fields.contact import Contact, parse_contacts
 from sbc.sip.fields.expires import expires

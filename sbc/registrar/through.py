@@ -23,7 +23,8 @@ from sbc.errors import ParseError, SipError
 from sbc.flow import Flow
 from sbc.frozen import frozen, replace
 from sbc.policy.decide import account_name, dialled
-from sbc.policy.snapshot import Party, Patterns, Peer, Realm, Route, Trunk
+from sbc.policy.realms import Realm
+from sbc.policy.snapshot import Party, Patterns, Peer, Route, Trunk
 from sbc.registrar.binding import Binding, Upstream, unconnected
 from sbc.registrar.bindings import Bindings
 from sbc.registrar.register import BULK, RETRY_S, Registration, flow_key

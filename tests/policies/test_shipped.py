@@ -10,7 +10,8 @@ import pytest
 from sbc import devcerts
 from sbc.policy.decide import emergency_route, identify, normalise, password, registers_through, route
 from sbc.policy.load import load_policy
-from sbc.policy.snapshot import Snapshot, Terms
+from sbc.policy.realms import Terms
+from sbc.policy.snapshot import Snapshot
 from sbc.sdp.rules import USUAL_SUITES
 from sbc.sip.uri import Uri
 

@@ -30,7 +30,8 @@ from sbc.net.network import Network
 from sbc.net.stats import Stats
 from sbc.net.tasks import Tasks
 from sbc.policy import values
-from sbc.policy.snapshot import KeyPair, Listener, Presented, Realm, Snapshot, Strangers, Trunk
+from sbc.policy.realms import KeyPair, Listener, Presented, Realm
+from sbc.policy.snapshot import Snapshot, Strangers, Trunk
 from sbc.sdp.rules import MediaRules
 from sbc.shield.bans import Proof
 from sbc.shield.offences import Offence

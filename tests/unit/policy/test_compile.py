@@ -9,8 +9,10 @@ import pytest
 
 from media.api import Follow, Interface, Packets, Suite
 from sbc.policy import values
+from sbc.policy.counters import LimitRules
 from sbc.policy.problems import PolicyErrors
-from sbc.policy.snapshot import KeyPair, LimitRules, Peer, Strangers
+from sbc.policy.realms import KeyPair
+from sbc.policy.snapshot import Peer, Strangers
 from sbc.sdp.rules import KEPT, USUAL_SUITES, OfferRules
 from sbc.sip.timers import TimerValues
 from tests.unit.policy.conftest import MINIMAL, Folder

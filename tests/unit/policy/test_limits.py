@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sbc.clock import Now
 from sbc.frozen import replace
 from sbc.policy import limits as limits_module
-from sbc.policy.counters import FEW, Way
+from sbc.policy.counters import FEW, LimitRules, Way
 from sbc.policy.limits import NOBODY, Between, Limits, Refused, Reservation
-from sbc.policy.snapshot import LimitRules, Party, Patterns, Route, Snapshot, Strangers, Trunk, User
+from sbc.policy.snapshot import Party, Patterns, Route, Snapshot, Strangers, Trunk, User
 from sbc.sdp.rules import MediaRules
 
 MEDIA = MediaRules(("PCMA",), "off", (), None)
