@@ -21,6 +21,9 @@
 #define MAX_RTP_INDEX 0xFFFFFFFFFFFFull /* 2^48 packets under one key (RFC 3711 s9.2) */
 #define MAX_RTCP_INDEX 0x7FFFFFFFull
 #define BLOCK 64 /* of SHA-1 */
+
+/* Octets from where libcrypto has a cipher to behind its round keys, which it allocates next and so as a rule right there. */
+#define CIPHER_SPREAD 576
 #define AES_BLOCK 16
 #define RUN 12 /* blocks encrypted at a time: 20 ms of G.711 and a little more */
 
@@ -267,6 +270,12 @@ void srtp_free(struct srtp *srtp) {
 void srtp_expect(const struct srtp *srtp) {
     for (size_t at = 0; at < sizeof srtp->rtp; at += 64)
         __builtin_prefetch((const uint8_t *)&srtp->rtp + at, 1);
+}
+
+void srtp_expect_cipher(const struct srtp *srtp) {
+    __builtin_prefetch(srtp->rtp.streams.of, 1);
+    for (size_t at = 0; srtp->rtp.cipher && at < CIPHER_SPREAD; at += 64)
+        __builtin_prefetch((const uint8_t *)srtp->rtp.cipher + at);
 }
 
 /* Streams, and which packet of one this is */

@@ -66,8 +66,9 @@ bool srtp_is_worn(const struct srtp *srtp);
 
 bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *master, const uint8_t *mki, size_t mki_size);
 
-/* Have what `srtp_protect` and `srtp_unprotect` will need brought near. */
+/* Have what `srtp_protect` and `srtp_unprotect` will need brought near: the context, and once it is there the round keys and streams. */
 void srtp_expect(const struct srtp *srtp);
+void srtp_expect_cipher(const struct srtp *srtp);
 
 /* In place; `*size` is changed. `header` comes from rtp_header. A packet that is not accepted may be overwritten, the state has not moved. */
 enum verdict srtp_protect(struct srtp *srtp, uint8_t *packet, size_t *size, size_t header);

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "expect.h"
+
 #define STOP UINT64_MAX
 #define NANOSECONDS 1000000000l
 
@@ -321,42 +323,17 @@ static void sweep(struct worker *worker, double now) {
     }
 }
 
-static void expect_line(const void *at) { __builtin_prefetch(at, 1); }
-
-/* Have what a packet needs of its relay brought near while others are received: with many relays open nothing of it is in the cache. */
-static void expect(const struct worker *worker, uint64_t data) {
-    uint32_t index = WATCHED_INDEX(data);
+/* Have brought near what may be the relay of a packet. */
+static void expect(const struct worker *worker, uint32_t index, int side) {
     const struct relay *relay = index < worker->room ? worker->relays[index] : NULL;
-    if (!relay)
-        return;
-    const struct half *half = &relay->side[(data & 3) >> 1], *far = &relay->side[!((data & 3) >> 1)];
-    expect_line(relay);
-    expect_line(half);
-    expect_line(&half->reception);
-    expect_line(&half->latch);
-    expect_line(half->counters);
-    expect_line(half->types);
-    expect_line(far);
-    expect_line(&far->latch);
-    expect_line(far->counters);
+    if (relay)
+        expect_relay(relay, side);
 }
 
 /* The half a datagram arrived at; NULL: its relay was closed meanwhile. */
 static struct half *half_of(const struct worker *worker, uint64_t data) {
     struct relay *relay = relay_find(worker, WATCHED_INDEX(data), WATCHED_GENERATION(data));
     return relay ? &relay->side[(data & 3) >> 1] : NULL;
-}
-
-static void expect_flow(const struct flow *flow) {
-    for (size_t at = 0; flow && at < offsetof(struct flow, allowance); at += CACHE_LINE)
-        expect_line((const uint8_t *)flow + at);
-}
-
-static void expect_keys(const struct half *half) {
-    if (half->keys.inbound)
-        srtp_expect(half->keys.inbound);
-    if (half->far->keys.outbound)
-        srtp_expect(half->far->keys.outbound);
 }
 
 /* Whether there was a datagram. */
@@ -410,12 +387,17 @@ static void serve(struct worker *worker, const struct epoll_event *events, int c
     for (int each = 0; each < count; each++) {
         uint64_t data = events[each].data.u64;
         if (each + AHEAD < count)
-            expect(worker, events[each + AHEAD].data.u64);
+            expect(worker, WATCHED_INDEX(events[each + AHEAD].data.u64), (events[each + AHEAD].data.u64 & 3) >> 1);
         const struct half *half = half_of(worker, data);
         of[arrived] = data;
         if (half && receive(half, data & 1, &datagrams[arrived]))
             arrived++;
         let_control_in(worker);
+    }
+    for (int each = 0; each < arrived; each++) {
+        const struct half *half = half_of(worker, of[each]);
+        if (half)
+            expect_ciphers(half);
     }
     for (int each = 0; each < arrived; each++) {
         struct half *half = half_of(worker, of[each]);
@@ -456,6 +438,25 @@ static void send_on(const struct worker *worker, struct half *half, const struct
         send_out(half->far, datagram);
 }
 
+/* Only relays of this thread: others may be closed whenever their lock is not held. */
+static void expect_all(const struct worker *worker, const struct handed *of, int count) {
+    const struct half *half[GROUP];
+    int own = 0;
+    for (int each = 0; each < count; each++)
+        if (of[each].worker == worker->number)
+            expect(worker, (uint32_t)of[each].relay, of[each].side & 1);
+    for (int each = 0; each < count; each++) {
+        half[own] = of[each].worker == worker->number ? half_handed(worker, &of[each]) : NULL;
+        if (!half[own])
+            continue;
+        expect_keys(half[own]);
+        expect_flows(half[own]);
+        own++;
+    }
+    for (int each = 0; each < own; each++)
+        expect_ciphers(half[each]);
+}
+
 /* A group of datagrams out of the rings; how many there were. `worker` is whose thread this is, and holds its lock before and after. */
 static int serve_rings(struct worker *worker, double now) {
     const struct tier *tier = worker->tier;
@@ -463,17 +464,7 @@ static int serve_rings(struct worker *worker, double now) {
     struct handed of[GROUP];
     struct worker *held = worker;
     int arrived = tier->receive(tier->self, worker->number, datagrams, of, GROUP);
-    for (int each = 0; each < arrived; each++)
-        if (of[each].worker == worker->number)
-            expect(worker, (uint64_t)(uint32_t)of[each].relay << 2 | (uint64_t)of[each].side << 1);
-    for (int each = 0; each < arrived; each++) {
-        const struct half *half = of[each].worker == worker->number ? half_handed(worker, &of[each]) : NULL;
-        if (!half)
-            continue;
-        expect_keys(half);
-        expect_flow(half->flow);
-        expect_flow(half->far->flow);
-    }
+    expect_all(worker, of, arrived);
     for (int each = 0; each < arrived; each++) {
         held = hold(held, &worker->engine->worker[of[each].worker]);
         struct half *half = half_handed(held, &of[each]);
