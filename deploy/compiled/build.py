@@ -67,6 +67,7 @@ INTERPRETED = frozenset({
     "sbc/explain_cli.py",
     "sbc/running.py",
     "sbc/changes.py",
+    "sbc/notify.py",
     "sbc/passports.py",
     "sbc/policy_cli.py",
     "sbc/probation.py",
