@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from media.api import RelayStats, Side
-from sbc.call.blocking import kept_from, unwelcome
-from sbc.call.bridge import Invitation, sent_on
+from sbc.call.attempts import Attempts
+from sbc.call.bridge import Invitation
 from sbc.call.callee import CalleeLeg, Target
 from sbc.call.caller import CallerLeg
-from sbc.call.causes import better, may_go_on, refusal_to_caller, status_of
+from sbc.call.causes import refusal_to_caller, status_of
 from sbc.call.change import GLARE
-from sbc.call.charging import place_call
 from sbc.call.context import SUPPORTED, SUPPORTED_UNRELIABLE, Context
 from sbc.call.digits import is_typed
-from sbc.call.health import server_answered, server_failed
+from sbc.call.health import server_answered
 from sbc.call.info import carries_digits, may_hear
 from sbc.call.lasting import Lasting
 from sbc.call.leg import Leg
 from sbc.call.media import media_leg
 from sbc.call.places import Places
 from sbc.call.presenting import as_told
-from sbc.call.record import Facts, LegFacts, attempt_of, recorded, server_of
-from sbc.call.redirect import Detours
+from sbc.call.record import Facts, LegFacts, recorded, server_of
 from sbc.call.relaying import Relaying, early_media
-from sbc.call.reserving import between, place_of_callee, widen
+from sbc.call.reserving import between, widen
 from sbc.call.session_ids import SessionIds
 from sbc.call.states import BEFORE_CONNECTED, CallState
 from sbc.call.successor import Successor, Transferring
-from sbc.call.targets import Awaited, Lookup, locate, when_found
 from sbc.call.transferee import Introduction, Takeover
 from sbc.call.verifying import as_json, ask, refusal, with_verdict
 from sbc.call.words import Answered, Asked, Cause, Changed, Named, Offered, Progressed, Referred, Released, Settled, Word
@@ -53,7 +49,7 @@ TRANSFERRED = Cause(200, by="sbc", note="transferred")
 class Call:
     """Built once the caller is known and allowed; `begin` starts it, `ended` is called when nothing of it is left."""
 
-    __deletable__ = ["_relaying"]  # noqa: RUF012 - read by the compiler of the core, not at run time
+    __deletable__ = ["_attempts", "_relaying"]  # noqa: RUF012 - read by the compiler of the core, not at run time
 
     def __init__(
         self,
@@ -82,11 +78,8 @@ class Call:
         self._ended = ended
         self.session = SessionIds(context.ids)
         self.places = Places(context.limits, reservation)
-        self._remaining = list(route.send_to)
-        self._detours = Detours(facts.called)
-        self._cause = Cause(480, by="sbc", note="no target could be reached")  # the best of what the targets said so far
-        self._target: Target | None = None
-        self._servers: list[Target] = []  # of the same party, to be tried when this one fails
+        self.target: Target | None = None  # of the attempt under way
+        self._attempts = Attempts(self)
         self._relaying = Relaying(context, self)
         self.lasting = Lasting(context)
         self._timer: Timer | None = None  # ring time, then the wait for the relay's figures
@@ -103,7 +96,7 @@ class Call:
         try:
             leg.begin(transaction.request, now)
         except SipError as error:
-            self._refuse(now, Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)))
+            self.refuse(now, Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)))
 
     def begin_for(self, leg: Leg, now: Now) -> None:
         """The same for a party that has been in another call so far; `leg` speaks for it."""
@@ -131,16 +124,15 @@ class Call:
     def _find(self, leg: Leg, word: Offered, now: Now) -> None:
         crowded = widen(self.context, self.places, leg, self.route, self.facts, now)
         if crowded is not None:
-            self._refuse(now, crowded)
+            self.refuse(now, crowded)
             return
         claim = self.invitation.claimed
         if claim is not None and self.snapshot.identity is not None:
             ask(self.context, claim, self.snapshot.identity.patience, self._verified)
         elif self.takeover is not None:
-            self._servers = [self.takeover.target]
-            self._prepare(now)
+            self._attempts.only(self.takeover.target, now)
         else:
-            self._try_next(now)
+            self._attempts.next(now)
 
     def _verified(self, verdict: Verdict, now: Now) -> None:
         """Somebody trustworthy stands for the caller, or not."""
@@ -152,60 +144,12 @@ class Call:
         if cause is None:
             self._find(self.a, Offered(self.a.described), now)
         else:
-            self._refuse(now, cause)
+            self.refuse(now, cause)
 
-    def _try_next(self, now: Now) -> None:
-        """The next target of the route that can be reached, or the refusal."""
-        self._drop_attempt(now)
-        while self._remaining:
-            party = self.snapshot.party(self._remaining.pop(0))
-            blocked = kept_from(party, self.route, self.invitation, self.facts)
-            if blocked is not None:
-                self._note_attempt(party, blocked, now)
-                if may_go_on(blocked, self.route):
-                    continue
-                self._refuse(now)
-                return
-            found = (
-                unwelcome(party, self.route, self.invitation, self.facts.a.party)
-                or self._reserve(party, now)
-                or locate(self.context, self.snapshot, party, self.invitation, now)
-            )
-            if isinstance(found, Cause):
-                self.places.release(Side.B)
-                self._note_attempt(party, found, now)
-            elif isinstance(found, (Lookup, Awaited)):
-                when_found(self.context, self.snapshot, party, self.invitation, found, partial(self._found, party), now)
-                return
-            else:
-                self._servers = found
-                self._prepare(now)
-                return
-        if not self._take_detour(now):
-            self._refuse(now)
-
-    def _reserve(self, party: Party, now: Now) -> Cause | None:
-        place = place_of_callee(self.context, party, self.route, self.facts, self.a, now)
-        if isinstance(place, Cause):
-            return place
-        self.places.give(Side.B, place)
-        return None
-
-    def _found(self, party: Party, found: list[Target] | Cause, now: Now) -> None:
-        """DNS has answered, or the party is back."""
-        if self.state is CallState.ENDED:
-            return
-        if isinstance(found, list):
-            self._servers = found
-            self._prepare(now)
-        else:
-            self._note_attempt(party, found, now)
-            self._try_next(now)
-
-    def _prepare(self, now: Now) -> None:
-        """The next server, and a relay between the two realms; kept when the attempt before used the same."""
+    def prepare(self, target: Target, now: Now) -> None:
+        """It is the next to be dialled: a relay between the two realms; kept when the attempt before used the same."""
         assert self.a is not None
-        self._target = target = self._servers.pop(0)
+        self.target = target
         realms = (self.a.realm.name, target.party.realm)
         if self._relaying.serves(realms):
             self._dial(now)
@@ -227,14 +171,14 @@ class Call:
         self._dial(now)
 
     def relay_refused(self, cause: Cause, now: Now) -> None:
-        self._refuse(now, cause)
+        self.refuse(now, cause)
 
     def _dial(self, now: Now) -> None:
-        assert self.a is not None and self._target is not None
+        assert self.a is not None and self.target is not None
         if self.takeover is not None:
             self._take_over(self.takeover, now)
             return
-        target = self._target
+        target = self.target
         realm = self.snapshot.realms[target.party.realm]
         media = media_leg(self.context, target.party, realm)
         self.anchor(self.a, Side.A)
@@ -250,11 +194,10 @@ class Call:
             supported = SUPPORTED if self.a.answers_early else SUPPORTED_UNRELIABLE
             leg.dial(as_told(self.invitation, self.route, target.party), self.a.offer, supported, now)
         except SipError as error:
-            self._next(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
+            self._attempts.failed(Cause(error.status, error.reason, headers=error.headers, by="sbc", note=str(error)), now)
 
     def _take_over(self, leg: Takeover, now: Now) -> None:
         assert self.a is not None
-        self._remaining = []  # nobody else will do
         self.anchor(self.a, Side.A)
         self.b = leg
         self.facts.b = LegFacts(leg.party, leg.flow, leg.call_id)
@@ -277,65 +220,14 @@ class Call:
             self._update_relay()
 
     def _ring_over(self, now: Now) -> None:
-        self._next(Cause(408, by="sbc", note="not answered in time"), now)
+        self._attempts.failed(Cause(408, by="sbc", note="not answered in time"), now)
 
     def _refused_by_callee(self, leg: Leg, word: Released, now: Now) -> None:
-        """A server that failed before its callee rang has others that may do better (RFC 3263 s4.3), all of them at the same party."""
-        assert self.a is not None and self._target is not None
-        target, failure = self._target, leg.failure if isinstance(leg, CalleeLeg) else None
-        if failure is None:
-            server_answered(self.context, leg.flow)
-            cause = word.cause
-            if cause.contacts and not self.route.emergency and self.takeover is None:
-                cause = self._detours.redirect(self.snapshot, leg.party, cause, self.a.sent_by)
-            self._next(cause, now)
-            return
-        if target.server_name:
-            server_failed(self.context, leg.flow, now, failure.retry_after)
-        if not failure.answered:
-            self.context.homes.doubted(target.party.name, now)
-        if leg.flow != target.flow and not failure.answered:  # too long for UDP, but there is no TCP: better that than nothing
-            self._servers.insert(0, replace(target, stream=None))
-        if self.state is not CallState.DIALLING or not self._servers:
-            self._next(word.cause, now)
-            return
-        self._note_attempt(target.party, word.cause, now)
-        self.b = None
-        self.a.tell(Settled(None, GLARE), now)  # whatever it wanted of this server, it will not get
-        self._prepare(now)
-
-    def _next(self, cause: Cause, now: Now) -> None:
-        """The attempt failed: the next target if the route says so for this status, else the caller hears it."""
-        assert self._target is not None
-        self._note_attempt(self._target.party, cause, now)
-        if self._remaining and may_go_on(cause, self.route):
-            self._try_next(now)
-        elif cause.status >= 600 or not self._take_detour(now):
-            self._refuse(now)
-
-    def _take_detour(self, now: Now) -> bool:
-        """Go on to where a callee has sent us: a new call of that callee, by its limits and routes. False: nowhere."""
-        self._drop_attempt(now)
-        while (detour := self._detours.next()) is not None and self.invitation.max_forwards:
-            party, number = detour
-            try:
-                ends, charged = between(self.facts, number), self.places.charged_to(party)
-                placed = place_call(self.context, self.snapshot, party, ends, now, reserved=charged)
-            except SipError as error:
-                self.facts.attempts.append({"target": party.name, "status": error.status, "note": f"redirected to {number}: {error}"})
-                continue
-            self.places.charge(party, placed.reservation)
-            self.places.give_route(placed.on_route)
-            self.route = placed.route
-            self.invitation = sent_on(self.invitation, number)
-            self._remaining = list(placed.route.send_to)
-            self._try_next(now)
-            return True
-        return False
+        self._attempts.refused(leg, word, now)
 
     def _abandon(self, leg: Leg, word: Released, now: Now) -> None:
         """The caller hung up while it rang."""
-        self._drop_attempt(now, word.cause)
+        self.drop_attempt(now, word.cause)
         cause = word.cause if word.cause.status >= 300 else replace(word.cause, status=487)  # BYE in an early dialog
         self._end(cause, "a" if word.cause.by == "peer" else "sbc", now)
 
@@ -431,7 +323,7 @@ class Call:
             self.b.tell(Released(cause), now)
             self._end(cause, "sbc", now)
         else:
-            self._refuse(now, cause)
+            self.refuse(now, cause)
 
     def leg_on(self, side: Side) -> Leg | None:
         return self.a if side == Side.A else self.b
@@ -490,13 +382,7 @@ class Call:
 
     # The end
 
-    def _note_attempt(self, party: Party, cause: Cause, now: Now) -> None:
-        self._cause = better(self._cause, cause) if self.facts.attempts else cause
-        server = self.b.flow if self.b is not None else None
-        self.facts.attempts.append(attempt_of(party, cause, server))
-        self.context.outcomes.failed(party, cause.status, cause.note or cause.reason, server, now)
-
-    def _drop_attempt(self, now: Now, cause: Cause = NO_LONGER_WANTED) -> None:
+    def drop_attempt(self, now: Now, cause: Cause = NO_LONGER_WANTED) -> None:
         """CANCEL whatever is under way; from now on the leg speaks to nobody."""
         self._stop_timer()
         b, self.b = self.b, None
@@ -506,11 +392,11 @@ class Call:
                 self.a.tell(Settled(None, GLARE), now)
         self.places.release(Side.B)
 
-    def _refuse(self, now: Now, cause: Cause | None = None) -> None:
+    def refuse(self, now: Now, cause: Cause | None = None) -> None:
         """For that reason, or the best of what the targets said."""
         assert self.a is not None
-        self._drop_attempt(now)
-        cause = cause or self._cause
+        self.drop_attempt(now)
+        cause = cause or self._attempts.cause
         cause = cause if cause.status >= 300 else replace(cause, status=status_of(cause))
         self.a.tell(Released(refusal_to_caller(cause, self.a.party)), now)
         self._end(cause, "b" if cause.by == "peer" else "sbc", now)
@@ -551,7 +437,7 @@ class Call:
         self._ended(self)
         self.takeover = self.introduction = None
         self.a = self.b = None  # they know us: without the cycle, memory is free at once
-        del self._relaying
+        del self._relaying, self._attempts
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
