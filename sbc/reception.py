@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import partial
 
 from sbc.call.abilities import methods_of
-from sbc.call.blocking import refuse_from
 from sbc.call.bodies import LOCATION
-from sbc.call.bridge import Invitation, asserted_number, breadth_left, callers, invitation_of
+from sbc.call.bridge import Invitation, asserted_number, breadth_left, invitation_of
 from sbc.call.call import Call
-from sbc.call.causes import UNALLOCATED, cause_of_request, status_told
+from sbc.call.causes import cause_of_request, status_told
 from sbc.call.context import DIALOG_METHODS, SUPPORTED, Context, DialogUser
 from sbc.call.crossing import check_privacy
 from sbc.call.decisions import Step, refused_request
@@ -27,9 +26,7 @@ from sbc.call.peers import Vouched
 from sbc.call.presenting import masked
 from sbc.call.priority import OPTION, allowed_priority, with_priority
 from sbc.call.record import Facts, LegFacts, Times, recorded
-from sbc.call.reserving import between, place_of_caller, place_on_route
 from sbc.call.subscriptions import Subscriptions
-from sbc.call.targets import NOT_SECURE
 from sbc.call.transfer import Transfers, number_of, takeover_of
 from sbc.call.verifying import claimed
 from sbc.call.voice_reports import accepted, is_for_us
@@ -45,31 +42,33 @@ from sbc.policy.decide import (
     Admitted,
     account_name,
     check_called,
-    check_caller,
     dialled,
-    emergency_called,
-    emergency_route,
-    help_called,
     is_at,
     may_register,
     normalise,
     route,
     trunk_at,
 )
-from sbc.policy.inventory import UNASSIGNED
-from sbc.policy.limits import Between, Reservation
 from sbc.policy.snapshot import Party, Route, Trunk, User
 from sbc.registrar.bindings import Bindings
 from sbc.registrar.carriers import Carriers, number_called
-from sbc.registrar.register import BULK_OPTION, OPTIONS, RETRY_S, Registration
+from sbc.registrar.register import BULK_OPTION, OPTIONS, Registration
 from sbc.registrar.through import Through, called_by, route_of, tokens_of
+from sbc.screening import (
+    normalise_called,
+    refuse_beyond,
+    refuse_insecure,
+    refuse_loop,
+    refuse_too_many,
+    refuse_when_draining,
+    reserve_place,
+    reserve_route,
+    screen_caller,
+)
 from sbc.shield.bans import Proof
-from sbc.shield.budgets import source_key
-from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
-from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION, VIA
+from sbc.sip.names import AUTHORIZATION, PROXY_AUTHORIZATION
 from sbc.sip.transactions import ServerTransaction
-from sbc.sip.uri import Uri
 from sbc.sip.validate import check_request, hops_left
 from sbc.strangers import Strangers, answer_stateless
 
@@ -79,7 +78,6 @@ MergeKey = tuple[str, str, int, str]  # Call-ID, From tag, CSeq number (RFC 3261
 METHODS = frozenset({*DIALOG_METHODS, "REGISTER"})
 EXTENSIONS = frozenset({"norefersub", "replaces", "timer", "100rel", "privacy"})  # the last: we are the privacy service (RFC 3323 s5)
 NOWHERE = frozenset({404, 484})  # what whoever tries out numbers hears
-RETRY_WHEN_DRAINING_S = (5, 30)  # each its own, or all come back at once
 OPTIONS_HEADERS = (
     ("Accept", "application/sdp"),
     ("Accept-Encoding", "identity"),
@@ -268,7 +266,7 @@ class Reception:
             else:
                 supported = registrar_extensions(admitted) if request.method == "REGISTER" else extensions_for(admitted)
                 check_request(request, methods=methods_for(admitted), supported=supported, for_us=True)
-                self._refuse_beyond(admitted, request, flow, now)
+                refuse_beyond(self._context, admitted, request, flow, now)
                 self._serve(admitted, transaction, flow, now)
         except SipError as error:
             status, reason = error.status, error.reason
@@ -301,7 +299,7 @@ class Reception:
             raise SipError(f"{party.name} is not allowed to register", status=403, reason="Forbidden")
         if transaction.request.to.uri.decoded_user != account_name(party):  # no third-party registration (RFC 3261 s10.2)
             raise SipError(f"{party.name} registers somebody else", status=403, reason="Forbidden")
-        self._refuse_when_draining()
+        refuse_when_draining(self._context)
         if party.register_at is not None:
             self._through.register(party, transaction, flow, now)
             return
@@ -314,7 +312,7 @@ class Reception:
 
     def _take_report(self, party: Party, transaction: ServerTransaction, now: Now) -> None:
         """Of the quality of a call."""
-        self._refuse_too_many(party, now)
+        refuse_too_many(self._context, party, now)
         told = self._context.voice_reports.take(party, transaction.request)
         if told is not None:
             self._context.emit(told)
@@ -323,7 +321,7 @@ class Reception:
     def _pass_on(self, party: Party, transaction: ServerTransaction, flow: Flow, now: Now) -> None:
         """A request that is no call goes where a call to that number would go; emergency numbers are nothing special to it."""
         request = transaction.request
-        self._refuse_loop(request)
+        refuse_loop(self._context, request)
         hops = hops_left(request)
         check_size(request)
         if request.method != "MESSAGE":
@@ -331,8 +329,8 @@ class Reception:
         meant = self._through.addressee(request, party, now)
         number = normalise(party, number_called(request, party)) if meant is None else called_by(request, meant[0])
         check_called(party, number)
-        self._refuse_when_draining()
-        self._refuse_too_many(party, now)
+        refuse_when_draining(self._context)
+        refuse_too_many(self._context, party, now)
         chosen = route(self._context.snapshot, party, number) if meant is None else route_of(meant[0])
         if chosen is None:
             raise SipError("no route", status=404, reason="Not Found")
@@ -360,7 +358,7 @@ class Reception:
         try:
             bodies = (*party.headers.pass_bodies, LOCATION)
             check_request(request, methods=METHODS, supported=extensions_for(party), for_us=True, bodies=bodies)
-            self._refuse_loop(request)
+            refuse_loop(self._context, request)
             hops = hops_left(request)
             breadth_left(request.headers)
             replaced = self._transfers.replaced(party, request, facts.id)
@@ -369,20 +367,20 @@ class Reception:
                 facts.dialled = facts.called = called_by(request, meant[0])
                 chosen: Route | None = route_of(meant[0])
             elif replaced is None:
-                chosen = self._normalise(party, request.uri, facts)
+                chosen = normalise_called(self._context, party, request.uri, facts)
             else:
                 facts.called, chosen = number_of(replaced.call, replaced.far), replaced.call.route
             facts.step = "allowed"
-            self._refuse_insecure(request, flow, facts)
+            refuse_insecure(request, flow, facts)
             priority = ""
             if not facts.emergency:
                 facts.step = "caller"
                 check_privacy(request.headers)
-                self._screen(party, request, facts)
+                screen_caller(self._context, party, request, facts)
                 priority = allowed_priority(request, party)
             facts.step = "limits"
-            reservation = self._reserve(party, facts, now)
-            chosen, on_route = self._on_route(party, facts, chosen, reservation, now, replaces=replaced is not None)
+            reservation = reserve_place(self._context, party, facts, now)
+            chosen, on_route = reserve_route(self._context, party, facts, chosen, reservation, now, replaces=replaced is not None)
             facts.step = "target"
         except SipError as error:
             facts.times.ended = now.wall
@@ -413,76 +411,6 @@ class Reception:
             invitation = replace(invitation, home=party.register_at, home_route=home)
         return invitation
 
-    def _screen(self, party: Party, request: Request, facts: Facts) -> None:
-        """Who is said to call, as far as `party` may say so. SipError."""
-        facts.caller_said, facts.caller = facts.caller, screened(party, request, facts.caller)
-        numbers = tuple(callers(party, request, facts.caller))
-        check_caller(self._context.snapshot, party, numbers)
-        refuse_from(party, numbers, facts.id)
-
-    def _normalise(self, party: Party, uri: Uri, facts: Facts) -> Route | None:
-        """The number to call. The route too when it is an emergency number: as dialled, before the dial plan can spoil it, or by it."""
-        facts.step = "number"
-        chosen = emergency_route(self._context.snapshot, party, uri)
-        if chosen is not None:
-            facts.called = help_called(uri)
-        else:
-            facts.called = normalise(party, facts.dialled)
-            chosen = emergency_called(self._context.snapshot, party, facts.called)
-            if chosen is None:
-                check_called(party, facts.called)
-        facts.emergency = chosen is not None
-        return chosen
-
-    def _reserve(self, party: Party, facts: Facts, now: Now) -> Reservation:
-        """A place among the party's limits. Emergency calls get one while we drain, too."""
-        if not facts.emergency:
-            self._refuse_when_draining()
-        return place_of_caller(self._context, party, facts, now)
-
-    def _on_route(
-        self, party: Party, facts: Facts, chosen: Route | None, caller: Reservation, now: Now, *, replaces: bool
-    ) -> tuple[Route, Reservation]:
-        """The route, and a place on it. When there is none the `caller` has no place either. `replaces`: that of a call in progress."""
-        try:
-            facts.step = "route"
-            chosen = chosen or self._route(party, facts)
-            facts.step = "limits"
-            facts.route, facts.route_line = chosen.name, chosen.line
-            if replaces:
-                return chosen, self._context.limits.reserve_route_exempt(chosen, between(facts))
-            return chosen, place_on_route(self._context, party, chosen, between(facts), now)
-        except SipError:
-            self._context.limits.release(caller)
-            raise
-
-    def _route(self, party: Party, facts: Facts) -> Route:
-        chosen = route(self._context.snapshot, party, facts.called)
-        if chosen is None:
-            unassigned = self._context.snapshot.inventory.owner_of(facts.called) == UNASSIGNED
-            what = "ours, and unassigned" if unassigned else "no route"
-            raise SipError(what, status=404, reason="Not Found", headers=(("Reason", UNALLOCATED),))
-        return chosen
-
-    def _refuse_when_draining(self) -> None:
-        if self._context.draining:
-            first, last = RETRY_WHEN_DRAINING_S
-            seconds = first + int.from_bytes(self._context.ids.random(8), "big") % (last - first + 1)
-            raise SipError("draining", status=503, reason="Service Unavailable", headers=(("Retry-After", str(seconds)),))
-
-    def _refuse_too_many(self, party: Party, now: Now) -> None:
-        if not self._context.limits.may_send(party, now):
-            raise SipError(f"too many requests of {party.name}", status=503, reason="Service Unavailable")
-
-    def _refuse_beyond(self, party: Party | None, request: Request, flow: Flow, now: Now) -> None:
-        """503 for one request too many. OPTIONS are answered always: a refusal costs as much, and says that we are out of order."""
-        if party is None or request.method == "OPTIONS":
-            return
-        refused = self._context.limits.may_request(party, Between(source=source_key(flow.remote[0])), now)
-        if refused is not None:
-            headers = (("Retry-After", str(RETRY_S)),) if request.method == "REGISTER" else ()
-            raise SipError(refused.text, status=503, reason="Service Unavailable", headers=headers)
-
     def _refuse_merged(self, request: Request, party: Party) -> None:
         """482 for an INVITE that came by two ways (RFC 3261 s8.2.2.2): no attempt of its own.
 
@@ -491,21 +419,6 @@ class Reception:
         """
         if not isinstance(party, User) and merge_key(request) in self._merged:
             raise SipError("merged request", status=482, reason="Loop Detected")
-
-    @staticmethod
-    def _refuse_insecure(request: Request, flow: Flow, facts: Facts) -> None:
-        """A sips URI wants TLS on each hop, and the first one was none (RFC 5630 s5.1.2). Emergencies come as they can."""
-        if request.uri.scheme == "sips" and not flow.secure and not facts.emergency:
-            raise SipError(
-                f"sips over {flow.transport}", status=NOT_SECURE.status, reason="Temporarily Unavailable", headers=NOT_SECURE.headers
-            )
-
-    def _refuse_loop(self, request: Request) -> None:
-        """482 when a Via below the top is one of ours (RFC 3261 s16.3 step 4)."""
-        for value in request.headers.all(VIA)[1:]:  # the parser gave each a row of its own
-            via = Via.parse(value)
-            if self._context.is_us(via.host, via.port):
-                raise SipError("our own Via", status=482, reason="Loop Detected")
 
     def _admit_transferred(self, call: Call, flow: Flow) -> None:
         self._admit(call, (call.facts.id, "", 0, ""), flow)
