@@ -67,6 +67,8 @@ static bool is_free(int index, struct problem *problem, const char *interface) {
     if (bpf_xdp_query(index, 0, &found) != 0 || found.attach_mode == XDP_ATTACHED_NONE)
         return true;
     name_of(found.prog_id ? found.prog_id : found.drv_prog_id ? found.drv_prog_id : found.skb_prog_id, name);
+    if (!name[0]) /* CAP_SYS_ADMIN is needed to hear it */
+        return fail(problem, EBUSY, "%s has an XDP program, perhaps that of an SBC that runs: root is told its name", interface);
     return fail(problem, EBUSY, strcmp(name, OURS) == 0 ? "%s has the XDP program '%s' of an SBC that runs" : "%s has the XDP program '%s' of somebody else",
                 interface, name);
 }

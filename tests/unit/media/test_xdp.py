@@ -482,6 +482,19 @@ def test_somebody_elses_program_stays(wires: Cable) -> None:
     assert "xdp" in has
 
 
+def test_a_program_whose_name_is_not_told_may_be_ours(wires: Cable) -> None:
+    """To a service without CAP_SYS_ADMIN, which checks its policy beside the one that runs."""
+    script = "import sys; from media.native.xdp.tier import Tier; Tier(1, True).probe(sys.argv[1])"
+    with passing_program() as program:
+        wires.near.run(["ip", "link", "set", "near", "xdp", "obj", program, "sec", "xdp"])
+    try:
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            wires.near.run(["setpriv", "--bounding-set", "-sys_admin", sys.executable, "-c", script, ours("near")])
+    finally:
+        wires.near.run(["ip", "link", "set", "near", "xdp", "off"])
+    assert "near has an XDP program, perhaps that of an SBC that runs: root is told its name" in refused.value.stderr
+
+
 def test_a_killed_one_leaves_nothing_behind(wires: Cable, tmp_path: Path) -> None:
     script = "import sys, time; from media.native.xdp.tier import Tier; t = Tier(1, True); t.attach(sys.argv[1], False); time.sleep(60)"
     process = wires.near.start([sys.executable, "-c", script, ours("near")], log=tmp_path / "log")
