@@ -89,7 +89,7 @@ class UdpListener:
         receive = self._sock.recvfrom
         stats, refuses, now = self._stats, self._doorman.refuses_datagram, self._loop.time()
         batch: list[tuple[bytes, Flow]] = []
-        last, flow = ("", 0), Flow(self.realm, "UDP", self.local, ("", 0))
+        flow = Flow(self.realm, "UDP", self.local, ("", 0))
         for count in range(DATAGRAMS_PER_WAKEUP):
             try:
                 data, source = receive(DATAGRAM)
@@ -106,8 +106,9 @@ class UdpListener:
             if data[:1] in _KEEPALIVE_STARTS and self._keep_alive(data, source):
                 stats.keepalives += 1
             else:
-                if source != last:
-                    last, flow = source, Flow(self.realm, "UDP", self.local, (source[0], source[1]))
+                host, port = source[0], source[1]  # by IPv6 there is more to it
+                if port != flow.remote[1] or host != flow.remote[0]:
+                    flow = Flow(self.realm, "UDP", self.local, (host, port))
                 batch.append((data, flow))
         if batch:
             self._receiver.receive_datagrams(batch)
