@@ -153,7 +153,7 @@ class Inbox:
 
     def _may_wait_unread(self, data: bytes, flow: Flow, rank: Rank) -> bool:
         """A call like many, that may have to be turned away."""
-        if not self._queue.is_overloaded(rank):
+        if rank >= Rank.SEEN or not self._queue.is_overloaded(rank):
             return False
         uri = call_to(data)
         return uri is not None and self._rank(uri, flow) == rank
@@ -172,7 +172,7 @@ class Inbox:
         rank = self._rank(message, flow)
         key: _Key | None = None
         if isinstance(message, Request) and not flow.reliable and message.method != "ACK":
-            key = (flow.remote, message.via.branch, message.method)
+            key = _key_of(message, flow)
             if key in self._ranks:
                 self._stats.repetitions_dropped += 1
                 return
@@ -235,7 +235,7 @@ class Inbox:
         message = self._read(waiting.octets, flow)
         if not isinstance(message, Request):
             return
-        if self._was_refused((flow.remote, message.via.branch, message.method)):
+        if self._was_refused(_key_of(message, flow)):
             self._refuse(message, flow)
             return
         self.served += 1
@@ -244,12 +244,16 @@ class Inbox:
     def _turn_away(self, waiting: _Waiting, rank: Rank, now: float) -> None:
         """Who is known, or holds a connection, is told; to an unknown source nothing is sent (TRN-08)."""
         message, flow = waiting.message, waiting.flow
-        if message is None and rank < Rank.PLEA:
+        if message is None and rank < Rank.SEEN:
             if self._turn_away_unread(waiting, now):
                 return
-            waiting.message = message = self._read(waiting.octets, flow)
-            if isinstance(message, Request):
-                waiting.key = (flow.remote, message.via.branch, message.method)
+            message = self._read(waiting.octets, flow)
+            if not isinstance(message, Request):
+                return
+            if self._rank(message, flow) == Rank.FIRST:  # it repeats what is here
+                self._served.receive_parsed(message, flow, waiting.octets)
+                return
+            waiting.key = _key_of(message, flow)
         self._stats.requests_refused += 1
         if not isinstance(message, Request) or message.method == "ACK" or (rank >= Rank.PLEA and not flow.reliable):
             return
@@ -298,6 +302,10 @@ class Inbox:
         if now >= self._refused_until:
             self._forget_older(now)
         self._settle()
+
+
+def _key_of(request: Request, flow: Flow) -> _Key:
+    return flow.remote, request.via.branch, request.method
 
 
 def _is_new_work(message: Request | Response) -> bool:

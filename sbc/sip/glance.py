@@ -10,9 +10,10 @@ import re
 from sbc.errors import ParseError
 from sbc.flow import Flow
 from sbc.sip.fields.via import Via
+from sbc.sip.message import ECHOED
 from sbc.sip.names import CALL_ID, CSEQ, FROM, TO, VIA
-from sbc.sip.parse import MAGIC_COOKIE
 from sbc.sip.rows import read_rows, write_rows
+from sbc.sip.server import is_unique
 from sbc.sip.status import reason_phrase
 from sbc.sip.uri import Uri
 
@@ -42,13 +43,13 @@ def refusal(data: bytes, flow: Flow, status: int, to_tag: str) -> tuple[Via, byt
         via = Via.parse(first.get(VIA, ""))
     except ParseError:
         return None
-    if not via.branch.startswith(MAGIC_COOKIE) or len(via.branch) == len(MAGIC_COOKIE) or b"\0" in head:
+    if not is_unique(via.branch) or b"\0" in head:
         return None
     if any(names.count(name) != 1 for name in _SINGLE) or not first[CSEQ].endswith("INVITE"):
         return None
     echoed, texts = [], []
     for name, value in zip(names, values, strict=True):
-        if name in _ECHOED:
+        if name in ECHOED:
             if name is VIA and "," in value:  # several in one row
                 return None
             echoed.append(name)
@@ -60,4 +61,3 @@ def refusal(data: bytes, flow: Flow, status: int, to_tag: str) -> tuple[Via, byt
 
 
 _SINGLE = (FROM, TO, CALL_ID, CSEQ)
-_ECHOED = frozenset({VIA, *_SINGLE})

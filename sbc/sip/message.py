@@ -288,7 +288,7 @@ class Response(_Message):
         if add_tag:
             to = to.with_tag(to_tag)
         names, values = [], []
-        echoed = _ECHOED_IN_100 if status == 100 else _ECHOED
+        echoed = _ECHOED_IN_100 if status == 100 else ECHOED
         for name, value in request.headers.pairs():
             if name in echoed:
                 names.append(name)
@@ -310,8 +310,8 @@ class Response(_Message):
         return self._encode(f"SIP/2.0 {self.status} {self.reason}")
 
 
-_ECHOED = frozenset({VIA, FROM, TO, CALL_ID, CSEQ})
-_ECHOED_IN_100 = _ECHOED | {TIMESTAMP}  # RFC 3261 s8.2.6.1
+ECHOED = frozenset({VIA, FROM, TO, CALL_ID, CSEQ})
+_ECHOED_IN_100 = ECHOED | {TIMESTAMP}  # RFC 3261 s8.2.6.1
 
 
 def _named(name: str) -> HeaderName:

@@ -7,7 +7,7 @@ from sbc.sip.fields.cseq import CSeq
 from sbc.sip.fields.nameaddr import NameAddr
 from sbc.sip.fields.via import Via
 from sbc.sip.grammar import is_token
-from sbc.sip.message import Headers, Request
+from sbc.sip.message import ECHOED, Headers, Request
 from sbc.sip.names import CALL_ID, CSEQ, FROM, TO, VIA, HeaderName
 from sbc.sip.uri import Uri
 
@@ -54,9 +54,6 @@ def salvage(head: bytes) -> Request | None:
     )
 
 
-_ECHOED = frozenset({VIA, FROM, TO, CALL_ID, CSEQ})
-
-
 def _echoed_rows(lines: list[str]) -> list[tuple[HeaderName, str]]:
     rows = []
     for line in lines:
@@ -67,7 +64,7 @@ def _echoed_rows(lines: list[str]) -> list[tuple[HeaderName, str]]:
             name = HeaderName(text.rstrip(" \t"))
         except ParseError:
             continue
-        if name in _ECHOED:
+        if name in ECHOED:
             rows.append((name, value.strip(" \t")))
     return rows
 

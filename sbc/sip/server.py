@@ -219,7 +219,7 @@ def server_key(request: Request, method: str, flow: Flow) -> ServerKey:
     via = request.via
     branch = via.branch
     # A bare cookie identifies nothing (RFC 4475 s3.2.1): its requests are told apart the old way.
-    if len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE):
+    if is_unique(branch):
         return key_with_cookie(via, "INVITE" if method == "ACK" else method, flow)
     return (
         "",
@@ -233,6 +233,11 @@ def server_key(request: Request, method: str, flow: Flow) -> ServerKey:
         request.to.tag,
         method,
     )
+
+
+def is_unique(branch: str) -> bool:
+    """Whether it was made as RFC 3261 has it, and so identifies its transaction by itself."""
+    return len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE)
 
 
 def key_with_cookie(via: Via, method: str, flow: Flow) -> ServerKey:

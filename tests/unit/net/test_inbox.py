@@ -282,6 +282,17 @@ def test_what_a_glance_cannot_answer_is_read_then(stage: Stage, unusual: bytes) 
     stage.now += TARGET_S
     stage.finish()
     assert stage.served.count("malformed") == 5
+    assert stage.stats.requests_refused == len(stage.sent), "who sends that is told something else"
+
+
+def test_nor_is_a_repetition_whose_branch_is_of_the_old_kind(stage: Stage) -> None:
+    stage.overload()
+    stage.arrive(*flood(6, name="u"), message("INVITE", "old1"), message("INVITE", "old2"), *flood(6, name="v"))
+    stage.first = {"old1"}
+    stage.now += TARGET_S
+    stage.finish()
+    assert "INVITE old1" in stage.served
+    assert "old2" in {answer.via.branch for answer in stage.sent}
 
 
 def test_memory_of_what_was_refused_is_bounded(stage: Stage) -> None:
