@@ -9,13 +9,15 @@ from sbc.flow import Flow
 from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged
 from sbc.policy.snapshot import Party, Snapshot
 from sbc.recording.recorded import Recorded
-from sbc.recording.tape import Recorder, Step, Tape
+from sbc.recording.tape import Recorder, Reel, Tape
 from sbc.registrar.outbound_rules import Outlook
 from sbc.shield.queue import Rank
 from sbc.sip.fields.via import Via
 from sbc.sip.message import Request, Response
 from sbc.sip.uri import Uri
 from sbc.views import Answer, Question
+
+TOGETHER_S = 0.1  # tapes that end within it are finished together
 
 
 class RecordingCore:
@@ -71,16 +73,19 @@ class RecordingCore:
         self.core.handle_timeout(now)
         recorder = self._recorder
         recorder.fired = now.monotonic
-        while recorder.ending and (recorder.ending[0].until or 0.0) <= now.monotonic:
-            self._finish(recorder.ending.popleft())
+        end = self._next_end()
+        if end is not None and end <= now.monotonic:
+            while recorder.ending and (recorder.ending[0].until or 0.0) <= now.monotonic:
+                self._finish(recorder.ending.popleft())
 
     def next_timeout(self) -> float | None:
-        due = self.core.next_timeout()
-        ending = self._recorder.ending
-        if not ending:
-            return due
-        end = ending[0].until
+        due, end = self.core.next_timeout(), self._next_end()
         return end if due is None else due if end is None else min(due, end)
+
+    def _next_end(self) -> float | None:
+        """When tapes are finished next: some together, for the first of them pays for all that the others find at hand."""
+        ending = self._recorder.ending
+        return (ending[0].until or 0.0) + TOGETHER_S if ending else None
 
     def take_effects(self) -> list[Effect]:
         effects = self.core.take_effects()
@@ -124,15 +129,15 @@ class RecordingCore:
 
     def _finish(self, tape: Tape) -> None:
         self._recorder.forget(tape)
-        steps, tape.steps = tape.steps, []  # timers that still run know the tape
-        if wanted(tape, steps):
-            self._effects.append(KeepRecording(Recorded(tape, steps, self._ids)))
+        reel, tape.reel = tape.reel, Reel()  # timers that still run know the tape
+        if wanted(tape, reel):
+            self._effects.append(KeepRecording(Recorded(tape, reel, self._ids)))
         if self._recorder.skipped:
             self._effects.append(Log("warning", "calls not recorded", {"calls": self._recorder.skipped, "why": "memory"}))
             self._recorder.skipped = 0
 
 
-def wanted(tape: Tape, steps: list[Step]) -> bool:
+def wanted(tape: Tape, reel: Reel) -> bool:
     """Whether one of the parties of the call wants it kept. How a call would have ended that was cut or that broke, nobody knows."""
     if tape.call is None:
         caller = _party(tape.snapshot, tape.party)
@@ -143,7 +148,7 @@ def wanted(tape: Tape, steps: list[Step]) -> bool:
     if isinstance(attempts, list):
         names.update([attempt["target"] for attempt in attempts])
     modes = [party.record for name in names if (party := _party(tape.snapshot, name)) is not None]
-    return "always" in modes or ("failed" in modes and (failed(record) or any(step.fault for step in steps)))
+    return "always" in modes or ("failed" in modes and (failed(record) or any(step.fault for step in reel.steps)))
 
 
 def failed(record: dict[str, object]) -> bool:

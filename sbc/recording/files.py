@@ -14,12 +14,13 @@ from sbc.effects import Recorded
 SUFFIX = ".sbc"
 
 
-def bundled(calls: Sequence[tuple[str, bytes]]) -> bytes:
-    """Recordings, each with the identifier of its call, as one file."""
+def bundled(calls: Sequence[tuple[str, bytes]]) -> list[bytes]:
+    """Recordings, each with the identifier of its call, as one file, in pieces."""
+    recordings = [data for _, data in calls]
     if len(calls) == 1:
-        return calls[0][1]
+        return recordings
     index = json.dumps({"calls": [(call, len(data)) for call, data in calls]}).encode()
-    return b"".join([index, b"\n", *[data for _, data in calls]])
+    return [index, b"\n", *recordings]
 
 
 def unbundled(data: bytes) -> list[tuple[str, bytes]]:

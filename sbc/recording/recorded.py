@@ -18,29 +18,28 @@ from sbc.flow import Flow
 from sbc.inputs import PolicyChanged, Resolved
 from sbc.recording.plain import DIRECT, WRITTEN_OUT, Plain
 from sbc.recording.secrets import Secrets
-from sbc.recording.tape import Heard, Step, Tape
+from sbc.recording.tape import Reel, Tape
 
-FORMAT = 3
-SECRET = 32  # octets of what keys are replaced with the help of
+FORMAT = 4
 WRITE = native.values_writer()
 
 
 class Recorded:
     """For whoever writes it down (see sbc.effects.Recorded)."""
 
-    def __init__(self, tape: Tape, steps: list[Step], ids: Ids) -> None:
+    def __init__(self, tape: Tape, reel: Reel, ids: Ids) -> None:
         self._tape = tape
-        self._steps = steps
+        self._reel = reel
         self._ids = ids
-        self._call = call_of(tape, steps)
-        self._began = began(steps[0].now.wall)
+        self._call = call_of(tape, reel)
+        self._wall = reel.steps[0].now.wall
         self._octets = b""
 
     def call(self) -> str:
         return self._call
 
     def began(self) -> str:
-        return self._began
+        return began(self._wall)
 
     def digests(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys([snapshot.digest for snapshot in self._tape.policies]))
@@ -54,11 +53,11 @@ class Recorded:
         """All of it. The first time it is made, and what the call consisted of is given up."""
         if not self._octets:
             self._octets = self._written()
-            self._steps = []
+            self._reel = Reel()
         return self._octets
 
     def _written(self) -> bytes:
-        pen = _Pen(Plain(Secrets(self._ids.random(SECRET))))
+        pen = _Pen(Plain(Secrets(self._ids.random)))
         text = pen.quickly(self._content(pen))
         if text is None:  # longer than usual, mostly
             pen = _Pen(pen.plain)
@@ -66,13 +65,16 @@ class Recorded:
         return b"".join([text, b"\n", *pen.plain.secrets.all_octets(pen.messages)])
 
     def _content(self, pen: _Pen) -> dict[str, object]:
-        tape = self._tape
+        tape, reel = self._tape, self._reel
         times: list[float] = []
         steps: list[object] = []
-        for step in self._steps:
+        given = effects = 0
+        for step in reel.steps:
             now = step.now
             times += (now.monotonic, now.wall, step.fired)
-            steps.append((pen.given(step.given), step.happened, step.effects, step.fault))
+            what: object = step.happened if step.flow is None else pen.message(step.octets, step.flow)
+            steps.append((pen.given(reel.given[given : step.given]), what, pen.sent(reel.effects[effects : step.effects]), step.fault))
+            given, effects = step.given, step.effects
         return {
             "format": FORMAT,
             "sbc": __version__,
@@ -82,8 +84,8 @@ class Recorded:
             "cut": tape.cut,
             "times": pack(f"<{len(times)}d", *times).hex(),
             "steps": steps,
-            "flows": pen.flows,  # whoever writes all this comes to these last: all steps are done by then
-            "classes": pen.plain.classes,
+            "flows": pen.flows,
+            "classes": pen.plain.classes,  # whoever writes all this comes to these last: all steps are done by then
         }
 
 
@@ -104,19 +106,20 @@ class _Pen:
         """JSON; None: not of the usual form."""
         return None if WRITE is None else WRITE(content, WRITTEN_OUT, self.plain.classes, self.other)
 
-    def given(self, given: list[tuple[str, object]]) -> list[tuple[str, object]]:
-        for _, value in given:
+    def given(self, given: list[object]) -> list[object]:
+        for value in given:
             if type(value) not in DIRECT:
-                return [(kind, value if type(value) in DIRECT else self.plain.answer(value)) for kind, value in given]
+                return [value if type(value) in DIRECT else self.plain.answer(value) for value in given]
         return given
 
+    def sent(self, effects: list[object]) -> list[object]:
+        return [(*self.message(each.data, each.flow), each.key, each.server_name) if isinstance(each, Send) else each for each in effects]
+
+    def message(self, octets: bytes, flow: Flow) -> tuple[int, int]:
+        self.messages.append(octets)
+        return self._flow(flow), len(octets)
+
     def other(self, value: object) -> object:
-        if isinstance(value, Send):
-            self.messages.append(value.data)
-            return self._flow(value.flow), len(value.data), value.key, value.server_name
-        if isinstance(value, Heard):
-            self.messages.append(value.octets)
-            return self._flow(value.flow), len(value.octets)
         if isinstance(value, PolicyChanged):
             return value.snapshot.digest
         if isinstance(value, Resolved):
@@ -143,8 +146,8 @@ def _second(wall: int) -> str:
     return datetime.fromtimestamp(wall, UTC).strftime("%Y%m%dT%H%M%S")
 
 
-def call_of(tape: Tape, steps: list[Step]) -> str:
+def call_of(tape: Tape, reel: Reel) -> str:
     """The identifier of its call record; of a call that never had one the first tag that was drawn for it, which would have been it."""
     if tape.call is not None:
         return str(tape.call.record["id"])
-    return next((str(value) for step in steps for kind, value in step.given if kind == "tag"), "unknown")
+    return str(reel.given[reel.given.index("tag") + 1]) if "tag" in reel.given else "unknown"

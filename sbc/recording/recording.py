@@ -93,7 +93,7 @@ class _Reader:
             looked=looked if looked > NEVER else None,
             happened=happened,
             octets=octets,
-            given=tuple([(kind, read(value, self._party)) for kind, value in given]),
+            given=tuple([(given[at], read(given[at + 1], self._party)) for at in range(0, len(given), 2)]),
             expected=tuple([self._sent(effect) if isinstance(effect, list) else effect for effect in out]),
             fault=fault,
         )

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hmac
 import re
+from collections.abc import Callable
 
 from sbc import native
 from sbc.call.info import SIGNS_OF_DIGITS, key_of
@@ -20,6 +21,7 @@ BASIC = re.compile(rb"(\bbasic[ \t\r\n]+)([A-Za-z0-9+/=._~-]+)", re.IGNORECASE)
 DIGITS = re.compile(rb"^(?:content-type|c)[ \t]*:\s*application/(?:dtmf|dtmf-relay|vnd\.nortelnetworks\.digits)[ \t]*[;\r]", re.I | re.M)
 LINE_OF_DIGITS = re.compile(rb"^(?![ \t]*duration)([^=\r\n]*=)?([^\r\n]+)", re.I | re.M)  # "Signal=5", or "5" alone
 KEY_OF_A_PHONE = re.compile(rb"[0-9A-D*#]", re.IGNORECASE)  # RFC 4733 s3.2
+SECRET = 32  # octets
 LONGEST_KEY = 64  # octets; RFC 6188 s4 has the longest in use, 46
 
 
@@ -37,20 +39,23 @@ HOLDS_ANY = native.signs_finder() or holds_any
 
 
 class Secrets:
-    """`secret`: known to nobody once the recording is written, so that a replaced key leads nowhere. None: keys stay."""
+    """`draw` gives random octets: with some that nobody knows any more once the recording is written keys are replaced. None: they stay."""
 
-    def __init__(self, secret: bytes | None) -> None:
-        self._secret = secret
+    def __init__(self, draw: Callable[[int], bytes] | None) -> None:
+        self._draw = draw
+        self._secret = b""
 
     def key(self, master: bytes) -> bytes:
         """Another key of that length, LONGEST_KEY at most."""
-        if self._secret is None:
+        if self._draw is None:
             return master
+        if not self._secret:  # most calls have no key
+            self._secret = self._draw(SECRET)
         return hmac.digest(self._secret, master, "sha512")[: len(master)]
 
     def octets(self, message: bytes) -> bytes:
         """A message without its secrets."""
-        if self._secret is not None and HOLDS_ANY(message, SIGNS_OF_KEYS):
+        if self._draw is not None and HOLDS_ANY(message, SIGNS_OF_KEYS):
             message = KEY.sub(self._inline, message)
         if HOLDS_ANY(message, SIGNS_OF_PASSWORDS):
             head, end, body = message.partition(b"\r\n\r\n")

@@ -15,7 +15,6 @@ from typing import ParamSpec, TypeVar, assert_never
 from sbc.clock import Ids, Now
 from sbc.effects import Send, WriteRecord
 from sbc.flow import Flow
-from sbc.frozen import frozen
 from sbc.inputs import (
     Begun,
     BindingsFound,
@@ -51,37 +50,58 @@ INVITATION = frozenset({"INVITE", "CANCEL", "ACK"})  # matched by the same key w
 TAIL_S = 1.0  # a call is recorded for so long after its record: until BYE is answered, mostly
 LARGEST_TAPE = 256 * 1024  # octets of one call: 50 re-INVITEs, a day of session refreshes; then the tape is cut
 ALL_TAPES = 128 * 1024 * 1024  # octets of all calls in progress, some 5,000 of 25 KiB; beyond it new calls are not recorded
-STEP_COST = 600  # octets a step takes in memory beside its messages, measured
+STEP_COST = 400  # octets a step takes in memory beside its messages, measured
 EFFECT_COST = 300
 
 
-@frozen
-class Heard:
-    """A message as it came."""
-
-    octets: bytes
-    flow: Flow
-
-
 class Step:
-    """What happened at one instant, and all that came of it.
+    """What happened at one instant, and how far the tape had come when all was done that came of it.
 
-    happened  the input; None: timers of the call were due
+    happened  the input; None: a message came, or timers of the call were due
+    flow      by which the message came; None: it was none
+    octets    of the message, as it came
     fired     monotonic instant of the last look at all timers before it
-    given     what the core drew and was answered, in order: (kind, value)
-    effects   what it gave
+    given     the end of what the core drew and was answered, on the tape
+    effects   the end of what it gave
     fault     the type of the exception it ended in; "": none
     """
 
-    __slots__ = ("effects", "fault", "fired", "given", "happened", "now")
+    __slots__ = ("effects", "fault", "fired", "flow", "given", "happened", "now", "octets")
 
-    def __init__(self, now: Now, happened: Input | Heard | None, fired: float) -> None:
+    def __init__(self, now: Now, happened: Input | None, flow: Flow | None, octets: bytes, fired: float) -> None:
         self.now = now
         self.happened = happened
+        self.flow = flow
+        self.octets = octets
         self.fired = fired
-        self.given: list[tuple[str, object]] = []
-        self.effects: list[object] = []
+        self.given = self.effects = 0
         self.fault = ""
+
+
+class Reel:
+    """The steps of a call, and what they consist of in one row each: the less there is to keep, the less it costs to have kept it.
+
+    given    what the core drew and was answered, in order: kind, value, kind, value …
+    effects  what it gave
+    """
+
+    __slots__ = ("effects", "given", "steps")
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.given: list[object] = []
+        self.effects: list[object] = []
+
+    def end(self, step: Step) -> None:
+        """What was put down since the step before belongs to this one, which is the last."""
+        step.given = len(self.given)
+        step.effects = len(self.effects)
+
+    def drop_last(self) -> None:
+        self.steps.pop()
+        last = self.steps[-1] if self.steps else None
+        del self.given[last.given if last is not None else 0 :]
+        del self.effects[last.effects if last is not None else 0 :]
 
 
 class Tape:
@@ -91,20 +111,21 @@ class Tape:
     policies  that one and those that came into force meanwhile
     party     the name of the caller's trunk or user
     draining  whether new calls were refused when it began
+    reel      its steps; taken from it at its end
     call      its record, once written
     until     monotonic instant when the tape ends, once that is known
     cut       it had grown too long
     over      nothing is added any more
     """
 
-    __slots__ = ("call", "cut", "draining", "keys", "over", "party", "policies", "size", "snapshot", "steps", "until")
+    __slots__ = ("call", "cut", "draining", "keys", "over", "party", "policies", "reel", "size", "snapshot", "until")
 
     def __init__(self, snapshot: Snapshot, party: str, draining: bool) -> None:
         self.snapshot = snapshot
         self.policies = [snapshot]
         self.party = party
         self.draining = draining
-        self.steps: list[Step] = []
+        self.reel = Reel()
         self.keys: list[Key] = []
         self.size = 0
         self.call: WriteRecord | None = None
@@ -151,7 +172,9 @@ class Recorder:
         self._happened, self._now = happened, now
         for tape in self.living:
             if not tape.over:
-                tape.steps.append(Step(now, happened, self.fired))
+                step = Step(now, happened, None, b"", self.fired)
+                tape.reel.steps.append(step)
+                tape.reel.end(step)
                 if isinstance(happened, PolicyChanged):
                     tape.policies.append(happened.snapshot)
 
@@ -161,13 +184,10 @@ class Recorder:
         self._tape = self._step = None
         if tape is None or step is None:
             return
-        size = STEP_COST
-        happened = step.happened
-        if isinstance(happened, Heard):
-            size += len(happened.octets)
+        size = STEP_COST + len(step.octets)
         if len(self._emitted) > self._mark:
             effects = self._emitted[self._mark :]
-            step.effects += effects
+            tape.reel.effects += effects
             size += EFFECT_COST * len(effects)
             for effect in effects:
                 if isinstance(effect, Send):
@@ -175,6 +195,7 @@ class Recorder:
                 elif isinstance(effect, WriteRecord):
                     tape.call = effect
                     self._let_end(tape, step.now)
+        tape.reel.end(step)
         tape.size += size
         self._size += size
         if fault is not None:
@@ -187,7 +208,7 @@ class Recorder:
                 self.ending.appendleft(tape)
 
     def forget(self, tape: Tape) -> None:
-        """It is over: nothing leads to it any more. Its steps are the caller's."""
+        """It is over: nothing leads to it any more. Its reel is the caller's."""
         tape.over = True
         for key in tape.keys:
             if self._tapes.get(key) is tape:
@@ -224,17 +245,19 @@ class Recorder:
 
     def _open(self, tape: Tape, now: Now, happened: Input | None) -> None:
         """From here on all that is drawn, answered and given belongs to that tape."""
-        last = tape.steps[-1] if tape.steps else None
-        if last is not None and last.happened is happened and last.now == now:
+        steps = tape.reel.steps
+        last = steps[-1] if steps else None
+        if last is not None and last.happened is happened and last.now == now and last.flow is None:
             self._step = last  # several of its timers were due, or several of its calls concerned: as they will be again
         else:
-            kept: Input | Heard | None = happened
             if isinstance(happened, RequestIn):  # what is worked on changes, its octets do not
-                kept = Heard(happened.octets or happened.request.encode(), happened.flow)
+                step = Step(now, None, happened.flow, happened.octets or happened.request.encode(), self.fired)
             elif isinstance(happened, ResponseIn):
-                kept = Heard(happened.octets or happened.response.encode(), happened.flow)
-            self._step = Step(now, kept, self.fired)
-            tape.steps.append(self._step)
+                step = Step(now, None, happened.flow, happened.octets or happened.response.encode(), self.fired)
+            else:
+                step = Step(now, happened, None, b"", self.fired)
+            steps.append(step)
+            self._step = step
         self._tape = tape
         self._mark = len(self._emitted)
 
@@ -253,15 +276,15 @@ class Recorder:
         kind = name_of(question)
 
         def ask(*args: P.args, **kwargs: P.kwargs) -> R:
-            step = self._step
-            if step is None:
+            step, tape = self._step, self._tape
+            if step is None or tape is None:
                 return question(*args, **kwargs)
             self._step = None  # what is drawn to find the answer is no business of the call
             try:
                 answer = question(*args, **kwargs)
             finally:
                 self._step = step
-            step.given.append((kind, answer))
+            tape.reel.given += (kind, answer)
             return answer
 
         return ask
@@ -288,7 +311,7 @@ class Recorder:
         if not self.on or not isinstance(happened, RequestIn) or self.snapshot is None:
             return
         if self._tape is not None:  # the INVITE of a call that is long connected came once more: it is nothing of that call
-            self._tape.steps.pop()
+            self._tape.reel.drop_last()
         if self._size > ALL_TAPES:
             self._tape = self._step = None
             self.skipped += 1
@@ -300,8 +323,7 @@ class Recorder:
         self._tapes[key] = tape
         tape.keys.append(key)
         self._open(tape, self._now, happened)
-        if self._step is not None:
-            self._step.given.append(("admit", party))
+        tape.reel.given += ("admit", party)
 
     def within(self, identifier: str, action: Action, now: Now) -> None:
         tape = self._tapes.get(identifier)
@@ -322,10 +344,10 @@ class Recorder:
         if tape is None or tape.over:
             return
         if tape is self._tape:
-            if self._step in tape.steps:
-                tape.steps.remove(self._step)
+            if self._step is not None:
+                tape.reel.drop_last()
             self._tape = self._step = None
-        if not tape.steps:
+        if not tape.reel.steps:
             self.forget(tape)
             return
         tape.cut = tape.over = True
@@ -346,14 +368,15 @@ class Recorder:
 
     def random(self, size: int) -> bytes:
         octets = self._ids.random(size)
-        if self._step is not None:
-            self._step.given.append(("random", octets))
+        tape = self._tape
+        if self._step is not None and tape is not None:
+            tape.reel.given += ("random", octets)
         return octets
 
     def _drawn(self, kind: str, identifier: str) -> str:
-        step, tape = self._step, self._tape
-        if step is not None and tape is not None:
-            step.given.append((kind, identifier))
+        tape = self._tape
+        if self._step is not None and tape is not None:
+            tape.reel.given += (kind, identifier)
             self._tapes[identifier] = tape
             tape.keys.append(identifier)
         return identifier

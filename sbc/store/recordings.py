@@ -117,9 +117,9 @@ class Shelf:
                 if digest not in self._policies:
                     self._add_policy(digest, recording.policy(digest))
         name = name_of(recordings)
-        data = bundled([(recording.call(), recording.encode()) for recording in recordings])
-        self._write(name, data)
-        self._take_in(name, len(data))
+        pieces = bundled([(recording.call(), recording.encode()) for recording in recordings])
+        self._write(name, pieces)
+        self._take_in(name, sum(map(len, pieces)))
 
     def _take_in(self, name: str, size: int) -> None:
         self._files.append((name, size))
@@ -130,7 +130,7 @@ class Shelf:
     def _add_policy(self, digest: str, data: bytes) -> None:
         self._policies[digest] = len(data)
         if len(data) <= LARGEST_POLICY:
-            self._write(policy_name(digest), data)
+            self._write(policy_name(digest), [data])
 
     def drop_oldest(self) -> None:
         """Down to the limits, and the policies no call is left of."""
@@ -150,18 +150,15 @@ class Shelf:
         self._policies.pop(digest, None)
         (self._folder / policy_name(digest)).unlink(missing_ok=True)
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, name: str, pieces: Sequence[bytes]) -> None:
         """All of it under its name, or nothing."""
         partial = self._folder / (name + PARTIAL)
         partial.unlink(missing_ok=True)
-        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(file, view) :]
+            with open(descriptor, "wb") as file:
+                file.writelines(pieces)
         except OSError:
             partial.unlink(missing_ok=True)
             raise
-        finally:
-            os.close(file)
         partial.rename(self._folder / name)

@@ -213,7 +213,7 @@ def test_a_caller_who_gives_up_has_not_failed_and_what_we_end_has() -> None:
 
 @pytest.mark.interpreted
 def test_a_tape_that_grows_too_long_keeps_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tape, "LARGEST_TAPE", 8_000)
+    monkeypatch.setattr(tape, "LARGEST_TAPE", 7_000)
     world = World()
     office, carrier = cast_of(world)
     connect(office, carrier, "+4930123456")
