@@ -53,7 +53,7 @@ class RecordingCore:
             while recorder.ending:
                 self._finish(recorder.ending.popleft())
         begun = recorder.begun
-        if begun is not None and begun.call is None and self.core.busy() == before:
+        if begun is not None and not begun.ended and self.core.busy() == before:
             recorder.forget(begun)  # refused before it was an attempt: nothing more will come of it
 
     def _receive_for_all(self, happened: PolicyChanged | DrainBegun, now: Now) -> None:
@@ -139,10 +139,10 @@ class RecordingCore:
 
 def wanted(tape: Tape, reel: Reel) -> bool:
     """Whether one of the parties of the call wants it kept. How a call would have ended that was cut or that broke, nobody knows."""
-    if tape.call is None:
+    if reel.call is None:
         caller = _party(tape.snapshot, tape.party)
         return caller is not None and caller.record != "never"
-    record = tape.call.record
+    record = reel.call.record
     attempts = record["attempts"]
     names = {party_name(record["a"]), party_name(record["b"])}
     if isinstance(attempts, list):

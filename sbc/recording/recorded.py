@@ -28,10 +28,12 @@ class Recorded:
     """For whoever writes it down (see sbc.effects.Recorded)."""
 
     def __init__(self, tape: Tape, reel: Reel, ids: Ids) -> None:
-        self._tape = tape
         self._reel = reel
         self._ids = ids
-        self._call = call_of(tape, reel)
+        self._policies = tape.policies
+        self._draining = tape.draining
+        self._cut = tape.cut
+        self._call = call_of(reel)
         self._wall = reel.steps[0].now.wall
         self._octets = b""
 
@@ -42,11 +44,11 @@ class Recorded:
         return began(self._wall)
 
     def digests(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([snapshot.digest for snapshot in self._tape.policies]))
+        return tuple(dict.fromkeys([snapshot.digest for snapshot in self._policies]))
 
     def policy(self, digest: str) -> bytes:
         """That policy without its passwords, for a file of its own. KeyError: another policy."""
-        snapshots = {snapshot.digest: snapshot for snapshot in self._tape.policies}
+        snapshots = {snapshot.digest: snapshot for snapshot in self._policies}
         return json.dumps({"format": FORMAT, "policy": Plain(Secrets(None))(snapshots[digest])}).encode()
 
     def encode(self) -> bytes:
@@ -65,7 +67,7 @@ class Recorded:
         return b"".join([text, b"\n", *pen.plain.secrets.all_octets(pen.messages)])
 
     def _content(self, pen: _Pen) -> dict[str, object]:
-        tape, reel = self._tape, self._reel
+        reel = self._reel
         times: list[float] = []
         steps: list[object] = []
         given = effects = 0
@@ -79,9 +81,9 @@ class Recorded:
             "format": FORMAT,
             "sbc": __version__,
             "call": self._call,
-            "policy": tape.snapshot.digest,
-            "draining": tape.draining,
-            "cut": tape.cut,
+            "policy": self._policies[0].digest,
+            "draining": self._draining,
+            "cut": self._cut,
             "times": pack(f"<{len(times)}d", *times).hex(),
             "steps": steps,
             "flows": pen.flows,
@@ -146,8 +148,8 @@ def _second(wall: int) -> str:
     return datetime.fromtimestamp(wall, UTC).strftime("%Y%m%dT%H%M%S")
 
 
-def call_of(tape: Tape, reel: Reel) -> str:
+def call_of(reel: Reel) -> str:
     """The identifier of its call record; of a call that never had one the first tag that was drawn for it, which would have been it."""
-    if tape.call is not None:
-        return str(tape.call.record["id"])
+    if reel.call is not None:
+        return str(reel.call.record["id"])
     return str(reel.given[reel.given.index("tag") + 1]) if "tag" in reel.given else "unknown"

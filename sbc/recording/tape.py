@@ -83,14 +83,16 @@ class Reel:
 
     given    what the core drew and was answered, in order: kind, value, kind, value …
     effects  what it gave
+    call     the record of the call, once written
     """
 
-    __slots__ = ("effects", "given", "steps")
+    __slots__ = ("call", "effects", "given", "steps")
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.given: list[object] = []
         self.effects: list[object] = []
+        self.call: WriteRecord | None = None
 
     def end(self, step: Step) -> None:
         """What was put down since the step before belongs to this one, which is the last."""
@@ -112,13 +114,13 @@ class Tape:
     party     the name of the caller's trunk or user
     draining  whether new calls were refused when it began
     reel      its steps; taken from it at its end
-    call      its record, once written
+    ended     its record is written
     until     monotonic instant when the tape ends, once that is known
     cut       it had grown too long
     over      nothing is added any more
     """
 
-    __slots__ = ("call", "cut", "draining", "keys", "over", "party", "policies", "reel", "size", "snapshot", "until")
+    __slots__ = ("cut", "draining", "ended", "keys", "over", "party", "policies", "reel", "size", "snapshot", "until")
 
     def __init__(self, snapshot: Snapshot, party: str, draining: bool) -> None:
         self.snapshot = snapshot
@@ -128,7 +130,7 @@ class Tape:
         self.reel = Reel()
         self.keys: list[Key] = []
         self.size = 0
-        self.call: WriteRecord | None = None
+        self.ended = False
         self.until: float | None = None
         self.cut = False
         self.over = False
@@ -193,7 +195,8 @@ class Recorder:
                 if isinstance(effect, Send):
                     size += len(effect.data)
                 elif isinstance(effect, WriteRecord):
-                    tape.call = effect
+                    tape.ended = True
+                    tape.reel.call = effect
                     self._let_end(tape, step.now)
         tape.reel.end(step)
         tape.size += size

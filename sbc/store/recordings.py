@@ -24,6 +24,7 @@ KEPT = 2_000  # calls; a folder that can still be looked through
 KEPT_OCTETS = 64 * 1024 * 1024  # some 6,000 calls of 10 KiB; policies count, too
 LARGEST_POLICY = 16 * 1024 * 1024  # a policy of 20,000 users; a greater one is not written beside its calls
 PARTIAL = ".partial"
+WRITTEN_AT_ONCE = 1024  # pieces, IOV_MAX of Linux
 
 
 class RecordingFolder:
@@ -156,9 +157,21 @@ class Shelf:
         partial.unlink(missing_ok=True)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            with open(descriptor, "wb") as file:
-                file.writelines(pieces)
+            write_all(descriptor, pieces)
         except OSError:
             partial.unlink(missing_ok=True)
             raise
+        finally:
+            os.close(descriptor)
         partial.rename(self._folder / name)
+
+
+def write_all(descriptor: int, pieces: Sequence[bytes]) -> None:
+    """In one go, mostly: half of what it takes to write them one by one, or to put them together before."""
+    for start in range(0, len(pieces), WRITTEN_AT_ONCE):
+        some = pieces[start : start + WRITTEN_AT_ONCE]
+        written = os.writev(descriptor, some)
+        if written < sum(map(len, some)):  # a disk that is nearly full, say
+            rest = memoryview(b"".join(some))[written:]
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from pathlib import Path
 
@@ -179,3 +180,11 @@ def test_calls_that_end_together_are_in_one_file_and_count_each(tmp_path: Path, 
     again.add([Call(5, "aa")])
     again.drop_oldest()
     assert names(tmp_path) == ["20270113T080000.000.call3+1.aa.sbc", "20270115T080000.000.call5.aa.sbc", "policy-aa.json"]
+
+
+def test_what_a_disk_did_not_take_at_once_is_written_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "WRITTEN_AT_ONCE", 2)
+    monkeypatch.setattr(os, "writev", lambda descriptor, pieces: os.write(descriptor, pieces[0][:4]))
+    shelf = Shelf(tmp_path)
+    shelf.add([Call(1, size=7), Call(2, size=9), Call(3, size=5)])
+    assert [len(octets) for _, octets in unbundled((tmp_path / "20270111T080000.000.call1+2.sbc").read_bytes())] == [7, 9, 5]
