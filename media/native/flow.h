@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 #define MAX_FLOWS 32768 /* two a relay */
+#define MAX_ADDRESSES 64 /* of ours */
 #define MAX_HOPS 16384  /* one for each host that is sent to */
 #define MAX_CLOCKS 8    /* different clock rates among the payload types of one side */
 #define FASTEST_CLOCK 1000000 /* Hz; what is said to be faster has its jitter reckoned by the engine */
@@ -27,7 +28,8 @@ enum flow_mode {
     FLOW_USER,    /* RTP, handed to the engine by AF_XDP */
 };
 
-/* Whoever writes below `allowance` holds the lock. The program only tries: where the engine is inside, a packet goes to its socket. */
+/* Whoever counts in a flow that is forwarded holds the lock. The program only tries: where the engine is inside, a packet goes to its
+ * socket. */
 enum flow_lock { LOCK_FREE, LOCK_PROGRAM, LOCK_ENGINE };
 
 /* `struct reception` (packet.h) in whole numbers. */
@@ -43,6 +45,13 @@ struct arrivals {
     __u32 started;
 };
 
+/* What becomes of a payload type. */
+struct flow_type {
+    __u8 leaving; /* 0xFF: it is not relayed */
+    __u8 clock;   /* which of the rates */
+};
+
+/* By cache lines, for with many flows none is in the cache: what is handed to the engine takes the program the first, what is forwarded five. */
 struct flow {
     __u32 lock;
     __u32 mode;
@@ -54,33 +63,30 @@ struct flow {
     __u16 vlan;   /* and the VLAN there; 0: none */
     __u16 source_port;
     __u8 source[16]; /* of the peer; IPv4: the first four octets */
-    __u64 passed_at; /* nanoseconds */
-    __u64 relay; /* generation and index of the relay */
     __u16 worker;
     __u8 side;
-    __u8 six, from_six; /* it comes by IPv6; it leaves by IPv6 */
-    __u8 strict;        /* what comes from elsewhere is wrong, and not for the engine to look at, */
-    __u8 shown;         /* but for one packet a sweep, so that it knows from where */
-    __u8 traffic_class;
-    __u32 hop;
-    __u16 from_port, to_port;
-    __u8 from[16], to[16];
+    __u8 strict;   /* what comes from elsewhere is wrong, and not for the engine to look at, but for one packet a sweep: `shown` */
+    __u64 relay;   /* generation and index of the relay */
+    __u64 packets; /* handed over: since the last sweep */
 
+    __u8 from[16], to[16];
+    __u16 from_port, to_port;
+    __u32 hop;
+    __u8 six, from_six, traffic_class; /* it comes by IPv6; it leaves by IPv6 */
+    __u8 shown; /* so that the engine knows where the rest comes from */
     __s32 allowance;
-    __u64 packets, octets, wrong_source, over_rate; /* handed over: `packets` since the last sweep */
+    __u64 octets, passed_at; /* when: nanoseconds */
+
     struct arrivals arrivals;
+
     __u32 rates[MAX_CLOCKS];
-    __u8 clock[128];   /* by payload type: which of the rates; */
-    __u8 leaving[128]; /* 0xFF: the type is not relayed */
+    __u64 wrong_source, over_rate;
+
+    struct flow_type types[128] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
-/* Where the packets of a port belong. */
-struct flow_key {
-    __u8 address[16];
-    __u16 port;
-    __u16 spare;
-};
-
+/* Where the packets of a port belong: one table for each address, by port. Index 0: nowhere, and that flow is never used. */
+#define MAX_PORTS 65536
 struct flow_place {
     __u32 index, generation;
 };

@@ -107,19 +107,19 @@ void flow_give(struct half *half) {
 /* Beginning and end */
 
 /* The payload types with their clocks; false: there are too many of them, too fast ones, or some whose payload is looked into. */
-static bool fill_types(const struct half *half, uint8_t leaving[128], uint8_t clock[128], uint32_t rates[MAX_CLOCKS]) {
+static bool fill_types(const struct half *half, struct flow_type types[128], uint32_t rates[MAX_CLOCKS]) {
     uint32_t count = 0;
     for (int type = 0; type < 128; type++) {
         const struct type_rule *rule = &half->types[type];
         uint32_t at = 0;
-        leaving[type] = rule->leaving;
+        types[type].leaving = rule->leaving;
         while (at < count && rates[at] != rule->rate)
             at++;
         if (at == MAX_CLOCKS || rule->rate > FASTEST_CLOCK || rule->digits || rule->law != AS_IT_IS)
             return false;
         if (at == count)
             rates[count++] = rule->rate;
-        clock[type] = (uint8_t)at;
+        types[type].clock = (uint8_t)at;
     }
     return true;
 }
@@ -147,17 +147,16 @@ static bool may_be_elsewhere(const struct half *half) {
 }
 
 static void begin(const struct tier *tier, struct half *half) {
-    uint8_t leaving[128], clock[128];
+    struct flow_type types[128] = {0};
     uint32_t rates[MAX_CLOCKS] = {0};
     enum flow_mode mode = wanted(tier, half);
-    if (!fill_types(half, leaving, clock, rates) && mode == FLOW_FORWARD)
+    if (!fill_types(half, types, rates) && mode == FLOW_FORWARD)
         mode = FLOW_USER;
     const union address *to = &half->far->latch.destination;
     struct flow *flow = mode == FLOW_NONE ? NULL : tier->flow_open(tier->self, mode, &half->local, &half->far->local, to);
     if (!flow)
         return;
-    memcpy(flow->leaving, leaving, sizeof leaving);
-    memcpy(flow->clock, clock, sizeof clock);
+    memcpy(flow->types, types, sizeof types);
     memcpy(flow->rates, rates, sizeof rates);
     flow->six = half->local.any.sa_family == AF_INET6;
     flow->from_six = half->far->local.any.sa_family == AF_INET6;

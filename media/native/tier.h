@@ -7,7 +7,7 @@
 #include "flow.h"
 #include "relay.h"
 
-#define TIER_CAPSULE "media.native.tier.2" /* another one whenever what follows changes: the two are built apart */
+#define TIER_CAPSULE "media.native.tier.3" /* another one whenever what follows or flow.h changes: the two are built apart */
 
 struct tier {
     void *self;
@@ -24,7 +24,8 @@ struct tier {
 
     /* Readable when something is in a ring of that thread. */
     int (*descriptor)(void *self, int thread);
-    /* Whether it tells of what is there now, and of all that comes: not while a thread looks by itself, for each time costs whoever receives. */
+    /* Whether it tells of what is there now, and of all that comes: not while a thread looks by itself, for each time costs whoever receives
+     * and whoever sends. */
     void (*watch)(void *self, int thread, bool told);
     /* Datagrams out of the rings, and whose they are; how many. */
     int (*receive)(void *self, int thread, struct datagram *datagrams, struct handed *of, int most);

@@ -30,12 +30,19 @@
 #define LONGEST_GAP (1ull << 42) /* nanoseconds, an hour: no sum below overflows */
 #define SECOND 1000000000ull
 
+/* Our addresses, and by port what is there. Not one table of both: its entries would be memory to wait for, each in another place. */
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, MAX_FLOWS);
-    __type(key, struct flow_key);
-    __type(value, struct flow_place);
-} places SEC(".maps");
+    __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+    __uint(max_entries, MAX_ADDRESSES);
+    __uint(key_size, 16);
+    __array(
+        values, struct {
+            __uint(type, BPF_MAP_TYPE_ARRAY);
+            __uint(max_entries, MAX_PORTS);
+            __uint(key_size, sizeof(__u32));
+            __uint(value_size, sizeof(struct flow_place));
+        });
+} addresses SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -81,11 +88,10 @@ struct {
     __type(value, struct device_rings);
 } devices SEC(".maps");
 
-/* A datagram and where it was found. Addresses lie one behind the other, as the checksum wants them. */
+/* A datagram and where it was found. */
 struct found {
-    struct flow_key local; /* where it goes to */
-    __u8 source[16];
-    __u16 source_port;
+    __u8 source[16], destination[16];
+    __u16 source_port, destination_port;
     __u16 vlan;
     __u16 size; /* of the UDP datagram, with its header */
     __u8 six;
@@ -120,16 +126,26 @@ static __always_inline __u16 folded(__u64 sum) {
     return (__u16)sum;
 }
 
+/* Of whole words, without the price of a call; the compiler sees how many there are. */
+static __always_inline __u64 sum_words(const void *at, __u32 size) {
+    const __u32 *word = at;
+    __u64 sum = 0;
+#pragma unroll
+    for (__u32 each = 0; each < size / 4; each++)
+        sum += word[each];
+    return sum;
+}
+
 static __always_inline bool is_whole_ipv4(struct iphdr *ip, void *end, struct found *found) {
     if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl != 5 || ip->protocol != IPPROTO_UDP || ip->ttl == 0)
         return false;
     if (ip->frag_off & bpf_htons(FRAGMENT))
         return false;
-    if (folded((__u32)bpf_csum_diff(0, 0, (__be32 *)ip, sizeof *ip, 0)) != 0xFFFF)
+    if (folded(sum_words(ip, sizeof *ip)) != 0xFFFF)
         return false;
     found->size = bpf_ntohs(ip->tot_len) - sizeof *ip;
     __builtin_memcpy(found->source, &ip->saddr, 4);
-    __builtin_memcpy(found->local.address, &ip->daddr, 4);
+    __builtin_memcpy(found->destination, &ip->daddr, 4);
     return true;
 }
 
@@ -139,7 +155,7 @@ static __always_inline bool is_whole_ipv6(struct ipv6hdr *ip, void *end, struct 
     found->size = bpf_ntohs(ip->payload_len);
     found->six = 1;
     __builtin_memcpy(found->source, &ip->saddr, 16);
-    __builtin_memcpy(found->local.address, &ip->daddr, 16);
+    __builtin_memcpy(found->destination, &ip->daddr, 16);
     return true;
 }
 
@@ -175,7 +191,7 @@ static __always_inline struct udphdr *find_udp(void *start, void *end, struct fo
         (void *)udp + found->size > end)
         return NULL;
     found->source_port = udp->source;
-    found->local.port = udp->dest;
+    found->destination_port = udp->dest;
     return udp;
 }
 
@@ -215,8 +231,7 @@ static __always_inline bool is_intact(struct xdp_md *ctx, struct udphdr *udp, st
     if (!udp->check)
         return !found->six;
     __u64 sum = bpf_htons(IPPROTO_UDP) + bpf_htons(found->size);
-    sum += (__u32)bpf_csum_diff(0, 0, (__be32 *)found->source, sizeof found->source, 0);
-    sum += (__u32)bpf_csum_diff(0, 0, (__be32 *)found->local.address, sizeof found->local.address, 0);
+    sum += sum_words(found->source, sizeof found->source) + sum_words(found->destination, sizeof found->destination);
     __u32 offset = found->offset + (found->six ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
     return sum_of(ctx, offset, found->size, folded(sum)) == 0xFFFF;
 }
@@ -293,7 +308,7 @@ static __always_inline int judge(struct flow *flow, __u8 *packet, struct found *
     __u32 type = packet[1] & 0x7F;
     __u32 ssrc = *(__u32 *)(packet + 8);
     __u16 ahead = bpf_ntohs(*(__u16 *)(packet + 2)) - (__u16)arrivals->highest;
-    leaving->payload_type = flow->leaving[type];
+    leaving->payload_type = flow->types[type].leaving;
     if (leaving->payload_type == NO_PAYLOAD_TYPE || (ssrc == arrivals->ssrc && (ahead == 0 || ahead > 0x10000 - MAX_MISORDER)))
         return XDP_PASS; /* not to be sent, or late or doubled: nothing waits for it */
     if (ssrc != arrivals->ssrc || ahead >= MAX_DROPOUT || !arrivals->started)
@@ -307,7 +322,7 @@ static __always_inline int judge(struct flow *flow, __u8 *packet, struct found *
     flow->allowance--;
     flow->packets++;
     flow->octets += found->size - sizeof(struct udphdr);
-    count(arrivals, ahead, bpf_ntohl(*(__u32 *)(packet + 4)), flow->rates[flow->clock[type] & (MAX_CLOCKS - 1)]);
+    count(arrivals, ahead, bpf_ntohl(*(__u32 *)(packet + 4)), flow->rates[flow->types[type].clock & (MAX_CLOCKS - 1)]);
     __builtin_memcpy(leaving->from, flow->from, 16);
     __builtin_memcpy(leaving->to, flow->to, 16);
     leaving->from_port = flow->from_port;
@@ -316,29 +331,21 @@ static __always_inline int judge(struct flow *flow, __u8 *packet, struct found *
     return XDP_TX;
 }
 
-/* What the checksum covers of what changes. */
-struct changing {
-    __u8 source[16], destination[16];
-    __u16 source_port, destination_port;
-    __u32 first; /* word of RTP */
-};
+/* What the checksum covers of what changes, inverted (RFC 1624: what was there is taken out as its complement). */
+static __always_inline __u64 sum_inverted(const void *at, __u32 size) { return (size / 4) * 0xFFFFFFFFull - sum_words(at, size); }
 
 static __always_inline void rewrite(struct udphdr *udp, __u8 *packet, struct found *found, struct leaving *leaving) {
-    struct changing before, after;
-    __builtin_memcpy(before.source, found->source, 16);
-    __builtin_memcpy(before.destination, found->local.address, 16);
-    before.source_port = found->source_port;
-    before.destination_port = found->local.port;
-    before.first = *(__u32 *)packet;
+    __u64 sum = (__u16)~udp->check;
+    sum += sum_inverted(found->source, sizeof found->source) + sum_inverted(found->destination, sizeof found->destination);
+    sum += sum_inverted(udp, 4) + sum_inverted(packet, 4); /* both ports */
     packet[1] = (packet[1] & 0x80) | leaving->payload_type;
-    __builtin_memcpy(after.source, leaving->from, 16);
-    __builtin_memcpy(after.destination, leaving->to, 16);
-    udp->source = after.source_port = leaving->from_port;
-    udp->dest = after.destination_port = leaving->to_port;
-    after.first = *(__u32 *)packet;
+    udp->source = leaving->from_port;
+    udp->dest = leaving->to_port;
     if (!udp->check)
         return;
-    __u16 check = ~folded((__u32)bpf_csum_diff((__be32 *)&before, sizeof before, (__be32 *)&after, sizeof after, (__u16)~udp->check));
+    sum += sum_words(leaving->from, sizeof leaving->from) + sum_words(leaving->to, sizeof leaving->to);
+    sum += sum_words(udp, 4) + sum_words(packet, 4);
+    __u16 check = ~folded(sum);
     udp->check = check ? check : 0xFFFF; /* 0 would say that there is none */
 }
 
@@ -350,7 +357,7 @@ static __always_inline void rewrite_ipv4(struct iphdr *ip, struct leaving *leavi
     __builtin_memcpy(&ip->saddr, leaving->from, 4);
     __builtin_memcpy(&ip->daddr, leaving->to, 4);
     ip->check = 0;
-    ip->check = ~folded((__u32)bpf_csum_diff(0, 0, (__be32 *)ip, sizeof *ip, 0));
+    ip->check = ~folded(sum_words(ip, sizeof *ip));
 }
 
 static __always_inline void rewrite_ipv6(struct ipv6hdr *ip, struct leaving *leaving) {
@@ -433,8 +440,12 @@ SEC("xdp") int sbc_relay(struct xdp_md *ctx) {
     struct udphdr *udp = find_udp(start, end, &found);
     if (!udp)
         return XDP_PASS;
-    struct flow_place *place = bpf_map_lookup_elem(&places, &found.local);
-    if (!place)
+    void *ports = bpf_map_lookup_elem(&addresses, found.destination);
+    if (!ports)
+        return XDP_PASS;
+    __u32 port = bpf_ntohs(found.destination_port);
+    struct flow_place *place = bpf_map_lookup_elem(ports, &port);
+    if (!place || !place->index)
         return XDP_PASS;
     __u32 index = place->index, generation = place->generation;
     struct flow *flow = bpf_map_lookup_elem(&flows, &index);

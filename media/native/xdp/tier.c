@@ -18,15 +18,14 @@
 
 #include "ports.h"
 
-#define MAX_PLACES 64 /* addresses */
-
 extern const char xdp_program[], xdp_program_end[];
 
-/* An address of ours, and where it is. */
+/* An address of ours, and where it is. Those that were left stay: relays that are open go on when one is used again. */
 struct place {
     union address address;
     struct device device;
-    struct port *port;
+    struct port *port; /* NULL: it was left */
+    int flows;         /* the program's table of its ports */
 };
 
 /* In the program's `devices`. */
@@ -37,7 +36,7 @@ struct device_rings {
 struct xdp {
     struct tier tier;
     struct bpf_object *object;
-    int program, flow_places, devices, rings;
+    int program, addresses, devices, rings;
     struct flow *flows;
     struct hop *hop_table;
     uint64_t *stopped_clock;
@@ -45,7 +44,7 @@ struct xdp {
     struct hops *hops;
     pthread_mutex_t lock; /* of what follows; `hops` has its own, taken after this one */
     int place_count, port_count, threads;
-    struct place places[MAX_PLACES];
+    struct place places[MAX_ADDRESSES];
     struct port *ports[MAX_DEVICES];
     int *epolls; /* by thread */
     uint32_t free_count;
@@ -59,22 +58,36 @@ static bool same_host(const union address *one, const union address *other) {
                                          : memcmp(&one->in6.sin6_addr, &other->in6.sin6_addr, sizeof one->in6.sin6_addr) == 0;
 }
 
-static struct place *place_of(struct xdp *xdp, const union address *address) {
+static struct place *known_place(struct xdp *xdp, const union address *address) {
     for (int each = 0; each < xdp->place_count; each++)
         if (same_host(&xdp->places[each].address, address))
             return &xdp->places[each];
     return NULL;
 }
 
+static struct place *place_of(struct xdp *xdp, const union address *address) {
+    struct place *place = known_place(xdp, address);
+    return place && place->port ? place : NULL;
+}
+
 /* Flows */
 
-static struct flow_key key_of(const union address *local) {
-    struct flow_key key = {.port = local->in.sin_port}; /* where in6 has it, too */
-    if (local->any.sa_family == AF_INET6)
-        memcpy(key.address, &local->in6.sin6_addr, sizeof local->in6.sin6_addr);
+static void octets_of(const union address *address, uint8_t octets[16]) {
+    memset(octets, 0, 16);
+    if (address->any.sa_family == AF_INET6)
+        memcpy(octets, &address->in6.sin6_addr, sizeof address->in6.sin6_addr);
     else
-        memcpy(key.address, &local->in.sin_addr, sizeof local->in.sin_addr);
-    return key;
+        memcpy(octets, &address->in.sin_addr, sizeof address->in.sin_addr);
+}
+
+/* What the program finds at the port of `local`. */
+static bool show(struct xdp *xdp, const union address *local, struct flow_place flow) {
+    const uint32_t port = ntohs(local->in.sin_port); /* where in6 has it, too */
+    pthread_mutex_lock(&xdp->lock);
+    const struct place *place = known_place(xdp, local);
+    bool shown = place && bpf_map_update_elem(place->flows, &port, &flow, BPF_ANY) == 0;
+    pthread_mutex_unlock(&xdp->lock);
+    return shown;
 }
 
 static struct flow *flow_open(void *self, enum flow_mode mode, const union address *local, const union address *from, const union address *to) {
@@ -97,15 +110,12 @@ static struct flow *flow_open(void *self, enum flow_mode mode, const union addre
 
 static bool flow_publish(void *self, struct flow *flow, const union address *local) {
     struct xdp *xdp = self;
-    const struct flow_key key = key_of(local);
-    const struct flow_place place = {(uint32_t)(flow - xdp->flows), flow->generation};
-    return bpf_map_update_elem(xdp->flow_places, &key, &place, BPF_ANY) == 0;
+    return show(xdp, local, (struct flow_place){(uint32_t)(flow - xdp->flows), flow->generation});
 }
 
 static void flow_close(void *self, struct flow *flow, const union address *local) {
     struct xdp *xdp = self;
-    const struct flow_key key = key_of(local);
-    bpf_map_delete_elem(xdp->flow_places, &key);
+    show(xdp, local, (struct flow_place){0});
     flow->mode = FLOW_NONE;
     flow->generation++;
     if (flow->hop)
@@ -251,43 +261,66 @@ static void remove_port(struct xdp *xdp, struct port *port) {
     free(port);
 }
 
+/* With an empty table of ports, unless it was one of ours before; NULL: there are too many. */
+static struct place *add_place(struct xdp *xdp, const union address *address, struct problem *problem) {
+    struct place *place = known_place(xdp, address);
+    if (place)
+        return place;
+    if (xdp->place_count == MAX_ADDRESSES) {
+        fail(problem, ENOSPC, "there were %d addresses already", MAX_ADDRESSES);
+        return NULL;
+    }
+    uint8_t octets[16];
+    octets_of(address, octets);
+    int flows = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ports", sizeof(uint32_t), sizeof(struct flow_place), MAX_PORTS, NULL);
+    if (flows < 0 || bpf_map_update_elem(xdp->addresses, octets, &flows, BPF_ANY) < 0) {
+        fail(problem, errno, "no table for the ports: %s", strerror(errno));
+        if (flows >= 0)
+            close(flows);
+        return NULL;
+    }
+    place = &xdp->places[xdp->place_count++];
+    *place = (struct place){.address = *address, .flows = flows};
+    return place;
+}
+
 bool xdp_attach(struct xdp *xdp, const union address *address, bool native_pairs, struct attachment *attachment, struct problem *problem) {
     struct device device;
     if (!find_device(xdp, address, &device, problem))
         return false;
     pthread_mutex_lock(&xdp->lock);
-    struct port *port = port_at(xdp, device.physical);
-    if (xdp->place_count == MAX_PLACES)
-        fail(problem, ENOSPC, "there are %d addresses already", MAX_PLACES);
-    else if (!port)
+    struct place *place = add_place(xdp, address, problem);
+    struct port *port = place ? port_at(xdp, device.physical) : NULL;
+    if (place && !port)
         port = add_port(xdp, &device, native_pairs, problem);
-    bool attached = port && xdp->place_count < MAX_PLACES;
-    if (attached) {
-        xdp->places[xdp->place_count++] = (struct place){*address, device, port};
+    if (port) {
+        place->device = device;
+        place->port = port;
         *attachment = port->attachment;
     }
     pthread_mutex_unlock(&xdp->lock);
-    if (attached)
+    if (port)
         hops_allow(xdp->hops, &device);
-    return attached;
+    return port != NULL;
 }
 
 void xdp_detach(struct xdp *xdp, const union address *address) {
     pthread_mutex_lock(&xdp->lock);
     struct place *place = place_of(xdp, address);
-    struct place gone = place ? *place : (struct place){0};
+    struct port *port = place ? place->port : NULL;
+    int index = place ? place->device.index : 0;
     bool device_used = false, port_used = false;
     if (place)
-        *place = xdp->places[--xdp->place_count];
+        place->port = NULL;
     for (int each = 0; each < xdp->place_count; each++) {
-        device_used |= xdp->places[each].device.index == gone.device.index;
-        port_used |= xdp->places[each].port == gone.port;
+        device_used |= xdp->places[each].port && xdp->places[each].device.index == index;
+        port_used |= xdp->places[each].port == port;
     }
-    if (place && !port_used)
-        remove_port(xdp, gone.port);
+    if (port && !port_used)
+        remove_port(xdp, port);
     pthread_mutex_unlock(&xdp->lock);
-    if (place && !device_used)
-        hops_forget(xdp->hops, gone.device.index);
+    if (port && !device_used)
+        hops_forget(xdp->hops, index);
 }
 
 /* Beginning and end */
@@ -311,7 +344,7 @@ static bool load(struct xdp *xdp, struct problem *problem) {
         return errno == EPERM ? fail(problem, EPERM, "XDP needs root, or the capabilities NET_ADMIN, NET_RAW, BPF and PERFMON")
                               : fail(problem, errno, "the kernel refuses the XDP program: %s", strerror(errno));
     xdp->program = bpf_program__fd(bpf_object__find_program_by_name(xdp->object, "sbc_relay"));
-    xdp->flow_places = map_of(xdp, "places");
+    xdp->addresses = map_of(xdp, "addresses");
     xdp->devices = map_of(xdp, "devices");
     xdp->rings = map_of(xdp, "rings");
     xdp->flows = table_of(xdp, "flows", &xdp->sizes[0]);
@@ -341,7 +374,7 @@ struct xdp *xdp_new(int threads, bool forwards, struct problem *problem) {
         xdp_free(xdp);
         return NULL;
     }
-    while (xdp->free_count < MAX_FLOWS) {
+    while (xdp->free_count < MAX_FLOWS - 1) { /* all but 0 */
         xdp->free[xdp->free_count] = MAX_FLOWS - 1 - xdp->free_count;
         xdp->free_count++;
     }
@@ -364,6 +397,8 @@ const struct tier *xdp_tier(const struct xdp *xdp) { return &xdp->tier; }
 void xdp_free(struct xdp *xdp) {
     while (xdp->port_count)
         remove_port(xdp, xdp->ports[0]);
+    while (xdp->place_count)
+        close(xdp->places[--xdp->place_count].flows);
     if (xdp->hops)
         hops_free(xdp->hops);
     void *tables[] = {xdp->flows, xdp->hop_table, xdp->stopped_clock};
