@@ -518,9 +518,12 @@ static int serve_all(struct worker *worker, const struct epoll_event *events, in
     return count;
 }
 
-static void coalesce(void) {
-    struct timespec pause = {.tv_nsec = (long)(COALESCE * NANOSECONDS)};
-    nanosleep(&pause, NULL);
+/* Wait for company after a batch of `count`, unless it was large. */
+static void coalesce(const struct worker *worker, int count) {
+    bool all_by_rings = count == worker->from_rings;
+    struct timespec pause = {.tv_nsec = (long)((all_by_rings ? COALESCE_RINGS : COALESCE) * NANOSECONDS)};
+    if (count < (all_by_rings ? BATCH : SMALL_BATCH))
+        nanosleep(&pause, NULL);
 }
 
 /* How many; 0 as well where the rings are to be looked at alone. */
@@ -549,18 +552,17 @@ static void *work(void *argument) {
     struct epoll_event events[BATCH];
     prctl(PR_SET_NAME, "media");
     prctl(PR_SET_TIMERSLACK, 10000ul, 0ul, 0ul, 0ul); /* 10 us: the usual 50 are a tenth of COALESCE */
-    double woken = monotonic();
+    double looked = monotonic();
     for (;;) {
         int ready = wait_for_events(worker, events);
         int count = serve_all(worker, events, ready);
         if (count < 0)
             return NULL;
-        double now = monotonic();
-        bool dense = count > 0 && now - woken < DENSE;
+        bool dense = count > 0 && monotonic() - looked < DENSE;
         watch_rings(worker, dense && worker->from_rings > 0);
-        if (dense && count < SMALL_BATCH)
-            coalesce();
-        woken = now;
+        if (dense)
+            coalesce(worker, count);
+        looked = monotonic();
     }
 }
 

@@ -139,13 +139,14 @@ struct flow_counts xdp_count(const struct xdp *xdp) {
 
 static int descriptor(void *self, int thread) { return ((struct xdp *)self)->epolls[thread]; }
 
+/* Out of the epoll altogether: as long as anybody waits, for whatever, the kernel goes to see who it is at every packet, in and out. */
 static void watch(void *self, int thread, bool told) {
     struct xdp *xdp = self;
-    struct epoll_event event = {.events = told ? EPOLLIN : 0};
+    struct epoll_event event = {.events = EPOLLIN};
     pthread_mutex_lock(&xdp->lock);
     for (int each = 0; each < xdp->port_count; each++)
         for (int queue = thread; queue < xdp->ports[each]->ring_count; queue += xdp->threads)
-            epoll_ctl(xdp->epolls[thread], EPOLL_CTL_MOD, ring_descriptor(xdp->ports[each]->rings[queue]), &event);
+            epoll_ctl(xdp->epolls[thread], told ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, ring_descriptor(xdp->ports[each]->rings[queue]), &event);
     pthread_mutex_unlock(&xdp->lock);
 }
 
