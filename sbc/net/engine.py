@@ -58,7 +58,8 @@ from sbc.sip.parse import Malformed, parse_datagram, parse_message
 from sbc.sip.uri import format_host
 from sbc.system import SystemIds, ThreadTime
 
-_TICK = 0.001  # seconds; the resolution of libuv's timers, and what keeps a timer that is always due from spinning
+# Seconds; the resolution of libuv's timers: without it they would mostly fire before their time, and one that is always due would spin.
+_TICK = 0.001
 
 
 class Engine:
@@ -238,7 +239,7 @@ class Engine:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = due
-        self._timer = self._loop.call_later(max(_TICK, due - self._clock.now().monotonic), self._wake)
+        self._timer = self._loop.call_later(max(0.0, due - self._clock.now().monotonic) + _TICK, self._wake)
 
     def _carry_out(self) -> None:
         """What the core asked for before it failed is carried out as well: its own state already counts on it."""

@@ -75,8 +75,9 @@ class RecordingCore:
         recorder.fired = now.monotonic
         end = self._next_end()
         if end is not None and end <= now.monotonic:
-            while recorder.ending and (recorder.ending[0].until or 0.0) <= now.monotonic:
-                self._finish(recorder.ending.popleft())
+            for tapes in (recorder.complete, recorder.ending):
+                while tapes and (tapes[0].until or 0.0) <= now.monotonic:
+                    self._finish(tapes.popleft())
 
     def next_timeout(self) -> float | None:
         due, end = self.core.next_timeout(), self._next_end()
@@ -84,8 +85,11 @@ class RecordingCore:
 
     def _next_end(self) -> float | None:
         """When tapes are finished next: some together, for the first of them pays for all that the others find at hand."""
-        ending = self._recorder.ending
-        return (ending[0].until or 0.0) + TOGETHER_S if ending else None
+        complete, ending = self._recorder.complete, self._recorder.ending
+        while ending and ending[0].over and not ending[0].reel.steps:  # it was complete before its time
+            ending.popleft()
+        tapes = complete or ending
+        return (tapes[0].until or 0.0) + TOGETHER_S if tapes else None
 
     def take_effects(self) -> list[Effect]:
         effects = self.core.take_effects()
@@ -128,6 +132,8 @@ class RecordingCore:
         return self.core.ask(question, now)
 
     def _finish(self, tape: Tape) -> None:
+        if not tape.reel.steps:  # it is already
+            return
         self._recorder.forget(tape)
         reel, tape.reel = tape.reel, Reel()  # timers that still run know the tape
         if wanted(tape, reel):

@@ -47,7 +47,7 @@ R = TypeVar("R")
 Key = str | ServerKey
 
 INVITATION = frozenset({"INVITE", "CANCEL", "ACK"})  # matched by the same key when they are about one INVITE
-TAIL_S = 1.0  # a call is recorded for so long after its record: until BYE is answered, mostly
+TAIL_S = 1.0  # a call is recorded for so long after its record, or until each BYE is answered
 LARGEST_TAPE = 256 * 1024  # octets of one call: 50 re-INVITEs, a day of session refreshes; then the tape is cut
 ALL_TAPES = 128 * 1024 * 1024  # octets of all calls in progress, some 5,000 of 25 KiB; beyond it new calls are not recorded
 STEP_COST = 400  # octets a step takes in memory beside its messages, measured
@@ -115,12 +115,13 @@ class Tape:
     draining  whether new calls were refused when it began
     reel      its steps; taken from it at its end
     ended     its record is written
+    byes      the branches of those that are not answered; None: none was sent
     until     monotonic instant when the tape ends, once that is known
     cut       it had grown too long
     over      nothing is added any more
     """
 
-    __slots__ = ("cut", "draining", "ended", "keys", "over", "party", "policies", "reel", "size", "snapshot", "until")
+    __slots__ = ("byes", "cut", "draining", "ended", "keys", "over", "party", "policies", "reel", "size", "snapshot", "until")
 
     def __init__(self, snapshot: Snapshot, party: str, draining: bool) -> None:
         self.snapshot = snapshot
@@ -131,6 +132,7 @@ class Tape:
         self.keys: list[Key] = []
         self.size = 0
         self.ended = False
+        self.byes: set[str] | None = None
         self.until: float | None = None
         self.cut = False
         self.over = False
@@ -145,6 +147,7 @@ class Recorder:
         self.draining = False
         self.fired = float("-inf")
         self.ending: deque[Tape] = deque()  # in the order of `until`
+        self.complete: deque[Tape] = deque()  # of these, those of which nothing more is to come
         self.skipped = 0  # calls not recorded for want of memory
         self._size = 0
         self.living: dict[Tape, None] = {}
@@ -168,6 +171,8 @@ class Recorder:
         tape = self._tapes.get(happened.response.via.branch) if isinstance(happened, ResponseIn) else self._owner(happened)
         if tape is not None and not tape.over:
             self._open(tape, now, happened)
+            if tape.byes and isinstance(happened, ResponseIn) and happened.response.status >= 200:
+                tape.byes.discard(happened.response.via.branch)
 
     def note(self, happened: Input, now: Now) -> None:
         """Something that concerns every call: it is in each before anything comes of it."""
@@ -194,6 +199,8 @@ class Recorder:
             for effect in effects:
                 if isinstance(effect, Send):
                     size += len(effect.data)
+                    if effect.data.startswith(b"BYE "):
+                        tape.byes = (tape.byes or set()) | {effect.key}
                 elif isinstance(effect, WriteRecord):
                     tape.ended = True
                     tape.reel.call = effect
@@ -204,6 +211,9 @@ class Recorder:
         if fault is not None:
             step.fault = type(fault).__name__
             self._let_end(tape, step.now)
+        elif tape.ended and tape.byes is not None and not tape.byes and (tape.until or 0.0) > step.now.monotonic:
+            tape.until = step.now.monotonic
+            self.complete.append(tape)
         if tape.size > LARGEST_TAPE:
             tape.cut = tape.over = True
             if tape.until is None:

@@ -328,3 +328,30 @@ def test_what_is_moved_into_another_call_is_recorded_up_to_then() -> None:
     assert recording.cut
     assert not any(b"REFER" in event.octets for event in recording.events)
     world.expect_replayable()
+
+
+def test_a_call_is_complete_when_each_bye_is_answered() -> None:
+    world = World()
+    office, carrier = cast_of(world)
+    invite, ok, _ = connect(office, carrier, "+4930123456")
+    office.send(office.within(invite, ok, "BYE"))
+    bye = carrier.expect_request("BYE")
+    world.after(0.4)
+    assert not world.recordings, "its record is written, but the answer may still come"
+    carrier.answer(bye, 200)
+    world.after(0.2)
+    (recording,) = world.recordings
+    assert [event.happened.response.status for event in decoded(recording).events if isinstance(event.happened, ResponseIn)][-1] == 200
+    world.expect_replayable()
+
+
+def test_a_bye_that_nobody_answers_is_not_waited_for() -> None:
+    world = World()
+    office, carrier = cast_of(world)
+    invite, ok, _ = connect(office, carrier, "+4930123456")
+    office.send(office.within(invite, ok, "BYE"))
+    carrier.expect_request("BYE")
+    world.after(1.2)
+    assert len(world.recordings) == 1
+    world.after(40)
+    assert len(world.recordings) == 1
