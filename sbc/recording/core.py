@@ -53,7 +53,7 @@ class RecordingCore:
             while recorder.ending:
                 self._finish(recorder.ending.popleft())
         begun = recorder.begun
-        if begun is not None and not begun.ended and self.core.busy() == before:
+        if begun is not None and begun.reel.steps and begun.reel.call is None and self.core.busy() == before:
             recorder.forget(begun)  # refused before it was an attempt: nothing more will come of it
 
     def _receive_for_all(self, happened: PolicyChanged | DrainBegun, now: Now) -> None:

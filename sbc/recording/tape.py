@@ -49,7 +49,7 @@ Key = str | ServerKey
 INVITATION = frozenset({"INVITE", "CANCEL", "ACK"})  # matched by the same key when they are about one INVITE
 TAIL_S = 1.0  # a call is recorded for so long after its record, or until each BYE is answered
 LARGEST_TAPE = 256 * 1024  # octets of one call: 50 re-INVITEs, a day of session refreshes; then the tape is cut
-ALL_TAPES = 128 * 1024 * 1024  # octets of all calls in progress, some 5,000 of 25 KiB; beyond it new calls are not recorded
+ALL_TAPES = 128 * 1024 * 1024  # octets of all calls in progress, some 10,000 of 12 KiB; beyond it new calls are not recorded
 STEP_COST = 400  # octets a step takes in memory beside its messages, measured
 EFFECT_COST = 300
 
@@ -114,14 +114,13 @@ class Tape:
     party     the name of the caller's trunk or user
     draining  whether new calls were refused when it began
     reel      its steps; taken from it at its end
-    ended     its record is written
     byes      the branches of those that are not answered; None: none was sent
     until     monotonic instant when the tape ends, once that is known
     cut       it had grown too long
     over      nothing is added any more
     """
 
-    __slots__ = ("byes", "cut", "draining", "ended", "keys", "over", "party", "policies", "reel", "size", "snapshot", "until")
+    __slots__ = ("byes", "cut", "draining", "keys", "over", "party", "policies", "reel", "size", "snapshot", "until")
 
     def __init__(self, snapshot: Snapshot, party: str, draining: bool) -> None:
         self.snapshot = snapshot
@@ -131,7 +130,6 @@ class Tape:
         self.reel = Reel()
         self.keys: list[Key] = []
         self.size = 0
-        self.ended = False
         self.byes: set[str] | None = None
         self.until: float | None = None
         self.cut = False
@@ -146,7 +144,7 @@ class Recorder:
         self.snapshot: Snapshot | None = None  # the current one
         self.draining = False
         self.fired = float("-inf")
-        self.ending: deque[Tape] = deque()  # in the order of `until`
+        self.ending: deque[Tape] = deque()  # in the order in which their tails run out
         self.complete: deque[Tape] = deque()  # of these, those of which nothing more is to come
         self.skipped = 0  # calls not recorded for want of memory
         self._size = 0
@@ -202,7 +200,6 @@ class Recorder:
                     if effect.data.startswith(b"BYE "):
                         tape.byes = (tape.byes or set()) | {effect.key}
                 elif isinstance(effect, WriteRecord):
-                    tape.ended = True
                     tape.reel.call = effect
                     self._let_end(tape, step.now)
         tape.reel.end(step)
@@ -211,7 +208,7 @@ class Recorder:
         if fault is not None:
             step.fault = type(fault).__name__
             self._let_end(tape, step.now)
-        elif tape.ended and tape.byes is not None and not tape.byes and (tape.until or 0.0) > step.now.monotonic:
+        elif tape.reel.call is not None and tape.byes is not None and not tape.byes and (tape.until or 0.0) > step.now.monotonic:
             tape.until = step.now.monotonic
             self.complete.append(tape)
         if tape.size > LARGEST_TAPE:

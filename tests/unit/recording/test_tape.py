@@ -330,12 +330,17 @@ def test_what_is_moved_into_another_call_is_recorded_up_to_then() -> None:
     world.expect_replayable()
 
 
-def test_a_call_is_complete_when_each_bye_is_answered() -> None:
-    world = World()
+def hung_up(world: World) -> tuple[Agent, Request]:
+    """After a call the caller has hung up: who was called, and the BYE that is to be answered."""
     office, carrier = cast_of(world)
     invite, ok, _ = connect(office, carrier, "+4930123456")
     office.send(office.within(invite, ok, "BYE"))
-    bye = carrier.expect_request("BYE")
+    return carrier, carrier.expect_request("BYE")
+
+
+def test_a_call_is_complete_when_each_bye_is_answered() -> None:
+    world = World()
+    carrier, bye = hung_up(world)
     world.after(0.4)
     assert not world.recordings, "its record is written, but the answer may still come"
     carrier.answer(bye, 200)
@@ -347,10 +352,7 @@ def test_a_call_is_complete_when_each_bye_is_answered() -> None:
 
 def test_a_bye_that_nobody_answers_is_not_waited_for() -> None:
     world = World()
-    office, carrier = cast_of(world)
-    invite, ok, _ = connect(office, carrier, "+4930123456")
-    office.send(office.within(invite, ok, "BYE"))
-    carrier.expect_request("BYE")
+    hung_up(world)
     world.after(1.2)
     assert len(world.recordings) == 1
     world.after(40)
