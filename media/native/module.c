@@ -448,7 +448,7 @@ static PyObject *engine_send(PyObject *given, PyObject *arguments) {
     struct relay *relay = entered((EngineObject *)given, handle);
     if (!relay)
         return NULL;
-    relay_answer(&relay->side[side], from_rtcp, (const uint8_t *)octets, (size_t)size, &destination);
+    relay_send(&relay->side[side], from_rtcp, (const uint8_t *)octets, (size_t)size, &destination);
     worker_leave(relay->worker);
     Py_RETURN_NONE;
 }

@@ -359,7 +359,7 @@ double half_type(struct half *half, double now) {
     uint8_t packet[EVENT_PACKET + MAX_TRAILER];
     size_t size = typist_packet(&half->typist, &half->stream, packet, now);
     if (size && takes(half) && (!half->keys.outbound || srtp_protect(half->keys.outbound, packet, &size, RTP_HEADER) == ACCEPTED) &&
-        relay_answer(half, false, packet, size, &half->latch.destination)) {
+        relay_send(half, false, packet, size, &half->latch.destination)) {
         half->counters[PACKETS_SENT]++;
         half->counters[OCTETS_SENT] += size;
     }
@@ -459,7 +459,7 @@ static void receive_check(struct half *half, const uint8_t *packet, size_t size,
     half->checks++;
     size_t length = stun_answer(&check, source, half->ice, answer);
     if (length)
-        relay_answer(half, false, answer, length, source);
+        relay_send(half, false, answer, length, source);
     if (check.unknown_count)
         return;
     add_checked(&half->checked, source);
@@ -558,7 +558,7 @@ static void keep_alive(struct half *half, double now) {
         half->sent_at = now;
     } else if (now - half->sent_at >= KEEP_ALIVE_EVERY) {
         half->sent_at = now;
-        relay_answer(half, false, NULL, 0, &half->latch.locked);
+        relay_send(half, false, NULL, 0, &half->latch.locked);
     }
 }
 

@@ -150,6 +150,7 @@ struct half {
     uint16_t pending; /* events not yet taken, one bit each */
     int unproven;    /* failures to authenticate before the first success; KEY_FAILURES: reported or proven */
     int allowance;
+    uint32_t looked; /* when one of its sockets last had something: number of the worker's look */
     struct contexts keys;
     struct reception reception;
     uint64_t heard;
@@ -232,9 +233,9 @@ struct handshake *half_take_handshake(struct half *half);
 /* Free the contexts; sockets are the worker's. */
 void half_end(struct half *half);
 
-/* Given by the worker. `relay_answer`: whether it was sent, from the RTP or the RTCP port. */
+/* Given by the worker. `relay_send`: whether it was sent, from the RTP or the RTCP port. */
 void relay_report(struct half *half, enum event event);
-bool relay_answer(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination);
+bool relay_send(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination);
 
 /* So many packets came from where the peer is not. */
 void relay_count_elsewhere(struct half *half, uint64_t packets);

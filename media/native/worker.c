@@ -349,18 +349,14 @@ static bool receive(const struct half *half, bool at_rtcp, struct datagram *data
 }
 
 /* Buffer full or no route: as good as lost on the wire. */
-static bool send_to(int descriptor, const uint8_t *packet, size_t size, const union address *to) {
+bool relay_send(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *to) {
     socklen_t length = to->any.sa_family == AF_INET6 ? sizeof to->in6 : sizeof to->in;
-    return sendto(descriptor, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL, &to->any, length) >= 0;
+    return sendto(from_rtcp ? half->rtcp : half->rtp, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL, &to->any, length) >= 0;
 }
 
 static void send_out(struct half *half, const struct datagram *datagram) {
-    if (send_to(datagram->from_rtcp ? half->rtcp : half->rtp, datagram->packet, datagram->size, &datagram->address))
+    if (relay_send(half, datagram->from_rtcp, datagram->packet, datagram->size, &datagram->address))
         half_sent(half, datagram);
-}
-
-bool relay_answer(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination) {
-    return send_to(from_rtcp ? half->rtcp : half->rtp, packet, size, destination);
 }
 
 /* Through the rules, with the figures that the kernel may be counting at the same time. */
@@ -378,20 +374,28 @@ static void relay_datagram(const struct worker *worker, struct half *half, bool 
         flow_follow(worker->tier, half);
 }
 
-/* One datagram of every socket that has one: all are received, then relayed, then sent, for each step finds its code and the next relay's
+/* How many: one, or some where there may be more. */
+static int receive_some(const struct worker *worker, struct half *half, bool at_rtcp, struct datagram *datagrams) {
+    int most = half->looked + 1 == worker->look ? MOST_AT_ONCE : 1, arrived = 0;
+    half->looked = worker->look;
+    while (arrived < most && receive(half, at_rtcp, &datagrams[arrived]))
+        arrived++;
+    return arrived;
+}
+
+/* What every socket has, which mostly is one datagram: all are received, then relayed, then sent, for each step finds its code and the next relay's
  * data in the cache. Between any two packets the control side may come in, so that every step looks for its relay again. */
 static void serve(struct worker *worker, const struct epoll_event *events, int count, double now) {
-    struct datagram datagrams[GROUP];
-    uint64_t of[GROUP];
+    struct datagram datagrams[GROUP * MOST_AT_ONCE];
+    uint64_t of[GROUP * MOST_AT_ONCE];
     int arrived = 0;
     for (int each = 0; each < count; each++) {
         uint64_t data = events[each].data.u64;
         if (each + AHEAD < count)
             expect(worker, WATCHED_INDEX(events[each + AHEAD].data.u64), (events[each + AHEAD].data.u64 & 3) >> 1);
-        const struct half *half = half_of(worker, data);
-        of[arrived] = data;
-        if (half && receive(half, data & 1, &datagrams[arrived]))
-            arrived++;
+        struct half *half = half_of(worker, data);
+        for (int more = half ? receive_some(worker, half, data & 1, &datagrams[arrived]) : 0; more > 0; more--)
+            of[arrived++] = data;
         let_control_in(worker);
     }
     for (int each = 0; each < arrived; each++) {
@@ -518,14 +522,6 @@ static int serve_all(struct worker *worker, const struct epoll_event *events, in
     return count;
 }
 
-/* Wait for company after a batch of `count`, unless it was large. */
-static void coalesce(const struct worker *worker, int count) {
-    bool all_by_rings = count == worker->from_rings;
-    struct timespec pause = {.tv_nsec = (long)((all_by_rings ? COALESCE_RINGS : COALESCE) * NANOSECONDS)};
-    if (count < (all_by_rings ? BATCH : SMALL_BATCH))
-        nanosleep(&pause, NULL);
-}
-
 /* How many; 0 as well where the rings are to be looked at alone. */
 static int wait_for_events(struct worker *worker, struct epoll_event *events) {
     if (worker->blind > 0) {
@@ -550,18 +546,19 @@ static void watch_rings(struct worker *worker, bool thick) {
 static void *work(void *argument) {
     struct worker *worker = argument;
     struct epoll_event events[BATCH];
+    const struct timespec pause = {.tv_nsec = (long)(COALESCE * NANOSECONDS)};
     prctl(PR_SET_NAME, "media");
-    prctl(PR_SET_TIMERSLACK, 10000ul, 0ul, 0ul, 0ul); /* 10 us: the usual 50 are a tenth of COALESCE */
+    prctl(PR_SET_TIMERSLACK, 10000ul, 0ul, 0ul, 0ul); /* 10 us, not the usual 50 */
     double looked = monotonic();
     for (;;) {
-        int ready = wait_for_events(worker, events);
-        int count = serve_all(worker, events, ready);
+        int count = serve_all(worker, events, wait_for_events(worker, events));
         if (count < 0)
             return NULL;
         bool dense = count > 0 && monotonic() - looked < DENSE;
         watch_rings(worker, dense && worker->from_rings > 0);
-        if (dense)
-            coalesce(worker, count);
+        worker->look += dense ? 1 : 2;
+        if (dense && count < BATCH) /* company is on its way */
+            nanosleep(&pause, NULL);
         looked = monotonic();
     }
 }

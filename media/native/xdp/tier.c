@@ -20,12 +20,13 @@
 
 extern const char xdp_program[], xdp_program_end[];
 
-/* An address of ours, and where it is. Those that were left stay: relays that are open go on when one is used again. */
+/* An address of ours, and where it is. One that was left stays while relays are open at it: they go on when it is used again. */
 struct place {
     union address address;
     struct device device;
     struct port *port; /* NULL: it was left */
-    int flows;         /* the program's table of its ports */
+    int flows;         /* the program's table of its ports, */
+    int open;          /* and how many flows there are */
 };
 
 /* In the program's `devices`. */
@@ -58,6 +59,14 @@ static bool same_host(const union address *one, const union address *other) {
                                          : memcmp(&one->in6.sin6_addr, &other->in6.sin6_addr, sizeof one->in6.sin6_addr) == 0;
 }
 
+static void octets_of(const union address *address, uint8_t octets[16]) {
+    memset(octets, 0, 16);
+    if (address->any.sa_family == AF_INET6)
+        memcpy(octets, &address->in6.sin6_addr, sizeof address->in6.sin6_addr);
+    else
+        memcpy(octets, &address->in.sin_addr, sizeof address->in.sin_addr);
+}
+
 static struct place *known_place(struct xdp *xdp, const union address *address) {
     for (int each = 0; each < xdp->place_count; each++)
         if (same_host(&xdp->places[each].address, address))
@@ -70,15 +79,18 @@ static struct place *place_of(struct xdp *xdp, const union address *address) {
     return place && place->port ? place : NULL;
 }
 
-/* Flows */
-
-static void octets_of(const union address *address, uint8_t octets[16]) {
-    memset(octets, 0, 16);
-    if (address->any.sa_family == AF_INET6)
-        memcpy(octets, &address->in6.sin6_addr, sizeof address->in6.sin6_addr);
-    else
-        memcpy(octets, &address->in.sin_addr, sizeof address->in.sin_addr);
+/* Unless somebody has to do with it. */
+static void forget_place(struct xdp *xdp, struct place *place) {
+    uint8_t octets[16];
+    if (place->port || place->open)
+        return;
+    octets_of(&place->address, octets);
+    bpf_map_delete_elem(xdp->addresses, octets);
+    close(place->flows);
+    *place = xdp->places[--xdp->place_count];
 }
+
+/* Flows */
 
 /* What the program finds at the port of `local`. */
 static bool show(struct xdp *xdp, const union address *local, struct flow_place flow) {
@@ -94,11 +106,12 @@ static struct flow *flow_open(void *self, enum flow_mode mode, const union addre
     struct xdp *xdp = self;
     struct flow *flow = NULL;
     pthread_mutex_lock(&xdp->lock);
-    const struct place *place = place_of(xdp, local);
+    struct place *place = place_of(xdp, local);
     if (place && place_of(xdp, from) && xdp->free_count && (mode == FLOW_FORWARD || place->port->ring_count)) {
         flow = &xdp->flows[xdp->free[--xdp->free_count]];
         flow->device = (uint32_t)place->device.physical;
         flow->vlan = place->device.vlan;
+        place->open++;
     }
     pthread_mutex_unlock(&xdp->lock);
     if (!flow)
@@ -122,6 +135,9 @@ static void flow_close(void *self, struct flow *flow, const union address *local
         hops_give(xdp->hops, flow->hop);
     pthread_mutex_lock(&xdp->lock);
     xdp->free[xdp->free_count++] = (uint32_t)(flow - xdp->flows);
+    struct place *place = known_place(xdp, local);
+    place->open--; /* it is there as long as this is not 0 */
+    forget_place(xdp, place);
     pthread_mutex_unlock(&xdp->lock);
 }
 
@@ -268,7 +284,7 @@ static struct place *add_place(struct xdp *xdp, const union address *address, st
     if (place)
         return place;
     if (xdp->place_count == MAX_ADDRESSES) {
-        fail(problem, ENOSPC, "there were %d addresses already", MAX_ADDRESSES);
+        fail(problem, ENOSPC, "there are %d addresses already", MAX_ADDRESSES);
         return NULL;
     }
     uint8_t octets[16];
@@ -298,6 +314,8 @@ bool xdp_attach(struct xdp *xdp, const union address *address, bool native_pairs
         place->device = device;
         place->port = port;
         *attachment = port->attachment;
+    } else if (place) {
+        forget_place(xdp, place);
     }
     pthread_mutex_unlock(&xdp->lock);
     if (port)
@@ -319,6 +337,8 @@ void xdp_detach(struct xdp *xdp, const union address *address) {
     }
     if (port && !port_used)
         remove_port(xdp, port);
+    if (place)
+        forget_place(xdp, place);
     pthread_mutex_unlock(&xdp->lock);
     if (port && !device_used)
         hops_forget(xdp->hops, index);

@@ -61,7 +61,7 @@ def target(name: str) -> Path:
 
 def driven_core() -> Path:
     """media.native.core whose packets come from and go to the test: see drive.c."""
-    hidden = ("-Drelay_answer=answer_by_socket", "-Dengine_start=start_engine")
+    hidden = ("-Drelay_send=send_by_socket", "-Dengine_start=start_engine")
     threads = [str(compiled(f"driven_{name}.o", [ENGINE / f"{name}.c"], ("-c", "-fPIC", *hidden))) for name in ("worker", "workers")]
     python = [ENGINE / f"{name}.c" for name in ("module", "arguments", "context")]
     sources = [HERE / "drive.c", *python, ENGINE / "flows.c", *TARGETS["relay"]]

@@ -41,7 +41,7 @@ static void note_sent(int descriptor, const uint8_t *packet, size_t size, const 
     count++;
 }
 
-bool relay_answer(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination) {
+bool relay_send(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination) {
     note_sent(from_rtcp ? half->rtcp : half->rtp, packet, size, destination);
     return true;
 }

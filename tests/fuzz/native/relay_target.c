@@ -67,7 +67,7 @@ static void leave(int side, const struct datagram *datagram) {
         half_sent(&relay.side[side], datagram);
 }
 
-bool relay_answer(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination) {
+bool relay_send(const struct half *half, bool from_rtcp, const uint8_t *packet, size_t size, const union address *destination) {
     CLAIM(!from_rtcp);
     if (packet) { /* a digit */
         CLAIM(size >= EVENT_PACKET && size <= EVENT_PACKET + MAX_TRAILER && rtp_header(packet, size) == RTP_HEADER);

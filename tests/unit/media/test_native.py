@@ -254,6 +254,23 @@ def test_a_sweep_takes_a_reasonable_time(sweep_every: float) -> None:
         core.Engine(1, sweep_every, -1.0)
 
 
+def pauses() -> int:
+    """How often the threads that move packets went to sleep."""
+    tasks = [task for task in Path("/proc/self/task").iterdir() if (task / "comm").read_text() == "media\n"]
+    lines = [line for task in tasks for line in (task / "status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
+def test_of_a_socket_that_has_something_look_after_look_some_are_taken_at_once(world: NativeWorld) -> None:
+    """Or a port could take no more than one packet in the time between two looks."""
+    call = Call(world)
+    before = pauses()
+    for number in range(150):
+        call.alice.send(rtp(number), call.ports.a)
+    world.expect(call.bob, 150)
+    assert pauses() - before < 100
+
+
 def test_an_rtcp_port_that_another_process_took_meanwhile(world: NativeWorld) -> None:
     """Nothing is changed; once the port is free again the relay has it again."""
     call = Call(world, a={"rtcp_mux": True})

@@ -550,3 +550,29 @@ def test_a_queue_is_had_again_at_once(wires: Cable) -> None:
             it.close()
 
     assert {problem for _, _, _, problem in wires.near.within(turns)} == {""}
+
+
+def test_addresses_that_were_left_take_no_room(wires: Cable) -> None:
+    """64 there may be at once, whichever there were before."""
+    addresses = [f"10.98.200.{number}" for number in range(1, 71)]
+
+    def turns() -> None:
+        it = tier.Tier(1, True)
+        try:
+            for address in addresses:
+                it.attach(address, False)
+                it.detach(address)
+            for address in addresses[:64]:
+                it.attach(address, False)
+            with pytest.raises(OSError, match="there are 64 addresses already"):
+                it.attach(addresses[64], False)
+        finally:
+            it.close()
+
+    for address in addresses:
+        wires.near.run(["ip", "addr", "add", f"{address}/32", "dev", "near"])
+    try:
+        wires.near.within(turns)
+    finally:
+        for address in addresses:
+            wires.near.run(["ip", "addr", "del", f"{address}/32", "dev", "near"])
