@@ -1,5 +1,6 @@
-/* What a packet will need of memory, brought near while other packets are on their turn: with thousands of relays nothing of one is in the
- * cache, and each thing waited for leads to the next. So the packets of a group are gone through once for each step of the way. */
+/* What a packet will need of memory, read before it is needed: with thousands of relays nothing of one is in the cache, and each thing waited
+ * for leads to the next. So the packets of a group are gone through once for each step of the way. Reads that do not depend on each other
+ * are under way together. Prefetches would be, too, but are lost where the page is not known yet, and with so many relays few are. */
 
 #ifndef EXPECT_H
 #define EXPECT_H
@@ -8,7 +9,7 @@
 #include "relay.h"
 #include "srtp.h"
 
-static inline void expect_line(const void *at) { __builtin_prefetch(at, 1); }
+static inline void expect_line(const void *at) { (void)*(const volatile uint8_t *)at; }
 
 static inline void expect_lines(const void *from, const void *last) {
     for (const uint8_t *at = from; at <= (const uint8_t *)last; at += CACHE_LINE)
@@ -34,14 +35,11 @@ static inline void expect_flow(const struct flow *flow) {
 }
 
 /* Then: what it points to. */
-static inline void expect_keys(const struct half *half) {
+static inline void expect_next(const struct half *half) {
     if (half->keys.inbound)
         srtp_expect(half->keys.inbound);
     if (half->far->keys.outbound)
         srtp_expect(half->far->keys.outbound);
-}
-
-static inline void expect_flows(const struct half *half) {
     expect_flow(half->flow);
     expect_flow(half->far->flow);
 }

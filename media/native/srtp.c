@@ -267,14 +267,20 @@ void srtp_free(struct srtp *srtp) {
     free(srtp);
 }
 
+static void read_line(const void *at) { (void)*(const volatile uint8_t *)at; }
+
 void srtp_expect(const struct srtp *srtp) {
     for (size_t at = 0; at < sizeof srtp->rtp; at += 64)
-        __builtin_prefetch((const uint8_t *)&srtp->rtp + at, 1);
+        read_line((const uint8_t *)&srtp->rtp + at);
 }
 
+/* What lies behind the cipher's first line is not ours to read. */
 void srtp_expect_cipher(const struct srtp *srtp) {
-    __builtin_prefetch(srtp->rtp.streams.of, 1);
-    for (size_t at = 0; srtp->rtp.cipher && at < CIPHER_SPREAD; at += 64)
+    if (srtp->rtp.streams.of)
+        read_line(srtp->rtp.streams.of);
+    if (srtp->rtp.cipher)
+        read_line(srtp->rtp.cipher);
+    for (size_t at = 64; srtp->rtp.cipher && at < CIPHER_SPREAD; at += 64)
         __builtin_prefetch((const uint8_t *)srtp->rtp.cipher + at);
 }
 

@@ -339,12 +339,10 @@ static struct half *half_of(const struct worker *worker, uint64_t data) {
 /* Whether there was a datagram. */
 static bool receive(const struct half *half, bool at_rtcp, struct datagram *datagram) {
     socklen_t length = sizeof datagram->address;
-    int descriptor = at_rtcp ? half->rtcp : half->rtp;
-    ssize_t size = recvfrom(descriptor, datagram->packet, MAX_PACKET + 1, MSG_DONTWAIT, &datagram->address.any, &length);
+    ssize_t size = recvfrom(at_rtcp ? half->rtcp : half->rtp, datagram->packet, MAX_PACKET + 1, MSG_DONTWAIT, &datagram->address.any, &length);
     if (size < 0) /* gone again: a wrong checksum shows as ready until it is read */
         return false;
     datagram->size = (size_t)size;
-    expect_keys(half);
     return true;
 }
 
@@ -383,26 +381,34 @@ static int receive_some(const struct worker *worker, struct half *half, bool at_
     return arrived;
 }
 
-/* What every socket has, which mostly is one datagram: all are received, then relayed, then sent, for each step finds its code and the next relay's
- * data in the cache. Between any two packets the control side may come in, so that every step looks for its relay again. */
+/* What packets need next, for all of a group before any of them needs it. */
+static void expect_halves(const struct half **halves, int count) {
+    for (int each = 0; each < count; each++)
+        expect_next(halves[each]);
+    for (int each = 0; each < count; each++)
+        expect_ciphers(halves[each]);
+}
+
+/* What every socket has, which mostly is one datagram: all are received, then relayed, then sent, for each step finds its code and the
+ * relays' data in the cache. Between any two packets the control side may come in, so that every step looks for its relay again. */
 static void serve(struct worker *worker, const struct epoll_event *events, int count, double now) {
     struct datagram datagrams[GROUP * MOST_AT_ONCE];
+    const struct half *expected[GROUP * MOST_AT_ONCE];
     uint64_t of[GROUP * MOST_AT_ONCE];
-    int arrived = 0;
+    int arrived = 0, known = 0;
+    for (int each = 0; each < count; each++)
+        expect(worker, WATCHED_INDEX(events[each].data.u64), (events[each].data.u64 & 3) >> 1);
     for (int each = 0; each < count; each++) {
         uint64_t data = events[each].data.u64;
-        if (each + AHEAD < count)
-            expect(worker, WATCHED_INDEX(events[each + AHEAD].data.u64), (events[each + AHEAD].data.u64 & 3) >> 1);
         struct half *half = half_of(worker, data);
         for (int more = half ? receive_some(worker, half, data & 1, &datagrams[arrived]) : 0; more > 0; more--)
             of[arrived++] = data;
         let_control_in(worker);
     }
-    for (int each = 0; each < arrived; each++) {
-        const struct half *half = half_of(worker, of[each]);
-        if (half)
-            expect_ciphers(half);
-    }
+    for (int each = 0; each < arrived; each++)
+        if ((expected[known] = half_of(worker, of[each])))
+            known++;
+    expect_halves(expected, known);
     for (int each = 0; each < arrived; each++) {
         struct half *half = half_of(worker, of[each]);
         if (half)
@@ -449,16 +455,10 @@ static void expect_all(const struct worker *worker, const struct handed *of, int
     for (int each = 0; each < count; each++)
         if (of[each].worker == worker->number)
             expect(worker, (uint32_t)of[each].relay, of[each].side & 1);
-    for (int each = 0; each < count; each++) {
-        half[own] = of[each].worker == worker->number ? half_handed(worker, &of[each]) : NULL;
-        if (!half[own])
-            continue;
-        expect_keys(half[own]);
-        expect_flows(half[own]);
-        own++;
-    }
-    for (int each = 0; each < own; each++)
-        expect_ciphers(half[each]);
+    for (int each = 0; each < count; each++)
+        if (of[each].worker == worker->number && (half[own] = half_handed(worker, &of[each])))
+            own++;
+    expect_halves(half, own);
 }
 
 /* A group of datagrams out of the rings; how many there were. `worker` is whose thread this is, and holds its lock before and after. */
@@ -539,8 +539,7 @@ static void watch_rings(struct worker *worker, bool thick) {
     if (thick != worker->thick)
         worker->tier->watch(worker->tier->self, worker->number, !thick);
     worker->thick = thick;
-    if (!thick)
-        worker->blind = 0;
+    worker->blind = thick ? worker->blind : 0;
 }
 
 static void *work(void *argument) {

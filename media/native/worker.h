@@ -19,9 +19,6 @@
 /* Datagrams received, then relayed, then sent together: each step finds its code in the cache. More would push the packets out of it. */
 #define GROUP 32
 
-/* How many sockets ahead of the one that is read the memory of a relay is asked for: about a microsecond each. */
-#define AHEAD 4
-
 /* When packets come thick (two looks within DENSE), the worker sleeps COALESCE before it looks again, for a wake-up costs as much as several
  * packets: never after a full batch, and never when traffic is thin. Longer saves little more; a packet's delay stays below 3 ms (99th
  * percentile), where 20 are in the packet itself. */
