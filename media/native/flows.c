@@ -150,7 +150,7 @@ static void begin(const struct tier *tier, struct half *half) {
     struct flow_type types[128] = {0};
     uint32_t rates[MAX_CLOCKS] = {0};
     enum flow_mode mode = wanted(tier, half);
-    if (!fill_types(half, types, rates) && mode == FLOW_FORWARD)
+    if (mode != FLOW_NONE && !fill_types(half, types, rates))
         mode = FLOW_USER;
     const union address *to = &half->far->latch.destination;
     struct flow *flow = mode == FLOW_NONE ? NULL : tier->flow_open(tier->self, mode, &half->local, &half->far->local, to);
