@@ -46,17 +46,19 @@ static void unlock_flow(struct flow *flow) { __atomic_store_n(&flow->lock, LOCK_
 
 /* Figures */
 
-static void arrivals_of(const struct reception *reception, struct arrivals *arrivals) {
-    arrivals->started = reception->started;
-    arrivals->ssrc = htonl(reception->ssrc);
-    arrivals->highest = reception->highest;
-    arrivals->seen[0] = (uint64_t)reception->seen;
-    arrivals->seen[1] = (uint64_t)(reception->seen >> 64);
-    arrivals->loss_runs = reception->loss_runs;
-    arrivals->rate = reception->rate;
-    arrivals->timestamp = reception->timestamp;
-    arrivals->jitter = (int64_t)(reception->jitter * (1 << JITTER_SHIFT));
-    arrivals->arrival = reception->rate ? (uint64_t)((reception->transit + reception->timestamp) / reception->rate * 1e9) : 0;
+static void hand_back(const struct half *half, struct flow *flow) {
+    const struct reception *reception = &half->reception;
+    flow->arrivals.started = reception->started;
+    flow->arrivals.ssrc = htonl(reception->ssrc);
+    flow->arrivals.highest = reception->highest;
+    flow->arrivals.seen[0] = (uint64_t)reception->seen;
+    flow->arrivals.seen[1] = (uint64_t)(reception->seen >> 64);
+    flow->arrivals.loss_runs = reception->loss_runs;
+    flow->arrivals.rate = reception->rate;
+    flow->arrivals.timestamp = reception->timestamp;
+    flow->arrivals.jitter = (int64_t)(reception->jitter * (1 << JITTER_SHIFT));
+    flow->arrivals.arrival = reception->rate ? (uint64_t)((reception->transit + reception->timestamp) / reception->rate * 1e9) : 0;
+    flow->allowance = half->allowance;
 }
 
 static void reception_of(const struct arrivals *arrivals, struct reception *reception) {
@@ -69,12 +71,9 @@ static void reception_of(const struct arrivals *arrivals, struct reception *rece
     reception->transit = (double)arrivals->arrival / 1e9 * arrivals->rate - arrivals->timestamp;
 }
 
-/* Only with the lock. */
+/* What was forwarded. Only with the lock. */
 static void fold(struct half *half) {
     struct flow *flow = half->flow;
-    relay_count_elsewhere(half, __atomic_exchange_n(&flow->wrong_source, 0, __ATOMIC_RELAXED));
-    if (flow->mode != FLOW_FORWARD)
-        return;
     reception_of(&flow->arrivals, &half->reception);
     half->allowance = flow->allowance;
     half->counters[PACKETS_RECEIVED] += flow->packets;
@@ -89,19 +88,19 @@ static void fold(struct half *half) {
 }
 
 void flow_take(struct half *half) {
-    if (!half->flow)
+    if (half->flow && __atomic_load_n(&half->flow->wrong_source, __ATOMIC_RELAXED))
+        relay_count_elsewhere(half, __atomic_exchange_n(&half->flow->wrong_source, 0, __ATOMIC_RELAXED));
+    if (!flow_is_forwarded(half))
         return;
     lock_flow(half->flow);
     fold(half);
 }
 
 void flow_give(struct half *half) {
-    struct flow *flow = half->flow;
-    if (!flow)
+    if (!flow_is_forwarded(half))
         return;
-    arrivals_of(&half->reception, &flow->arrivals);
-    flow->allowance = half->allowance;
-    unlock_flow(flow);
+    hand_back(half, half->flow);
+    unlock_flow(half->flow);
 }
 
 /* Beginning and end */
@@ -172,9 +171,8 @@ static void begin(const struct tier *tier, struct half *half) {
     flow->packets = flow->octets = flow->wrong_source = flow->over_rate = 0;
     flow->passed_at = monotonic_ns();
     flow->settled = flow->passed - 1; /* what passed before it was published may still be in the stack */
+    hand_back(half, flow);
     half->flow = flow;
-    lock_flow(flow);
-    flow_give(half);
     if (!tier->flow_publish(tier->self, flow, &half->local)) {
         tier->flow_close(tier->self, flow, &half->local);
         half->flow = NULL;
@@ -185,10 +183,9 @@ void flow_end(const struct tier *tier, struct half *half) {
     struct flow *flow = half->flow;
     if (!flow)
         return;
-    lock_flow(flow);
-    fold(half);
+    flow_take(half);
     flow->mode = FLOW_NONE;
-    unlock_flow(flow);
+    unlock_flow(flow); /* which only what is forwarded needs */
     tier->flow_close(tier->self, flow, &half->local);
     half->flow = NULL;
 }

@@ -34,7 +34,10 @@ struct tier {
     void (*flush)(void *self, int thread);
 };
 
-/* The side's packets and figures, from the kernel to the engine and back. What arrives in between comes to the socket. */
+static inline bool flow_is_forwarded(const struct half *half) { return half->flow && half->flow->mode == FLOW_FORWARD; }
+
+/* The side's figures, and its packets where they are forwarded, from the kernel to the engine and back. What arrives in between comes to the
+ * socket. */
 void flow_take(struct half *half);
 void flow_give(struct half *half);
 

@@ -359,7 +359,7 @@ static void send_out(struct half *half, const struct datagram *datagram) {
 
 /* Through the rules, with the figures that the kernel may be counting at the same time. */
 static void relay_datagram(const struct worker *worker, struct half *half, bool at_rtcp, struct datagram *datagram, double now) {
-    bool shared = half->flow && half->flow->mode == FLOW_FORWARD;
+    bool shared = flow_is_forwarded(half);
     if (shared)
         flow_take(half);
     if (at_rtcp)
