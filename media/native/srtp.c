@@ -267,8 +267,6 @@ void srtp_free(struct srtp *srtp) {
     free(srtp);
 }
 
-static void read_line(const void *at) { (void)*(const volatile uint8_t *)at; }
-
 void srtp_expect(const struct srtp *srtp) {
     for (size_t at = 0; at < sizeof srtp->rtp; at += 64)
         read_line((const uint8_t *)&srtp->rtp + at);

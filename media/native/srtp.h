@@ -66,6 +66,9 @@ bool srtp_is_worn(const struct srtp *srtp);
 
 bool srtp_has_key(const struct srtp *srtp, enum suite suite, const uint8_t *master, const uint8_t *mki, size_t mki_size);
 
+/* Bring that line of memory near (expect.h). */
+static inline void read_line(const void *at) { (void)*(const volatile uint8_t *)at; }
+
 /* Read what `srtp_protect` and `srtp_unprotect` will need, so that it is near: the context, and once it is there the round keys and streams. */
 void srtp_expect(const struct srtp *srtp);
 void srtp_expect_cipher(const struct srtp *srtp);

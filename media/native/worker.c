@@ -323,7 +323,7 @@ static void sweep(struct worker *worker, double now) {
     }
 }
 
-/* Of what may be the relay of a packet. */
+/* Read ahead what may be the relay of a packet. */
 static void expect(const struct worker *worker, uint32_t index, int side) {
     const struct relay *relay = index < worker->room ? worker->relays[index] : NULL;
     if (relay)
