@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from media.api import Digit, Side, SideSpec
+from sbc import native
 from sbc.flow import Flow
 from sbc.frozen import frozen
 from sbc.identity.signature import ToSign
@@ -105,11 +107,30 @@ class CloseRelay:
     relay: str
 
 
-@frozen
+# Made once: making it costs as much as using it.
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+_write_usual = native.json_writer()
+
+
 class WriteRecord:
     """One call attempt, ready for JSON: text, numbers, None and nested dictionaries of them."""
 
-    record: dict[str, object]
+    __match_args__: Final = ("record",)
+    __slots__ = ("_line", "record")
+
+    def __init__(self, record: dict[str, object]) -> None:
+        self.record = record
+        self._line = b""
+
+    def line(self) -> bytes:
+        """As it stands in a file: made once, for more than one of them want it."""
+        if not self._line:
+            line = None if _write_usual is None else _write_usual(self.record)
+            self._line = _encode(self.record).encode() + b"\n" if line is None else line
+        return self._line
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WriteRecord) and self.record == other.record
 
 
 @frozen

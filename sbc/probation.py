@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from sbc.call.record import timestamp
+from sbc.effects import WriteRecord
 from sbc.net.ports import Records
 
 ENOUGH = 20  # attempts
@@ -42,8 +43,8 @@ class Noted:
         self._records = records
         self._tally = tally
 
-    def write(self, record: Mapping[str, object]) -> None:
-        self._tally.note(record)
+    def write(self, record: WriteRecord) -> None:
+        self._tally.note(record.record)
         self._records.write(record)
 
 

@@ -47,6 +47,7 @@ COMPILED = (
     "sbc/recording/recorded.py",
     "sbc/recording/secrets.py",
     "sbc/recording/tape.py",
+    "sbc/recording/wanted.py",
     "sbc/registrar/*.py",
     "sbc/sdp/*.py",
     "sbc/shield/*.py",

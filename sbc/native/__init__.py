@@ -6,7 +6,7 @@ Each of those that read or write takes the usual form and answers None to anythi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from sbc.native.octets import Rows
@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 Name = TypeVar("Name", bound=str)
 Pairs = tuple[tuple[str, str | None], ...]
 Fields = tuple[str, tuple[str, ...]]  # the name of a class, and its fields
-ValuesWriter = Callable[[object, dict[type, Fields], dict[str, tuple[str, ...]], Callable[[object], object]], bytes | None]
+StepsWriter = Callable[
+    [
+        list[object],
+        list[object],
+        list[object],
+        tuple[object, ...],
+        list[Any],
+        list[bytes],
+        dict[type, Fields],
+        dict[str, tuple[str, ...]],
+        Callable[[object], object],
+    ],
+    bytes | None,
+]
 
 
 def rows(known: dict[str, Name], fold: Callable[[str], Name], unwritten: Name) -> Rows[Name] | None:
@@ -49,18 +62,26 @@ def json_writer() -> Callable[[object], bytes | None] | None:
     return write_json
 
 
-def values_writer() -> ValuesWriter | None:
-    """Writes JSON of values of ours.
+def steps_writer() -> StepsWriter | None:
+    """Writes JSON of the steps of a recording, `"times":"…","steps":[…]`, with `[[given …],input,[effects …],fault]` of each;
+    a message is its flow, by number, and its length.
 
-    fields   of the classes whose instances become an array of null, the name of their class and their fields
-    met      is given the fields of those that there were, by name
-    other    makes something of any other value that can be written instead
+    steps     eight of each: input, octets and flow of a message (else b"" and None), monotonic and wall clock in a tuple,
+              the last look at the timers, the end of its part of `given`, that of `effects`, fault
+    given     of all steps
+    effects   of all steps
+    sent      the class of those that are messages, and the names of its fields: octets, flow, key, server name
+    flows     empty; is given those that there are
+    messages  empty; is given the octets of each
+    fields    of the classes whose instances become an array of null, the name of their class and their fields
+    met       is given the fields of those that there were, by name
+    other     makes something of any other value that can be written instead, or its JSON as octets
     """
     try:
-        from sbc.native.octets import write_values
+        from sbc.native.octets import write_steps
     except ImportError:
         return None
-    return write_values
+    return write_steps
 
 
 def signs_finder() -> Callable[[bytes, tuple[bytes, ...]], bool] | None:

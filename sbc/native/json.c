@@ -3,12 +3,13 @@
 
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #define DEEPEST 16
 #define ONES 0x0101010101010101ull /* in each of eight octets: one, the top bit */
 #define TOPS 0x8080808080808080ull
 #define LONGEST_INTEGER 20 /* "-9223372036854775808" */
+
+const char hexadecimal[] = "0123456789abcdef";
 
 static bool is_usual(char octet) {
     return octet >= ' ' && octet <= '~' && octet != '"' && octet != '\\'; /* beyond ASCII: below or above, as `char` is */
@@ -36,8 +37,10 @@ static char short_form(Py_UCS4 letter) {
 }
 
 static bool put_unit(struct writer *writer, unsigned unit) {
-    char text[8];
-    return put(writer, text, (size_t)snprintf(text, sizeof text, "\\u%04x", unit & 0xffff));
+    char text[] = "\\u0000";
+    for (size_t at = 5; at > 1; at--, unit >>= 4)
+        text[at] = hexadecimal[unit & 15];
+    return put(writer, text, 6);
 }
 
 static bool put_letter(struct writer *writer, Py_UCS4 letter) {
@@ -84,8 +87,10 @@ static bool is_all_usual(const char *octets, size_t length) {
     return true;
 }
 
-static bool put_quoted(struct writer *writer, PyObject *text) {
+bool put_quoted(struct writer *writer, PyObject *text) {
     Py_ssize_t length;
+    if (!PyUnicode_Check(text))
+        return false;
     const char *octets = PyUnicode_AsUTF8AndSize(text, &length);
     if (!octets)
         PyErr_Clear(); /* surrogates */
@@ -93,12 +98,9 @@ static bool put_quoted(struct writer *writer, PyObject *text) {
     return put(writer, "\"", 1) && (usual ? put(writer, octets, (size_t)length) : put_escaped(writer, text)) && put(writer, "\"", 1);
 }
 
-static bool put_integer(struct writer *writer, PyObject *number) {
+bool put_number(struct writer *writer, long long value) {
     char text[LONGEST_INTEGER];
     size_t start = sizeof text;
-    long long value = PyLong_AsLongLong(number);
-    if (value == -1 && PyErr_Occurred())
-        return false;
     unsigned long long rest = value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value;
     do
         text[--start] = (char)('0' + rest % 10);
@@ -106,6 +108,11 @@ static bool put_integer(struct writer *writer, PyObject *number) {
     if (value < 0)
         text[--start] = '-';
     return put(writer, text + start, sizeof text - start);
+}
+
+static bool put_integer(struct writer *writer, PyObject *number) {
+    long long value = PyLong_AsLongLong(number);
+    return !(value == -1 && PyErr_Occurred()) && put_number(writer, value);
 }
 
 static bool put_float(struct writer *writer, PyObject *number) {
@@ -165,12 +172,18 @@ static bool put_instance(struct writer *writer, PyObject *instance, PyObject *fi
     return put(writer, "]", 1);
 }
 
+static bool put_octets(struct writer *writer, PyObject *octets) {
+    char *text;
+    Py_ssize_t length;
+    return PyBytes_AsStringAndSize(octets, &text, &length) == 0 && put(writer, text, (size_t)length);
+}
+
 static bool put_other(struct writer *writer, PyObject *value, const struct objects *objects, int depth) {
     PyObject *fields = PyDict_GetItemWithError(objects->fields, (PyObject *)Py_TYPE(value));
     if (fields)
         return put_instance(writer, value, fields, objects, depth);
     PyObject *plain = PyErr_Occurred() ? NULL : PyObject_CallFunctionObjArgs(objects->other, value, NULL);
-    bool fits = plain && put_json(writer, plain, objects, depth + 1);
+    bool fits = plain && (PyBytes_Check(plain) ? put_octets(writer, plain) : put_json(writer, plain, objects, depth + 1));
     Py_XDECREF(plain);
     return fits;
 }

@@ -10,6 +10,7 @@
 #include "json.h"
 #include "rows.h"
 #include "signs.h"
+#include "steps.h"
 #include "writer.h"
 
 #define SLOTS 1024 /* a power of two, some three times the usual ways to write the known names */
@@ -217,8 +218,8 @@ static PyObject *read_params(PyObject *module, PyObject *text) {
 
 /* JSON */
 
-static PyObject *written(struct writer *writer, PyObject *value, const struct objects *objects, const char *end) {
-    if (put_json(writer, value, objects, 0) && put(writer, end, strlen(end)))
+static PyObject *written(const struct writer *writer, bool fits) {
+    if (fits)
         return PyBytes_FromStringAndSize(writer->octets, (Py_ssize_t)writer->size);
     PyErr_Clear(); /* longer than we have room for, or no number */
     Py_RETURN_NONE;
@@ -228,18 +229,20 @@ static PyObject *write_json(PyObject *module, PyObject *value) {
     (void)module;
     char room[LONGEST_WRITTEN];
     struct writer writer = {room, 0, sizeof room};
-    return written(&writer, value, NULL, "\n");
+    return written(&writer, put_json(&writer, value, NULL, 0) && put(&writer, "\n", 1));
 }
 
-static PyObject *write_values(PyObject *module, PyObject *arguments) {
+static PyObject *write_steps(PyObject *module, PyObject *arguments) {
     (void)module;
-    char room[LONGEST_VALUES];
+    char room[LONGEST_STEPS];
     struct writer writer = {room, 0, sizeof room};
-    PyObject *value;
     struct objects objects;
-    if (!PyArg_ParseTuple(arguments, "OO!O!O", &value, &PyDict_Type, &objects.fields, &PyDict_Type, &objects.met, &objects.other))
+    struct reel reel;
+    if (!PyArg_ParseTuple(arguments, "O!O!O!O!O!O!O!O!O", &PyList_Type, &reel.steps, &PyList_Type, &reel.given, &PyList_Type, &reel.effects,
+                          &PyTuple_Type, &reel.sent, &PyList_Type, &reel.flows, &PyList_Type, &reel.messages, &PyDict_Type,
+                          &objects.fields, &PyDict_Type, &objects.met, &objects.other))
         return NULL;
-    return written(&writer, value, &objects, "");
+    return written(&writer, put_steps(&writer, &reel, &objects));
 }
 
 static PyObject *holds_any(PyObject *module, PyObject *arguments) {
@@ -280,7 +283,7 @@ static PyType_Spec rows_spec = {"sbc.native.octets.Rows", sizeof(RowsObject), 0,
 static PyMethodDef functions[] = {
     {"read_params", read_params, METH_O, "The pairs of ;name=value;name; None: unusual."},
     {"write_json", write_json, METH_O, "A line of JSON; None: unusual."},
-    {"write_values", write_values, METH_VARARGS, "JSON of values of ours; None: unusual."},
+    {"write_steps", write_steps, METH_VARARGS, "JSON of the steps of a recording; None: unusual."},
     {"holds_any", holds_any, METH_VARARGS, "Whether octets hold one of the signs, whatever the case."},
     {NULL, NULL, 0, NULL},
 };

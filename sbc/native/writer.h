@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define LONGEST_WRITTEN 8192 /* of a message or a record */
-#define LONGEST_VALUES 65536
+#define LONGEST_STEPS 65536
 
 struct writer {
     char *octets;

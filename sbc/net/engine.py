@@ -266,8 +266,8 @@ class Engine:
                     self._media.send_digit(relay, side, digit)
             case CloseRelay(relay):
                 self._close_relay(relay)
-            case WriteRecord(record):
-                self._records.write(record)
+            case WriteRecord():
+                self._records.write(effect)
             case StoreBindings(account, bindings):
                 self._registrations.store(account, bindings)
             case ForgetBindings(account):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from sbc.clock import Now
-from sbc.effects import Effect, Recorded, Send
+from sbc.effects import Effect, Recorded, Send, WriteRecord
 from sbc.errors import SipError
 from sbc.flow import Flow
 from sbc.identity.signature import ToSign
@@ -165,7 +165,7 @@ class Signatures(Protocol):
 
 
 class Records(Protocol):
-    def write(self, record: Mapping[str, object]) -> None: ...
+    def write(self, record: WriteRecord) -> None: ...
 
 
 class Registrations(Protocol):

@@ -7,9 +7,10 @@ from sbc.core import Core
 from sbc.effects import Effect, KeepRecording, Log
 from sbc.flow import Flow
 from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged
-from sbc.policy.snapshot import Party, Snapshot
+from sbc.policy.snapshot import Snapshot
 from sbc.recording.recorded import Recorded
-from sbc.recording.tape import Recorder, Reel, Tape
+from sbc.recording.tape import NOTHING, Recorder, Tape
+from sbc.recording.wanted import wanted_unfinished
 from sbc.registrar.outbound_rules import Outlook
 from sbc.shield.queue import Rank
 from sbc.sip.fields.via import Via
@@ -50,10 +51,12 @@ class RecordingCore:
         if isinstance(happened, DrainEnded):
             self._shutting_down = True
         if self._shutting_down:  # nobody will wake us once more
-            while recorder.ending:
-                self._finish(recorder.ending.popleft())
+            for tape in (*recorder.complete, *recorder.ending):
+                self._finish(tape)
+            recorder.complete.clear()
+            recorder.ending.clear()
         begun = recorder.begun
-        if begun is not None and begun.reel.steps and begun.reel.call is None and self.core.busy() == before:
+        if begun is not None and begun.reel.steps and not begun.call and self.core.busy() == before:
             recorder.forget(begun)  # refused before it was an attempt: nothing more will come of it
 
     def _receive_for_all(self, happened: PolicyChanged | DrainBegun, now: Now) -> None:
@@ -75,9 +78,12 @@ class RecordingCore:
         recorder.fired = now.monotonic
         end = self._next_end()
         if end is not None and end <= now.monotonic:
-            for tapes in (recorder.complete, recorder.ending):
-                while tapes and (tapes[0].until or 0.0) <= now.monotonic:
-                    self._finish(tapes.popleft())
+            complete, ending = recorder.complete, recorder.ending
+            while complete and (complete[0].until or 0.0) <= now.monotonic:
+                self._finish(complete.popleft())
+            for tape in [tape for tape in ending if (tape.until or 0.0) <= now.monotonic]:
+                del ending[tape]
+                self._finish(tape)
 
     def next_timeout(self) -> float | None:
         due, end = self.core.next_timeout(), self._next_end()
@@ -85,11 +91,9 @@ class RecordingCore:
 
     def _next_end(self) -> float | None:
         """When tapes are finished next: some together, for the first of them pays for all that the others find at hand."""
-        complete, ending = self._recorder.complete, self._recorder.ending
-        while ending and ending[0].over and not ending[0].reel.steps:  # it was complete before its time
-            ending.popleft()
-        tapes = complete or ending
-        return (tapes[0].until or 0.0) + TOGETHER_S if tapes else None
+        for tape in self._recorder.complete or self._recorder.ending:
+            return (tape.until or 0.0) + TOGETHER_S
+        return None
 
     def take_effects(self) -> list[Effect]:
         effects = self.core.take_effects()
@@ -132,40 +136,14 @@ class RecordingCore:
         return self.core.ask(question, now)
 
     def _finish(self, tape: Tape) -> None:
-        if not tape.reel.steps:  # it is already
-            return
         self._recorder.forget(tape)
-        reel, tape.reel = tape.reel, Reel()  # timers that still run know the tape
-        if wanted(tape, reel):
+        reel, tape.reel = tape.reel, NOTHING  # timers that still run know the tape
+        if not tape.call:
+            kept = wanted_unfinished(tape.snapshot, tape.party)
+        else:
+            kept = tape.wants == "always" or (tape.wants == "failed" and reel.broke())
+        if kept:
             self._effects.append(KeepRecording(Recorded(tape, reel, self._ids)))
         if self._recorder.skipped:
             self._effects.append(Log("warning", "calls not recorded", {"calls": self._recorder.skipped, "why": "memory"}))
             self._recorder.skipped = 0
-
-
-def wanted(tape: Tape, reel: Reel) -> bool:
-    """Whether one of the parties of the call wants it kept. How a call would have ended that was cut or that broke, nobody knows."""
-    if reel.call is None:
-        caller = _party(tape.snapshot, tape.party)
-        return caller is not None and caller.record != "never"
-    record = reel.call.record
-    attempts = record["attempts"]
-    names = {party_name(record["a"]), party_name(record["b"])}
-    if isinstance(attempts, list):
-        names.update([attempt["target"] for attempt in attempts])
-    modes = [party.record for name in names if (party := _party(tape.snapshot, name)) is not None]
-    return "always" in modes or ("failed" in modes and (failed(record) or any(step.fault for step in reel.steps)))
-
-
-def failed(record: dict[str, object]) -> bool:
-    """Not answered, unless the caller gave up; or ended by us."""
-    return record["released_by"] == "sbc" or (record["answered"] is None and record["released_by"] != "a")
-
-
-def party_name(leg: object) -> str:
-    """Of side `a` or `b` of a call record; "" when there was none."""
-    return str(leg.get("trunk") or leg.get("user") or "") if isinstance(leg, dict) else ""
-
-
-def _party(snapshot: Snapshot, name: str) -> Party | None:
-    return snapshot.trunks.get(name) or snapshot.users.get(name)

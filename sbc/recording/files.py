@@ -7,7 +7,7 @@ JSON, which says how long each recording is, and the recordings one behind the o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sbc.effects import Recorded
 
@@ -38,9 +38,17 @@ def unbundled(data: bytes) -> list[tuple[str, bytes]]:
     return calls
 
 
-def name_of(recordings: Sequence[Recorded]) -> str:
+def policies_of(recordings: Sequence[Recorded]) -> dict[str, Recorded]:
+    """By digest, and whom to ask for it; mostly all have the same."""
+    policies: dict[str, Recorded] = {}
+    for recording in recordings:
+        for digest in recording.digests():
+            policies.setdefault(digest, recording)
+    return policies
+
+
+def name_of(recordings: Sequence[Recorded], digests: Iterable[str]) -> str:
     first, more = recordings[0], len(recordings) - 1
-    digests = dict.fromkeys([digest for recording in recordings for digest in recording.digests()])
     return ".".join([first.began(), first.call() + (f"+{more}" if more else ""), *digests]) + SUFFIX
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from media import api
 from media.api import Digit, Keys
 from sbc import effects, inputs
-from sbc.effects import Send
+from sbc.effects import Send, WriteRecord
 from sbc.flow import Flow
 from sbc.identity import signature, verdict
 from sbc.inputs import PolicyChanged, Resolved
@@ -60,6 +60,10 @@ class Plain:
         """
         if isinstance(value, bytes):
             return self._bytes(value)
+        if isinstance(value, PolicyChanged):
+            return value.snapshot.digest
+        if isinstance(value, Resolved):
+            return self(value)  # a table: its keys are more than text
         if isinstance(value, Keys):
             self.classes["Keys"] = KEYS
             more = [self.compact(each) for each in value.more]
@@ -167,5 +171,5 @@ def names_of(kind: Any) -> tuple[tuple[str, ...], Callable[[object], tuple[objec
 WRITTEN_OUT: dict[type, tuple[str, tuple[str, ...]]] = {
     kind: (name, names_of(kind)[0])
     for name, kind in classes_of(api, effects, inputs, limits, locate, rules, signature, verdict).items()
-    if hasattr(kind, FIELDS) and kind not in (Keys, Digit, Send, PolicyChanged, Resolved)
+    if hasattr(kind, FIELDS) and kind not in (Keys, Digit, Send, WriteRecord, PolicyChanged, Resolved)
 }

@@ -7,21 +7,24 @@ are exact only with all their digits. See docs/recordings.md.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from struct import pack
 
 from sbc import __version__, native
 from sbc.clock import Ids
-from sbc.effects import Send
+from sbc.effects import Send, WriteRecord
 from sbc.flow import Flow
-from sbc.inputs import PolicyChanged, Resolved
 from sbc.recording.plain import DIRECT, WRITTEN_OUT, Plain
-from sbc.recording.secrets import Secrets
-from sbc.recording.tape import Reel, Tape
+from sbc.recording.secrets import Secrets, may_hold_any
+from sbc.recording.tape import NOTHING, Line, Reel, Tape
 
 FORMAT = 4
-WRITE = native.values_writer()
+WRITE = native.steps_writer()
+WRITE_USUAL = native.json_writer()
+RECORD = "WriteRecord"
+SENT = (Send, "data", "flow", "key", "server_name")
 
 
 class Recorded:
@@ -31,9 +34,10 @@ class Recorded:
         self._reel = reel
         self._ids = ids
         self._policies = tape.policies
+        self._digests = tuple(dict.fromkeys([snapshot.digest for snapshot in tape.policies]))
         self._draining = tape.draining
         self._cut = tape.cut
-        self._call = call_of(reel)
+        self._call = tape.call or first_tag(reel)
         self._wall = reel.steps[0].now.wall
         self._octets = b""
 
@@ -44,7 +48,7 @@ class Recorded:
         return began(self._wall)
 
     def digests(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([snapshot.digest for snapshot in self._policies]))
+        return self._digests
 
     def policy(self, digest: str) -> bytes:
         """That policy without its passwords, for a file of its own. KeyError: another policy."""
@@ -55,44 +59,30 @@ class Recorded:
         """All of it. The first time it is made, and what the call consisted of is given up."""
         if not self._octets:
             self._octets = self._written()
-            self._reel = Reel()
+            self._reel = NOTHING
         return self._octets
 
     def _written(self) -> bytes:
-        pen = _Pen(Plain(Secrets(self._ids.random)))
-        text = pen.quickly(self._content(pen))
-        if text is None:  # longer than usual, mostly
-            pen = _Pen(pen.plain)
-            text = json.JSONEncoder(separators=(",", ":"), default=pen.other).encode(self._content(pen)).encode()
-        return b"".join([text, b"\n", *pen.plain.secrets.all_octets(pen.messages)])
-
-    def _content(self, pen: _Pen) -> dict[str, object]:
-        reel = self._reel
-        times: list[float] = []
-        steps: list[object] = []
-        given = effects = 0
-        for step in reel.steps:
-            now = step.now
-            times += (now.monotonic, now.wall, step.fired)
-            what: object = step.happened if step.flow is None else pen.message(step.octets, step.flow)
-            steps.append((pen.given(reel.given[given : step.given]), what, pen.sent(reel.effects[effects : step.effects]), step.fault))
-            given, effects = step.given, step.effects
-        return {
+        reel, pen = self._reel, _Pen(Plain(Secrets(self._ids.random)))
+        steps = pen.steps(reel)
+        heading = {
             "format": FORMAT,
             "sbc": __version__,
             "call": self._call,
-            "policy": self._policies[0].digest,
+            "policy": self._digests[0],
             "draining": self._draining,
             "cut": self._cut,
-            "times": pack(f"<{len(times)}d", *times).hex(),
-            "steps": steps,
             "flows": pen.flows,
-            "classes": pen.plain.classes,  # whoever writes all this comes to these last: all steps are done by then
         }
+        line = (_object(heading), b",", steps, b',"classes":', _classes(pen.plain.classes), b"}\n")
+        octets, secrets = b"".join([*line, *pen.messages]), pen.plain.secrets
+        if may_hold_any(octets):
+            octets = b"".join([*line, *[secrets.octets(message) for message in pen.messages]])
+        return octets
 
 
 class _Pen:
-    """What is written for what JSON has no kind for.
+    """What is written of a reel.
 
     flows     those that there were, by number
     messages  in the order of the steps
@@ -102,39 +92,80 @@ class _Pen:
         self.plain = plain
         self.flows: list[Flow] = []
         self.messages: list[bytes] = []
-        self._numbers: dict[int, int] = {}  # of flows by their identity, which is less to look at than a flow
 
-    def quickly(self, content: dict[str, object]) -> bytes | None:
-        """JSON; None: not of the usual form."""
-        return None if WRITE is None else WRITE(content, WRITTEN_OUT, self.plain.classes, self.other)
+    def steps(self, reel: Reel) -> bytes:
+        """With their times, as JSON."""
+        given = reel.given
+        for at in range(1, len(given), 2):
+            if type(given[at]) not in DIRECT:
+                given[at] = self.plain.answer(given[at])
+        return self._quickly(reel) or self._encoded(reel)
 
-    def given(self, given: list[object]) -> list[object]:
-        for value in given:
-            if type(value) not in DIRECT:
-                return [value if type(value) in DIRECT else self.plain.answer(value) for value in given]
-        return given
+    def _quickly(self, reel: Reel) -> bytes | None:
+        """None: not of the usual form; longer, mostly."""
+        if WRITE is None:
+            return None
+        rows: list[object] = []
+        for step in reel.steps:
+            rows += (step.happened, step.octets, step.flow, step.now, step.fired, step.given, step.effects, step.fault)
+        return WRITE(rows, reel.given, reel.effects, SENT, self.flows, self.messages, WRITTEN_OUT, self.plain.classes, self._other)
 
-    def sent(self, effects: list[object]) -> list[object]:
-        return [(*self.message(each.data, each.flow), each.key, each.server_name) if isinstance(each, Send) else each for each in effects]
+    def _encoded(self, reel: Reel) -> bytes:
+        self.flows.clear()
+        self.messages.clear()
+        times: list[float] = []
+        steps: list[object] = []
+        given = effects = 0
+        for step in reel.steps:
+            times += (*step.now, step.fired)
+            what: object = step.happened if step.flow is None else self._message(step.octets, step.flow)
+            sent = [self._sent(effect) for effect in reel.effects[effects : step.effects]]
+            steps.append((reel.given[given : step.given], what, sent, step.fault))
+            given, effects = step.given, step.effects
+        heading = {"times": pack(f"<{len(times)}d", *times).hex(), "steps": steps}
+        return _encode(heading, self.plain.compact)[1:-1]
 
-    def message(self, octets: bytes, flow: Flow) -> tuple[int, int]:
+    def _sent(self, effect: object) -> object:
+        if isinstance(effect, Send):
+            return *self._message(effect.data, effect.flow), effect.key, effect.server_name
+        return WriteRecord(json.loads(effect.octets)) if isinstance(effect, Line) else effect
+
+    def _message(self, octets: bytes, flow: Flow) -> tuple[int, int]:
         self.messages.append(octets)
-        return self._flow(flow), len(octets)
+        if flow not in self.flows:
+            self.flows.append(flow)
+        return self.flows.index(flow), len(octets)
 
-    def other(self, value: object) -> object:
-        if isinstance(value, PolicyChanged):
-            return value.snapshot.digest
-        if isinstance(value, Resolved):
-            return self.plain(value)  # a table: its keys are more than text
+    def _other(self, value: object) -> object:
+        if isinstance(value, Line):
+            self.plain.classes[RECORD] = ("record",)
+            return b'[null,"%s",%s]' % (b"WriteRecord", value.octets[:-1])
         return self.plain.compact(value)
 
-    def _flow(self, flow: Flow) -> int:
-        number = self._numbers.get(id(flow))
-        if number is None:
-            if flow not in self.flows:
-                self.flows.append(flow)
-            number = self._numbers[id(flow)] = self.flows.index(flow)
-        return number
+
+def _encode(value: object, default: Callable[[object], object] = str) -> bytes:
+    return json.JSONEncoder(separators=(",", ":"), default=default).encode(value).encode()
+
+
+def _object(value: dict[str, object]) -> bytes:
+    """As JSON, but for its end."""
+    usual = WRITE_USUAL(value) if WRITE_USUAL is not None else None
+    return usual[:-2] if usual is not None else _encode(value)[:-1]
+
+
+CLASSES: dict[tuple[str, ...], bytes] = {}
+MOST_CLASSES = 256  # sets of them; most calls have one of a few
+
+
+def _classes(classes: dict[str, tuple[str, ...]]) -> bytes:
+    """As JSON."""
+    names = tuple(classes)
+    written = CLASSES.get(names)
+    if written is None:
+        if len(CLASSES) >= MOST_CLASSES:
+            CLASSES.clear()
+        written = CLASSES[names] = _encode(classes)
+    return written
 
 
 def began(wall: float) -> str:
@@ -148,8 +179,6 @@ def _second(wall: int) -> str:
     return datetime.fromtimestamp(wall, UTC).strftime("%Y%m%dT%H%M%S")
 
 
-def call_of(reel: Reel) -> str:
-    """The identifier of its call record; of a call that never had one the first tag that was drawn for it, which would have been it."""
-    if reel.call is not None:
-        return str(reel.call.record["id"])
+def first_tag(reel: Reel) -> str:
+    """That was drawn for a call: it would have been the identifier of its record."""
     return str(reel.given[reel.given.index("tag") + 1]) if "tag" in reel.given else "unknown"

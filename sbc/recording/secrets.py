@@ -38,6 +38,11 @@ def holds_any(octets: bytes, signs: tuple[bytes, ...]) -> bool:
 HOLDS_ANY = native.signs_finder() or holds_any
 
 
+def may_hold_any(octets: bytes) -> bool:
+    """Whether there may be secrets in many messages: in those of most calls there are none."""
+    return HOLDS_ANY(octets, SIGNS)
+
+
 class Secrets:
     """`draw` gives random octets: with some that nobody knows any more once the recording is written keys are replaced. None: they stay."""
 
@@ -67,12 +72,6 @@ class Secrets:
             if DIGITS.search(head + b"\r"):
                 message = head + end + LINE_OF_DIGITS.sub(_blanked, body)
         return message
-
-    def all_octets(self, messages: list[bytes]) -> list[bytes]:
-        """The same for many: most calls have nothing to hide."""
-        if HOLDS_ANY(b"".join(messages), SIGNS):
-            return [self.octets(message) for message in messages]
-        return messages
 
     def _inline(self, found: re.Match[bytes]) -> bytes:
         text = found[1]

@@ -38,7 +38,8 @@ from sbc.inputs import (
     UsageFound,
     Verified,
 )
-from sbc.policy.snapshot import Snapshot
+from sbc.policy.snapshot import Record, Snapshot
+from sbc.recording.wanted import wanted
 from sbc.sip.server import ServerKey, server_key
 from sbc.tap import Action, Named
 
@@ -78,32 +79,46 @@ class Step:
         self.fault = ""
 
 
+class Line:
+    """The record of a call as it stands in its file, in place of what it was made of."""
+
+    __slots__ = ("octets",)
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+
+
 class Reel:
     """The steps of a call, and what they consist of in one row each: the less there is to keep, the less it costs to have kept it.
 
     given    what the core drew and was answered, in order: kind, value, kind, value …
     effects  what it gave
-    call     the record of the call, once written
     """
 
-    __slots__ = ("call", "effects", "given", "steps")
+    __slots__ = ("effects", "given", "steps")
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.given: list[object] = []
         self.effects: list[object] = []
-        self.call: WriteRecord | None = None
 
     def end(self, step: Step) -> None:
         """What was put down since the step before belongs to this one, which is the last."""
         step.given = len(self.given)
         step.effects = len(self.effects)
 
+    def broke(self) -> bool:
+        """Whether the core itself failed."""
+        return any(step.fault for step in self.steps)
+
     def drop_last(self) -> None:
         self.steps.pop()
         last = self.steps[-1] if self.steps else None
         del self.given[last.given if last is not None else 0 :]
         del self.effects[last.effects if last is not None else 0 :]
+
+
+NOTHING = Reel()  # in place of one that was taken
 
 
 class Tape:
@@ -114,13 +129,15 @@ class Tape:
     party     the name of the caller's trunk or user
     draining  whether new calls were refused when it began
     reel      its steps; taken from it at its end
+    call      the identifier of its record, once written; "": it is not
+    wants     what that says of who wants it kept: a word of `record` in the policy
     byes      the branches of those that are not answered; None: none was sent
     until     monotonic instant when the tape ends, once that is known
     cut       it had grown too long
     over      nothing is added any more
     """
 
-    __slots__ = ("byes", "cut", "draining", "keys", "over", "party", "policies", "reel", "size", "snapshot", "until")
+    __slots__ = ("byes", "call", "cut", "draining", "keys", "over", "party", "policies", "reel", "size", "snapshot", "until", "wants")
 
     def __init__(self, snapshot: Snapshot, party: str, draining: bool) -> None:
         self.snapshot = snapshot
@@ -128,6 +145,8 @@ class Tape:
         self.party = party
         self.draining = draining
         self.reel = Reel()
+        self.call = ""
+        self.wants: Record = "never"
         self.keys: list[Key] = []
         self.size = 0
         self.byes: set[str] | None = None
@@ -144,8 +163,8 @@ class Recorder:
         self.snapshot: Snapshot | None = None  # the current one
         self.draining = False
         self.fired = float("-inf")
-        self.ending: deque[Tape] = deque()  # in the order in which their tails run out
-        self.complete: deque[Tape] = deque()  # of these, those of which nothing more is to come
+        self.ending: dict[Tape, None] = {}  # in the order in which their tails run out
+        self.complete: deque[Tape] = deque()  # those of which nothing more is to come
         self.skipped = 0  # calls not recorded for want of memory
         self._size = 0
         self.living: dict[Tape, None] = {}
@@ -156,6 +175,7 @@ class Recorder:
         self._tape: Tape | None = None
         self._step: Step | None = None
         self._mark = 0
+        self._invitation: ServerKey | None = None  # what the INVITE under way is matched by, once that was asked
         self._happened: Input | None = None
         self._now = Now(0.0, 0.0)
 
@@ -165,7 +185,7 @@ class Recorder:
         """The core is about to be given this."""
         self._happened = happened
         self._now = now
-        self.begun = None
+        self.begun = self._invitation = None
         tape = self._tapes.get(happened.response.via.branch) if isinstance(happened, ResponseIn) else self._owner(happened)
         if tape is not None and not tape.over:
             self._open(tape, now, happened)
@@ -190,32 +210,32 @@ class Recorder:
         if tape is None or step is None:
             return
         size = STEP_COST + len(step.octets)
-        if len(self._emitted) > self._mark:
-            effects = self._emitted[self._mark :]
-            tape.reel.effects += effects
-            size += EFFECT_COST * len(effects)
-            for effect in effects:
-                if isinstance(effect, Send):
-                    size += len(effect.data)
-                    if effect.data.startswith(b"BYE "):
-                        tape.byes = (tape.byes or set()) | {effect.key}
-                elif isinstance(effect, WriteRecord):
-                    tape.reel.call = effect
-                    self._let_end(tape, step.now)
+        effects = tape.reel.effects
+        start = len(effects)
+        effects += self._emitted[self._mark :]
+        for at in range(start, len(effects)):
+            effect = effects[at]
+            size += EFFECT_COST
+            if isinstance(effect, Send):
+                size += len(effect.data)
+                if effect.data.startswith(b"BYE "):
+                    tape.byes = (tape.byes or set()) | {effect.key}
+            elif isinstance(effect, WriteRecord):
+                effects[at] = Line(effect.line())
+                tape.call = str(effect.record["id"])
+                tape.wants = wanted(tape.snapshot, effect.record)
+                self._let_end(tape, step.now)
         tape.reel.end(step)
         tape.size += size
         self._size += size
         if fault is not None:
             step.fault = type(fault).__name__
             self._let_end(tape, step.now)
-        elif tape.reel.call is not None and tape.byes is not None and not tape.byes and (tape.until or 0.0) > step.now.monotonic:
-            tape.until = step.now.monotonic
-            self.complete.append(tape)
+        elif tape.call and tape.byes is not None and not tape.byes:
+            self._end(tape, step.now)
         if tape.size > LARGEST_TAPE:
             tape.cut = tape.over = True
-            if tape.until is None:
-                tape.until = step.now.monotonic
-                self.ending.appendleft(tape)
+            self._end(tape, step.now)
 
     def forget(self, tape: Tape) -> None:
         """It is over: nothing leads to it any more. Its reel is the caller's."""
@@ -233,7 +253,8 @@ class Recorder:
             request = happened.request
             tape = tapes.get(request.to.tag)
             if tape is None and request.method in INVITATION:
-                tape = tapes.get(server_key(request, "INVITE", happened.flow))
+                self._invitation = server_key(request, "INVITE", happened.flow)
+                tape = tapes.get(self._invitation)
             return tape
         match happened:
             case ResponseIn(response):
@@ -272,9 +293,16 @@ class Recorder:
         self._mark = len(self._emitted)
 
     def _let_end(self, tape: Tape, now: Now) -> None:
+        """After its tail."""
         if tape.until is None:
             tape.until = now.monotonic + TAIL_S
-            self.ending.append(tape)
+            self.ending[tape] = None
+
+    def _end(self, tape: Tape, now: Now) -> None:
+        if tape.until is None or tape in self.ending:
+            self.ending.pop(tape, None)
+            tape.until = now.monotonic
+            self.complete.append(tape)
 
     # The tap
 
@@ -329,7 +357,7 @@ class Recorder:
         tape = Tape(self.snapshot, party.name, self.draining)
         self.begun = tape
         self.living[tape] = None
-        key = server_key(happened.request, "INVITE", happened.flow)
+        key = self._invitation or server_key(happened.request, "INVITE", happened.flow)
         self._tapes[key] = tape
         tape.keys.append(key)
         self._open(tape, self._now, happened)
@@ -361,9 +389,7 @@ class Recorder:
             self.forget(tape)
             return
         tape.cut = tape.over = True
-        if tape.until is None:
-            tape.until = self._now.monotonic
-            self.ending.appendleft(tape)
+        self._end(tape, self._now)
 
     # The identifiers
 

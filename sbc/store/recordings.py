@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sbc.effects import Recorded
-from sbc.recording.files import SUFFIX, bundled, calls_in, digests_in, name_of, policy_name
+from sbc.recording.files import SUFFIX, bundled, calls_in, digests_in, name_of, policies_of, policy_name
 
 FLUSH_AFTER = 1.0  # seconds
 # What recording costs is a small part of the call, whatever the rate; but a flood of calls shall not be one of octets on the disk, too.
@@ -113,11 +113,11 @@ class Shelf:
 
     def add(self, recordings: Sequence[Recorded]) -> None:
         """As one file."""
-        for recording in recordings:
-            for digest in recording.digests():
-                if digest not in self._policies:
-                    self._add_policy(digest, recording.policy(digest))
-        name = name_of(recordings)
+        policies = policies_of(recordings)
+        for digest, recording in policies.items():
+            if digest not in self._policies:
+                self._add_policy(digest, recording.policy(digest))
+        name = name_of(recordings, policies)
         pieces = bundled([(recording.call(), recording.encode()) for recording in recordings])
         self._write(name, pieces)
         self._take_in(name, sum(map(len, pieces)))

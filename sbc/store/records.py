@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sbc import native
+from sbc.effects import WriteRecord
 from sbc.errors import ConfigError
 
 FLUSH_AFTER = 0.5  # seconds; a record is on its way to the disk at most 1 s after its call
 BACKLOG = 100_000  # records kept while the disk is full or stuck: two minutes at 700 calls/s, some 100 MB; then the newest are lost
-
-
-# Made once: making it costs as much as using it.
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
-_write_usual = native.json_writer()
-
-
-def line_of(record: Mapping[str, object]) -> bytes:
-    """A record as it stands in the file."""
-    line = None if _write_usual is None else _write_usual(record)
-    return _encode(record).encode() + b"\n" if line is None else line
 
 
 class RecordFile:
@@ -46,11 +34,11 @@ class RecordFile:
         self.written = 0
         self.lost = 0
 
-    def write(self, record: Mapping[str, object]) -> None:
+    def write(self, record: WriteRecord) -> None:
         if len(self._lines) >= BACKLOG:
             self.lost += 1
             return
-        self._lines.append(line_of(record))
+        self._lines.append(record.line())
         self._arm()
 
     def reopen(self) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from struct import pack
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc.native.octets import holds_any, write_json, write_values
+from sbc.native.octets import holds_any, write_json, write_steps
 from tests.fuzz.mutate import CHEAP
 
 
@@ -80,25 +82,80 @@ class Pair:
         self.one, self.two = one, two
 
 
+class Letter:
+    """What is sent."""
+
+    def __init__(self, octets: object, way: object, key: object = "k", name: object = "") -> None:
+        self.octets, self.way, self.key, self.name = octets, way, key, name
+
+
+LETTER = (Letter, "octets", "way", "key", "name")
+AT = ((1.0, 2.0), 0.0)
+PAIR: dict[type, tuple[str, tuple[str, ...]]] = {Pair: ("Pair", ("one", "two"))}
+
+
+def written(steps: list[object], given: list[object], effects: list[object]) -> tuple[bytes | None, list[str], list[bytes], set[str]]:
+    ways: list[str] = []
+    messages: list[bytes] = []
+    met: dict[str, tuple[str, ...]] = {}
+    text = write_steps(steps, given, effects, LETTER, ways, messages, PAIR, met, lambda value: b"[0]" if value == b"0" else len(str(value)))
+    return text, ways, messages, set(met)
+
+
 @CHEAP
 @given(VALUES, VALUES)
-def test_values_of_ours(one: object, two: object) -> None:
-    def other(value: object) -> object:
-        assert isinstance(value, bytes)
-        return len(value)
-
+def test_steps(one: object, two: object) -> None:
     def default(value: object) -> object:
-        return [None, "Pair", value.one, value.two] if isinstance(value, Pair) else other(value)
+        return [None, "Pair", value.one, value.two] if isinstance(value, Pair) else [0] if value == b"0" else len(str(value))
 
-    value = [Pair(one, b"1234"), {"two": Pair(two, Pair(1, b""))}]
-    met: dict[str, tuple[str, ...]] = {}
-    expected = json.dumps(value, separators=(",", ":"), default=default).encode()
-    assert write_values(value, {Pair: ("Pair", ("one", "two"))}, met, other) in (None, expected)
-    assert met == {"Pair": ("one", "two")}
+    way, same = "a way", "".join(["a ", "way"])
+    times = [(1.5, -0.0), (float("inf"), 5e-324), (0.1, 2.0)]
+    steps: list[object] = [None, b"in", way, times[0], float("-inf"), 1, 3, ""]
+    steps += [Pair(one, Pair(two, b"0")), b"", None, times[1], 3.0, 2, 3, "Fault"]
+    steps += [None, b"", None, times[2], 4, 2, 4, ""]
+    given: list[object] = [one, b"four"]
+    effects: list[object] = [Letter(b"out", "another", "ä"), two, Letter(b"", same), [Pair(1, two)]]
+    expected = [
+        [[one], [0, 2], [[1, 3, "ä", ""], two, [0, 0, "k", ""]], ""],
+        [[b"four"], steps[8], [], "Fault"],
+        [[], None, [[Pair(1, two)]], ""],
+    ]
+    text, ways, messages, met = written(steps, given, effects)
+    if text is not None:
+        hexadecimal = pack("<9d", *times[0], float("-inf"), *times[1], 3.0, *times[2], 4.0).hex()
+        told = json.dumps({"times": hexadecimal, "steps": expected}, separators=(",", ":"), default=default)
+        assert text.decode() == told[1:-1]
+        assert (ways, messages, met) == ([way, "another"], [b"in", b"out", b""], {"Pair"})
+    else:
+        assert write_json([one]) is None or write_json([two]) is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "effects"),
+    [
+        pytest.param([Pair(1, 2), b"", None, *AT, 0, 0], [], id="not eight of each"),
+        pytest.param([1, b"", None, (1.0,), 0.0, 0, 0, ""], [], id="one clock"),
+        pytest.param([1, b"", None, 1.0, 0.0, 0, 0, ""], [], id="no tuple of clocks"),
+        pytest.param([1, b"", None, (1.0, 2.0), "now", 0, 0, ""], [], id="an instant that is no number"),
+        pytest.param([Pair(1, 2), b"", None, *AT, 1, 0, ""], [], id="more given than there is"),
+        pytest.param([Pair(1, 2), b"", None, *AT, 0, 2, ""], [1], id="more effects than there are"),
+        pytest.param([1, b"", None, *AT, 0, 1, "", 1, b"", None, *AT, 0, 0, ""], [1], id="an end before the one before"),
+        pytest.param([1, b"", None, *AT, 0, -1, ""], [1], id="an end before the start"),
+        pytest.param([1, b"", None, *AT, 0, "1", ""], [1], id="an end that is no number"),
+        pytest.param([1, "", "way", *AT, 0, 0, ""], [], id="a message that is no octets"),
+        pytest.param([1, b"", None, *AT, 0, 1, ""], [Letter("", "way")], id="no octets to send"),
+        pytest.param([1, b"", None, *AT, 0, 1, ""], [Letter(b"", "way", 1)], id="a key that is no text"),
+        pytest.param([1, b"", None, *AT, 0, 0, None], [], id="no fault"),
+    ],
+)
+def test_steps_of_another_form_are_left_to_python(steps: list[object], effects: list[object]) -> None:
+    assert written(steps, [], effects)[0] is None
 
 
 def test_a_value_without_one_of_its_fields_is_left_to_python() -> None:
-    assert write_values([Pair(1, 2)], {Pair: ("Pair", ("three",))}, {}, str) is None
+    steps: list[object] = [Pair(1, 2), b"", None, *AT, 0, 0, ""]
+    assert write_steps(steps, [], [], LETTER, [], [], {Pair: ("Pair", ("three",))}, {}, str) is None
+    assert write_steps(steps, [], [], LETTER[:-1], [], [], PAIR, {}, str) is None
 
 
 @CHEAP

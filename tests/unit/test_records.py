@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sbc.effects import WriteRecord
 from sbc.errors import ConfigError
 from sbc.store import records
 from sbc.store.records import RecordFile
@@ -28,13 +29,13 @@ def test_records_reach_the_file_by_themselves(tmp_path: Path) -> None:
     async def scene() -> None:
         path = tmp_path / "var" / "records.jsonl"
         file, failures = open_records(path)
-        file.write({"call": 1, "to": "a\n\u2028b", "nested": {"x": None}})
-        file.write({"call": 2})
+        file.write(WriteRecord({"call": 1, "to": "a\n\u2028b", "nested": {"x": None}}))
+        file.write(WriteRecord({"call": 2}))
         await until(lambda: file.written == 2, 1.0)
         assert lines(path) == [{"call": 1, "to": "a\n\u2028b", "nested": {"x": None}}, {"call": 2}]
         assert path.read_bytes().count(b"\n") == 2
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        file.write({"call": 3})
+        file.write(WriteRecord({"call": 3}))
         file.close()
         assert [line["call"] for line in lines(path)] == [1, 2, 3]
         assert failures == []
@@ -47,7 +48,7 @@ def test_appends_after_a_torn_line(tmp_path: Path) -> None:
         path = tmp_path / "records.jsonl"
         path.write_text('{"call":1}\n{"cal')
         file, _ = open_records(path)
-        file.write({"call": 2})
+        file.write(WriteRecord({"call": 2}))
         file.close()
         assert path.read_text() == '{"call":1}\n{"cal\n{"call":2}\n'
 
@@ -58,11 +59,11 @@ def test_rotation(tmp_path: Path) -> None:
     async def scene() -> None:
         path = tmp_path / "records.jsonl"
         file, _ = open_records(path)
-        file.write({"call": 1})
+        file.write(WriteRecord({"call": 1}))
         await until(lambda: file.written == 1)
         path.rename(tmp_path / "old")
         file.reopen()
-        file.write({"call": 2})
+        file.write(WriteRecord({"call": 2}))
         file.close()
         assert lines(tmp_path / "old") == [{"call": 1}]
         assert lines(path) == [{"call": 2}]
@@ -97,10 +98,10 @@ def test_a_full_disk_delays_records_and_tears_none(tmp_path: Path, monkeypatch: 
         path = tmp_path / "records.jsonl"
         file, failures = open_records(path)
         monkeypatch.setattr(os, "write", short)
-        file.write({"call": 1})
+        file.write(WriteRecord({"call": 1}))
         await until(lambda: failures)
         assert "No space left" in failures[0][0]
-        file.write({"call": 2})
+        file.write(WriteRecord({"call": 2}))
         full = False
         await until(lambda: file.written == 2)
         assert lines(path) == [{"call": 1}, {"call": 2}]
@@ -116,7 +117,7 @@ def test_what_waits_for_the_disk_is_bounded(tmp_path: Path, monkeypatch: pytest.
         path = tmp_path / "records.jsonl"
         file, _ = open_records(path)
         for number in range(5):
-            file.write({"call": number})
+            file.write(WriteRecord({"call": number}))
         assert file.lost == 2
         file.close()
         assert [line["call"] for line in lines(path)] == [0, 1, 2]

@@ -150,8 +150,8 @@ class Stage:
                 stage.sent.append(f"{question} {asked.caller}")
 
         class Records:
-            def write(self, record: object) -> None:
-                stage.records.append(record)
+            def write(self, record: WriteRecord) -> None:
+                stage.records.append(record.record)
 
         class Recordings:
             def write(self, recording: object) -> None:

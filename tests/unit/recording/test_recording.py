@@ -180,7 +180,7 @@ def test_a_policy_comes_back_as_it_was_but_for_its_passwords() -> None:
 def test_the_name_tells_when_which_call_and_which_policy() -> None:
     world = a_call()
     (recording,) = world.recordings
-    assert name_of([recording]) == f"20270115T080000.000.{world.records[0]['id']}.{world.snapshot.digest}.sbc"
+    assert name_of([recording], recording.digests()) == f"20270115T080000.000.{world.records[0]['id']}.{world.snapshot.digest}.sbc"
 
 
 @pytest.mark.parametrize(
