@@ -23,7 +23,6 @@ from sbc.recording.tape import NOTHING, Line, Reel, Tape
 FORMAT = 4
 WRITE = native.steps_writer()
 WRITE_USUAL = native.json_writer()
-RECORD = "WriteRecord"
 SENT = (Send, "data", "flow", "key", "server_name")
 
 
@@ -138,8 +137,8 @@ class _Pen:
 
     def _other(self, value: object) -> object:
         if isinstance(value, Line):
-            self.plain.classes[RECORD] = ("record",)
-            return b'[null,"%s",%s]' % (b"WriteRecord", value.octets[:-1])
+            self.plain.classes["WriteRecord"] = ("record",)
+            return b'[null,"WriteRecord",%s]' % value.octets[:-1]
         return self.plain.compact(value)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import ParamSpec, TypeVar, assert_never
 
 from sbc.clock import Ids, Now
@@ -155,6 +154,20 @@ class Tape:
         self.over = False
 
 
+class _Timed:
+    """What a timer runs: one small object, for it may be kept for half a minute after its call."""
+
+    __slots__ = ("action", "recorder", "tape")
+
+    def __init__(self, recorder: Recorder, tape: Tape, action: Action) -> None:
+        self.recorder = recorder
+        self.tape = tape
+        self.action = action
+
+    def __call__(self, now: Now) -> None:
+        self.recorder.run(self.tape, self.action, now)
+
+
 class Recorder:
     """The Tap and the Ids of a core whose calls are recorded."""
 
@@ -238,11 +251,13 @@ class Recorder:
             self._end(tape, step.now)
 
     def forget(self, tape: Tape) -> None:
-        """It is over: nothing leads to it any more. Its reel is the caller's."""
+        """It is over: nothing leads to it any more, but timers keep it for half a minute. Its reel is the caller's."""
         tape.over = True
         for key in tape.keys:
             if self._tapes.get(key) is tape:
                 del self._tapes[key]
+        tape.keys.clear()
+        tape.byes = None
         self.living.pop(tape, None)
         self._size -= tape.size
 
@@ -328,9 +343,9 @@ class Recorder:
         return ask
 
     def timed(self, action: Action) -> Action:
-        return action if self._tape is None else partial(self._run, self._tape, action)
+        return action if self._tape is None else _Timed(self, self._tape, action)
 
-    def _run(self, tape: Tape, action: Action, now: Now) -> None:
+    def run(self, tape: Tape, action: Action, now: Now) -> None:
         """The action of a timer that was started for that call."""
         if tape.over:
             action(now)
