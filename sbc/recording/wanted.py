@@ -8,13 +8,18 @@ from sbc.policy.snapshot import Party, Record, Snapshot
 def wanted(snapshot: Snapshot, record: dict[str, object]) -> Record:
     """By the record of the call; `failed`: if the core itself failed in it."""
     attempts = record["attempts"]
-    names = {_name(record["a"]), _name(record["b"])}
+    names = [_name(record["a"]), _name(record["b"])]
     if isinstance(attempts, list):
-        names.update([attempt["target"] for attempt in attempts])
-    modes = [party.record for name in names if (party := _party(snapshot, name)) is not None]
-    if "always" in modes or ("failed" in modes and _failed(record)):
-        return "always"
-    return "failed" if "failed" in modes else "never"
+        names += [attempt["target"] for attempt in attempts]
+    if_failed = False
+    for name in names:
+        party = _party(snapshot, name)
+        if party is not None and party.record == "always":
+            return "always"
+        if_failed = if_failed or (party is not None and party.record == "failed")
+    if not if_failed:
+        return "never"
+    return "always" if _failed(record) else "failed"
 
 
 def wanted_unfinished(snapshot: Snapshot, caller: str) -> bool:
