@@ -136,8 +136,6 @@ class RecordingCore:
         return self.core.ask(question, now)
 
     def _finish(self, tape: Tape) -> None:
-        if not tape.reel.steps:  # its last one was dropped: it has been forgotten
-            return
         self._recorder.forget(tape)
         reel, tape.reel = tape.reel, NOTHING  # timers that still run know the tape
         if not tape.call:

@@ -16,6 +16,13 @@ from sbc.store.records import RecordFile
 from tests.unit.net.bench import run, until
 
 
+def test_the_line_of_a_record_is_made_once() -> None:
+    record = WriteRecord({"call": 1, "to": "\N{SNOWMAN}", "odd": 2.5})
+    line = record.line()
+    assert line == b'{"call":1,"to":"\\u2603","odd":2.5}\n'
+    assert record.line() is line
+
+
 def open_records(path: Path) -> tuple[RecordFile, list[tuple[str, int]]]:
     failures: list[tuple[str, int]] = []
     return RecordFile(path, asyncio.get_running_loop(), lambda text, lost: failures.append((text, lost))), failures
