@@ -84,8 +84,8 @@ def steps_writer() -> StepsWriter | None:
     return write_steps
 
 
-def signs_finder() -> Callable[[bytes, tuple[bytes, ...]], bool] | None:
-    """Says whether octets hold one of the signs, which are in lower case, whatever the case."""
+def signs_finder() -> Callable[[bytes, tuple[bytes, ...], int], bool] | None:
+    """Says whether octets, from a start on, hold one of the signs, which are in lower case, whatever the case."""
     try:
         from sbc.native.octets import holds_any
     except ImportError:

@@ -250,13 +250,18 @@ static PyObject *holds_any(PyObject *module, PyObject *arguments) {
     char *text, *sign;
     Py_ssize_t length, size;
     PyObject *octets, *signs;
-    if (!PyArg_ParseTuple(arguments, "O!O!", &PyBytes_Type, &octets, &PyTuple_Type, &signs) ||
+    Py_ssize_t start;
+    if (!PyArg_ParseTuple(arguments, "O!O!n", &PyBytes_Type, &octets, &PyTuple_Type, &signs, &start) ||
         PyBytes_AsStringAndSize(octets, &text, &length) < 0)
         return NULL;
+    if (start < 0 || start > length) {
+        PyErr_SetString(PyExc_ValueError, "a start that is not within the octets");
+        return NULL;
+    }
     for (Py_ssize_t at = 0; at < PyTuple_Size(signs); at++) {
         if (PyBytes_AsStringAndSize(PyTuple_GetItem(signs, at), &sign, &size) < 0)
             return NULL;
-        if (holds_sign(text, (size_t)length, sign, (size_t)size))
+        if (holds_sign(text + start, (size_t)(length - start), sign, (size_t)size))
             Py_RETURN_TRUE;
     }
     Py_RETURN_FALSE;
@@ -284,7 +289,7 @@ static PyMethodDef functions[] = {
     {"read_params", read_params, METH_O, "The pairs of ;name=value;name; None: unusual."},
     {"write_json", write_json, METH_O, "A line of JSON; None: unusual."},
     {"write_steps", write_steps, METH_VARARGS, "JSON of the steps of a recording; None: unusual."},
-    {"holds_any", holds_any, METH_VARARGS, "Whether octets hold one of the signs, whatever the case."},
+    {"holds_any", holds_any, METH_VARARGS, "Whether octets, from a start on, hold one of the signs, whatever the case."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -73,10 +73,10 @@ class Recorded:
             "cut": self._cut,
             "flows": pen.flows,
         }
-        line = (_object(heading), b",", steps, b',"classes":', _classes(pen.plain.classes), b"}\n")
-        octets, secrets = b"".join([*line, *pen.messages]), pen.plain.secrets
-        if may_hold_any(octets):
-            octets = b"".join([*line, *[secrets.octets(message) for message in pen.messages]])
+        line = b"".join((_object(heading), b",", steps, b',"classes":', _classes(pen.plain.classes), b"}\n"))
+        octets, secrets = b"".join([line, *pen.messages]), pen.plain.secrets
+        if may_hold_any(octets, len(line)):
+            octets = b"".join([line, *[secrets.octets(message) for message in pen.messages]])
         return octets
 
 

@@ -30,17 +30,17 @@ SIGNS_OF_PASSWORDS = (b"authorization",)
 SIGNS = (*SIGNS_OF_KEYS, *SIGNS_OF_PASSWORDS, *SIGNS_OF_DIGITS)  # what has none of these has nothing to hide
 
 
-def holds_any(octets: bytes, signs: tuple[bytes, ...]) -> bool:
-    folded = octets.lower()
+def holds_any(octets: bytes, signs: tuple[bytes, ...], start: int) -> bool:
+    folded = octets[start:].lower()
     return any(sign in folded for sign in signs)
 
 
 HOLDS_ANY = native.signs_finder() or holds_any
 
 
-def may_hold_any(octets: bytes) -> bool:
-    """Whether there may be secrets in many messages: in those of most calls there are none."""
-    return HOLDS_ANY(octets, SIGNS)
+def may_hold_any(octets: bytes, start: int) -> bool:
+    """Whether there may be secrets in many messages, which begin there: in those of most calls there are none."""
+    return HOLDS_ANY(octets, SIGNS, start)
 
 
 class Secrets:
@@ -60,14 +60,14 @@ class Secrets:
 
     def octets(self, message: bytes) -> bytes:
         """A message without its secrets."""
-        if self._draw is not None and HOLDS_ANY(message, SIGNS_OF_KEYS):
+        if self._draw is not None and HOLDS_ANY(message, SIGNS_OF_KEYS, 0):
             message = KEY.sub(self._inline, message)
-        if HOLDS_ANY(message, SIGNS_OF_PASSWORDS):
+        if HOLDS_ANY(message, SIGNS_OF_PASSWORDS, 0):
             head, end, body = message.partition(b"\r\n\r\n")
             for pattern in (DIGEST, BASIC):
                 head = pattern.sub(lambda found: found[1] + b"0" * len(found[2]), head)
             message = head + end + body
-        if HOLDS_ANY(message, SIGNS_OF_DIGITS):
+        if HOLDS_ANY(message, SIGNS_OF_DIGITS, 0):
             head, end, body = message.partition(b"\r\n\r\n")
             if DIGITS.search(head + b"\r"):
                 message = head + end + LINE_OF_DIGITS.sub(_blanked, body)

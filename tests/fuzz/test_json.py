@@ -163,4 +163,11 @@ def test_a_value_without_one_of_its_fields_is_left_to_python() -> None:
 def test_signs(text: bytes, place: int, piece: bytes) -> None:
     text = text[:place] + piece + text[place:]
     for signs in ((b"inline:",), (b"zz", b"inline:")):
-        assert holds_any(text, signs) == any(sign in text.lower() for sign in signs)
+        for start in (0, min(place, len(text)), len(text)):
+            assert holds_any(text, signs, start) == any(sign in text[start:].lower() for sign in signs)
+
+
+@pytest.mark.parametrize("start", [-1, 4])
+def test_signs_from_elsewhere(start: int) -> None:
+    with pytest.raises(ValueError, match="not within"):
+        holds_any(b"abc", (b"c",), start)
