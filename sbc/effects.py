@@ -112,6 +112,12 @@ _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str
 _write_usual = native.json_writer()
 
 
+def line_of(value: dict[str, object]) -> bytes:
+    """A line of JSON."""
+    line = None if _write_usual is None else _write_usual(value)
+    return _encode(value).encode() + b"\n" if line is None else line
+
+
 class WriteRecord:
     """One call attempt, ready for JSON: text, numbers, None and nested dictionaries of them."""
 
@@ -125,8 +131,7 @@ class WriteRecord:
     def line(self) -> bytes:
         """As it stands in a file: made once, for more than one of them want it."""
         if not self._line:
-            line = None if _write_usual is None else _write_usual(self.record)
-            self._line = _encode(self.record).encode() + b"\n" if line is None else line
+            self._line = line_of(self.record)
         return self._line
 
     def __eq__(self, other: object) -> bool:

@@ -7,14 +7,13 @@ are exact only with all their digits. See docs/recordings.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from struct import pack
 
 from sbc import __version__, native
 from sbc.clock import Ids
-from sbc.effects import Send, WriteRecord
+from sbc.effects import Send, WriteRecord, line_of
 from sbc.flow import Flow
 from sbc.recording.plain import DIRECT, WRITTEN_OUT, Plain
 from sbc.recording.secrets import Secrets, may_hold_any
@@ -22,7 +21,6 @@ from sbc.recording.tape import NOTHING, Line, Reel, Tape
 
 FORMAT = 4
 WRITE = native.steps_writer()
-WRITE_USUAL = native.json_writer()
 SENT = (Send, "data", "flow", "key", "server_name")
 
 
@@ -73,7 +71,7 @@ class Recorded:
             "cut": self._cut,
             "flows": pen.flows,
         }
-        line = b"".join((_object(heading), b",", steps, b',"classes":', _classes(pen.plain.classes), b"}\n"))
+        line = b"".join((line_of(heading)[:-2], b",", steps, b',"classes":', _classes(pen.plain.classes), b"}\n"))
         octets, secrets = b"".join([line, *pen.messages]), pen.plain.secrets
         if may_hold_any(octets, len(line)):
             octets = b"".join([line, *[secrets.octets(message) for message in pen.messages]])
@@ -122,7 +120,7 @@ class _Pen:
             steps.append((reel.given[given : step.given], what, sent, step.fault))
             given, effects = step.given, step.effects
         heading = {"times": pack(f"<{len(times)}d", *times).hex(), "steps": steps}
-        return _encode(heading, self.plain.compact)[1:-1]
+        return json.JSONEncoder(separators=(",", ":"), default=self.plain.compact).encode(heading).encode()[1:-1]
 
     def _sent(self, effect: object) -> object:
         if isinstance(effect, Send):
@@ -142,16 +140,6 @@ class _Pen:
         return self.plain.compact(value)
 
 
-def _encode(value: object, default: Callable[[object], object] = str) -> bytes:
-    return json.JSONEncoder(separators=(",", ":"), default=default).encode(value).encode()
-
-
-def _object(value: dict[str, object]) -> bytes:
-    """As JSON, but for its end."""
-    usual = WRITE_USUAL(value) if WRITE_USUAL is not None else None
-    return usual[:-2] if usual is not None else _encode(value)[:-1]
-
-
 CLASSES: dict[tuple[str, ...], bytes] = {}
 MOST_CLASSES = 256  # sets of them; most calls have one of a few
 
@@ -163,7 +151,7 @@ def _classes(classes: dict[str, tuple[str, ...]]) -> bytes:
     if written is None:
         if len(CLASSES) >= MOST_CLASSES:
             CLASSES.clear()
-        written = CLASSES[names] = _encode(classes)
+        written = CLASSES[names] = line_of({**classes})[:-1]
     return written
 
 
