@@ -45,6 +45,7 @@ COMPILED = (
     "sbc/recording/core.py",
     "sbc/recording/plain.py",
     "sbc/recording/recorded.py",
+    "sbc/recording/recorder.py",
     "sbc/recording/secrets.py",
     "sbc/recording/tape.py",
     "sbc/recording/wanted.py",

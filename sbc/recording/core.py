@@ -9,7 +9,8 @@ from sbc.flow import Flow
 from sbc.inputs import DrainBegun, DrainEnded, Input, PolicyChanged
 from sbc.policy.snapshot import Snapshot
 from sbc.recording.recorded import Recorded
-from sbc.recording.tape import NOTHING, Recorder, Tape
+from sbc.recording.recorder import Recorder
+from sbc.recording.tape import NOTHING, Tape
 from sbc.recording.wanted import wanted_unfinished
 from sbc.registrar.outbound_rules import Outlook
 from sbc.shield.queue import Rank

@@ -13,9 +13,9 @@ from sbc.inputs import DrainBegun, PolicyChanged
 from sbc.policy.decide import Admitted
 from sbc.policy.snapshot import Snapshot
 from sbc.recording.plain import Plain
+from sbc.recording.recorder import name_of
 from sbc.recording.recording import Event, Recording, as_read
 from sbc.recording.secrets import Secrets
-from sbc.recording.tape import name_of
 from sbc.sip.server import MAGIC_COOKIE
 from sbc.tap import Action, Named
 

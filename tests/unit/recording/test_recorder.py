@@ -11,7 +11,6 @@ from sbc.explain.ids import CountingIds
 from sbc.frozen import replace
 from sbc.inputs import DrainBegun, FlowClosed, MediaHappened, PolicyChanged, ResponseIn
 from sbc.policy.snapshot import Record
-from sbc.recording import tape
 from sbc.recording.core import RecordingCore
 from sbc.recording.recording import Recording, decode
 from sbc.recording.replay import first_difference, play
@@ -213,7 +212,7 @@ def test_a_caller_who_gives_up_has_not_failed_and_what_we_end_has() -> None:
 
 @pytest.mark.interpreted
 def test_a_tape_that_grows_too_long_keeps_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tape, "LARGEST_TAPE", 7_000)
+    monkeypatch.setattr("sbc.recording.recorder.LARGEST_TAPE", 7_000)
     world = World()
     office, carrier = cast_of(world)
     connect(office, carrier, "+4930123456")
@@ -228,7 +227,7 @@ def test_a_tape_that_grows_too_long_keeps_the_beginning(monkeypatch: pytest.Monk
 
 @pytest.mark.interpreted
 def test_memory_for_tapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tape, "ALL_TAPES", 1_000)
+    monkeypatch.setattr("sbc.recording.recorder.ALL_TAPES", 1_000)
     world = World()
     office, _ = cast_of(world)
     for number in range(3):
