@@ -159,6 +159,8 @@ def main() -> None:
     if options.side is not None:
         side(options.side, options.start, options.rates[0], options.seconds, options.rounds)
         return
+    if options.at_once and options.talk:
+        parser.error("--talk is measured in turns: leave out --at-once")
     print(" calls/s   never ms  always ms      ratio     mean of them   of the rounds")
     if options.at_once:
         for rate in options.rates:
