@@ -47,6 +47,10 @@ OPTIONS = (
 )
 
 
+class Leaving(Exception):
+    """The page makes way for the next one, and what it was asked stays without an answer."""
+
+
 @dataclass
 class WebPhone:
     """`folder` keeps the browser's log and profile."""
@@ -65,6 +69,8 @@ class WebPhone:
         self.devtools.send(json.dumps({"id": self.number, "method": "Runtime.evaluate", "params": params}))
         while (answer := json.loads(self.devtools.recv(ANSWER))).get("id") != self.number:
             pass
+        if "error" in answer:
+            raise Leaving(answer["error"]["message"])
         result = answer["result"]
         if "exceptionDetails" in result:
             raise AssertionError(f"{script}: {result['exceptionDetails']}")
@@ -72,7 +78,10 @@ class WebPhone:
 
     def events(self) -> list[str]:
         """Everything that has happened to this phone."""
-        found = self.run("window.events ?? []")
+        try:
+            found = self.run("window.events ?? []")
+        except Leaving:
+            return []
         assert isinstance(found, list)
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.interop.wait import until
 
 # {host}: where it listens; {customer}: us; {phone}: whom our calls are for
 _CONFIG = """\
+exit_timeout=5
 children=2
 tcp_children=2
 log_stderror=yes
@@ -93,4 +95,8 @@ def kamailio(on: Namespace, folder: Path, **values: str) -> Iterator[Kamailio]:
         yield Kamailio(log)
     finally:
         process.terminate()  # and its children, which it waits for
-        process.wait(60)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # it may miss the first one as it goes to sleep
+            process.wait(60)
