@@ -87,7 +87,7 @@ bench-attack: root peers $(VENV)/.dev ## floods and scans of half a minute each,
 	@$(BIN)/python -m tests.bench.attack --seconds $(or $(SECONDS),30)
 
 fuzz: compiler $(VENV)/.dev ## the fuzz targets for longer than make test has time for
-	@$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=1800 --fuzz-seconds=60
+	@$(BIN)/python -m pytest tests/fuzz tests/scenarios/test_chaos.py tests/scenarios/test_chaos_dialog.py --hypothesis-profile=fuzz --timeout=1800 --fuzz-seconds=60
 
 soak-media: compiler $(VENV)/.dev ## the engine in C under churn, under sanitizers, for 10 minutes
 	@$(BIN)/python -m tests.bench.soak_media

@@ -75,7 +75,7 @@ class Core:
             ids=ids,
             snapshot=snapshot,
             timers=self._timers,
-            transactions=Transactions(self._timers, self._send, closed=closed, overload=overload),
+            transactions=Transactions(self._timers, self._send, closed=closed, overload=overload, tap=tap),
             limits=Limits(tap.answered, self._warn),
             emit=self._effects.append,
             registered=self._bindings.ways,

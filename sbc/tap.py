@@ -11,6 +11,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Action = Callable[[Now], None]
 
+# What a server transaction is matched by: (branch, realm, source host, sent-by host, sent-by port, method), or what RFC 2543 has instead.
+ServerKey = tuple[str | int | None, ...]
+
 
 class Answered(Protocol):
     """Makes of a question to the rest of the process (other calls' limits, registrations, passwords) one whose answers are recorded."""
@@ -40,6 +43,14 @@ class Tap(Protocol):
         """The request under way is a new call of `party`."""
         ...
 
+    def opened(self, key: ServerKey) -> None:
+        """The request under way has a server transaction from here on, of that key."""
+        ...
+
+    def met(self, key: ServerKey) -> None:
+        """The request under way belongs to the server transaction of that key, whatever call its tags name."""
+        ...
+
     def within(self, identifier: str, action: Action, now: Now) -> None:
         """Run `action` for the call that `identifier` was drawn for: an input that concerns many calls has come to this one."""
         ...
@@ -65,6 +76,10 @@ class NoTap:
         return action
 
     def begin(self, party: Named) -> None: ...
+
+    def opened(self, key: ServerKey) -> None: ...
+
+    def met(self, key: ServerKey) -> None: ...
 
     def within(self, identifier: str, action: Action, now: Now) -> None:
         action(now)

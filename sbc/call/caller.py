@@ -178,7 +178,7 @@ class CallerLeg(Leg):
         self._stop_progress()
         self._progress_timer = self.context.timers.start(now.monotonic + PROGRESS_REPEAT_S, self._repeat_progress)
         if self._offerless and reliable and word.description is not None and not body:
-            self.say(Settled(self.described), now)  # another fork's offer that says the same: the caller has answered it already
+            self.say(Settled(self.described, standing=True), now)  # to another fork's offer that says the same
 
     def _repeat_progress(self, now: Now) -> None:
         if self._invite is None or self._progress is None:
@@ -341,7 +341,7 @@ class CallerLeg(Leg):
         self.accept(invite, body, now, self._rows_of(word.said), offers=self._offerless and bool(body))
         self.record_route = ()
         if self._offerless and not body:
-            self.say(Settled(self.described), now)  # as above
+            self.say(Settled(self.described, standing=True), now)  # as above
 
     def receive_change(self, transaction: ServerTransaction, now: Now) -> None:
         if self._invite is not None and transaction.method == "INVITE":

@@ -47,6 +47,8 @@ class Negotiation(Changing):
         if self._unanswered is not None:
             self._answer_in_ack(word, now)
             return
+        if word.standing and (self._asked is not None or self._withdrawn):
+            return
         asked = self._take_asked()
         if self.ended:
             return

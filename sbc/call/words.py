@@ -87,10 +87,13 @@ class Settled:
 
     After `Offered` it comes twice: with the far side's offer, then, the other way, with the answer to that. A call that began
     without an offer has the second one, too.
+
+    `standing`: nobody was asked, for it is what has been agreed to already; a change that is under way still waits for its own.
     """
 
     description: Description | None
     refused: Cause | None = None
+    standing: bool = False
 
 
 @frozen

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
 from sbc.clock import Now
-from sbc.tap import Action, Named
+from sbc.tap import Action, Named, ServerKey
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,5 +50,9 @@ class Witness:
 
     def within(self, identifier: str, action: Action, now: Now) -> None:
         action(now)
+
+    def opened(self, key: ServerKey) -> None: ...
+
+    def met(self, key: ServerKey) -> None: ...
 
     def cut(self, identifier: str) -> None: ...

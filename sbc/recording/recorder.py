@@ -39,8 +39,8 @@ from sbc.inputs import (
 from sbc.policy.snapshot import Snapshot
 from sbc.recording.tape import Key, Line, Step, Tape
 from sbc.recording.wanted import wanted
-from sbc.sip.server import ServerKey, server_key
-from sbc.tap import Action, Named
+from sbc.sip.server import server_key
+from sbc.tap import Action, Named, ServerKey
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -276,6 +276,25 @@ class Recorder:
         tape.keys.append(key)
         self._open(tape, self._now, happened)
         tape.reel.given += ("admit", party)
+
+    def opened(self, key: ServerKey) -> None:
+        tape = self._tape
+        if self._step is None or tape is None:
+            self._tapes.pop(key, None)  # one before, with the same key, was on a tape
+        elif self._tapes.get(key) is not tape:
+            self._tapes[key] = tape
+            tape.keys.append(key)
+
+    def met(self, key: ServerKey) -> None:
+        """Tags may be wrong, and a transaction may be left of a call that is long over."""
+        owner, tape = self._tapes.get(key), self._tape
+        if owner is tape:
+            return
+        if self._step is not None and tape is not None:
+            tape.reel.drop_last()
+        self._tape = self._step = None
+        if owner is not None and not owner.over and self._happened is not None:
+            self._open(owner, self._now, self._happened)
 
     def within(self, identifier: str, action: Action, now: Now) -> None:
         tape = self._tapes.get(identifier)

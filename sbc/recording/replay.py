@@ -17,7 +17,7 @@ from sbc.recording.recorder import name_of
 from sbc.recording.recording import Event, Recording, as_read
 from sbc.recording.secrets import Secrets
 from sbc.sip.server import MAGIC_COOKIE
-from sbc.tap import Action, Named
+from sbc.tap import Action, Named, ServerKey
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -145,6 +145,10 @@ class _Script:
         return action
 
     def begin(self, party: Named) -> None: ...
+
+    def opened(self, key: ServerKey) -> None: ...
+
+    def met(self, key: ServerKey) -> None: ...
 
     def within(self, identifier: str, action: Action, now: Now) -> None:
         action(now)

@@ -6,7 +6,7 @@ from sbc.clock import Now
 from sbc.flow import Flow
 from sbc.inputs import Input
 from sbc.policy.snapshot import Record, Snapshot
-from sbc.sip.server import ServerKey
+from sbc.tap import ServerKey
 
 Key = str | ServerKey
 

@@ -12,10 +12,8 @@ from sbc.sip.machine import Layer, Program, Sender, Transaction, program
 from sbc.sip.message import Request, Response
 from sbc.sip.tables import SERVER_INVITE, SERVER_OTHER, Action, Event, State
 from sbc.sip.timers import TimerValues
-from sbc.tap import Answered, unrecorded
+from sbc.tap import Answered, ServerKey, unrecorded
 
-# (branch, realm, source host, sent-by host, sent-by port, method), or what RFC 2543 has instead.
-ServerKey = tuple[str | int | None, ...]
 Sent = Callable[[Response], None]  # edits a response before it goes
 
 MAGIC_COOKIE = "z9hG4bK"

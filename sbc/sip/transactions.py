@@ -32,16 +32,17 @@ from sbc.sip.overload import Overload
 from sbc.sip.server import (
     ClosedConnections,
     Sent,
-    ServerKey,
     ServerLayer,
     ServerTransaction,
     ServerUser,
+    has_cookie,
     key_with_cookie,
     repeat,
     response_flow,
     server_key,
 )
 from sbc.sip.timers import Timers, TimerValues
+from sbc.tap import NoTap, ServerKey, Tap
 
 __all__ = [
     "Again",
@@ -77,12 +78,14 @@ class Transactions:
         values: TimerValues | None = None,
         closed: ClosedConnections | None = None,
         overload: Overload | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self._values = values or TimerValues()
         self._servers: ServerLayer = Layer(timers, send)
         self._clients: ClientLayer = Layer(timers, send)
         self._closed = closed or ClosedConnections()
         self._overload = overload
+        self._tap = tap or NoTap()
 
     # Server side
 
@@ -91,9 +94,12 @@ class Transactions:
         key = server_key(request, request.method, flow)
         transaction = self._servers.living.get(key)
         if transaction is not None:
+            self._tap.met(transaction.key)
             transaction.receive(request, now)
             return True
         if key in self._servers.lingering:
+            if request.method != "ACK" or has_cookie(key):  # else it is one of RFC 2543, which has a key of its own
+                self._tap.met(key)
             return repeat(self._servers.lingering[key], request, flow, self._servers.send)
         return False
 
@@ -113,6 +119,7 @@ class Transactions:
         assert request.method != "ACK", "an ACK makes no transaction"
         key = server_key(request, request.method, flow)
         assert key not in self._servers.living and key not in self._servers.lingering, "absorb comes first"
+        self._tap.opened(key)
         request.stamp(flow.remote)
         return ServerTransaction(key, request, flow, user, now, values or self._values, self._servers, self._closed, sent)
 

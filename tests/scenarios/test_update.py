@@ -272,6 +272,28 @@ def test_INV_08_an_update_crosses_the_200(world: World, office: Agent, carrier: 
     assert world.core.busy() == 1
 
 
+@pytest.mark.parametrize(("answer", "body"), [(200, sdp("10.0.0.20", 40000, version=3, direction="recvonly")), (491, b"")])
+def test_INV_08_an_update_of_the_callee_crosses_its_own_200(office: Agent, carrier: Agent, answer: int, body: bytes) -> None:
+    """The caller has answered the callee's first offer before, which is no answer to the second."""
+    invite = office.invite("+4930123456", b"", headers=(*REQUIRED, *ALLOWS))
+    office.expect_response(100)
+    received = carrier.expect_request("INVITE")
+    carrier.answer(received, 183, body=sdp("10.1.0.2", 50000), headers=reliable(1))
+    progress = office.expect_response(183)
+    prack(office, invite, progress, body=sdp("10.0.0.20", 40000))
+    office.expect_response(200)
+    carrier.answer(carrier.expect_request("PRACK"), 200)
+    carrier.send(carrier.within_received(received, "UPDATE", body=CALLEE_HOLDS))
+    asked = office.expect_request("UPDATE")
+    carrier.answer(received, 200)
+    carrier.expect_request("ACK")
+    office.ack(office.expect_response(200))
+    assert statuses(carrier) == [], "the caller has not said yet what it thinks of the UPDATE"
+    office.answer(asked, answer, body=body)
+    heard = carrier.expect_response(answer)
+    assert (b"a=recvonly" in heard.body) == (answer == 200)
+
+
 def test_INV_08_an_update_crosses_cancel(world: World, office: Agent, carrier: Agent) -> None:
     invite, _, received = early(office, carrier)
     carrier.send(carrier.within_received(received, "UPDATE", body=CALLEE_HOLDS))

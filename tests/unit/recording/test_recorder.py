@@ -154,6 +154,40 @@ def test_an_invite_repeated_long_after_its_call_was_answered_is_a_call_of_its_ow
     world.expect_replayable()
 
 
+def test_an_ack_with_the_tag_of_another_call_is_of_the_call_whose_transaction_it_ends() -> None:
+    world = World()
+    office, carrier = cast_of(world)
+    _, other, _ = connect(office, carrier, "+4930123456")
+    invite = office.invite("+4930123457")
+    carrier.answer(carrier.expect_request("INVITE"), 404)
+    office.expect_response(100)
+    failed = office.expect_response(404)
+    failed.to = other.to
+    office.ack(failed)
+    office.cancel(invite)
+    world.shut_down()
+    world.after(120)
+    assert len(world.recordings) == 2
+    world.expect_replayable()
+
+
+def test_a_cancel_answered_for_an_earlier_call_is_not_of_the_one_with_the_same_branch() -> None:
+    world = World()
+    office, carrier = cast_of(world)
+    invite = office.invite("+4930123456")
+    carrier.answer(carrier.expect_request("INVITE"), 404)
+    office.cancel(invite)
+    office.expect_response(100)
+    office.ack(office.expect_response(404))
+    world.after(10)
+    office.send(invite)
+    office.cancel(invite)
+    world.shut_down()
+    world.after(120)
+    assert len(world.recordings) == 2
+    world.expect_replayable()
+
+
 def test_everything_that_happens_to_all_calls_is_on_every_tape() -> None:
     world = World()
     office, carrier = cast_of(world)
