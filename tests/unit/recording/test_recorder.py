@@ -188,6 +188,21 @@ def test_a_cancel_answered_for_an_earlier_call_is_not_of_the_one_with_the_same_b
     world.expect_replayable()
 
 
+def test_a_cancel_of_an_invite_that_was_refused_is_not_of_the_call_before() -> None:
+    world = World()
+    office, carrier = cast_of(world)
+    invite, _, _ = connect(office, carrier, "+4930123456")
+    office.cancel(invite)
+    world.after(40)
+    office.send(invite)  # merged, for its call is still there
+    office.cancel(invite)
+    office.cancel(invite)
+    world.shut_down()
+    world.after(120)
+    assert len(world.recordings) == len(world.records)
+    world.expect_replayable()
+
+
 def test_everything_that_happens_to_all_calls_is_on_every_tape() -> None:
     world = World()
     office, carrier = cast_of(world)
